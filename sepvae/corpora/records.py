@@ -1,0 +1,122 @@
+"""The record of one utterance, and the closed table of corpora that yield such records."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+from sepvae.errors import ConfigError, InputError
+
+Sex = Literal["female", "male", "unknown"]
+
+# The only registry of corpora: name -> "module:Class". The order is the order of detection.
+CORPORA: dict[str, str] = {
+    "timit": "sepvae.corpora.timit:Timit",
+    "timit-sample": "sepvae.corpora.timit_sample:TimitSample",
+    "librispeech": "sepvae.corpora.librispeech:LibriSpeech",
+    "vctk": "sepvae.corpora.vctk:Vctk",
+    "folder": "sepvae.corpora.folder:SpeakerFolders",
+}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A labelled stretch of an utterance: samples [start, stop) of its file, and a word or phone."""
+
+    start: int
+    stop: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recorded utterance.
+
+    `id` is unique in its corpus and made of speaker and sentence; `path` is relative to the corpus root, with
+    forward slashes; `split` is `train`, `test`, another name the corpus uses, or None when it has no splits.
+    """
+
+    id: str
+    path: str
+    speaker: str
+    sex: Sex
+    split: str | None
+    sample_rate: int
+    n_samples: int
+    text: str | None = None
+    words: tuple[Interval, ...] = field(default=())
+    phones: tuple[Interval, ...] = field(default=())
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.n_samples / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a corpus: a machine-readable code, the file or item, and a sentence."""
+
+    code: str
+    item: str
+    message: str
+
+
+class Corpus(Protocol):
+    """A corpus on disk; `problems` collects what had to be left out while reading, so that nothing is lost silently."""
+
+    name: str
+    root: Path
+    problems: list[Problem]
+
+    def __init__(self, root: Path) -> None: ...
+
+    @classmethod
+    def matches(cls, root: Path) -> bool:
+        """Whether the folder looks like this corpus (cheap: looks at names only)."""
+        ...
+
+    def utterances(self) -> Iterator[Utterance]:
+        """Yield the records in a fixed order (sorted by id), skipping and reporting unreadable files."""
+        ...
+
+
+def corpus_class(name: str) -> type[Corpus]:
+    """Return the class behind a name of the table; ConfigError names the choices."""
+    if name not in CORPORA:
+        raise ConfigError(f"unknown corpus {name!r}: choose one of {', '.join(CORPORA)}")
+    module, _, attribute = CORPORA[name].partition(":")
+    return cast("type[Corpus]", getattr(importlib.import_module(module), attribute))
+
+
+def open_corpus(root: str | Path, kind: str | None = None) -> Corpus:
+    """Open the corpus in the folder `root`.
+
+    Args:
+        root: folder of the corpus.
+        kind: a name of `CORPORA`; recognised from the layout when None.
+
+    Raises:
+        InputError: the folder is missing or empty of anything the readers know.
+        ConfigError: `kind` is unknown.
+    """
+    folder = Path(root)
+    if kind is not None:
+        reader = corpus_class(kind)
+    if not folder.is_dir():
+        what = "is a file, expected a folder" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {what}: give the folder of a corpus, or make one with 'sepvae corpus demo DIR'")
+    if kind is None:
+        for name in CORPORA:
+            reader = corpus_class(name)
+            if reader.matches(folder):
+                break
+        else:
+            raise InputError(
+                f"{folder}: no known corpus layout found (looked for {', '.join(CORPORA)}): "
+                "give the folder that holds the speakers, or name the layout with --corpus"
+            )
+    return reader(folder)

@@ -1,0 +1,32 @@
+"""The errors a user can meet: every message says what was wrong, what was received, and what to do next."""
+
+from __future__ import annotations
+
+
+class SepvaeError(Exception):
+    """Base of all errors that sepvae raises on purpose."""
+
+
+class InputError(SepvaeError, ValueError):
+    """A file, folder or array given by the user cannot be used."""
+
+
+class OutputError(SepvaeError, OSError):
+    """A result cannot be written where it was asked for."""
+
+
+class ConfigError(SepvaeError, ValueError):
+    """A configuration, recipe or argument holds an unknown key or an impossible value."""
+
+
+class CheckpointError(SepvaeError):
+    """A model folder is incomplete, damaged, or belongs to another architecture."""
+
+
+class MissingExtra(SepvaeError, ImportError):
+    """A feature needs an optional package that is not installed or does not load."""
+
+    def __init__(self, feature: str, extra: str, cause: BaseException | None = None) -> None:
+        reason = f" ({cause})" if cause else ""
+        super().__init__(f"{feature} needs the optional extra '{extra}'{reason}: pip install 'sepvae[{extra}]'")
+        self.extra = extra

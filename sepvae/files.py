@@ -1,0 +1,211 @@
+"""Atomic files and folders, append-only journals, content hashes: the only place that writes final names."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sepvae.errors import InputError, OutputError
+
+_NEXT_STEP = {
+    errno.ENOSPC: "the disk is full: free some space or choose another output",
+    errno.EDQUOT: "the disk quota is used up: free some space or choose another output",
+    errno.EACCES: "permission denied: choose a folder you may write to",
+    errno.EPERM: "permission denied: choose a folder you may write to",
+    errno.EROFS: "the file system is read-only: choose another output",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: choose another output",
+    errno.EISDIR: "the path is a folder, not a file: choose another output",
+    errno.ENAMETOOLONG: "the name is too long for this file system: choose a shorter one",
+}
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Return the OutputError that names `path` and the next step for `error`."""
+    advice = _NEXT_STEP.get(error.errno or 0, error.strerror or str(error))
+    return OutputError(f"cannot write {path}: {advice}")
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Create the folder `path` with its parents and return it; OutputError names what stands in the way."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise OutputError(f"cannot write into {folder}: it is a file, not a folder: choose another output") from None
+    except OSError as error:
+        raise output_error(folder, error) from error
+    return folder
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a rename to disk; file systems that cannot sync a folder do not need it."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; publish it under the final name only if the block succeeds.
+
+    Raises:
+        OutputError: the folder or file cannot be written (full disk, no permission, a folder in the way).
+    """
+    final = Path(path)
+    make_folder(final.parent)
+    if final.is_dir():
+        raise OutputError(f"cannot write {final}: it is a folder: choose another output")
+    # The part name does not repeat the final one, which may already be as long as the file system allows.
+    part = final.parent / f".{uuid.uuid4().hex}.part"
+    try:
+        yield part
+        _sync_file(part)
+        os.replace(part, final)
+        _sync_folder(final.parent)
+    except OSError as error:
+        if isinstance(error, (OutputError, InputError)):
+            raise
+        raise output_error(final, error) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; publish it (replacing an older one) only if the block succeeds.
+
+    Raises:
+        OutputError: the folder cannot be written, or the final name is a file.
+    """
+    final = Path(path)
+    make_folder(final.parent)
+    if final.exists() and not final.is_dir():
+        raise OutputError(f"cannot write the folder {final}: it is a file: choose another output")
+    part = final.parent / f".{uuid.uuid4().hex}.part"
+    old = final.parent / f".{uuid.uuid4().hex}.old"
+    try:
+        part.mkdir()
+        yield part
+        for file in part.rglob("*"):
+            if file.is_file():
+                _sync_file(file)
+        if final.exists():
+            os.replace(final, old)
+        try:
+            os.replace(part, final)
+        except OSError:
+            if old.exists():
+                os.replace(old, final)
+            raise
+        _sync_folder(final.parent)
+    except OSError as error:
+        if isinstance(error, (OutputError, InputError)):
+            raise
+        raise output_error(final, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to `path` atomically."""
+    with atomic_file(path) as part:
+        part.write_bytes(data)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` to `path` atomically as UTF-8 with `\\n` line ends."""
+    write_bytes(path, text.encode())
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Return strict JSON with sorted keys (NaN and infinity are errors: they are not JSON)."""
+    return json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write `value` to `path` atomically as indented strict JSON."""
+    write_text(path, to_json(value, indent=2) + "\n")
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read UTF-8 text; InputError when it is missing, a folder, or not text."""
+    source = Path(path)
+    try:
+        return source.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{source}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{source}: is a folder, expected a text file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror})") from error
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read one JSON value; InputError with the line when it is not JSON."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not valid JSON ({error})") from error
+
+
+def write_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
+    """Write one compact JSON record a line, atomically."""
+    with atomic_file(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+        for record in records:
+            file.write(to_json(record) + "\n")
+
+
+def read_jsonl(path: str | os.PathLike[str], *, torn_tail: bool = False) -> Iterator[Any]:
+    """Yield the records of a JSONL file.
+
+    Args:
+        torn_tail: Ignore a last line without its line end, as a killed writer leaves it.
+
+    Raises:
+        InputError: a line is not JSON; the message names file and line.
+    """
+    lines = read_text(path).split("\n")
+    tail = lines.pop()
+    if tail and not torn_tail:
+        lines.append(tail)
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: not valid JSON ({error})") from error
+
+
+def hash_file(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's bytes as hex."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def hash_json(value: Any) -> str:
+    """Return the SHA-256 of a JSON value, independent of key order, as hex."""
+    return hashlib.sha256(to_json(value).encode()).hexdigest()

@@ -1,0 +1,19 @@
+"""Fixtures that every room shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """Folder of real recordings; the tests that need it skip when it is absent."""
+    folder = Path(os.environ.get("SEPVAE_CORPORA", PROJECT.parent / "shared" / "corpora"))
+    if not folder.is_dir():
+        pytest.skip(f"no real recordings at {folder}: set SEPVAE_CORPORA")
+    return folder
