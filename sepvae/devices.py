@@ -1,0 +1,35 @@
+"""Names of devices as users give them, made into torch devices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sepvae.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the torch device for `auto` (the best there is), `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises:
+        ConfigError: an unknown name, or a device this machine does not have.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device(
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
+    kind, _, number = name.partition(":")
+    available = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if kind not in available or (number and not number.isdigit()):
+        raise ConfigError(f"unknown device {name!r}: give auto, cpu, cuda, cuda:N or mps")
+    if int(number or 0) >= available[kind]:
+        raise ConfigError(f"device {name!r}: this machine has {available[kind]} of that kind: give --device cpu")
+    return torch.device(name)

@@ -1,0 +1,82 @@
+"""Real features of a complex spectrum: magnitude, power, log-power, mel and log-mel."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from sepvae.config import Config
+from sepvae.errors import ConfigError, MissingExtra
+
+FeatureKind = Literal["magnitude", "power", "log_power", "mel", "log_mel"]
+
+
+class FeatureConfig(Config):
+    """Which features to take; `floor` is the power added before a logarithm (−100 dB of the normalised spectrum)."""
+
+    kind: FeatureKind = "magnitude"
+    n_mels: int = Field(80, ge=1)
+    floor: float = Field(1e-10, gt=0)
+
+
+def mel_filterbank(*, sample_rate: int, n_bins: int, n_mels: int) -> Tensor:
+    """Return Slaney-normalised mel filters (bins, n_mels) float32 (librosa's).
+
+    Raises:
+        MissingExtra: librosa is not installed.
+        ConfigError: more filters than the bins can resolve, so that some would be empty.
+    """
+    try:
+        from librosa.filters import mel
+    except ImportError as error:
+        raise MissingExtra("mel features", "mel", error) from error
+    if n_mels > n_bins // 2:
+        raise ConfigError(
+            f"n_mels: {n_mels} mel filters over {n_bins} bins leave some empty: give at most {n_bins // 2}"
+        )
+    filters = mel(sr=sample_rate, n_fft=2 * (n_bins - 1), n_mels=n_mels)
+    return torch.from_numpy(filters.T.copy())
+
+
+class Features:
+    """Extracts one kind of feature from complex spectra (…, frames, bins).
+
+    Example:
+        >>> features = Features(FeatureConfig(kind="power"), sample_rate=16000, n_bins=129)
+        >>> features(torch.full((4, 129), 3 + 4j))[0, 0].item()
+        25.0
+    """
+
+    def __init__(self, config: FeatureConfig, *, sample_rate: int, n_bins: int) -> None:
+        self.config = config
+        self._filters: Tensor | None = None
+        if config.kind in ("mel", "log_mel"):
+            self._filters = mel_filterbank(sample_rate=sample_rate, n_bins=n_bins, n_mels=config.n_mels)
+        self.n_features = n_bins if self._filters is None else config.n_mels
+
+    def __call__(self, spectrum: Tensor) -> Tensor:
+        """Return the features (…, frames, n_features) of complex spectra (…, frames, bins)."""
+        power = spectrum.real.square() + spectrum.imag.square()
+        if self._filters is not None:
+            power = power @ self._filters.to(power)
+        if self.config.kind == "magnitude":
+            return power.sqrt()
+        if self.config.kind in ("log_power", "log_mel"):
+            return (power + self.config.floor).log()
+        return power
+
+    def magnitude(self, features: Tensor) -> Tensor:
+        """Undo the feature: return the magnitudes (…, frames, bins) that have these features.
+
+        Raises:
+            ConfigError: mel features have lost the bins and cannot be undone.
+        """
+        if self._filters is not None:
+            raise ConfigError(f"{self.config.kind} features cannot be turned back into a spectrum: use log_power")
+        if self.config.kind == "magnitude":
+            return features.clamp_min(0)
+        power = features.exp() - self.config.floor if self.config.kind == "log_power" else features
+        return power.clamp_min(0).sqrt()

@@ -1,0 +1,77 @@
+"""The frame-wise, fully connected VAE of the survey (Singh & Ogunfunmi, Entropy 2022, §8)."""
+
+from __future__ import annotations
+
+import itertools
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from sepvae.models.contract import Decoded, ModelConfig, Posterior
+
+# exp(±10) spans 87 dB in power: wide enough for speech, narrow enough that no likelihood overflows float32.
+LOG_VARIANCE_LIMIT = 10.0
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
+_OUTPUTS: dict[str, type[nn.Module]] = {"softplus": nn.Softplus, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
+
+
+class DenseVaeConfig(ModelConfig):
+    """Layer sizes; the defaults are the survey's encoder [M, 256, 256, 128] and decoder [256, 256, M]."""
+
+    hidden: tuple[int, ...] = Field((256, 256), min_length=1)
+    latent: int = Field(128, ge=1)
+    context_frames: int = Field(0, ge=0, le=64)
+    activation: Literal["relu", "tanh", "silu"] = "relu"
+    output: Literal["softplus", "sigmoid", "identity"] = "softplus"
+    learned_variance: bool = False
+
+
+def _stack(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise(sizes):
+        layers += [nn.Linear(n_in, n_out), activation()]
+    return nn.Sequential(*layers)
+
+
+class DenseVae(nn.Module):
+    """Each frame, with its context, to a latent and back to the frame of the source.
+
+    Args:
+        config: layer sizes.
+        n_inputs: features per frame of the input.
+        n_outputs: features per frame of the output.
+    """
+
+    Config: ClassVar[type[ModelConfig]] = DenseVaeConfig
+
+    def __init__(self, config: DenseVaeConfig, *, n_inputs: int, n_outputs: int) -> None:
+        super().__init__()
+        self.config, self.context_frames = config, config.context_frames
+        activation = _ACTIVATIONS[config.activation]
+        window = 2 * config.context_frames + 1
+        self.encoder = _stack([n_inputs * window, *config.hidden], activation)
+        self.to_posterior = nn.Linear(config.hidden[-1], 2 * config.latent)
+        self.decoder = _stack([config.latent, *reversed(config.hidden)], activation)
+        self.to_spectrum = nn.Linear(config.hidden[0], n_outputs)
+        self.to_log_variance = nn.Linear(config.hidden[0], n_outputs) if config.learned_variance else None
+        self.output = _OUTPUTS[config.output]()
+
+    def encode(self, features: Tensor) -> Posterior:
+        """Map features (batch, frames + 2 · context_frames, n_inputs) to q(z|x), (batch, frames, latent)."""
+        if self.context_frames:
+            # (batch, frames, n_inputs, window) -> one row per frame, the frames of its context side by side
+            windows = features.unfold(1, 2 * self.context_frames + 1, 1)
+            features = windows.transpose(-1, -2).flatten(-2)
+        mean, log_variance = self.to_posterior(self.encoder(features)).chunk(2, dim=-1)
+        return Posterior(mean, log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT))
+
+    def decode(self, latent: Tensor) -> Decoded:
+        """Map latents (batch, frames, latent) to the target features (batch, frames, n_outputs)."""
+        hidden = self.decoder(latent)
+        log_variance: Tensor | None = None
+        if self.to_log_variance is not None:
+            log_variance = self.to_log_variance(hidden).clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
+        spectrum: Tensor = self.output(self.to_spectrum(hidden))
+        return Decoded(spectrum, log_variance)

@@ -1,0 +1,39 @@
+"""Masks from the estimated spectra of the sources; they add up to one, so the estimates add up to the mixture."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+MaskKind = Literal["ratio", "wiener"]
+_EXPONENT = {"ratio": 1, "wiener": 2}
+
+
+def make_masks(magnitudes: Tensor, *, kind: MaskKind = "ratio") -> Tensor:
+    """Return the share of each source in each bin.
+
+    Args:
+        magnitudes: (sources, …, frames, bins), non-negative.
+        kind: `ratio` of magnitudes, or `wiener`: of powers.
+
+    Returns:
+        Masks of the same shape in [0, 1] that add up to 1 over the sources; equal where all sources are 0.
+
+    Source: Singh & Ogunfunmi 2022, Eq. (90); its power form is the Wiener filter.
+
+    Example:
+        >>> make_masks(torch.tensor([[3.0], [1.0]]), kind="wiener").flatten().tolist()
+        [0.8999999761581421, 0.10000000149011612]
+    """
+    # Scaled by the loudest source of each bin: no square under- or overflows, and 0/0 cannot happen.
+    loudest = magnitudes.amax(0)
+    relative = torch.where(loudest > 0, magnitudes / loudest.clamp_min(torch.finfo(magnitudes.dtype).tiny), 1.0)
+    share = relative.pow(_EXPONENT[kind])
+    return share / share.sum(0)
+
+
+def apply_masks(mixture: Tensor, masks: Tensor) -> Tensor:
+    """Multiply a mixture's complex spectrum (…, frames, bins) by masks (sources, …, frames, bins): mixture phase."""
+    return masks * mixture

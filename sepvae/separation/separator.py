@@ -1,0 +1,164 @@
+"""Separator: a front-end, one model per named source, and a mask; on arrays of any length, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sepvae.errors import CheckpointError, ConfigError, InputError
+from sepvae.frontend.frontend import Frontend
+from sepvae.separation.masks import MaskKind, apply_masks, make_masks
+from sepvae.training.checkpoint import SourceModels, load_checkpoint
+
+# A block of 20 s keeps the spectra and activations of one block under 200 MB for the survey's networks.
+BLOCK_S = 20.0
+
+Reader = Callable[[int, int], Tensor]
+
+
+class Separator:
+    """Separates mixtures into the sources whose models it holds.
+
+    Blocks overlap by as many samples as an output sample can depend on, so the result is that of the whole file.
+
+    Args:
+        checkpoints: one or more model folders' contents, with the same front-end and different sources.
+        mask: `ratio` or `wiener`; the one stored with the first model by default.
+        device: where the networks run.
+
+    Raises:
+        CheckpointError: the models do not fit together.
+    """
+
+    def __init__(
+        self, checkpoints: Sequence[SourceModels], *, mask: MaskKind | None = None, device: str = "cpu"
+    ) -> None:
+        first = checkpoints[0].config.training
+        self.frontend, self.device = Frontend(first.frontend), torch.device(device)
+        self.mask: MaskKind = mask or first.mask
+        self._networks: dict[str, Any] = {}
+        for checkpoint in checkpoints:
+            if checkpoint.config.training.frontend != first.frontend:
+                raise CheckpointError("the models have different front-ends: separate with models trained alike")
+            for name, network in checkpoint.networks.items():
+                if name in self._networks:
+                    raise CheckpointError(f"two models are for the source {name!r}: give each source once")
+                self._networks[name] = network.to(self.device).eval()
+
+    @classmethod
+    def load(cls, *paths: str | Path, mask: MaskKind | None = None, device: str = "cpu") -> Separator:
+        """Load one or more model folders.
+
+        Raises:
+            CheckpointError: a folder is missing, incomplete, damaged, or does not fit the others.
+        """
+        if not paths:
+            raise ConfigError("Separator.load: give at least one model folder")
+        return cls([load_checkpoint(path, device=device) for path in paths], mask=mask, device=device)
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in Hz that the models work at."""
+        return self.frontend.config.sample_rate
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the sources, in the order of the models."""
+        return tuple(self._networks)
+
+    def separate(self, wave: Any, sample_rate: int) -> dict[str, Any]:
+        """Separate a mixture held in memory.
+
+        Args:
+            wave: (time,), (channels, time) or (batch, channels, time), floating point in [-1, 1]; NumPy or torch.
+            sample_rate: Hz; must be the model's.
+
+        Returns:
+            An estimate of the shape and type of `wave` for each source; they add up to the mixture.
+
+        Raises:
+            InputError: another rate, more than three axes, integer samples, NaN or infinity.
+        """
+        if sample_rate != self.sample_rate:
+            raise InputError(
+                f"the mixture is sampled at {sample_rate} Hz, the model at {self.sample_rate} Hz: resample it first "
+                "with sepvae.audio.resample, or use the command 'sepvae separate', which does"
+            )
+        tensor = torch.as_tensor(wave)
+        if tensor.ndim not in (1, 2, 3):
+            shape = tuple(tensor.shape)
+            raise InputError(f"a mixture of shape {shape}: give (time,), (channels, time) or (batch, channels, time)")
+        if not tensor.is_floating_point():
+            advice = "give floats in [-1, 1] (divide 16-bit integers by 32768)"
+            raise InputError(f"a mixture of {tensor.dtype} samples: {advice}")
+        if not torch.isfinite(tensor).all():
+            raise InputError("the mixture holds NaN or infinite samples: repair it first")
+        n_samples = tensor.shape[-1]
+        flat = tensor.reshape(-1, n_samples).to(self.device, torch.float32)
+        estimates = {name: torch.empty_like(flat) for name in self.sources}
+        position = 0
+        for block in self.stream(lambda start, stop: flat[:, start:stop], n_samples=n_samples):
+            stop = position + next(iter(block.values())).shape[-1]
+            for name, part in block.items():
+                estimates[name][:, position:stop] = part
+            position = stop
+        shaped = {name: part.to(tensor.device, tensor.dtype).reshape(tensor.shape) for name, part in estimates.items()}
+        if isinstance(wave, np.ndarray):
+            return {name: part.numpy() for name, part in shaped.items()}
+        return dict(shaped)
+
+    @torch.inference_mode()
+    def stream(self, read: Reader, *, n_samples: int, block_s: float = BLOCK_S) -> Iterator[dict[str, Tensor]]:
+        """Yield the estimates (channels, block) of a signal that is read twice: for its level, then block by block.
+
+        Args:
+            read: returns samples [start, stop) of every channel, (channels, stop - start) float32.
+            n_samples: length of the signal.
+            block_s: length of a block in seconds.
+        """
+        stft = self.frontend.stft
+        hop, context = stft.hop_samples, max(network.context_frames for network in self._networks.values())
+        block = max(1, round(block_s * self.sample_rate / hop)) * hop
+        # A sample depends on the frames that cover it, and these on their context.
+        reach = -(-2 * stft.window_samples // hop) + context
+        starts = range(0, n_samples, block)
+        levels = self._levels(read, starts, n_samples=n_samples, block=block)
+        for start in starts:
+            stop = min(start + block, n_samples)
+            before, after = max(0, start - reach * hop), min(n_samples, stop + reach * hop)
+            estimates = self._separate_block(read(before, after).to(self.device), levels)
+            yield {name: wave[:, start - before : stop - before] for name, wave in estimates.items()}
+
+    def _levels(self, read: Reader, starts: range, *, n_samples: int, block: int) -> Tensor:
+        """Return the level of each channel (channels, 1, 1), from the frames of the whole signal, each taken once."""
+        stft, meters = self.frontend.stft, list[Any]()
+        hop = stft.hop_samples
+        before = -(-(stft.window_samples - hop) // hop)
+        for start in starts:
+            stop, first = min(start + block, n_samples), max(0, start // hop - before)
+            spectrum = stft.analyse(read(first * hop, stop).to(self.device))
+            last = None if stop == n_samples else stop // hop - first
+            meters = meters or [self.frontend.meter() for _ in spectrum]
+            for meter, channel in zip(meters, spectrum[:, start // hop - first : last], strict=True):
+                meter.add(channel)
+        return torch.tensor([meter.level for meter in meters], device=self.device)[:, None, None]
+
+    def _separate_block(self, wave: Tensor, levels: Tensor) -> dict[str, Tensor]:
+        """Separate (channels, time) into waves of that shape."""
+        spectrum = self.frontend.stft.analyse(wave)
+        normalised = spectrum / levels
+        magnitudes = []
+        for network in self._networks.values():
+            context = network.context_frames
+            # Silence before and after the file, as in training; in the spectrum, since not every feature of it is 0.
+            padded = torch.nn.functional.pad(normalised, (0, 0, context, context))
+            decoded = network.decode(network.encode(self.frontend.input(padded)).mean)
+            magnitudes.append(self.frontend.target.magnitude(decoded.spectrum))
+        masks = make_masks(torch.stack(magnitudes), kind=self.mask)
+        estimates = self.frontend.stft.synthesise(apply_masks(spectrum, masks), n_samples=wave.shape[-1])
+        return dict(zip(self._networks, estimates, strict=True))

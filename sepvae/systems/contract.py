@@ -1,0 +1,74 @@
+"""What every separation system of an experiment offers, and the closed table of the systems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from sepvae.mixing.manifest import Mixture
+from sepvae.mixing.mixture import Rendered
+
+from sepvae.config import Config, parse_config
+from sepvae.tables import resolve
+
+# The only registry of systems: kind -> "module:Class".
+SYSTEMS: dict[str, str] = {
+    "mixture": "sepvae.systems.bounds:UnprocessedMixture",
+    "ideal_mask": "sepvae.systems.bounds:IdealMask",
+    "nmf": "sepvae.systems.nmf:Nmf",
+    "source_models": "sepvae.systems.source_models:TrainedSourceModels",
+}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a system may learn from: mixtures to train and validate on, their corpus, a seed and a device.
+
+    Test mixtures are not in it: no system can see them before it separates them.
+    """
+
+    train: Sequence[Mixture]
+    valid: Sequence[Mixture]
+    root: Path
+    seed: int
+    device: str
+
+
+class System(Protocol):
+    """One way to separate a mixture.
+
+    `uses_references` marks the ideal masks, which are told the sources: ceilings, never competitors.
+    """
+
+    Config: ClassVar[type[Config]]
+    uses_references: ClassVar[bool]
+    trainable: ClassVar[bool]
+
+    def __init__(self, config: Any, *, sample_rate: int) -> None: ...
+
+    def train(self, material: Material, folder: Path) -> None:
+        """Learn from the material and leave everything in `folder`; resume where an earlier call was stopped."""
+        ...
+
+    def load(self, folder: Path, *, device: str) -> None:
+        """Take up what `train` left in `folder`."""
+        ...
+
+    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+        """Return an estimate (time,) for each source; only ideal masks may look at `mixture.sources`' waves."""
+        ...
+
+
+def parse_system_config(kind: str, settings: dict[str, Any], *, where: str) -> Config:
+    """Return the validated config of a system; ConfigError names an unknown kind, key or impossible value."""
+    config_class: type[Config] = resolve(SYSTEMS, kind, what="system").Config
+    return parse_config(config_class, settings, where=where)
+
+
+def make_system(kind: str, config: Config, *, sample_rate: int) -> System:
+    """Build the system called `kind` for mixtures at `sample_rate` Hz."""
+    return cast("System", resolve(SYSTEMS, kind, what="system")(config, sample_rate=sample_rate))

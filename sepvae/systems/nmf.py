@@ -1,0 +1,102 @@
+"""Supervised KL-NMF: atoms learnt per class from clean sources, activations fitted to the mixture, ratio mask.
+
+The baseline of Subakan & Smaragdis 2018 and of the survey.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from sepvae.mixing.mixture import Rendered, render
+from sepvae.progress import progress
+from torch import Tensor
+
+from sepvae.config import Config
+from sepvae.errors import CheckpointError
+from sepvae.files import atomic_file
+from sepvae.frontend.stft import Stft, StftConfig
+from sepvae.models.dictionary import fit_activations, learn_atoms
+from sepvae.seeds import torch_generator
+from sepvae.separation.masks import apply_masks, make_masks
+from sepvae.systems.contract import Material
+from sepvae.training.batches import source_names
+from sepvae.training.checkpoint import read_tensors
+
+_ATOMS = "atoms.safetensors"
+
+
+class NmfConfig(Config):
+    """Atoms per class, iterations of both fits, and the STFT.
+
+    The STFT is NMF's own: its atoms need the frequency resolution of longer windows than a VAE does.
+    """
+
+    n_atoms: int = Field(20, ge=1)
+    train_iterations: int = Field(100, ge=1)
+    fit_iterations: int = Field(150, ge=1)
+    stft: StftConfig = StftConfig(window_ms=64, hop_ms=16)
+    mask: Literal["ratio", "wiener"] = "ratio"
+
+
+class Nmf:
+    """One dictionary per class, side by side; the activations say how much of each class is in a frame."""
+
+    Config: ClassVar[type[Config]] = NmfConfig
+    uses_references: ClassVar[bool] = False
+    trainable: ClassVar[bool] = True
+
+    def __init__(self, config: NmfConfig, *, sample_rate: int) -> None:
+        self._config, self._stft = config, Stft(config.stft, sample_rate=sample_rate)
+        self._atoms: dict[str, Tensor] = {}
+
+    def train(self, material: Material, folder: Path) -> None:
+        """Learn the atoms of each source from its clean part in the training mixtures."""
+        from safetensors.torch import save_file
+
+        names = source_names(material.train)
+        rendered = [render(mixture, material.root) for mixture in material.train]
+        atoms = {}
+        with progress("kl-nmf", len(names), unit="classes") as bar:
+            for name in names:
+                waves = [torch.from_numpy(item.sources[name]) for item in rendered if name in item.sources]
+                spectrum = torch.cat([self._normalised(wave)[1] for wave in waves])
+                atoms[name] = learn_atoms(
+                    spectrum,
+                    n_atoms=self._config.n_atoms,
+                    n_iterations=self._config.train_iterations,
+                    generator=torch_generator(material.seed, "nmf", name),
+                )
+                bar.advance(1)
+        with atomic_file(folder / _ATOMS) as part:
+            save_file(atoms, part)
+
+    def load(self, folder: Path, *, device: str) -> None:  # noqa: ARG002 (small products: no gain from a device)
+        """Read the atoms."""
+        if not (folder / _ATOMS).is_file():
+            raise CheckpointError(f"{folder}: holds no {_ATOMS}: train the system first")
+        self._atoms = read_tensors(folder / _ATOMS)
+
+    def _normalised(self, wave: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the complex spectrum (frames, bins), and its magnitudes at a root mean square of 1."""
+        spectrum = self._stft.analyse(wave)
+        magnitudes = spectrum.abs()
+        level = magnitudes.square().mean().sqrt()
+        return spectrum, magnitudes / level if level > 0 else magnitudes
+
+    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+        """Return the masked mixture for each source of the dictionary."""
+        spectrum, magnitudes = self._normalised(torch.from_numpy(mixture.mixture))
+        names = list(self._atoms)
+        atoms = torch.cat([self._atoms[name] for name in names])
+        activations = fit_activations(magnitudes, atoms, n_iterations=self._config.fit_iterations)
+        parts = [
+            part @ self._atoms[n] for n, part in zip(names, activations.split(self._config.n_atoms, -1), strict=True)
+        ]
+        masks = make_masks(torch.stack(parts), kind=self._config.mask)
+        estimates = self._stft.synthesise(apply_masks(spectrum, masks), n_samples=len(mixture.mixture))
+        return dict(zip(names, estimates.numpy(), strict=True))

@@ -1,0 +1,174 @@
+"""Training data as two or more large tables of frames, cached on disk once, from which a batch is one gather.
+
+The order of the frames and the noise of a batch depend on (seed, step) alone, so a resumed run, or one on several
+processes, sees the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sepvae.mixing.manifest import Mixture
+from sepvae.mixing.mixture import render
+from sepvae.progress import progress
+from torch import Tensor
+
+from sepvae.errors import InputError
+from sepvae.files import atomic_folder, hash_json, read_json, write_json
+from sepvae.frontend.frontend import Frontend
+from sepvae.seeds import torch_generator
+
+_INDEX = "index.json"
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """Frames of all items one below the other, each item between `margin` frames of silence on both sides.
+
+    `input` is (rows, n_inputs), each target (rows, n_outputs); `first_row` and `n_frames` locate each item.
+    """
+
+    items: tuple[str, ...]
+    first_row: Tensor
+    n_frames: Tensor
+    input: Tensor
+    targets: Mapping[str, Tensor]
+
+    def segment_rows(self, segment_frames: int) -> Tensor:
+        """Return the first rows (segments,) of all segments: back to back, and one flush with the end of each item."""
+        starts = []
+        for first, count in zip(self.first_row.tolist(), self.n_frames.tolist(), strict=True):
+            last = max(count - segment_frames, 0)
+            offsets = torch.arange(0, last + 1, segment_frames)
+            starts.append(first + torch.unique(torch.cat([offsets, torch.tensor([last])])))
+        return torch.cat(starts)
+
+    def items_of(self, rows: Tensor) -> list[str]:
+        """Return the names of the items that the rows (n,) belong to, each once, in order."""
+        found = torch.unique(torch.searchsorted(self.first_row, rows.cpu(), right=True) - 1)
+        return [self.items[index] for index in found.tolist()]
+
+    def gather(self, rows: Tensor, *, segment_frames: int, context_frames: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return input (batch, segment_frames + 2 · context_frames, n_inputs) and targets (batch, segment_frames, …)."""
+
+        def take(table: Tensor, before: int, count: int) -> Tensor:
+            index = rows[:, None] + torch.arange(-before, count - before, device=rows.device)
+            return table.index_select(0, index.flatten()).view(len(rows), count, -1)
+
+        wide = segment_frames + 2 * context_frames
+        return take(self.input, context_frames, wide), {n: take(t, 0, segment_frames) for n, t in self.targets.items()}
+
+    def to(self, device: torch.device) -> FrameTable:
+        """Return the table with its frames on `device`."""
+        targets = {name: table.to(device) for name, table in self.targets.items()}
+        return FrameTable(self.items, self.first_row, self.n_frames, self.input.to(device), targets)
+
+
+def source_names(mixtures: Sequence[Mixture]) -> list[str]:
+    """Return the names of the sources of some mixtures in order of first appearance; InputError when there are none."""
+    names = list(dict.fromkeys(source.name for mixture in mixtures for source in mixture.sources))
+    if not names:
+        raise InputError("no mixtures to learn from: the manifest has none in this split; make some with 'sepvae mix'")
+    return names
+
+
+def build_table(mixtures: Sequence[Mixture], *, root: Path, frontend: Frontend, margin: int, cache: Path) -> FrameTable:
+    """Return the frame table of some mixtures, from `cache` when it holds the same mixtures and front-end.
+
+    Args:
+        mixtures: mixtures of one split.
+        root: folder of the corpus they draw from.
+        margin: silent frames around each item, at least the model's context and segment length.
+        cache: folder of the table; written atomically when missing or out of date.
+
+    Raises:
+        InputError: no mixtures, or one that cannot be rebuilt.
+    """
+    names = source_names(mixtures)
+    key = hash_json([[m.to_json() for m in mixtures], frontend.config.model_dump(mode="json"), margin])
+    if not (cache / _INDEX).is_file() or read_json(cache / _INDEX)["key"] != key:
+        _write_table(mixtures, names, key=key, root=root, frontend=frontend, margin=margin, cache=cache)
+    index = read_json(cache / _INDEX)
+
+    def load(name: str) -> Tensor:
+        # Copy-on-write, because torch takes no read-only arrays; nothing is ever written.
+        return torch.from_numpy(np.load(cache / name, mmap_mode="c", allow_pickle=False))
+
+    targets = {name: load(f"target_{number}.npy") for number, name in enumerate(names)}
+    first_row, n_frames = torch.tensor(index["first_row"]), torch.tensor(index["n_frames"])
+    return FrameTable(tuple(index["items"]), first_row, n_frames, load("input.npy"), targets)
+
+
+def _write_table(
+    mixtures: Sequence[Mixture],
+    names: list[str],
+    *,
+    key: str,
+    root: Path,
+    frontend: Frontend,
+    margin: int,
+    cache: Path,
+) -> None:
+    counts = [frontend.stft.n_frames(mixture.n_samples) for mixture in mixtures]
+    first_rows = (margin + np.cumsum([0] + [count + margin for count in counts[:-1]])).tolist()
+    n_rows = sum(counts) + margin * (len(counts) + 1)
+    with atomic_folder(cache) as folder:
+
+        def create(name: str, width: int) -> np.memmap[tuple[int, int], np.dtype[np.float32]]:
+            return np.lib.format.open_memmap(folder / name, mode="w+", dtype=np.float32, shape=(n_rows, width))
+
+        inputs = create("input.npy", frontend.input.n_features)
+        targets = [create(f"target_{number}.npy", frontend.target.n_features) for number in range(len(names))]
+        # Silence is not 0 in every feature: the margins hold the features of a zero spectrum.
+        silence = torch.zeros((1, frontend.stft.n_bins), dtype=torch.complex64)
+        inputs[:] = frontend.input(silence).numpy()
+        for table in targets:
+            table[:] = frontend.target(silence).numpy()
+        with progress("features", len(mixtures), unit="mixtures") as bar:
+            for mixture, first, count in zip(mixtures, first_rows, counts, strict=True):
+                rendered = render(mixture, root)
+                silent = np.zeros_like(rendered.mixture)
+                sources = np.stack([rendered.sources.get(name, silent) for name in names])
+                features, spectra = frontend.training_pair(
+                    torch.from_numpy(rendered.mixture), torch.from_numpy(sources)
+                )
+                if not (torch.isfinite(features).all() and torch.isfinite(spectra).all()):
+                    raise InputError(f"mixture {mixture.id}: its features are not finite; check its source files")
+                inputs[first : first + count] = features.numpy()
+                for table, spectrum in zip(targets, spectra, strict=True):
+                    table[first : first + count] = spectrum.numpy()
+                bar.advance(1)
+        for table in (inputs, *targets):
+            table.flush()
+        items = [mixture.id for mixture in mixtures]
+        write_json(folder / _INDEX, {"key": key, "items": items, "first_row": first_rows, "n_frames": counts})
+
+
+class BatchOrder:
+    """Which segments the batch of each step holds, for one process of several.
+
+    Args:
+        n_segments: segments in the table.
+        batch_size: segments in a step, over all processes; a table smaller than that is one batch.
+        rank: this process.
+        world: number of processes; divides `batch_size`.
+    """
+
+    def __init__(self, n_segments: int, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.batch_size = min(batch_size, n_segments)
+        self.steps_per_pass = n_segments // self.batch_size
+        self._n_segments, self._seed, self._rank, self._world = n_segments, seed, rank, world
+        self._pass, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    def segments(self, step: int) -> Tensor:
+        """Return the indices of this process's segments at a step."""
+        number, position = divmod(step, self.steps_per_pass)
+        if number != self._pass:
+            generator = torch_generator(self._seed, "order", number)
+            self._pass, self._order = number, torch.randperm(self._n_segments, generator=generator)
+        batch = self._order[position * self.batch_size : (position + 1) * self.batch_size]
+        return batch[self._rank :: self._world]

@@ -1,0 +1,170 @@
+"""Model folders: `model.safetensors` + `config.json` + `provenance.json` + a model card; never a pickle.
+
+A folder holds the networks of one or more sources that share a front-end, and everything to rebuild them.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from sepvae.config import Config, parse_config
+from sepvae.errors import CheckpointError, ConfigError, InputError
+from sepvae.files import atomic_folder, hash_file, hash_json, read_json, write_json, write_text
+from sepvae.frontend.frontend import Frontend
+from sepvae.models.contract import make_model
+from sepvae.training.config import TrainingConfig
+
+WEIGHTS, CONFIG, PROVENANCE, CARD = "model.safetensors", "config.json", "provenance.json", "README.md"
+
+
+class CheckpointConfig(Config):
+    """What `config.json` holds: enough to rebuild the networks and the front-end, and how they were trained."""
+
+    schema_version: Literal[1] = 1
+    sources: tuple[str, ...] = Field(min_length=1)
+    training: TrainingConfig
+
+
+@dataclass(frozen=True)
+class SourceModels:
+    """Trained networks, one per named source, with the config that rebuilds them."""
+
+    config: CheckpointConfig
+    networks: nn.ModuleDict
+
+    @property
+    def frontend(self) -> Frontend:
+        """The front-end the networks were trained with."""
+        return Frontend(self.config.training.frontend)
+
+
+def build_models(config: CheckpointConfig) -> SourceModels:
+    """Return fresh networks for a config; weights come from torch's global generator, so seed it around the call."""
+    frontend, choice = Frontend(config.training.frontend), config.training.model
+    sizes = {"n_inputs": frontend.input.n_features, "n_outputs": frontend.target.n_features}
+    for name in config.sources:
+        if "." in name or not name:
+            raise ConfigError(f"source name {name!r}: give names without dots, they become names of tensors")
+    networks = {name: make_model(choice.kind, choice.config(), **sizes) for name in config.sources}
+    return SourceModels(config, nn.ModuleDict(networks))
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("sepvae", "torch", "numpy", "scipy", "soundfile", "soxr", "safetensors"):
+        found[package] = metadata.version(package)
+    return found
+
+
+def save_checkpoint(folder: Path, models: SourceModels, *, provenance: dict[str, Any]) -> None:
+    """Write a model folder atomically.
+
+    Args:
+        provenance: what made it, such as seed, data hash, and the losses reached; JSON.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    config = models.config.model_dump(mode="json")
+    with atomic_folder(folder) as part:
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in models.networks.state_dict().items()}
+        save_file(tensors, part / WEIGHTS)
+        write_json(part / CONFIG, config)
+        made_by = {
+            "versions": versions(),
+            "config_hash": hash_json(config),
+            "weights_sha256": hash_file(part / WEIGHTS),
+        }
+        write_json(part / PROVENANCE, {**made_by, **provenance})
+        write_text(part / CARD, _card(models, provenance))
+
+
+def _card(models: SourceModels, provenance: dict[str, Any]) -> str:
+    training, sources = models.config.training, ", ".join(models.config.sources)
+    stft, n_weights = training.frontend.stft, sum(p.numel() for p in models.networks.parameters())
+    facts = "\n".join(f"- {key}: {value}" for key, value in provenance.items())
+    return (
+        f"# {training.model.kind} for the sources {sources}\n\n"
+        f"Made by sepvae {metadata.version('sepvae')}. Separates mixtures of {sources} at "
+        f"{training.frontend.sample_rate} Hz with {n_weights:,} weights; STFT {stft.window_ms:g}/{stft.hop_ms:g} ms, "
+        f"objective {training.objective.kind}, mask {training.mask}.\n\n"
+        "```sh\nsepvae separate FILE -m THIS_FOLDER -o OUT\n```\n\n"
+        f"It knows the kind of voices and recordings it was trained on and no others.\n\n## Made from\n\n{facts}\n"
+    )
+
+
+def find_model_folder(path: str | Path) -> Path:
+    """Return the model folder at `path`: the folder itself, or the `model` folder of a training run.
+
+    Raises:
+        CheckpointError: there is none; the message says what is missing.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise CheckpointError(f"{folder}: no such model folder: train one with 'sepvae train'")
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: is a file, expected a model folder with {WEIGHTS} and {CONFIG}")
+    if not (folder / CONFIG).is_file() and (folder / "model" / CONFIG).is_file():
+        folder = folder / "model"
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder}: the model folder has no {name}: copy it again, or train anew")
+    return folder
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file; CheckpointError when its header or data are damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged weights file ({error}): copy it again, or train anew") from error
+
+
+def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> SourceModels:
+    """Load a model folder with strict checks; no code comes from it.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, the config is not ours, the weights belong to another
+            architecture, or they hold NaN or infinity.
+    """
+    folder = find_model_folder(path)
+    try:
+        config = parse_config(CheckpointConfig, read_json(folder / CONFIG), where=str(folder / CONFIG))
+        models = build_models(config)
+    except (ConfigError, InputError) as error:
+        raise CheckpointError(f"{folder}: not a model of this version of sepvae: {error}") from error
+    tensors = read_tensors(folder / WEIGHTS)
+    expected = models.networks.state_dict()
+    wrong = [f"{name} is missing" for name in expected if name not in tensors]
+    wrong += [f"{name} is not expected" for name in tensors if name not in expected]
+    for name, tensor in expected.items():
+        if name in tensors and (tensors[name].shape != tensor.shape or tensors[name].dtype != tensor.dtype):
+            found = f"{tensors[name].dtype} {tuple(tensors[name].shape)}"
+            wrong.append(f"{name} is {found}, expected {tensor.dtype} {tuple(tensor.shape)}")
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise CheckpointError(
+            f"{folder}: the weights belong to another architecture than {CONFIG} says: {'; '.join(wrong[:3])}{more}"
+        )
+    bad = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if bad:
+        raise CheckpointError(
+            f"{folder}: the weights {bad[0]} hold NaN or infinity: train anew with a lower learning rate"
+        )
+    models.networks.load_state_dict(tensors, strict=True)
+    models.networks.to(device).eval()
+    return models

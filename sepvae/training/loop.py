@@ -1,0 +1,288 @@
+"""The one training loop: step, validate, log, save; for any model, objective and device, on one process or many."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from sepvae.mixing.manifest import Mixture
+from sepvae.progress import progress as progress_bar
+from torch import Tensor, nn
+
+from sepvae.errors import ConfigError, InputError, MissingExtra
+from sepvae.files import hash_json, make_folder, write_json
+from sepvae.objectives.contract import Batch, Loss, Objective, make_objective
+from sepvae.seeds import derive_seed, torch_generator
+from sepvae.training.batches import BatchOrder, FrameTable, build_table, source_names
+from sepvae.training.checkpoint import CheckpointConfig, SourceModels, build_models, save_checkpoint
+from sepvae.training.config import OptimiserConfig, TrainingConfig
+from sepvae.training.logs import TrainingLog
+from sepvae.training.state import Progress, load_state, save_state
+
+_LOGGER = logging.getLogger(__name__)
+# Validation sees the objective as it is at the end of every schedule, so that its losses can be compared.
+_END_OF_SCHEDULE = 1 << 60
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The mixtures to learn from, those to validate on (may be none), and the folder of their corpus."""
+
+    train: Sequence[Mixture]
+    valid: Sequence[Mixture]
+    root: Path
+
+    @property
+    def hash(self) -> str:
+        """Content hash of the mixtures, which name their sources by hash."""
+        return hash_json([[mixture.to_json() for mixture in split] for split in (self.train, self.valid)])
+
+
+class _Step(nn.Module):
+    """Networks and objective as one module, so that one call is one forward pass for any parallel strategy."""
+
+    def __init__(self, networks: nn.ModuleDict, objective: Objective) -> None:
+        super().__init__()
+        self.networks, self.objective = networks, objective
+
+    def forward(self, batch: Batch) -> Loss:
+        return self.objective(dict(self.networks.items()), batch)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _seeded_weights(seed: int) -> Iterator[None]:
+    """Make the initial weights follow from the seed: torch's layers draw from the global generator."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "weights"))
+        yield
+
+
+def _fabric(device: str, precision: str) -> Any:
+    try:
+        from lightning_fabric import Fabric
+    except ImportError as error:
+        raise MissingExtra("training", "train", error) from error
+    accelerator = {"auto": "auto", "cpu": "cpu", "mps": "mps"}.get(device, "cuda")
+    world = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    devices: Any = world
+    if world == 1 and ":" in device:
+        devices = [int(device.partition(":")[2])]
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=int(os.environ.get("WORLD_SIZE", "1")) // world,
+        strategy="ddp" if "WORLD_SIZE" in os.environ else "auto",
+        precision=precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def learning_rate(config: OptimiserConfig, step: int, total_steps: int) -> float:
+    """Return the learning rate at a step.
+
+    `one_cycle` rises over the first 30 % of the steps and falls to nothing along a cosine (Smith & Topin 2019).
+    """
+    if config.schedule == "constant":
+        return config.learning_rate
+    position = (step + 1) / total_steps
+    if position < 0.3:
+        return config.learning_rate * (0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * position / 0.3)))
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (position - 0.3) / 0.7))
+
+
+class Trainer:
+    """One training run in a folder: `model/` (the best so far), `state/` (to resume), `log.csv`, `tensorboard/`."""
+
+    def __init__(self, config: TrainingConfig, data: TrainingData, out: Path, *, seed: int, device: str) -> None:
+        self.config, self.optim, self.out, self.seed = config, config.optimiser, make_folder(out), seed
+        self.data, self.fabric = data, _fabric(device, config.optimiser.precision)
+        if config.optimiser.batch_size % self.fabric.world_size:
+            raise ConfigError(
+                f"optimiser.batch_size = {config.optimiser.batch_size}: must be a multiple of the "
+                f"{self.fabric.world_size} processes"
+            )
+        with _seeded_weights(seed):
+            names = tuple(source_names(data.train))
+            self.models = build_models(CheckpointConfig(sources=names, training=config))
+        first = next(iter(self.models.networks.values()))
+        self.context_frames = int(first.context_frames)  # type: ignore[arg-type]
+        self.table = self._table(data.train, "train")
+        self.valid_table = self._table(data.valid, "valid") if data.valid else None
+        self.rows = self.table.segment_rows(self.optim.segment_frames).to(self.fabric.device)
+        self.order = BatchOrder(
+            len(self.rows),
+            batch_size=self.optim.batch_size,
+            seed=seed,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+        )
+        objective = make_objective(config.objective.kind, config.objective.config())
+        step = _Step(self.models.networks, objective)
+        self.optimiser = torch.optim.AdamW(
+            step.parameters(), lr=self.optim.learning_rate, weight_decay=self.optim.weight_decay, fused=True
+        )
+        self.step, self.wrapped_optimiser = self.fabric.setup(step, self.optimiser)
+        self.bad_items: list[dict[str, Any]] = []
+
+    def _table(self, mixtures: Sequence[Mixture], name: str) -> FrameTable:
+        margin = max(self.context_frames, self.optim.segment_frames)
+        with self.fabric.rank_zero_first():
+            cache = self.out / "features" / name
+            table = build_table(
+                mixtures, root=self.data.root, frontend=self.models.frontend, margin=margin, cache=cache
+            )
+        return table.to(self.fabric.device) if self.fabric.device.type != "cpu" else table
+
+    def _batch(self, table: FrameTable, rows: Tensor, step: int, *names: str | int) -> Batch:
+        features, targets = table.gather(
+            rows, segment_frames=self.optim.segment_frames, context_frames=self.context_frames
+        )
+        device = str(self.fabric.device)
+        return Batch(features, targets, step, torch_generator(self.seed, *names, device=device))
+
+    def run(self) -> Progress:
+        """Train until the last epoch or until validation has not improved for `patience` epochs."""
+        key = hash_json([self.models.config.model_dump(mode="json"), self.data.hash, self.seed])
+        restored = load_state(self.out / "state", key=key, networks=self.models.networks, optimiser=self.optimiser)
+        state = restored or Progress(key)
+        if state.finished:
+            _LOGGER.info("%s: already trained", self.out)
+            return state
+        log = TrainingLog(self.out, state.history, enabled=self.fabric.is_global_zero)
+        steps = self.order.steps_per_pass
+        with progress_bar("train", self.optim.epochs * steps, unit="steps", start=state.step) as bar, log:
+            while not state.finished:
+                row = self._epoch(state, steps, bar)
+                state.epoch += 1
+                state.history.append({"epoch": state.epoch, "step": state.step, **row})
+                self._judge(state, row)
+                log.write(state.history)
+                if self.fabric.is_global_zero:
+                    save_state(self.out / "state", state, networks=self.models.networks, optimiser=self.optimiser)
+                self.fabric.barrier()
+        return state
+
+    def _epoch(self, state: Progress, steps: int, bar: Any) -> dict[str, float]:
+        """Make one pass over the data and return its mean losses, speed and validation losses."""
+        started, sums, good, bad_in_a_row = time.perf_counter(), dict[str, Tensor](), 0, 0
+        for _ in range(steps):
+            rows = self.rows[self.order.segments(state.step).to(self.rows.device)]
+            batch = self._batch(self.table, rows, state.step, "noise", state.step, self.fabric.global_rank)
+            rate = learning_rate(self.optim, state.step, steps * self.optim.epochs)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            loss = self.step(batch)
+            if self._update(loss):
+                good, bad_in_a_row = good + 1, 0
+                for name, term in {"total": loss.total, **loss.terms}.items():
+                    sums[name] = sums.get(name, torch.zeros_like(term.detach())) + term.detach()
+            else:
+                bad_in_a_row += 1
+                self._report_bad(rows, state.step, bad_in_a_row)
+            state.step += 1
+            bar.advance(1)
+        seconds = time.perf_counter() - started
+        frames = steps * self.order.batch_size * self.optim.segment_frames
+        row = {"learning_rate": rate, "seconds": round(seconds, 3), "frames_per_s": round(frames / seconds, 1)}
+        row |= {f"train/{name}": float(value) / max(good, 1) for name, value in sums.items()}
+        row |= {f"valid/{name}": value for name, value in self._validate().items()}
+        bar.show(loss=row.get("valid/total", row.get("train/total", math.nan)), epoch=state.epoch + 1)
+        return row
+
+    def _update(self, loss: Loss) -> bool:
+        """Take an optimiser's step unless loss or gradients are not finite, and say whether it was taken."""
+        self.wrapped_optimiser.zero_grad()
+        if not self._all_ranks(bool(torch.isfinite(loss.total))):
+            return False
+        self.fabric.backward(loss.total)
+        # Clipped per source: one source's gradients say nothing about another's.
+        limit = self.optim.gradient_clip or math.inf
+        norms = [nn.utils.clip_grad_norm_(net.parameters(), limit) for net in self.models.networks.values()]
+        if not bool(torch.isfinite(torch.stack(norms)).all()):
+            return False
+        self.wrapped_optimiser.step()
+        return True
+
+    def _all_ranks(self, flag: bool) -> bool:
+        """Return whether the flag holds on every process, so that all skip a step together."""
+        if self.fabric.world_size == 1:
+            return flag
+        return bool(self.fabric.all_reduce(torch.tensor(float(flag)), reduce_op="sum") == self.fabric.world_size)
+
+    def _report_bad(self, rows: Tensor, step: int, in_a_row: int) -> None:
+        items = self.table.items_of(rows)
+        self.bad_items.append({"step": step, "items": items})
+        write_json(self.out / f"bad_steps_{self.fabric.global_rank}.json", self.bad_items)
+        _LOGGER.warning("step %d skipped: loss or gradient is not finite; mixtures: %s", step, ", ".join(items))
+        if in_a_row > self.optim.max_bad_steps:
+            raise InputError(
+                f"training stopped at step {step}: {in_a_row} steps in a row gave a loss or gradient that is NaN or "
+                f"infinite; mixtures: {', '.join(items)} (all in {self.out}/bad_steps_*.json): check these recordings, "
+                "or lower optimiser.learning_rate or set optimiser.gradient_clip"
+            )
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        if self.valid_table is None:
+            return {}
+        self.step.eval()
+        rows = self.valid_table.segment_rows(self.optim.segment_frames).to(self.fabric.device)
+        sums: dict[str, float] = {}
+        # Large batches: nothing is stored for a backward pass.
+        for number, part in enumerate(rows.split(8 * self.order.batch_size)):
+            loss = self.step(self._batch(self.valid_table, part, _END_OF_SCHEDULE, "valid", number))
+            if not torch.isfinite(loss.total):
+                items = ", ".join(self.valid_table.items_of(part))
+                raise InputError(f"the validation loss is NaN or infinite; mixtures: {items}: check these recordings")
+            for name, term in {"total": loss.total, **loss.terms}.items():
+                sums[name] = sums.get(name, 0.0) + float(term) * len(part)
+        self.step.train()
+        return {name: value / len(rows) for name, value in sums.items()}
+
+    def _judge(self, state: Progress, row: dict[str, float]) -> None:
+        """Keep the model when it is the best so far, or the latest where there is nothing to validate on."""
+        judged = row.get("valid/total")
+        better = judged is None or state.best_loss is None or judged < state.best_loss
+        state.epochs_since_best = 0 if better else state.epochs_since_best + 1
+        stop_early = bool(self.optim.patience) and state.epochs_since_best >= self.optim.patience
+        state.finished = state.epoch >= self.optim.epochs or stop_early
+        if better:
+            state.best_loss = judged
+            provenance = {"seed": self.seed, "data_hash": self.data.hash, "epoch": state.epoch, "step": state.step}
+            losses = {name: value for name, value in row.items() if "/" in name}
+            if self.fabric.is_global_zero:
+                save_checkpoint(self.out / "model", self.models, provenance={**provenance, "losses": losses})
+
+
+def train(
+    config: TrainingConfig, data: TrainingData, out: Path, *, seed: int = 0, device: str = "auto"
+) -> SourceModels:
+    """Train one model per source of the mixtures and return the best.
+
+    A run that was stopped continues where it was; a finished one is returned as it is.
+
+    Args:
+        config: model, objective, front-end and optimiser.
+        data: mixtures of the train and valid splits.
+        out: folder of the run; the model is in its `model` folder.
+        seed: of the weights, the order of the batches and the noise.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; under torchrun each process takes its own.
+
+    Raises:
+        ConfigError: impossible settings, or `out` holds another run.
+        InputError: no data, or losses that stay NaN; the message names the mixtures.
+        MissingExtra: Lightning Fabric is not installed.
+    """
+    from sepvae.training.checkpoint import load_checkpoint
+
+    Trainer(config, data, out, seed=seed, device=device).run()
+    return load_checkpoint(out)

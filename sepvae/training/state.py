@@ -1,0 +1,73 @@
+"""The state of an unfinished training run, saved so that a resumed run continues bit for bit on the CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sepvae.errors import CheckpointError, ConfigError
+from sepvae.files import atomic_folder, read_json, write_json
+from sepvae.training.checkpoint import read_tensors
+
+_TENSORS, _PROGRESS = "state.safetensors", "state.json"
+
+
+@dataclass
+class Progress:
+    """Where a run stands. There is no state of random generators: every stream follows from seed and step."""
+
+    key: str
+    epoch: int = 0
+    step: int = 0
+    best_loss: float | None = None
+    epochs_since_best: int = 0
+    finished: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def save_state(folder: Path, progress: Progress, *, networks: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Write progress, weights and the optimiser's moments atomically."""
+    from safetensors.torch import save_file
+
+    tensors = {f"weights/{name}": tensor for name, tensor in networks.state_dict().items()}
+    for index, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser/{index}/{name}": torch.as_tensor(value) for name, value in moments.items()}
+    with atomic_folder(folder) as part:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part / _TENSORS)
+        write_json(part / _PROGRESS, vars(progress))
+
+
+def load_state(folder: Path, *, key: str, networks: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
+    """Restore networks and optimiser in place and return the progress, or None when there is nothing to resume.
+
+    Raises:
+        ConfigError: the folder holds a run with other settings or data.
+        CheckpointError: the state is damaged.
+    """
+    if not (folder / _PROGRESS).is_file():
+        return None
+    progress = Progress(**read_json(folder / _PROGRESS))
+    if progress.key != key:
+        raise ConfigError(
+            f"{folder.parent}: holds a training run with other settings, data or seed: "
+            "choose another output folder, or pass --overwrite to start anew"
+        )
+    weights: dict[str, Tensor] = {}
+    moments: dict[int, dict[str, Any]] = {}
+    for name, tensor in read_tensors(folder / _TENSORS).items():
+        kind, _, rest = name.partition("/")
+        if kind == "weights":
+            weights[rest] = tensor
+        else:
+            index, _, moment = rest.partition("/")
+            moments.setdefault(int(index), {})[moment] = tensor
+    try:
+        networks.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: damaged training state ({error}): pass --overwrite to start anew") from error
+    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+    return progress
