@@ -49,13 +49,8 @@ def parse_config(config_class: type[C], data: Any, *, where: str) -> C:
             if problem["type"] == "extra_forbidden":
                 known = _known_keys(config_class, path)
                 close = difflib.get_close_matches(str(path[-1]), known, n=1)
-                advice = (
-                    f": did you mean {close[0]!r}?"
-                    if close
-                    else f": known keys are {', '.join(known)}"
-                    if known
-                    else ""
-                )
+                choices = f": known keys are {', '.join(known)}" if known else ""
+                advice = f": did you mean {close[0]!r}?" if close else choices
                 lines.append(f"{where}: unknown key {name!r}{advice}")
             elif isinstance(cause := problem.get("ctx", {}).get("error"), ConfigError):
                 lines.append(f"{where}: {name}: {cause}")

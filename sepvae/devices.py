@@ -19,9 +19,8 @@ def resolve_device(name: str) -> torch.device:
     import torch
 
     if name == "auto":
-        return torch.device(
-            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        )
+        found = ("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)
+        return torch.device(next(kind for kind, available in found if available))
     kind, _, number = name.partition(":")
     available = {
         "cpu": 1,

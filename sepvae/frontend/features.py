@@ -34,9 +34,7 @@ def mel_filterbank(*, sample_rate: int, n_bins: int, n_mels: int) -> Tensor:
     except ImportError as error:
         raise MissingExtra("mel features", "mel", error) from error
     if n_mels > n_bins // 2:
-        raise ConfigError(
-            f"n_mels: {n_mels} mel filters over {n_bins} bins leave some empty: give at most {n_bins // 2}"
-        )
+        raise ConfigError(f"n_mels: {n_mels} filters over {n_bins} bins leave some empty: give at most {n_bins // 2}")
     filters = mel(sr=sample_rate, n_fft=2 * (n_bins - 1), n_mels=n_mels)
     return torch.from_numpy(filters.T.copy())
 

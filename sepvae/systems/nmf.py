@@ -94,9 +94,8 @@ class Nmf:
         names = list(self._atoms)
         atoms = torch.cat([self._atoms[name] for name in names])
         activations = fit_activations(magnitudes, atoms, n_iterations=self._config.fit_iterations)
-        parts = [
-            part @ self._atoms[n] for n, part in zip(names, activations.split(self._config.n_atoms, -1), strict=True)
-        ]
+        shares = activations.split(self._config.n_atoms, -1)
+        parts = [share @ self._atoms[name] for name, share in zip(names, shares, strict=True)]
         masks = make_masks(torch.stack(parts), kind=self._config.mask)
         estimates = self._stft.synthesise(apply_masks(spectrum, masks), n_samples=len(mixture.mixture))
         return dict(zip(names, estimates.numpy(), strict=True))

@@ -53,7 +53,7 @@ class FrameTable:
         return [self.items[index] for index in found.tolist()]
 
     def gather(self, rows: Tensor, *, segment_frames: int, context_frames: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return input (batch, segment_frames + 2 · context_frames, n_inputs) and targets (batch, segment_frames, …)."""
+        """Return input (batch, segment_frames + 2 · context_frames, …) and targets (batch, segment_frames, …)."""
 
         def take(table: Tensor, before: int, count: int) -> Tensor:
             index = rows[:, None] + torch.arange(-before, count - before, device=rows.device)

@@ -81,12 +81,8 @@ def save_checkpoint(folder: Path, models: SourceModels, *, provenance: dict[str,
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in models.networks.state_dict().items()}
         save_file(tensors, part / WEIGHTS)
         write_json(part / CONFIG, config)
-        made_by = {
-            "versions": versions(),
-            "config_hash": hash_json(config),
-            "weights_sha256": hash_file(part / WEIGHTS),
-        }
-        write_json(part / PROVENANCE, {**made_by, **provenance})
+        hashes = {"config_hash": hash_json(config), "weights_sha256": hash_file(part / WEIGHTS)}
+        write_json(part / PROVENANCE, {"versions": versions(), **hashes, **provenance})
         write_text(part / CARD, _card(models, provenance))
 
 
@@ -162,9 +158,7 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
         )
     bad = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     if bad:
-        raise CheckpointError(
-            f"{folder}: the weights {bad[0]} hold NaN or infinity: train anew with a lower learning rate"
-        )
+        raise CheckpointError(f"{folder}: the weights {bad[0]} hold NaN or infinity: copy it again, or train anew")
     models.networks.load_state_dict(tensors, strict=True)
     models.networks.to(device).eval()
     return models
