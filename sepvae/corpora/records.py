@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import InputError
+from sepvae.tables import resolve
 
 Sex = Literal["female", "male", "unknown"]
 
@@ -86,10 +86,7 @@ class Corpus(Protocol):
 
 def corpus_class(name: str) -> type[Corpus]:
     """Return the class behind a name of the table; ConfigError names the choices."""
-    if name not in CORPORA:
-        raise ConfigError(f"unknown corpus {name!r}: choose one of {', '.join(CORPORA)}")
-    module, _, attribute = CORPORA[name].partition(":")
-    return cast("type[Corpus]", getattr(importlib.import_module(module), attribute))
+    return cast("type[Corpus]", resolve(CORPORA, name, what="corpus"))
 
 
 def open_corpus(root: str | Path, kind: str | None = None) -> Corpus:

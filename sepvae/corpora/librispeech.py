@@ -1,0 +1,136 @@
+"""LibriSpeech and its relatives: `<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac`.
+
+Source: Panayotov et al. 2015, "LibriSpeech: an ASR corpus based on public domain audio books".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sepvae.corpora.listing import (
+    Found,
+    Labels,
+    is_audio,
+    list_files,
+    read_beside,
+    read_speaker_table,
+    read_utterances,
+    report_speakers,
+    report_unrecognised,
+    subfolders,
+)
+from sepvae.corpora.records import Problem, Sex, Utterance
+
+_SUBSET = re.compile(r"(train|dev|test)-(clean|other)(-\d+)?")
+_AUDIO = re.compile(r"(?P<id>(?P<speaker>\d+)-(?P<chapter>\d+)-\d+)\.(flac|wav|ogg)", re.IGNORECASE)
+_SEXES: dict[str, Sex] = {"F": "female", "M": "male"}
+_EXPECTED = (
+    "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac, such as test-clean/61/70968/61-70968-0000.flac"
+)
+
+
+def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, Sex]:
+    """Parse SPEAKERS.TXT (`ID | SEX | SUBSET | MINUTES | NAME`); rows of another form become problems.
+
+    A name may itself hold a `|`.
+
+    Example:
+        >>> parse_speakers("60 | M | train-clean-100 | 20.18 | A | B", "SPEAKERS.TXT", [])
+        {'60': 'male'}
+    """
+    sexes = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith(";"):
+            continue
+        fields = [field.strip() for field in line.split("|", 4)]
+        if len(fields) < 2 or not fields[0].isdecimal() or fields[1].upper() not in _SEXES:
+            message = f"{name}, line {number}: expected 'ID | M|F | SUBSET | MINUTES | NAME', received {line[:60]!r}"
+            problems.append(Problem("broken_speaker_table", name, message))
+            continue
+        sexes[fields[0]] = _SEXES[fields[1].upper()]
+    return sexes
+
+
+def _looks_like_subset(folder: Path) -> bool:
+    """Whether a folder holds `<speaker>` folders of digits with `<speaker>-*.flac`, at once or by chapters."""
+    speakers = (place for place in subfolders(folder) if place.name.isdecimal())
+    places = (place for speaker in speakers for place in (speaker, *subfolders(speaker)))
+    return any(_AUDIO.fullmatch(file.name) for place in places for file in place.iterdir())
+
+
+class LibriSpeech:
+    """Reader of LibriSpeech: the folder given may be one subset, hold the subsets, or lie one above."""
+
+    name = "librispeech"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+
+    @classmethod
+    def matches(cls, root: Path) -> bool:
+        """Whether a subset such as `train-clean-100` lies here or below, or the folder is one."""
+        inside = subfolders(root)
+        below = [place for folder in inside if "libri" in folder.name.casefold() for place in subfolders(folder)]
+        subsets = [place for place in inside + below if _SUBSET.fullmatch(place.name)]
+        return any(_looks_like_subset(place) for place in [root, *subsets])
+
+    def utterances(self) -> Iterator[Utterance]:
+        """Yield the records sorted by id (`61-70968-0000`), skipping and reporting unreadable files.
+
+        Raises:
+            InputError: there is not one utterance.
+        """
+        self.problems.clear()
+        files = list_files(self.root)
+        table = read_speaker_table(self.root, files, "SPEAKERS.TXT", self.problems, without="the sexes are not known")
+        sexes = parse_speakers(table or "", "SPEAKERS.TXT", self.problems)
+        found, strangers = [], []
+        for path in files:
+            match = _AUDIO.fullmatch(path.rpartition("/")[2])
+            if match:
+                speaker = match["speaker"]
+                found.append(Found(match["id"], path, speaker, sexes.get(speaker, "unknown"), self._subset(path)))
+            elif is_audio(path):
+                strangers.append(path)
+        report_unrecognised(strangers, _EXPECTED, self.problems)
+        if table is not None:
+            report_speakers(found, sexes, "SPEAKERS.TXT", self.problems)
+        texts = self._texts(files, found)
+        yield from read_utterances(
+            self.root, found, self.problems, labels=lambda item: Labels(texts.get(item.path)), expected=_EXPECTED
+        )
+
+    def _subset(self, path: str) -> str | None:
+        folders = [*self.root.resolve().parts, *path.split("/")[:-1]]
+        return next((name for name in reversed(folders) if _SUBSET.fullmatch(name)), None)
+
+    def _texts(self, files: Iterable[str], found: Iterable[Found]) -> dict[str, str]:
+        """Return audio path -> sentence from the `<speaker>-<chapter>.trans.txt` beside the audio."""
+        transcripts = {path for path in files if path.endswith(".trans.txt")}
+        chapters: dict[str, dict[str, str]] = {}
+        for item in found:
+            wanted = f"{item.path.rpartition('/')[0]}/{item.id.rpartition('-')[0]}.trans.txt".lstrip("/")
+            chapters.setdefault(wanted, {})[item.id] = item.path
+        texts = {}
+        for wanted, paths in sorted(chapters.items()):
+            if wanted not in transcripts:
+                message = f"{wanted}: missing; {len(paths)} utterances have no text"
+                self.problems.append(Problem("missing_text", wanted, message))
+                continue
+            lines = (read_beside(self.root, wanted, self.problems) or "").splitlines()
+            sentences = {name: text for name, _, text in (line.partition(" ") for line in lines) if name}
+            texts.update({path: sentences[name] for name, path in paths.items() if sentences.get(name)})
+            self._compare(wanted, paths, sentences)
+        return texts
+
+    def _compare(self, wanted: str, paths: dict[str, str], sentences: dict[str, str]) -> None:
+        for name in sorted(paths.keys() - sentences.keys()):
+            message = f"{paths[name]}: has no line in {wanted}"
+            self.problems.append(Problem("missing_text", paths[name], message))
+        folder = wanted.rpartition("/")[0]
+        for name in sorted(sentences.keys() - paths.keys()):
+            path = f"{folder}/{name}.flac".lstrip("/")
+            self.problems.append(Problem("missing_audio", path, f"{path}: missing, but {wanted} has its text"))

@@ -1,0 +1,54 @@
+"""LDC TIMIT (LDC93S1): `TRAIN/DR1/FCJF0/SA1.WAV` in any letter case, SPHERE or RIFF, with its text and alignments.
+
+Source: Garofolo et al. 1993, "DARPA TIMIT Acoustic-Phonetic Continuous Speech Corpus CD-ROM", readme.doc sections 2-6.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sepvae.corpora.listing import subfolders
+from sepvae.corpora.records import Problem, Utterance
+from sepvae.corpora.timit_files import SPEAKER, read_timit
+
+_DIALECT = re.compile(r"dr[1-8]")
+_SPEAKER = re.compile(SPEAKER)
+_PLACE = re.compile(rf"(?:^|/)(?:(?P<split>train|test)/)?dr[1-8]/(?P<speaker>{SPEAKER})$")
+_EXPECTED = "TRAIN|TEST/DR1..DR8/<speaker>/<sentence>.WAV, such as TRAIN/DR1/FCJF0/SA1.WAV"
+_MAX_PREFIXES = 3
+
+
+def _has_dialects(folder: Path) -> bool:
+    dialects = [place for place in subfolders(folder) if _DIALECT.fullmatch(place.name.casefold())]
+    return any(_SPEAKER.fullmatch(place.name.casefold()) for dialect in dialects for place in subfolders(dialect))
+
+
+class Timit:
+    """Reader of LDC TIMIT: the folder given may hold TRAIN and TEST, be one of them, or lie up to three above."""
+
+    name = "timit"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+
+    @classmethod
+    def matches(cls, root: Path) -> bool:
+        """Whether TRAIN or TEST with dialect folders lies here, or below folders called TIMIT or data."""
+        places = [root]
+        for _ in range(_MAX_PREFIXES + 1):
+            inside = [folder for place in places for folder in subfolders(place)]
+            if any(_has_dialects(folder) for folder in inside if folder.name.casefold() in ("train", "test")):
+                return True
+            places = [folder for folder in inside if folder.name.casefold() in ("timit", "data")]
+        return _has_dialects(root)
+
+    def utterances(self) -> Iterator[Utterance]:
+        """Yield the records sorted by id (`FCJF0_SA1`), skipping and reporting unreadable files.
+
+        Raises:
+            InputError: there is not one utterance.
+        """
+        yield from read_timit(self.root, self.problems, place=_PLACE, expected=_EXPECTED)

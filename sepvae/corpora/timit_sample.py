@@ -1,0 +1,42 @@
+"""The sample of TIMIT that NLTK distributes: `dr1-fvmh0/sa1.wav`, RIFF, with its text and alignments, no splits.
+
+Source: the README of the sample, https://www.nltk.org/nltk_data/ (package timit, CC BY-NC-SA).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sepvae.corpora.listing import subfolders
+from sepvae.corpora.records import Problem, Utterance
+from sepvae.corpora.timit_files import SPEAKER, read_timit
+
+_PLACE = re.compile(rf"(?:^|/)dr[1-8]-(?P<speaker>{SPEAKER})$")
+_EXPECTED = "dr<1-8>-<speaker>/<sentence>.wav, such as dr1-fvmh0/sa1.wav"
+
+
+class TimitSample:
+    """Reader of NLTK's sample; the folder given may be `timit` or lie above it."""
+
+    name = "timit-sample"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+
+    @classmethod
+    def matches(cls, root: Path) -> bool:
+        """Whether a folder such as `dr1-fvmh0` lies here or one level below."""
+        inside = subfolders(root)
+        places = inside + [place for folder in inside for place in subfolders(folder)]
+        return any(_PLACE.fullmatch(place.name.casefold()) for place in places)
+
+    def utterances(self) -> Iterator[Utterance]:
+        """Yield the records sorted by id (`FVMH0_SA1`), skipping and reporting unreadable files.
+
+        Raises:
+            InputError: there is not one utterance.
+        """
+        yield from read_timit(self.root, self.problems, place=_PLACE, expected=_EXPECTED)
