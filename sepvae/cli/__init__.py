@@ -1,0 +1,85 @@
+"""The command line: one program, one file per verb, each a few lines over the Python API.
+
+Nothing heavy is imported before a verb runs, so that `sepvae --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from sepvae.errors import ConfigError, SepvaeError
+
+VERBS = ("corpus", "mix", "train", "separate", "evaluate", "report", "recipe", "info")
+_INTERRUPTED = 130
+
+
+class _OneLineHelp(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, but not the empty ones."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False, [], argparse.SUPPRESS) or not action.option_strings:
+            return action.help
+        return super()._get_help_string(action)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="sepvae",
+        description="Separate mixed speech with variational autoencoders: from a corpus on disk to scores and a page.",
+        epilog="Start with 'sepvae recipe run recipes/demo.yaml --out out/demo'.",
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("-q", "--quiet", action="store_true", help="no progress, warnings only")
+    common.add_argument("-v", "--verbose", action="store_true", help="tell more")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    for verb in VERBS:
+        module = importlib.import_module(f"sepvae.cli.{verb}")
+        module.add(verbs, {"parents": [common], "formatter_class": _OneLineHelp})
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 1 when an input failed, 2 for wrong usage."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.version:
+        from importlib import metadata
+
+        sys.stdout.write(f"sepvae {metadata.version('sepvae')}\n")
+        return 0
+    if args.verb is None:
+        parser.print_help()
+        return 2
+    level = logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("sepvae: %(message)s"))
+    logger = logging.getLogger("sepvae")
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    from sepvae import progress
+
+    progress.configure(quiet=args.quiet)
+    try:
+        return int(args.run(args))
+    except ConfigError as error:
+        sys.stderr.write(f"sepvae: error: {error}\n")
+        return 2
+    except SepvaeError as error:
+        sys.stderr.write(f"sepvae: error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("sepvae: interrupted; run the same command again to continue\n")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `sepvae … | head`: nothing is wrong, and nothing more to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        logger.removeHandler(handler)

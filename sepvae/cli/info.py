@@ -1,0 +1,64 @@
+"""`sepvae info`: versions, optional parts and devices, or what is in a model folder."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+_PARTS = {
+    "train": "lightning_fabric",
+    "eval": "pystoi",
+    "pesq": "pesq",
+    "report": "seaborn",
+    "mel": "librosa",
+    "demo": "espeakng_loader",
+}
+
+
+def add(verbs: Any, options: dict[str, Any]) -> None:
+    """Add the verb to the parser."""
+    parser = verbs.add_parser("info", help="show versions, optional parts and devices, or a model", **options)
+    parser.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="a model folder")
+    parser.add_argument("--json", action="store_true", help="for programs: JSON on stdout")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what is asked for."""
+    from sepvae.files import to_json
+
+    facts = _model(args.model) if args.model else _environment()
+    if args.json:
+        sys.stdout.write(to_json(facts, indent=2) + "\n")
+        return 0
+    for name, value in facts.items():
+        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        sys.stdout.write(f"{name:14} {shown}\n")
+    return 0
+
+
+def _environment() -> dict[str, Any]:
+    from sepvae.devices import resolve_device
+    from sepvae.training.checkpoint import versions
+
+    parts = {part: "yes" if importlib.util.find_spec(module) else "missing" for part, module in _PARTS.items()}
+    return {"versions": versions(), "optional parts": parts, "device": str(resolve_device("auto"))}
+
+
+def _model(folder: Path) -> dict[str, Any]:
+    from sepvae.training.checkpoint import load_checkpoint
+
+    models = load_checkpoint(folder)
+    training = models.config.training
+    return {
+        "sources": ", ".join(models.config.sources),
+        "model": training.model.kind,
+        "objective": training.objective.kind,
+        "sample rate": f"{training.frontend.sample_rate} Hz",
+        "stft": f"{training.frontend.stft.window_ms:g}/{training.frontend.stft.hop_ms:g} ms",
+        "mask": training.mask,
+        "weights": sum(parameter.numel() for parameter in models.networks.parameters()),
+    }

@@ -1,0 +1,48 @@
+"""`sepvae mix`: draw mixtures from a corpus into a manifest, and render them when asked for."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from sepvae.cli.corpus import KINDS
+from sepvae.cli.settings import add_settings, read_settings
+
+
+def add(verbs: Any, options: dict[str, Any]) -> None:
+    """Add the verb to the parser."""
+    parser = verbs.add_parser("mix", help="draw mixtures from a corpus", **options)
+    parser.add_argument("folder", type=Path, metavar="CORPUS", help="folder of the corpus, or of ready mixtures")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="MANIFEST", help="manifest to write (.jsonl)")
+    parser.add_argument("--corpus", choices=KINDS, help="layout of the corpus, recognised when not given")
+    parser.add_argument("--ready", choices=["wsj0mix", "librimix"], help="read ready mixtures instead of drawing some")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
+    parser.add_argument("--audio", type=Path, metavar="DIR", help="also write the mixtures and sources as audio")
+    add_settings(parser, "the mixtures")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the manifest."""
+    from sepvae.corpora.records import open_corpus
+    from sepvae.mixing.manifest import write_manifest
+    from sepvae.mixing.mixture import write_mixtures
+    from sepvae.mixing.protocol import MixingConfig, make_mixtures
+    from sepvae.mixing.ready import read_ready_mixtures
+
+    if args.ready:
+        manifest = read_ready_mixtures(args.folder, args.ready)
+    else:
+        config = read_settings(args, MixingConfig)
+        utterances = list(open_corpus(args.folder, args.corpus).utterances())
+        manifest = make_mixtures(utterances, config, root=args.folder, seed=args.seed)
+    write_manifest(args.out, manifest)
+    if args.audio:
+        write_mixtures(manifest, args.folder, args.audio)
+    counts: dict[str, int] = {}
+    for mixture in manifest.mixtures:
+        counts[mixture.split] = counts.get(mixture.split, 0) + 1
+    sys.stdout.write(f"{args.out}: {', '.join(f'{count} {split}' for split, count in counts.items())}\n")
+    return 0

@@ -1,0 +1,23 @@
+"""`sepvae report`: build the page of a finished recipe run again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add(verbs: Any, options: dict[str, Any]) -> None:
+    """Add the verb to the parser."""
+    parser = verbs.add_parser("report", help="build the page of a recipe run again", **options)
+    parser.add_argument("folder", type=Path, metavar="RUN", help="folder of a recipe run (its --out)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write RUN/report.html from the scores and the audio in RUN."""
+    from sepvae.recipe.run import rebuild_report
+
+    sys.stdout.write(f"{rebuild_report(args.folder)}\n")
+    return 0

@@ -1,0 +1,85 @@
+"""`sepvae separate`: audio files to one file per source."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def add(verbs: Any, options: dict[str, Any]) -> None:
+    """Add the verb to the parser."""
+    parser = verbs.add_parser(
+        "separate",
+        help="separate audio files with a trained model",
+        description="Separate audio files into OUT/<file>/<source>.wav, at their own rate and length.",
+        **options,
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="audio files or folders of them; - reads a list")
+    parser.add_argument("-m", "--model", action="append", required=True, metavar="DIR", help="model folder; repeat")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the outputs")
+    parser.add_argument("--mask", choices=["ratio", "wiener"], help="mask; the model's own when not given")
+    parser.add_argument("--subtype", choices=["float", "pcm16", "pcm24"], default="float", help="samples of the outputs")
+    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON record per file on stdout")
+    parser.set_defaults(run=run)
+
+
+def _listed(files: Sequence[str]) -> Iterator[Path]:
+    """Yield the files named, those in folders named, and those listed on stdin for `-`."""
+    from sepvae.separation.files import AUDIO_ENDINGS
+
+    for name in files:
+        path = Path(name)
+        if name == "-":
+            yield from (Path(line.rstrip("\n")) for line in sys.stdin if line.strip())
+        elif path.is_dir():
+            yield from (p for p in sorted(path.rglob("*")) if p.suffix.lower() in AUDIO_ENDINGS and p.is_file())
+        else:
+            yield path
+
+
+def run(args: argparse.Namespace) -> int:
+    """Separate every file; one that fails is named and does not stop the others."""
+    from sepvae.devices import resolve_device
+    from sepvae.errors import InputError, SepvaeError
+    from sepvae.files import to_json
+    from sepvae.progress import progress
+    from sepvae.separation.files import output_folders, separate_file
+    from sepvae.separation.separator import Separator
+
+    paths = list(dict.fromkeys(_listed(args.files)))
+    if not paths:
+        raise InputError(f"{' '.join(args.files)}: no audio files found there")
+    separator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
+    failed = 0
+    with progress("separate", len(paths), unit="files") as bar:
+        for path, folder in zip(paths, output_folders(paths, args.out), strict=True):
+            try:
+                done = separate_file(separator, path, folder, subtype=args.subtype, overwrite=args.overwrite)
+            except SepvaeError as error:
+                failed += 1
+                _LOGGER.error("%s", error)  # noqa: TRY400 (the message is for the user, not the traceback)
+                if args.json:
+                    sys.stdout.write(to_json({"path": str(path), "error": str(error)}) + "\n")
+                bar.advance(1)
+                continue
+            if done.resampled_to:
+                _LOGGER.info("%s: resampled from %d to %d Hz and back", path, done.sample_rate, done.resampled_to)
+            if done.n_channels > 1:
+                _LOGGER.info("%s: each of the %d channels was separated by itself", path, done.n_channels)
+            if done.clipped_samples:
+                _LOGGER.warning("%s: %d samples clipped, write --subtype float", path, done.clipped_samples)
+            lines = [to_json(asdict(done))] if args.json else list(done.outputs.values())
+            sys.stdout.write("\n".join(lines) + "\n")
+            bar.advance(1)
+    if failed:
+        _LOGGER.error("%d of %d files failed", failed, len(paths))
+    return 1 if failed else 0

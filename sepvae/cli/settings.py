@@ -1,0 +1,30 @@
+"""What several verbs share: a config from a YAML file and `--set key=value`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def add_settings(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add `--config` and `--set`."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"YAML file with settings of {what}")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change one setting; repeat"
+    )
+
+
+def read_settings(args: argparse.Namespace, config_class: type[C]) -> C:
+    """Return the config from the file, the overrides and the defaults; ConfigError names what is wrong."""
+    from sepvae.config import parse_config
+    from sepvae.recipe.schema import merge, parse_override, read_mapping
+
+    data = read_mapping(args.config) if args.config else {}
+    for text in args.overrides:
+        data = merge(data, parse_override(text))
+    return parse_config(config_class, data, where=str(args.config or "--set"))

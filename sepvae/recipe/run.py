@@ -1,0 +1,181 @@
+"""Runs a recipe stage by stage, skipping what has not changed, and leaves `results.json` and `report.html`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from sepvae.config import parse_config
+from sepvae.corpora.records import Utterance
+from sepvae.errors import ConfigError, InputError, OutputError
+from sepvae.evaluation import read_rows, write_rows
+from sepvae.files import hash_json, make_folder, read_json, read_jsonl, write_json
+from sepvae.mixing.manifest import Manifest, read_manifest
+from sepvae.recipe import stages
+from sepvae.recipe.ledger import Ledger
+from sepvae.recipe.schema import Recipe
+from sepvae.recipe.stages import Experiment
+from sepvae.training.checkpoint import versions
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RecipeRun:
+    """Where a finished run left its results, and what they are."""
+
+    results: dict[str, Any]
+    results_path: Path
+    report_path: Path
+
+
+def run_recipe(
+    recipe: Recipe, *, out: str | Path, data: str | Path | None = None, device: str = "auto", jobs: int = 1
+) -> RecipeRun:
+    """Run a recipe and return its results; a killed or repeated run continues where something is still to do.
+
+    Args:
+        recipe: from `load_recipe`.
+        out: folder of the results.
+        data: folder of the corpus; the recipe's demo corpus when None.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        jobs: processes for the evaluation.
+
+    Raises:
+        ConfigError: impossible settings, or another process runs in `out`.
+        InputError: the corpus cannot serve the recipe.
+        OutputError: results cannot be written.
+    """
+    folder = make_folder(out)
+    lock = FileLock(folder / ".lock")
+    try:
+        with lock.acquire(timeout=0):
+            return _run(recipe, folder, None if data is None else Path(data), device, jobs)
+    except Timeout:
+        raise ConfigError(f"{folder}: another run is writing here: wait for it, or choose another --out") from None
+    except PermissionError as error:
+        raise OutputError(f"cannot write into {folder}: permission denied: choose another --out") from error
+
+
+def _run(recipe: Recipe, out: Path, data: Path | None, device: str, jobs: int) -> RecipeRun:
+    write_json(out / "recipe.json", recipe.model_dump(mode="json"))
+    ledger = Ledger(out / "stages")
+    root = stages.locate_corpus(recipe, data, out)
+    corpus, listing = stages.open_recipe_corpus(recipe, root), out / "utterances.jsonl"
+    prepared = ledger.run(
+        "prepare",
+        [recipe.corpus.model_dump(mode="json"), stages.corpus_state(root)],
+        [listing],
+        lambda: stages.prepare(corpus, listing),
+    )
+    results: dict[str, Any] = {"splits": {}, "notes": list(recipe.notes)}
+    pages = []
+    for split in recipe.splits:
+        experiment = Experiment(recipe, root, split, out / split, device, jobs)
+        try:
+            mixed = _mix(ledger, experiment, listing, prepared)
+        except InputError as error:
+            if split == recipe.splits[0]:
+                raise
+            # The first split is the experiment; another one that this corpus cannot give is reported as missing.
+            _LOGGER.warning("split %s left out: %s", split, error)
+            results["notes"].append(f"split {split} is missing: {error}")
+            continue
+        manifest = read_manifest(experiment.manifest_path)
+        results["splits"][split], page = _run_split(ledger, experiment, manifest, mixed)
+        pages.append(page)
+    results["systems"] = results["splits"][recipe.splits[0]]["systems"]
+    results |= {"config": recipe.model_dump(mode="json"), "versions": versions(), "seed": recipe.seed}
+    results["data_hash"] = hash_json(prepared)
+    report_path = out / "report.html"
+    ledger.run("report", results, [report_path], lambda: _report(recipe, results, pages, report_path))
+    write_json(out / "results.json", results)
+    return RecipeRun(results, out / "results.json", report_path)
+
+
+
+def rebuild_report(out: str | Path) -> Path:
+    """Write the page of a finished run again, from the scores and the audio in its folder.
+
+    Raises:
+        InputError: the folder holds no finished run.
+    """
+    folder = Path(out)
+    results_path = folder / "results.json"
+    if not results_path.is_file():
+        raise InputError(f"{folder}: holds no results.json: give the --out folder of a finished 'sepvae recipe run'")
+    results = read_json(results_path)
+    recipe = parse_config(Recipe, results["config"], where=str(results_path))
+    pages = []
+    for split, found in results["splits"].items():
+        experiment = Experiment(recipe, folder, split, folder / split, "cpu", 1)
+        manifest = read_manifest(experiment.manifest_path)
+        pages.append(stages.report_split(experiment, manifest, read_rows(experiment.scores_path), found))
+    _report(recipe, results, pages, folder / "report.html")
+    return folder / "report.html"
+
+
+def _mix(ledger: Ledger, experiment: Experiment, listing: Path, prepared: Mapping[str, str]) -> dict[str, str]:
+    def work() -> None:
+        utterances = [Utterance.from_json(record) for record in read_jsonl(listing)]
+        stages.mix(experiment, utterances)
+
+    inputs = [experiment.recipe.mixing.model_dump(mode="json"), experiment.recipe.seed, experiment.split, prepared]
+    return ledger.run(f"{experiment.split}-mix", inputs, [experiment.manifest_path], work)
+
+
+def _run_split(
+    ledger: Ledger, experiment: Experiment, manifest: Manifest, mixed: Mapping[str, str]
+) -> tuple[dict[str, Any], Any]:
+    """Train, separate and evaluate one split; return its results and its part of the page."""
+    recipe, split = experiment.recipe, experiment.split
+    references = experiment.estimates("reference")
+    separated: dict[str, Any] = {
+        "reference": ledger.run(
+            f"{split}-reference", mixed, [references], lambda: stages.write_references(experiment, manifest)
+        )
+    }
+    for name, choice in recipe.systems.items():
+        settings = [choice.model_dump(mode="json"), recipe.seed, mixed]
+        trained = ledger.run(
+            f"{split}-train-{name}",
+            settings,
+            [experiment.system_folder(name)],
+            lambda name=name: stages.train_system(experiment, name, manifest),  # type: ignore[misc]
+        )
+        separated[name] = ledger.run(
+            f"{split}-separate-{name}",
+            [settings, trained],
+            [experiment.estimates(name)],
+            lambda name=name: stages.separate_tests(experiment, name, manifest),  # type: ignore[misc]
+        )
+    scores, summary = experiment.scores_path, experiment.out / "results.json"
+
+    def work() -> None:
+        rows = stages.evaluate(experiment, manifest)
+        write_rows(scores, rows)
+        write_json(summary, stages.split_results(experiment, rows))
+
+    ledger.run(f"{split}-evaluate", [recipe.evaluation.model_dump(mode="json"), separated], [scores, summary], work)
+    results: dict[str, Any] = read_json(summary)
+    return results, stages.report_split(experiment, manifest, read_rows(scores), results)
+
+
+def _report(recipe: Recipe, results: Mapping[str, Any], pages: list[Any], path: Path) -> None:
+    from sepvae.report.page import write_report
+
+    write_report(
+        path,
+        title=recipe.title,
+        splits=pages,
+        config=results["config"],
+        versions=results["versions"],
+        seed=recipe.seed,
+        notes=[recipe.description, *results["notes"]],
+        published=[figure.model_dump(mode="json") for figure in recipe.published],
+    )

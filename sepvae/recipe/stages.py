@@ -1,0 +1,203 @@
+"""The work of each stage of a recipe: prepare, mix, train, separate, evaluate, report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sepvae import audio
+from sepvae.corpora.records import Corpus, Utterance, open_corpus
+from sepvae.errors import ConfigError, InputError
+from sepvae.evaluation import ScoreItem, ScoreRow, compare_systems, score_many, summarise
+from sepvae.files import hash_json, make_folder, write_json, write_jsonl
+from sepvae.mixing.manifest import Manifest, Mixture, write_manifest
+from sepvae.mixing.mixture import render
+from sepvae.mixing.protocol import make_mixtures
+from sepvae.progress import progress
+from sepvae.recipe.schema import Recipe, SystemChoice
+from sepvae.report.page import ReportItem, ReportSplit
+from sepvae.systems.contract import Material, System, make_system, parse_system_config
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What every stage of one split needs: the recipe, the corpus folder, and where this split's results go."""
+
+    recipe: Recipe
+    root: Path
+    split: str
+    out: Path
+    device: str
+    jobs: int
+
+    @property
+    def manifest_path(self) -> Path:
+        """The mixtures of this split."""
+        return self.out / "mixtures.jsonl"
+
+    def system_folder(self, name: str) -> Path:
+        """What a system learnt."""
+        return self.out / "systems" / name
+
+    def estimates(self, name: str) -> Path:
+        """The waves a system made of the test mixtures."""
+        return self.out / "audio" / name
+
+    @property
+    def scores_path(self) -> Path:
+        """The scores of all systems."""
+        return self.out / "scores.csv"
+
+
+def locate_corpus(recipe: Recipe, data: Path | None, out: Path) -> Path:
+    """Return the corpus folder: `data`, or the demo corpus, synthesised into `out` when it is not there yet.
+
+    Raises:
+        ConfigError: the recipe has no demo corpus and no data was given.
+    """
+    if data is not None:
+        return data
+    if recipe.corpus.demo_speakers is None:
+        raise ConfigError(
+            "this recipe needs speech: give its folder with --data DIR (TIMIT, LibriSpeech, VCTK or a folder of "
+            "speakers), fetch one with 'sepvae corpus fetch timit-sample DIR', or run recipes/demo.yaml"
+        )
+    from sepvae.corpora.demo import make_demo_corpus
+
+    folder = out / "corpus"
+    if not folder.is_dir():
+        make_demo_corpus(folder, speakers=recipe.corpus.demo_speakers)
+    return folder
+
+
+def prepare(corpus: Corpus, path: Path) -> None:
+    """List the utterances of a corpus into a JSONL file, and what had to be left out beside it."""
+    utterances = list(corpus.utterances())
+    if corpus.problems:
+        _LOGGER.warning("%s: %d problems, see %s", corpus.root, len(corpus.problems), path.with_suffix(".problems.json"))
+        write_json(path.with_suffix(".problems.json"), [asdict(problem) for problem in corpus.problems])
+    write_jsonl(path, (asdict(utterance) for utterance in utterances))
+
+
+def corpus_state(root: Path) -> str:
+    """Return a hash that changes when a file of the corpus is added, removed or written."""
+    stats = [(file.relative_to(root).as_posix(), file.stat()) for file in sorted(root.rglob("*")) if file.is_file()]
+    return hash_json([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
+
+
+def open_recipe_corpus(recipe: Recipe, root: Path) -> Corpus:
+    """Open the corpus a recipe works on."""
+    return open_corpus(root, recipe.corpus.kind)
+
+
+def mix(experiment: Experiment, utterances: Sequence[Utterance]) -> Manifest:
+    """Draw the mixtures of this split and write their manifest."""
+    config = experiment.recipe.mixing.model_copy(update={"split": experiment.split})
+    manifest = make_mixtures(utterances, config, root=experiment.root, seed=experiment.recipe.seed)
+    write_manifest(experiment.manifest_path, manifest)
+    return manifest
+
+
+def of_split(manifest: Manifest, name: str) -> list[Mixture]:
+    """Return the mixtures of the manifest for `train`, `valid` or `test`."""
+    return [mixture for mixture in manifest.mixtures if mixture.split == name]
+
+
+def _system(choice: SystemChoice, manifest: Manifest) -> System:
+    config = parse_system_config(choice.kind, choice.settings, where=f"system {choice.kind}")
+    return make_system(choice.kind, config, sample_rate=manifest.mixtures[0].sample_rate)
+
+
+def train_system(experiment: Experiment, name: str, manifest: Manifest) -> None:
+    """Train one system on the training mixtures; the test mixtures are not shown to it."""
+    system, folder = _system(experiment.recipe.systems[name], manifest), make_folder(experiment.system_folder(name))
+    train, valid = of_split(manifest, "train"), of_split(manifest, "valid")
+    system.train(Material(train, valid, experiment.root, experiment.recipe.seed, experiment.device), folder)
+
+
+def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> None:
+    """Separate the test mixtures with one system and write an estimate of each source."""
+    system, tests = _system(experiment.recipe.systems[name], manifest), of_split(manifest, "test")
+    system.load(experiment.system_folder(name), device=experiment.device)
+    with progress(f"separate {name}", len(tests), unit="mixtures") as bar:
+        for mixture in tests:
+            rendered = render(mixture, experiment.root)
+            estimates = system.separate(rendered)
+            if set(estimates) != set(rendered.sources):
+                raise InputError(
+                    f"{mixture.id}: system {name} gives the sources {sorted(estimates)}, the mixture has "
+                    f"{sorted(rendered.sources)}: train and test on the same kind of sources"
+                )
+            for source, wave in estimates.items():
+                target = experiment.estimates(name) / mixture.id / f"{source}.wav"
+                audio.write(target, wave, sample_rate=mixture.sample_rate)
+            bar.advance(1)
+
+
+def write_references(experiment: Experiment, manifest: Manifest) -> None:
+    """Write the test mixtures and their true sources, for listening."""
+    for mixture in of_split(manifest, "test"):
+        rendered = render(mixture, experiment.root)
+        folder = experiment.estimates("reference") / mixture.id
+        for name, wave in {"mixture": rendered.mixture, **rendered.sources}.items():
+            audio.write(folder / f"{name}.wav", wave, sample_rate=mixture.sample_rate)
+
+
+def score_items(experiment: Experiment, manifest: Manifest) -> list[ScoreItem]:
+    """List what is to be scored: every test mixture under every system."""
+    return [
+        ScoreItem(
+            system=name,
+            item=mixture.id,
+            mixture=experiment.estimates("reference") / mixture.id / "mixture.wav",
+            references={s.name: experiment.estimates("reference") / mixture.id / f"{s.name}.wav" for s in mixture.sources},
+            estimates={s.name: experiment.estimates(name) / mixture.id / f"{s.name}.wav" for s in mixture.sources},
+        )
+        for name in experiment.recipe.systems
+        for mixture in of_split(manifest, "test")
+    ]
+
+
+def evaluate(experiment: Experiment, manifest: Manifest) -> list[ScoreRow]:
+    """Score the estimates of all systems, one row for each system, mixture and source."""
+    measures = experiment.recipe.evaluation.measures
+    return score_many(score_items(experiment, manifest), measures=measures, jobs=experiment.jobs)
+
+
+def split_results(experiment: Experiment, rows: Sequence[ScoreRow]) -> dict[str, Any]:
+    """Return the summary of each system and the paired tests between those that are no ceilings."""
+    seed = experiment.recipe.seed
+    competitors = [row for row in rows if experiment.recipe.systems[row.system].kind != "ideal_mask"]
+    return {
+        "systems": summarise(rows, seed=seed),
+        "comparisons": compare_systems(competitors, measures=experiment.recipe.evaluation.measures),
+    }
+
+
+def report_split(
+    experiment: Experiment, manifest: Manifest, rows: Sequence[ScoreRow], results: Mapping[str, Any]
+) -> ReportSplit:
+    """Gather what the page shows of one split."""
+    items = []
+    for mixture in of_split(manifest, "test"):
+        folder = experiment.estimates("reference") / mixture.id
+        names = [source.name for source in mixture.sources]
+        estimates = {
+            system: {name: experiment.estimates(system) / mixture.id / f"{name}.wav" for name in names}
+            for system in experiment.recipe.systems
+        }
+        who = " + ".join(f"{source.speaker} ({source.utterance})" for source in mixture.sources)
+        references = {name: folder / f"{name}.wav" for name in names}
+        items.append(ReportItem(mixture.id, who, folder / "mixture.wav", references, estimates))
+    description = {
+        "speaker_seen": "The test speakers also speak in training, other sentences (the survey's protocol).",
+        "speaker_open": "The test speakers never speak in training.",
+    }[experiment.split]
+    return ReportSplit(
+        experiment.split, description, results["systems"], results["comparisons"], list(rows), items
+    )
