@@ -29,7 +29,6 @@ _SEXES: dict[str, Sex] = {
     "unknown": "unknown", "u": "unknown", "": "unknown",
 }  # fmt: skip
 _SPLITS = ("train", "test", "dev", "valid", "validation", "val", "eval")
-_EXPECTED = f"<speaker>/**/*{{{','.join(AUDIO_ENDINGS)}}}, such as anna/monday/001.wav"
 
 
 def parse_speakers(text: str, name: str, *, delimiter: str) -> dict[str, Sex]:
@@ -62,6 +61,7 @@ class SpeakerFolders:
     """Reader of a folder per speaker; folders called train, test, dev or valid above them become splits."""
 
     name = "folder"
+    layout = f"<speaker>/**/*{{{','.join(AUDIO_ENDINGS)}}}, such as anna/monday/001.wav"
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -91,13 +91,13 @@ class SpeakerFolders:
             name = "_".join([*parts[:-1], parts[-1].rpartition(".")[0]])
             split = path.split("/")[0].casefold() if has_splits else None
             found.append(Found(name, path, parts[0], sexes.get(parts[0], "unknown"), split))
-        report_unrecognised([path for path in sounds if path.count("/") <= depth], _EXPECTED, self.problems)
+        report_unrecognised([path for path in sounds if path.count("/") <= depth], self.layout, self.problems)
         if sexes:
             report_speakers(found, sexes, "the table of speakers", self.problems, complete=True)
         texts = {path[:-4]: path for path in files if path.casefold().endswith(".txt")}
         self._report_texts(texts, sounds)
         yield from read_utterances(
-            self.root, found, self.problems, labels=lambda item: self._labels(item, texts), expected=_EXPECTED
+            self.root, found, self.problems, labels=lambda item: self._labels(item, texts), expected=self.layout
         )
 
     def _sexes(self, files: list[str]) -> dict[str, Sex]:

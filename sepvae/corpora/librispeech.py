@@ -26,9 +26,6 @@ from sepvae.corpora.records import Problem, Sex, Utterance
 _SUBSET = re.compile(r"(train|dev|test)-(clean|other)(-\d+)?")
 _AUDIO = re.compile(r"(?P<id>(?P<speaker>\d+)-(?P<chapter>\d+)-\d+)\.(flac|wav|ogg)", re.IGNORECASE)
 _SEXES: dict[str, Sex] = {"F": "female", "M": "male"}
-_EXPECTED = (
-    "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac, such as test-clean/61/70968/61-70968-0000.flac"
-)
 
 
 def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, Sex]:
@@ -64,6 +61,9 @@ class LibriSpeech:
     """Reader of LibriSpeech: the folder given may be one subset, hold the subsets, or lie one above."""
 
     name = "librispeech"
+    layout = (
+        "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac, such as test-clean/61/70968/61-70968-0000.flac"
+    )
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -95,12 +95,12 @@ class LibriSpeech:
                 found.append(Found(match["id"], path, speaker, sexes.get(speaker, "unknown"), self._subset(path)))
             elif is_audio(path):
                 strangers.append(path)
-        report_unrecognised(strangers, _EXPECTED, self.problems)
+        report_unrecognised(strangers, self.layout, self.problems)
         if table is not None:
             report_speakers(found, sexes, "SPEAKERS.TXT", self.problems)
         texts = self._texts(files, found)
         yield from read_utterances(
-            self.root, found, self.problems, labels=lambda item: Labels(texts.get(item.path)), expected=_EXPECTED
+            self.root, found, self.problems, labels=lambda item: Labels(texts.get(item.path)), expected=self.layout
         )
 
     def _subset(self, path: str) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from sepvae.errors import InputError
 from sepvae.tables import resolve
@@ -55,6 +55,12 @@ class Utterance:
         """Length in seconds."""
         return self.n_samples / self.sample_rate
 
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Utterance:
+        """Return the utterance that `dataclasses.asdict` made into a JSON record."""
+        intervals = {key: tuple(Interval(**item) for item in record[key]) for key in ("words", "phones")}
+        return cls(**{**record, **intervals})
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -66,9 +72,13 @@ class Problem:
 
 
 class Corpus(Protocol):
-    """A corpus on disk; `problems` collects what had to be left out while reading, so that nothing is lost silently."""
+    """A corpus on disk; `problems` collects what had to be left out while reading, so that nothing is lost silently.
+
+    `name` is the key in `CORPORA`; `layout` says in words which files are expected, with an example.
+    """
 
     name: str
+    layout: str
     root: Path
     problems: list[Problem]
 
@@ -112,8 +122,6 @@ def open_corpus(root: str | Path, kind: str | None = None) -> Corpus:
             if reader.matches(folder):
                 break
         else:
-            raise InputError(
-                f"{folder}: no known corpus layout found (looked for {', '.join(CORPORA)}): "
-                "give the folder that holds the speakers, or name the layout with --corpus"
-            )
+            layouts = "".join(f"\n  {name}: {corpus_class(name).layout}" for name in CORPORA)
+            raise InputError(f"{folder}: no known corpus layout found, expected one of{layouts}")
     return reader(folder)

@@ -16,7 +16,6 @@ from sepvae.corpora.timit_files import SPEAKER, read_timit
 _DIALECT = re.compile(r"dr[1-8]")
 _SPEAKER = re.compile(SPEAKER)
 _PLACE = re.compile(rf"(?:^|/)(?:(?P<split>train|test)/)?dr[1-8]/(?P<speaker>{SPEAKER})$")
-_EXPECTED = "TRAIN|TEST/DR1..DR8/<speaker>/<sentence>.WAV, such as TRAIN/DR1/FCJF0/SA1.WAV"
 _MAX_PREFIXES = 3
 
 
@@ -29,6 +28,7 @@ class Timit:
     """Reader of LDC TIMIT: the folder given may hold TRAIN and TEST, be one of them, or lie up to three above."""
 
     name = "timit"
+    layout = "TRAIN|TEST/DR1..DR8/<speaker>/<sentence>.WAV, such as TRAIN/DR1/FCJF0/SA1.WAV"
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -51,4 +51,4 @@ class Timit:
         Raises:
             InputError: there is not one utterance.
         """
-        yield from read_timit(self.root, self.problems, place=_PLACE, expected=_EXPECTED)
+        yield from read_timit(self.root, self.problems, place=_PLACE, expected=self.layout)

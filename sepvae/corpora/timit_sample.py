@@ -14,13 +14,13 @@ from sepvae.corpora.records import Problem, Utterance
 from sepvae.corpora.timit_files import SPEAKER, read_timit
 
 _PLACE = re.compile(rf"(?:^|/)dr[1-8]-(?P<speaker>{SPEAKER})$")
-_EXPECTED = "dr<1-8>-<speaker>/<sentence>.wav, such as dr1-fvmh0/sa1.wav"
 
 
 class TimitSample:
     """Reader of NLTK's sample; the folder given may be `timit` or lie above it."""
 
     name = "timit-sample"
+    layout = "dr<1-8>-<speaker>/<sentence>.wav, such as dr1-fvmh0/sa1.wav"
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -39,4 +39,4 @@ class TimitSample:
         Raises:
             InputError: there is not one utterance.
         """
-        yield from read_timit(self.root, self.problems, place=_PLACE, expected=_EXPECTED)
+        yield from read_timit(self.root, self.problems, place=_PLACE, expected=self.layout)

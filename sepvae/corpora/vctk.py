@@ -31,10 +31,6 @@ _TEXT = re.compile(r"(?:.*/)?txt/(?P<speaker>[^/]+)/(?P<id>(?P=speaker)_\d+)\.tx
 _SEXES: dict[str, Sex] = {"F": "female", "M": "male"}
 # The two releases; a folder that a user resampled beside them is taken only when they are absent.
 _FOLDERS = ("wav48_silence_trimmed", "wav48")
-_EXPECTED = (
-    "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (version 0.92), "
-    "or wav48/<speaker>/<speaker>_<number>.wav (0.80)"
-)
 
 
 def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, Sex]:
@@ -64,6 +60,10 @@ class Vctk:
     """Reader of VCTK; of two microphones the first is taken, which every speaker has, the second where it fails."""
 
     name = "vctk"
+    layout = (
+        "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (version 0.92), "
+        "or wav48/<speaker>/<speaker>_<number>.wav (0.80)"
+    )
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -99,12 +99,12 @@ class Vctk:
             found,
             self.problems,
             labels=lambda item: self._labels(texts.get(item.id)),
-            expected=_EXPECTED,
+            expected=self.layout,
         )
 
     def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[Found]:
         matches = {path: _AUDIO.fullmatch(path) for path in files if is_audio(path)}
-        report_unrecognised([path for path, match in matches.items() if match is None], _EXPECTED, self.problems)
+        report_unrecognised([path for path, match in matches.items() if match is None], self.layout, self.problems)
         recognised = {path: match for path, match in matches.items() if match}
         folders = sorted({match["folder"].casefold() for match in recognised.values()})
         chosen = next((name for name in _FOLDERS if name in folders), folders[0] if folders else "")
