@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -95,7 +95,7 @@ def _download(archive: Archive, part: Path, final: Path, progress: Callable[[int
     """Bring `part` to its full size, continuing where it ends, and again for as long as an attempt brings something."""
     from http.client import HTTPException
 
-    failure = "the connection closed early"
+    failure, restarted = "the connection closed early", False
     for _ in range(_MAX_ATTEMPTS):
         before = _size(part)
         if before >= archive.n_bytes:
@@ -106,9 +106,10 @@ def _download(archive: Archive, part: Path, final: Path, progress: Callable[[int
             raise
         except (OSError, HTTPException) as error:
             failure = str(error) or type(error).__name__
-            if getattr(error, "code", None) == _RANGE_NOT_SATISFIABLE:
-                # What is here is no beginning of what is there.
+            if getattr(error, "code", None) == _RANGE_NOT_SATISFIABLE and not restarted:
+                # What is here is no beginning of what is there: once, start from nothing.
                 part.unlink()
+                restarted = True
         if _size(part) == before:
             break
         _log.info("%s: %d of %d bytes are here", archive.url, _size(part), archive.n_bytes)
@@ -177,6 +178,15 @@ def unpack(path: Path, folder: Path) -> None:
         InputError: not a zip file, or a damaged one; or a member is a link, leaves the folder, or is encrypted; or the
             files are too many or too large. The caller removes what was unpacked until then.
     """
+    for place, content in _contents(path):
+        target = folder.joinpath(*place.parts)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as file:
+            file.write(content)
+
+
+def _contents(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """Yield place and content of each member of a zip, whose checksums zipfile compares."""
     import zipfile
     import zlib
 
@@ -186,12 +196,11 @@ def unpack(path: Path, folder: Path) -> None:
             tops = {place.parts[0] for place in members}
             depth = 1 if len(tops) == 1 and all(len(place.parts) > 1 for place in members) else 0
             for place, member in members.items():
-                target = folder.joinpath(*place.parts[depth:])
-                target.parent.mkdir(parents=True, exist_ok=True)
-                # zipfile stops at the declared size and compares the checksum of each member.
-                with target.open("xb") as file:
-                    file.write(archive.read(member))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+                yield PurePosixPath(*place.parts[depth:]), archive.read(member)
+    except InputError:
+        raise
+    # What zipfile lets through from a damaged archive, found by changing each of its bytes.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, IndexError, ValueError, OSError) as error:
         raise InputError(f"{path}: not a whole zip file ({error}): remove it and download it again") from error
 
 
