@@ -13,6 +13,8 @@ from sepvae.errors import InputError
 from sepvae.files import read_text
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".sph")
+# Problems that stand for an audio file which became no utterance.
+LEFT_OUT = frozenset({"broken", "empty", "unrecognised"})
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,6 @@ def read_utterances(
             text=beside.text, words=beside.words, phones=beside.phones,
         )  # fmt: skip
     if n_read == 0:
-        left_out = [problem for problem in problems if problem.code in ("broken", "empty", "unrecognised")]
+        left_out = [problem for problem in problems if problem.code in LEFT_OUT]
         why = f" ({len(left_out)} audio files were left out, the first: {left_out[0].message})" if left_out else ""
         raise InputError(f"{root}: no utterances found, expected {expected}{why}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from sepvae.corpora.listing import LEFT_OUT
 from sepvae.corpora.records import Corpus, Interval, Problem, Utterance
 from sepvae.corpora.sound import listen
 from sepvae.errors import InputError
@@ -128,7 +129,7 @@ def validate(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
             if progress:
                 progress(len(utterances))
     except InputError as error:
-        if utterances or not corpus.problems:
+        if utterances or not any(problem.code in LEFT_OUT for problem in corpus.problems):
             raise
         problems.append(Problem("no_utterances", str(corpus.root), str(error)))
     problems += _check_rates(corpus.name, utterances)
