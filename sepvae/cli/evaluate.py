@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _LAYOUT = """\
 Both folders hold one folder per item with one file per source, as 'sepvae separate' and the recipes write them:
-  REFERENCES/<item>/<source>.wav   ESTIMATES/<item>/<source>.wav   REFERENCES/<item>/mixture.wav (or its sum is taken)"""
+  REFERENCES/<item>/<source>.wav   REFERENCES/<item>/mixture.wav   ESTIMATES/<item>/<source>.wav
+The mixture may be missing: then it is the sum of the references."""
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:

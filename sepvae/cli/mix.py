@@ -26,11 +26,12 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the manifest."""
-    from sepvae.corpora.records import open_corpus
     from sepvae.mixing.manifest import write_manifest
     from sepvae.mixing.mixture import write_mixtures
     from sepvae.mixing.protocol import MixingConfig, make_mixtures
     from sepvae.mixing.ready import read_ready_mixtures
+
+    from sepvae.corpora.records import open_corpus
 
     if args.ready:
         manifest = read_ready_mixtures(args.folder, args.ready)

@@ -23,7 +23,9 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         action.set_defaults(run=run)
         if name == "run":
             action.add_argument("--data", type=Path, metavar="DIR", help="folder of the corpus")
-            action.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder of the results; runs/NAME if not given")
+            action.add_argument(
+                "-o", "--out", type=Path, metavar="DIR", help="folder of the results; runs/NAME if not given"
+            )
             action.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
             action.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="processes for the scores")
             action.add_argument("--json", action="store_true", help="for programs: the results as JSON on stdout")

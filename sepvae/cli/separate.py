@@ -25,7 +25,9 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("-m", "--model", action="append", required=True, metavar="DIR", help="model folder; repeat")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the outputs")
     parser.add_argument("--mask", choices=["ratio", "wiener"], help="mask; the model's own when not given")
-    parser.add_argument("--subtype", choices=["float", "pcm16", "pcm24"], default="float", help="samples of the outputs")
+    parser.add_argument(
+        "--subtype", choices=["float", "pcm16", "pcm24"], default="float", help="samples of the outputs"
+    )
     parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.add_argument("--json", action="store_true", help="for programs: one JSON record per file on stdout")
@@ -48,10 +50,11 @@ def _listed(files: Sequence[str]) -> Iterator[Path]:
 
 def run(args: argparse.Namespace) -> int:
     """Separate every file; one that fails is named and does not stop the others."""
+    from sepvae.progress import progress
+
     from sepvae.devices import resolve_device
     from sepvae.errors import InputError, SepvaeError
     from sepvae.files import to_json
-    from sepvae.progress import progress
     from sepvae.separation.files import output_folders, separate_file
     from sepvae.separation.separator import Separator
 
@@ -66,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
                 done = separate_file(separator, path, folder, subtype=args.subtype, overwrite=args.overwrite)
             except SepvaeError as error:
                 failed += 1
-                _LOGGER.error("%s", error)  # noqa: TRY400 (the message is for the user, not the traceback)
+                _LOGGER.error("%s", error)
                 if args.json:
                     sys.stdout.write(to_json({"path": str(path), "error": str(error)}) + "\n")
                 bar.advance(1)

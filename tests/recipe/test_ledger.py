@@ -1,0 +1,65 @@
+"""The memory of a run: what is skipped, and what is done again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sepvae.recipe.ledger import Ledger
+
+
+class Work:
+    """A stage that writes a file and counts how often it ran."""
+
+    def __init__(self, output: Path) -> None:
+        self.output, self.runs = output, 0
+
+    def __call__(self) -> None:
+        self.runs += 1
+        self.output.write_text("result")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    return Work(tmp_path / "output.txt")
+
+
+def test_a_stage_runs_once_for_the_same_inputs(tmp_path: Path, work: Work) -> None:
+    for _ in range(2):
+        Ledger(tmp_path / "stages").run("mix", {"seed": 1}, [work.output], work)
+    assert work.runs == 1
+
+
+@pytest.mark.parametrize("change", ["inputs", "output gone", "output changed"])
+def test_a_stage_runs_again_when_something_changed(tmp_path: Path, work: Work, change: str) -> None:
+    ledger = Ledger(tmp_path / "stages")
+    ledger.run("mix", {"seed": 1}, [work.output], work)
+    if change == "output gone":
+        work.output.unlink()
+    elif change == "output changed":
+        work.output.write_text("edited")
+    ledger.run("mix", {"seed": 2 if change == "inputs" else 1}, [work.output], work)
+    assert work.runs == 2
+
+
+def test_a_stage_that_failed_is_not_done(tmp_path: Path, work: Work) -> None:
+    ledger = Ledger(tmp_path / "stages")
+
+    def fail() -> None:
+        work.output.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ledger.run("mix", 1, [work.output], fail)
+    ledger.run("mix", 1, [work.output], work)
+    assert work.runs == 1
+
+
+def test_later_stages_see_the_content_of_earlier_ones(tmp_path: Path, work: Work) -> None:
+    ledger = Ledger(tmp_path / "stages")
+    first = ledger.run("mix", 1, [work.output], work)
+    work.output.write_text("other")
+    (tmp_path / "stages" / "mix.json").unlink()
+    second = ledger.run("mix", 1, [work.output], lambda: None)
+    assert first != second
