@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import re
 import stat
 import threading
 import zipfile
@@ -170,6 +171,15 @@ def test_wrong_content_is_removed_and_named(tmp_path: Path, site: Site, sample_z
         fetch_timit_sample(tmp_path / "sample", archive=archive)
     assert f"expected {len(sample_zip)} bytes with {archive.md5}: it was removed, run this again" in str(caught.value)
     assert not list(tmp_path.glob("sample*"))
+
+
+def test_an_endless_answer_is_cut_off(tmp_path: Path, site: Site, sample_zip: bytes) -> None:
+    archive = site.archive(n_bytes=len(sample_zip))
+    site.data = sample_zip + bytes(10_000_000)
+    with pytest.raises(InputError) as caught:
+        fetch_timit_sample(tmp_path / "sample", archive=archive)
+    received = re.search(r"received (\d+) bytes", str(caught.value))
+    assert received and len(sample_zip) < int(received[1]) <= len(sample_zip) + 65536
 
 
 def test_no_network_says_what_to_do(tmp_path: Path, site: Site) -> None:

@@ -127,10 +127,10 @@ def test_what_is_left_out_is_reported(voices: Path, write_wav: Callable) -> None
 
 
 def test_a_name_that_looks_like_a_numbered_copy_stays_unique(tmp_path: Path, write_wav: Callable) -> None:
-    for name in ("a.wav", "a.flac", "a.2.wav"):
+    for name in ("a.wav", "a.flac", "a.ogg", "a.2.wav"):
         write_wav(tmp_path / "anna" / name)
     utterances, _ = read(tmp_path)
-    assert len({one.id for one in utterances}) == 3
+    assert len({one.id for one in utterances}) == 4
     assert [one.id for one in utterances] == sorted(one.id for one in utterances)
 
 

@@ -83,6 +83,11 @@ def test_records(tmp_path: Path, make_libri: Callable, prefix: str) -> None:
     assert (tmp_path / utterances[0].path).is_file() and utterances[1].text == "HE SAID 1"
 
 
+def test_the_innermost_subset_names_the_split(tmp_path: Path, make_libri: Callable) -> None:
+    utterances, _ = read(make_libri(tmp_path / "dev-clean" / "copy"))
+    assert {one.split for one in utterances} == {"train-clean-100", "test-clean"}
+
+
 def test_a_copy_without_chapters_texts_and_table(tmp_path: Path, make_libri: Callable) -> None:
     utterances, problems = read(make_libri(tmp_path, chapters=False, texts=False, table=False))
     assert len(utterances) == 6 and {one.sex for one in utterances} == {"unknown"}

@@ -123,6 +123,20 @@ def test_loud_speech_and_one_sided_waves_are_not_clipped(tmp_path: Path, speech:
     assert not listen(tmp_path / "pulses.wav").clipped
 
 
+@pytest.mark.parametrize(("run", "clipped"), [(2, False), (3, True)])
+def test_three_samples_on_the_extreme_are_clipping(tmp_path: Path, speech: Callable, run: int, clipped: bool) -> None:
+    wave = speech("x")
+    wave[100 : 100 + run] = -0.95
+    audio.write(tmp_path / "x.wav", wave, sample_rate=16000)
+    assert listen(tmp_path / "x.wav").clipped is clipped
+
+
+def test_the_same_samples_at_another_rate_are_other_audio(tmp_path: Path, speech: Callable) -> None:
+    for rate in (8000, 16000):
+        audio.write(tmp_path / f"{rate}.wav", speech("x"), sample_rate=rate)
+    assert listen(tmp_path / "8000.wav").digest != listen(tmp_path / "16000.wav").digest
+
+
 def test_nan_is_broken(timit: Path) -> None:
     import soundfile
 
@@ -183,7 +197,7 @@ def test_a_copied_speaker_leaks_speaker_and_audio(timit: Path) -> None:
 
 def test_alignments(timit: Path) -> None:
     folder = timit / "TRAIN/DR1/FCJF0"
-    (folder / "SA1.WRD").write_text("0 3201 slightly\n")
+    (folder / "SA1.WRD").write_text("0 3202 slightly\n")
     (folder / "SA1.PHN").write_text("0 3203 far\n3300 3400 farther\n")
     (folder / "SX9.WRD").write_text("-4 100 before\n500 500 nothing\n")
     report = check(timit)
@@ -197,7 +211,7 @@ def test_alignments(timit: Path) -> None:
             "alignment_reversed",
             "TRAIN/DR1/FCJF0/SX9.WAV: word 'nothing' spans samples 500 to 500, the audio has 3200",
         ),
-        ("alignment_overhang", f"{VICTIM}: word 'slightly' spans samples 0 to 3201, the audio has 3200"),
+        ("alignment_overhang", f"{VICTIM}: word 'slightly' spans samples 0 to 3202, the audio has 3200"),
     ]
 
 
