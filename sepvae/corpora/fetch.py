@@ -105,7 +105,7 @@ def _download(archive: Archive, part: Path, final: Path, progress: Callable[[int
         except OutputError:
             raise
         except (OSError, HTTPException) as error:
-            failure = str(error) or type(error).__name__
+            failure = str(error).removeprefix("<urlopen error ").removesuffix(">") or type(error).__name__
             if getattr(error, "code", None) == _RANGE_NOT_SATISFIABLE and not restarted:
                 # What is here is no beginning of what is there: once, start from nothing.
                 part.unlink()

@@ -11,7 +11,6 @@ from sepvae.corpora.listing import LEFT_OUT
 from sepvae.corpora.records import Corpus, Interval, Problem, Utterance
 from sepvae.corpora.sound import listen
 from sepvae.errors import InputError
-from sepvae.files import to_json
 
 Severity = Literal["error", "warning"]
 
@@ -80,11 +79,10 @@ class ValidationReport:
         """Whether there is no error; there may be warnings."""
         return not self.errors
 
-    def to_json(self) -> str:
-        """Return everything as JSON: corpus, root, ok, counts, and the problems with their severity."""
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as a JSON value: corpus, root, ok, counts, and the problems with their severity."""
         problems = [{**asdict(problem), "severity": severity(problem)} for problem in self.problems]
-        value = {"corpus": self.corpus, "root": self.root, "ok": self.ok, "counts": self.counts, "problems": problems}
-        return to_json(value, indent=2)
+        return {"corpus": self.corpus, "root": self.root, "ok": self.ok, "counts": self.counts, "problems": problems}
 
     def text(self, *, limit: int = 10) -> str:
         """Return the report for people, with at most `limit` problems of a kind."""

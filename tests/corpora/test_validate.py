@@ -19,6 +19,7 @@ from sepvae.corpora import Problem, Utterance, open_corpus, validate
 from sepvae.corpora.sound import listen
 from sepvae.corpora.validate import MEANINGS, ValidationReport
 from sepvae.errors import InputError
+from sepvae.files import to_json
 
 VICTIM = "TRAIN/DR1/FCJF0/SA1.WAV"
 
@@ -260,7 +261,7 @@ def test_json_and_text_say_the_same(timit: Path) -> None:
             path.unlink()
     rewrite(timit, np.zeros(3200, np.float32))
     report = check(timit)
-    value = json.loads(report.to_json())
+    value = json.loads(to_json(report.to_json()))
     assert (value["corpus"], value["root"], value["ok"]) == ("timit", str(timit), False)
     assert value["counts"] == report.counts
     assert value["problems"][0] == {
