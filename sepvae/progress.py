@@ -17,7 +17,7 @@ _quiet = False
 
 def configure(*, quiet: bool) -> None:
     """Switch all progress off or on; for the command line, which knows what the user asked for."""
-    global _quiet  # noqa: PLW0603
+    global _quiet
     _quiet = quiet
 
 

@@ -17,7 +17,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("folder", type=Path, metavar="CORPUS", help="folder of the corpus, or of ready mixtures")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="MANIFEST", help="manifest to write (.jsonl)")
     parser.add_argument("--corpus", choices=KINDS, help="layout of the corpus, recognised when not given")
-    parser.add_argument("--ready", choices=["wsj0mix", "librimix"], help="read ready mixtures instead of drawing some")
+    parser.add_argument("--ready", action="store_true", help="CORPUS holds ready mixtures: WSJ0-2mix or Libri2Mix")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
     parser.add_argument("--audio", type=Path, metavar="DIR", help="also write the mixtures and sources as audio")
     add_settings(parser, "the mixtures")
@@ -26,15 +26,14 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the manifest."""
+    from sepvae.corpora.records import open_corpus
     from sepvae.mixing.manifest import write_manifest
     from sepvae.mixing.mixture import write_mixtures
     from sepvae.mixing.protocol import MixingConfig, make_mixtures
     from sepvae.mixing.ready import read_ready_mixtures
 
-    from sepvae.corpora.records import open_corpus
-
     if args.ready:
-        manifest = read_ready_mixtures(args.folder, args.ready)
+        manifest = read_ready_mixtures(args.folder)
     else:
         config = read_settings(args, MixingConfig)
         utterances = list(open_corpus(args.folder, args.corpus).utterances())

@@ -50,11 +50,10 @@ def _listed(files: Sequence[str]) -> Iterator[Path]:
 
 def run(args: argparse.Namespace) -> int:
     """Separate every file; one that fails is named and does not stop the others."""
-    from sepvae.progress import progress
-
     from sepvae.devices import resolve_device
     from sepvae.errors import InputError, SepvaeError
     from sepvae.files import to_json
+    from sepvae.progress import progress
     from sepvae.separation.files import output_folders, separate_file
     from sepvae.separation.separator import Separator
 

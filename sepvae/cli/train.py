@@ -32,9 +32,8 @@ def run(args: argparse.Namespace) -> int:
     """Train, or continue a run that was stopped."""
     import shutil
 
-    from sepvae.mixing.manifest import read_manifest
-
     from sepvae.errors import InputError
+    from sepvae.mixing.manifest import read_manifest
     from sepvae.training.config import TrainingConfig
     from sepvae.training.loop import TrainingData, train
 

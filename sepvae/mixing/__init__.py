@@ -1,1 +1,6 @@
-"""."""
+"""From utterances to mixtures that can be rebuilt bit for bit from a manifest."""
+
+from sepvae.mixing.manifest import Manifest, Mixture, Source, read_manifest, write_manifest
+from sepvae.mixing.mixture import Rendered, render
+
+__all__ = ["Manifest", "Mixture", "Rendered", "Source", "read_manifest", "render", "write_manifest"]

@@ -98,7 +98,6 @@ def _run(recipe: Recipe, out: Path, data: Path | None, device: str, jobs: int) -
     return RecipeRun(results, out / "results.json", report_path)
 
 
-
 def rebuild_report(out: str | Path) -> Path:
     """Write the page of a finished run again, from the scores and the audio in its folder.
 

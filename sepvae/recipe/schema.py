@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import Field, field_validator
+from sepvae.evaluation.measures import MEASURES
 
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
-from sepvae.evaluation.measures import MEASURES
 from sepvae.files import read_text
 from sepvae.mixing.protocol import MixingConfig
 from sepvae.systems.contract import parse_system_config
@@ -61,8 +61,10 @@ class EvaluationConfig(Config):
         for name in measures:
             if name not in MEASURES:
                 close = difflib.get_close_matches(name, MEASURES, n=1)
-                raise ConfigError(f"unknown measure {name!r}: {f'did you mean {close[0]!r}? ' if close else ''}"
-                                  f"choose from {', '.join(MEASURES)}")
+                raise ConfigError(
+                    f"unknown measure {name!r}: {f'did you mean {close[0]!r}? ' if close else ''}"
+                    f"choose from {', '.join(MEASURES)}"
+                )
         return measures
 
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sepvae.report.page import ReportItem, ReportSplit
+
 from sepvae import audio
 from sepvae.corpora.records import Corpus, Utterance, open_corpus
 from sepvae.errors import ConfigError, InputError
@@ -18,7 +20,6 @@ from sepvae.mixing.mixture import render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.progress import progress
 from sepvae.recipe.schema import Recipe, SystemChoice
-from sepvae.report.page import ReportItem, ReportSplit
 from sepvae.systems.contract import Material, System, make_system, parse_system_config
 
 _LOGGER = logging.getLogger(__name__)
@@ -79,7 +80,9 @@ def prepare(corpus: Corpus, path: Path) -> None:
     """List the utterances of a corpus into a JSONL file, and what had to be left out beside it."""
     utterances = list(corpus.utterances())
     if corpus.problems:
-        _LOGGER.warning("%s: %d problems, see %s", corpus.root, len(corpus.problems), path.with_suffix(".problems.json"))
+        _LOGGER.warning(
+            "%s: %d problems, see %s", corpus.root, len(corpus.problems), path.with_suffix(".problems.json")
+        )
         write_json(path.with_suffix(".problems.json"), [asdict(problem) for problem in corpus.problems])
     write_jsonl(path, (asdict(utterance) for utterance in utterances))
 
@@ -155,7 +158,9 @@ def score_items(experiment: Experiment, manifest: Manifest) -> list[ScoreItem]:
             system=name,
             item=mixture.id,
             mixture=experiment.estimates("reference") / mixture.id / "mixture.wav",
-            references={s.name: experiment.estimates("reference") / mixture.id / f"{s.name}.wav" for s in mixture.sources},
+            references={
+                s.name: experiment.estimates("reference") / mixture.id / f"{s.name}.wav" for s in mixture.sources
+            },
             estimates={s.name: experiment.estimates(name) / mixture.id / f"{s.name}.wav" for s in mixture.sources},
         )
         for name in experiment.recipe.systems
@@ -198,6 +203,4 @@ def report_split(
         "speaker_seen": "The test speakers also speak in training, other sentences (the survey's protocol).",
         "speaker_open": "The test speakers never speak in training.",
     }[experiment.split]
-    return ReportSplit(
-        experiment.split, description, results["systems"], results["comparisons"], list(rows), items
-    )
+    return ReportSplit(experiment.split, description, results["systems"], results["comparisons"], list(rows), items)

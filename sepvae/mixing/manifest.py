@@ -1,0 +1,133 @@
+"""The manifest of mixtures: one JSON record a line, a header first; enough to rebuild every mixture bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from sepvae.config import Config, parse_config
+from sepvae.errors import ConfigError, InputError
+from sepvae.files import read_jsonl, write_jsonl
+
+
+class Source(Config):
+    """One source of a mixture: a stretch of a file, where it starts in the mixture, and its gain.
+
+    `name` is what a separator calls it. `path` is relative to the corpus (to `folder` where that is given), with
+    forward slashes. `start`, `n_samples` and `offset` count samples at the mixture's rate; a noise that is shorter
+    than its stretch is repeated. `sha256` is of the file, empty where it was not taken.
+    """
+
+    name: str = Field(min_length=1, pattern=r"^[\w-]+$")
+    utterance: str
+    path: str = Field(min_length=1)
+    folder: str | None = None
+    speaker: str
+    sex: Literal["female", "male", "unknown"]
+    text: str | None = None
+    sha256: str = Field(pattern=r"^([0-9a-f]{64})?$")
+    start: int = Field(ge=0)
+    n_samples: int = Field(ge=0)
+    offset: int = Field(ge=0)
+    gain: float
+
+    @field_validator("path")
+    @classmethod
+    def _stays_inside(cls, path: str) -> str:
+        """Refuse commands, absolute paths and paths that leave the corpus."""
+        parts = PurePosixPath(path)
+        if parts.is_absolute() or ".." in parts.parts or "\\" in path or ":" in path.split("/")[0]:
+            raise ConfigError("must be a path inside the corpus, with forward slashes and without '..'")
+        if path.rstrip().endswith("|"):
+            raise ConfigError("is a command, not a file: sepvae runs no commands from a manifest")
+        return path
+
+
+class Mixture(Config):
+    """One mixture: what it is made of and how long it is; `mixture_path` only where the corpus has it ready."""
+
+    id: str = Field(pattern=r"^[\w.+-]+$")
+    split: str
+    sample_rate: int = Field(gt=0)
+    n_samples: int = Field(gt=0)
+    sources: tuple[Source, ...] = Field(min_length=1)
+    noise: Source | None = None
+    seed: int | None = None
+    mixture_path: str | None = None
+
+    @field_validator("sources")
+    @classmethod
+    def _different_names(cls, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        names = [source.name for source in sources]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"sources share a name: {', '.join(names)}")
+        return sources
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record of the manifest."""
+        return self.model_dump(mode="json")
+
+
+class Header(Config):
+    """The first line of a manifest: how it was made."""
+
+    type: Literal["header"] = "header"
+    version: Literal[1] = 1
+    config: dict[str, Any] = Field(default_factory=dict)
+    seed: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A header and its mixtures."""
+
+    header: Header
+    mixtures: tuple[Mixture, ...]
+
+    def of_split(self, name: str) -> list[Mixture]:
+        """Return the mixtures of the split `train`, `valid` or `test`."""
+        return [mixture for mixture in self.mixtures if mixture.split == name]
+
+
+def write_manifest(path: str | Path, manifest: Manifest) -> None:
+    """Write a manifest atomically."""
+
+    def records() -> Iterable[dict[str, Any]]:
+        yield manifest.header.model_dump(mode="json")
+        yield from (mixture.to_json() for mixture in manifest.mixtures)
+
+    write_jsonl(path, records())
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Read a manifest and check every line.
+
+    Raises:
+        InputError: the file is missing, has no header of this version, or a line is malformed; the message names
+            file, line and key.
+    """
+    header, mixtures = None, []
+    seen: set[str] = set()
+    for number, record in enumerate(read_jsonl(path), start=1):
+        where = f"{path}, line {number}"
+        try:
+            if header is None:
+                if not isinstance(record, dict) or record.get("type") != "header":
+                    raise InputError(f"{path}: not a manifest of mixtures: its first line is no header")
+                header = parse_config(Header, record, where=where)
+                continue
+            mixture = parse_config(Mixture, record, where=where)
+        except ConfigError as error:
+            raise InputError(str(error)) from error
+        if mixture.id in seen:
+            raise InputError(f"{where}: the mixture {mixture.id!r} is there twice")
+        seen.add(mixture.id)
+        mixtures.append(mixture)
+    if header is None:
+        raise InputError(f"{path}: the manifest is empty: make one with 'sepvae mix'")
+    return Manifest(header, tuple(mixtures))

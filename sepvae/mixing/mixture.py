@@ -1,0 +1,135 @@
+"""From a record of the manifest to waves: the sources as they are in the mixture, and their sum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepvae import audio
+from sepvae.errors import InputError
+from sepvae.files import hash_file
+from sepvae.mixing.manifest import Manifest, Mixture, Source
+from sepvae.progress import progress
+
+Wave = NDArray[np.float32]
+
+# Ready mixtures are sums rounded to 16 bits; each file in the sum adds half a step.
+_STEP_16_BIT = 1.0 / 32768
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The waves of one mixture, each (time,) float32; sources and noise add up to the mixture."""
+
+    mixture: Wave
+    sources: dict[str, Wave]
+    noise: Wave | None
+
+
+@lru_cache(maxsize=64)
+def _load(path: Path, sample_rate: int, size: int, modified_ns: int) -> tuple[Wave, str]:  # noqa: ARG001
+    """Return the samples of a one-channel file at a rate, and the hash of the file; cached while it stays the same."""
+    wave, rate = audio.read(path)
+    if wave.shape[0] != 1:
+        raise InputError(f"{path}: has {wave.shape[0]} channels, mixtures are made of one: mix it down first")
+    mono: Wave = audio.resample(wave, from_rate=rate, to_rate=sample_rate)[0]
+    return mono, hash_file(path)
+
+
+def load_source(path: Path, sample_rate: int) -> tuple[Wave, str]:
+    """Return the samples (time,) of a one-channel file, resampled to `sample_rate` Hz, and the SHA-256 of the file.
+
+    Raises:
+        InputError: the file cannot be read or has several channels.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        raise InputError(f"{path}: no such file: give the folder the manifest was made from") from None
+    return _load(path, sample_rate, status.st_size, status.st_mtime_ns)
+
+
+def source_wave(source: Source, *, root: Path, n_samples: int, sample_rate: int, repeat: bool = False) -> Wave:
+    """Return a source as it is in a mixture of `n_samples`, (time,).
+
+    Raises:
+        InputError: the file is missing, has changed since the manifest was made, or is too short.
+    """
+    path = (Path(source.folder) if source.folder else root) / source.path
+    wave, digest = load_source(path, sample_rate)
+    if source.sha256 and digest != source.sha256:
+        raise InputError(f"{path}: has changed since the manifest was made: restore it, or make the mixtures anew")
+    stop = source.start + source.n_samples
+    if repeat and stop > len(wave) > 0:
+        wave = np.resize(wave, stop)
+    if stop > len(wave) or source.offset + source.n_samples > n_samples:
+        raise InputError(
+            f"{path}: the manifest takes samples {source.start} to {stop} to position {source.offset} of a mixture of "
+            f"{n_samples}, the file has {len(wave)}: make the mixtures anew"
+        )
+    placed = np.zeros(n_samples, np.float32)
+    placed[source.offset : source.offset + source.n_samples] = np.float32(source.gain) * wave[source.start : stop]
+    return placed
+
+
+def render(mixture: Mixture, root: str | Path) -> Rendered:
+    """Rebuild the waves of a mixture.
+
+    Args:
+        mixture: a record of the manifest.
+        root: folder of the corpus it draws from.
+
+    Returns:
+        Mixture, sources and noise, (time,) float32. The mixture is the float32 sum of the sources in their order and
+        the noise; of a ready mixture it is the file, which must agree with the sum within 16-bit rounding.
+
+    Raises:
+        InputError: a file is missing or has changed, or a ready mixture is not the sum of its sources.
+    """
+    folder, size = Path(root), {"n_samples": mixture.n_samples, "sample_rate": mixture.sample_rate}
+    sources = {source.name: source_wave(source, root=folder, **size) for source in mixture.sources}
+    noise = None if mixture.noise is None else source_wave(mixture.noise, root=folder, repeat=True, **size)
+    total = np.zeros(mixture.n_samples, np.float32)
+    for wave in (*sources.values(), *(() if noise is None else (noise,))):
+        total += wave
+    if mixture.mixture_path is not None:
+        total = _ready_mixture(mixture, folder, total)
+    return Rendered(total, sources, noise)
+
+
+def _ready_mixture(mixture: Mixture, root: Path, total: Wave) -> Wave:
+    path = root / str(mixture.mixture_path)
+    ready, _ = load_source(path, mixture.sample_rate)
+    if len(ready) != len(total):
+        raise InputError(f"{path}: has {len(ready)} samples, its sources {len(total)}: copy the corpus again")
+    difference = float(np.abs(ready - total).max(initial=0.0))
+    allowed = (len(mixture.sources) + (mixture.noise is not None) + 1) * _STEP_16_BIT
+    if difference > allowed:
+        raise InputError(
+            f"{path}: is not the sum of its sources (they differ by {difference:.2g}, rounding explains "
+            f"{allowed:.2g}): were they made with different options?"
+        )
+    return ready
+
+
+def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path) -> None:
+    """Render a manifest to `out/<split>/{mixture,<source>…,noise}/<id>.wav`, skipping files that are there.
+
+    Raises:
+        InputError, OutputError: a mixture cannot be rebuilt or written.
+    """
+    with progress("mixtures", len(manifest.mixtures), unit="mixtures") as bar:
+        for mixture in manifest.mixtures:
+            folder, name = Path(out) / mixture.split, f"{mixture.id}.wav"
+            names = ["mixture", *(source.name for source in mixture.sources), *(["noise"] if mixture.noise else [])]
+            if not all((folder / kind / name).is_file() for kind in names):
+                rendered = render(mixture, root)
+                waves = [rendered.mixture, *rendered.sources.values()]
+                waves += [] if rendered.noise is None else [rendered.noise]
+                for kind, wave in zip(names, waves, strict=True):
+                    audio.write(folder / kind / name, wave, sample_rate=mixture.sample_rate)
+            bar.advance(1)
