@@ -67,7 +67,7 @@ def _list(args: argparse.Namespace) -> int:
             sys.stdout.write(line.rstrip() + "\n")
     for problem in corpus.problems:
         sys.stderr.write(f"sepvae: {problem.message}\n")
-    return 1 if corpus.problems else 0
+    return 0
 
 
 def _validate(args: argparse.Namespace) -> int:
@@ -77,4 +77,4 @@ def _validate(args: argparse.Namespace) -> int:
 
     report = validate(open_corpus(args.folder, args.corpus))
     sys.stdout.write(to_json(report.to_json(), indent=2) + "\n" if args.json else report.text() + "\n")
-    return 1 if report.problems else 0
+    return 0 if report.ok else 1

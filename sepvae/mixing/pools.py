@@ -71,9 +71,14 @@ def _shuffled(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
 
 
 def _hold_out(
-    members: dict[str, list[Utterance]], candidates: dict[str, list[Utterance]], *, count: int, seed: int
+    members: dict[str, list[Utterance]],
+    candidates: dict[str, list[Utterance]],
+    *,
+    n_mixtures: int,
+    sources: dict[str, int],
+    seed: int,
 ) -> tuple[dict[str, list[Utterance]], set[str]]:
-    """Take up to `count` utterances of each class, with sentences few others say, and return them and the sentences."""
+    """Hold out utterances of each class for some mixtures, with sentences few others say: return both."""
     speakers_of: dict[str, set[str]] = {}
     for utterance in {u.id: u for own in members.values() for u in own}.values():
         speakers_of.setdefault(sentence(utterance), set()).add(utterance.speaker)
@@ -81,7 +86,7 @@ def _hold_out(
     for label, own in candidates.items():
         # TIMIT's SA sentences are said by everyone: holding one out would cost every speaker an utterance.
         order = sorted(_shuffled(own, seed), key=lambda u: len(speakers_of[sentence(u)]))
-        limit = min(count, max(1, len(members[label]) // _HELD_OUT_UTTERANCES))
+        limit = min(n_mixtures * sources[label], max(sources[label], len(members[label]) // _HELD_OUT_UTTERANCES))
         held[label] = order[:limit]
     return held, {sentence(u) for own in held.values() for u in own}
 
@@ -127,7 +132,8 @@ def make_pools(
     Raises:
         InputError: a class has no utterance, or too few to hold some out.
     """
-    members = {label: class_members(utterances, label) for label in dict.fromkeys(labels)}
+    sources = {label: labels.count(label) for label in labels}
+    members = {label: class_members(utterances, label) for label in sources}
     if split == "speaker_open":
         names = _open_speakers(members, seed)
         unseen = {label: [u for u in own if u.speaker in names] for label, own in members.items()}
@@ -136,15 +142,15 @@ def make_pools(
         own_sentences = _without(unseen, said)
         # In a parallel corpus everyone says everything: then sentences are taken from training instead.
         candidates = own_sentences if all(own_sentences.values()) else unseen
-        test, sentences = _hold_out(unseen, candidates, count=max(n_test, 1), seed=seed)
+        test, sentences = _hold_out(unseen, candidates, n_mixtures=max(n_test, 1), sources=sources, seed=seed)
         if candidates is own_sentences:
             test, sentences = own_sentences, {sentence(u) for own in own_sentences.values() for u in own}
     else:
-        test, sentences = _hold_out(members, members, count=max(n_test, 1), seed=seed)
+        test, sentences = _hold_out(members, members, n_mixtures=max(n_test, 1), sources=sources, seed=seed)
     rest = _without(members, sentences)
     valid: dict[str, list[Utterance]] = {label: [] for label in members}
     if n_valid and all(rest.values()):
-        valid, sentences = _hold_out(rest, rest, count=n_valid, seed=seed)
+        valid, sentences = _hold_out(rest, rest, n_mixtures=n_valid, sources=sources, seed=seed)
         rest = _without(rest, sentences)
     for label, own in rest.items():
         if not own:

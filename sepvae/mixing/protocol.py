@@ -24,6 +24,8 @@ Range = tuple[float, float]
 # A stretch this quiet (−80 dBFS) has no level to normalise.
 _SILENCE_RMS = 1e-4
 _PEAK = 0.99
+# How often a deal that came to nothing is tried again with other cards.
+_ATTEMPTS = 200
 _NOISE_ENDINGS = (".wav", ".flac", ".ogg")
 
 
@@ -31,8 +33,9 @@ class MixingConfig(Config):
     """What to mix, and how.
 
     `sources` names the class of each source: `female`, `male`, `any`, or a speaker's id; repeated classes are numbered
-    (`any_1`, `any_2`). `length` is `min`, all sources speak all the time, or `max`, shorter ones are padded. `snr_db`
-    is the range of the level of the first source over each other one, `noise_snr_db` of all speech over the noise.
+    (`any_1`, `any_2`). `n_valid` is an upper bound: a small corpus gives as many as it can. `length` is `min`, all
+    sources speak all the time, or `max`, shorter ones are padded. `snr_db` is the range of the level of the first
+    source over each other one, `noise_snr_db` of all speech over the noise.
     """
 
     split: Literal["speaker_seen", "speaker_open"] = "speaker_seen"
@@ -84,6 +87,10 @@ class _Deck:
             self._reshuffle()
         return None
 
+    def give_back(self, card: Utterance) -> None:
+        """Put a card that was dealt in vain under the others."""
+        self._left.append(card)
+
 
 def source_labels(classes: Sequence[str]) -> list[str]:
     """Return the name of each source: its class, numbered where classes repeat.
@@ -116,35 +123,38 @@ class _Mixer:
         used: set[tuple[str, ...]] = set()
         mixtures = []
         for index in range(count):
-            mixtures.append(self._mixture(split, index, self._deal(decks, used, split, index)))
+            dealt = next(filter(None, (self._deal(decks, used) for _ in range(_ATTEMPTS))), None)
+            if dealt is None and split == "valid":
+                break
+            if dealt is None:
+                raise InputError(
+                    f"only {index} different {split} mixtures of {' + '.join(self.config.sources)} can be made from "
+                    f"the sentences this split may use: ask for at most {index} (mixing.n_{split}), or add recordings"
+                )
+            used.add(tuple(card.id for card in dealt))
+            mixtures.append(self._mixture(split, index, dealt))
             bar.advance(1)
         return mixtures
 
-    def _deal(
-        self, decks: dict[str, _Deck], used: set[tuple[str, ...]], split: str, index: int
-    ) -> tuple[Utterance, ...]:
+    def _deal(self, decks: dict[str, _Deck], used: set[tuple[str, ...]]) -> list[Utterance] | None:
         """Take one utterance for each source: different speakers, different sentences, not all together before."""
-        chosen: list[Utterance] = []
-        classes = self.config.sources
-        for number, label in enumerate(classes):
-            last = number == len(classes) - 1
+        dealt: list[Utterance] = []
 
-            def accept(card: Utterance, last: bool = last) -> bool:
-                if any(card.speaker == other.speaker or sentence(card) == sentence(other) for other in chosen):
-                    return False
-                return not (last and (*(other.id for other in chosen), card.id) in used)
+        def accept(card: Utterance) -> bool:
+            if any(card.speaker == other.speaker or sentence(card) == sentence(other) for other in dealt):
+                return False
+            return (*(other.id for other in dealt), card.id) not in used
 
+        for label in self.config.sources:
             card = decks[label].deal(accept)
             if card is None:
-                raise InputError(
-                    f"only {index} different {split} mixtures of {' + '.join(classes)} can be made from the sentences "
-                    f"this split may use: ask for at most {index} (mixing.n_{split}), or add recordings"
-                )
-            chosen.append(card)
-        used.add(tuple(card.id for card in chosen))
-        return tuple(chosen)
+                for other, its_label in zip(dealt, self.config.sources, strict=False):
+                    decks[its_label].give_back(other)
+                return None
+            dealt.append(card)
+        return dealt
 
-    def _mixture(self, split: str, index: int, utterances: tuple[Utterance, ...]) -> Mixture:
+    def _mixture(self, split: str, index: int, utterances: Sequence[Utterance]) -> Mixture:
         config, random = self.config, generator(self.seed, "mixture", split, index)
         files = [load_source(self.root / u.path, config.sample_rate) for u in utterances]
         longest = round(config.duration_s[1] * config.sample_rate)
@@ -239,7 +249,7 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
     Raises:
         InputError: too few speakers, sentences or long enough utterances; or a file cannot be used.
     """
-    long_enough = [u for u in utterances if u.duration_s >= config.duration_s[0]]
+    long_enough = [u for u in sorted(utterances, key=lambda u: u.id) if u.duration_s >= config.duration_s[0]]
     counts = {"train": config.n_train, "valid": config.n_valid, "test": config.n_test}
     pools = make_pools(
         long_enough, config.sources, split=config.split, n_valid=config.n_valid, n_test=config.n_test, seed=seed
