@@ -1,0 +1,93 @@
+"""Every recipe runs in its quick form on the demo corpus, as a user runs it, and gives sensible numbers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+SDR = "sdr_bsseval_v3_512"
+
+# One row for each recipe: the system it is about and the least mean SDR improvement (dB) of its quick form over the
+# mixture. A test below fails when a recipe has no row.
+RECIPES = {
+    "demo.yaml": ("vae", 1.0),
+    "timit/vae.yaml": ("vae", 1.0),
+    "timit/beta_vae.yaml": ("beta_vae", 1.0),
+}
+
+
+def run(recipe: str, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sepvae", "recipe", "run", str(PROJECT / "recipes" / recipe), "--out", str(out)]
+    return subprocess.run([*command, *more], capture_output=True, text=True, check=False, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def demo_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from sepvae.corpora.demo import make_demo_corpus
+
+    folder = tmp_path_factory.mktemp("demo") / "corpus"
+    make_demo_corpus(folder, speakers=8)
+    return folder
+
+
+def test_every_recipe_has_a_row() -> None:
+    found = {p.relative_to(PROJECT / "recipes").as_posix() for p in (PROJECT / "recipes").rglob("*.yaml")}
+    assert found - {"base.yaml"} == set(RECIPES)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_quick_form_runs_and_separates(recipe: str, demo_corpus: Path, tmp_path: Path) -> None:
+    system, least_db = RECIPES[recipe]
+    done = run(recipe, tmp_path / "out", "--quick", "--data", str(demo_corpus), "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert system in done.stdout
+    results: dict[str, Any] = json.loads((tmp_path / "out/results.json").read_text())
+    systems = results["systems"]
+    assert systems[system][f"{SDR}_improvement"]["mean"] > least_db
+    assert systems["ideal_wiener"][SDR]["mean"] > systems[system][SDR]["mean"] > systems["mixture"][SDR]["mean"]
+    for summary in systems.values():
+        assert summary[SDR]["n_valid"] == summary[SDR]["n_total"] > 0
+        assert summary[SDR]["ci95"][0] <= summary[SDR]["mean"] <= summary[SDR]["ci95"][1]
+    assert "<html" in (tmp_path / "out/report.html").read_text()[:200]
+
+
+def test_a_second_run_does_nothing_and_says_the_same(demo_corpus: Path, tmp_path: Path) -> None:
+    arguments = ("--quick", "--data", str(demo_corpus))
+    first = run("timit/vae.yaml", tmp_path / "out", *arguments)
+    assert first.returncode == 0, first.stderr
+    second = run("timit/vae.yaml", tmp_path / "out", *arguments)
+    assert second.stdout == first.stdout
+    assert "speaker_seen-train-vae: nothing has changed, skipped" in second.stderr
+    assert second.stderr.count("nothing has changed, skipped") == len(list((tmp_path / "out/stages").glob("*.json")))
+
+
+def test_a_changed_key_runs_again_only_what_depends_on_it(demo_corpus: Path, tmp_path: Path) -> None:
+    arguments = ("--quick", "--data", str(demo_corpus))
+    assert run("timit/vae.yaml", tmp_path / "out", *arguments).returncode == 0
+    changed = run("timit/vae.yaml", tmp_path / "out", *arguments, "--set", "systems.kl_nmf.settings.n_atoms=10")
+    assert changed.returncode == 0, changed.stderr
+    assert "speaker_seen-train-vae: nothing has changed, skipped" in changed.stderr
+    assert "speaker_seen-train-kl_nmf: nothing" not in changed.stderr
+    assert "speaker_seen-evaluate: nothing" not in changed.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_continued_to_the_same_results(demo_corpus: Path, tmp_path: Path) -> None:
+    arguments = ("--quick", "--data", str(demo_corpus))
+    assert run("timit/vae.yaml", tmp_path / "whole", *arguments).returncode == 0
+    command = [sys.executable, "-m", "sepvae", "recipe", "run", str(PROJECT / "recipes/timit/vae.yaml"), *arguments]
+    for seconds in (4, 6, 8, 10):
+        with subprocess.Popen([*command, "--out", str(tmp_path / "killed")], stderr=subprocess.DEVNULL) as process:
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+    assert run("timit/vae.yaml", tmp_path / "killed", *arguments).returncode == 0
+    whole, killed = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("whole", "killed"))
+    assert killed["systems"] == whole["systems"]
