@@ -12,8 +12,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def corpora() -> Path:
-    """Folder of real recordings; the tests that need it skip when it is absent."""
+    """Folder of real recordings; tests that need it skip when it is absent, or fail where it must be there."""
     folder = Path(os.environ.get("SEPVAE_CORPORA", PROJECT.parent / "shared" / "corpora"))
     if not folder.is_dir():
-        pytest.skip(f"no real recordings at {folder}: set SEPVAE_CORPORA")
+        reason = f"no real recordings at {folder}: set SEPVAE_CORPORA"
+        if os.environ.get("SEPVAE_REQUIRE_CORPORA"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     return folder

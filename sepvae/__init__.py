@@ -1,0 +1,47 @@
+"""sepvae: source separation and speech augmentation with variational autoencoders.
+
+The path of the data, which is also the path through the files::
+
+    speech on disk ─ corpora ─► utterances ─ mixing ─► mixtures ─ frontend ─► spectra
+                                                                      │
+                 models (network) + objectives (what to minimise) ─ training ─► checkpoint
+                                                                      │
+    mixture ─ frontend ─► source spectra ─ separation (masks) ─► waves ─ evaluation ─► scores ─ report
+
+`systems` puts whatever separates behind one contract, `recipe` runs experiments over all of it, `cli` is the program.
+Importing the package imports nothing heavy: each name below is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sepvae.corpora.records import open_corpus as open_corpus
+    from sepvae.evaluation import score as evaluate
+    from sepvae.separation.separator import Separator as Separator
+
+_LAZY = {
+    "Separator": ("sepvae.separation.separator", "Separator"),
+    "evaluate": ("sepvae.evaluation", "score"),
+    "open_corpus": ("sepvae.corpora.records", "open_corpus"),
+}
+
+__all__ = ["Separator", "evaluate", "open_corpus"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("sepvae")
+    if name not in _LAZY:
+        raise AttributeError(f"module 'sepvae' has no attribute {name!r}")
+    module, attribute = _LAZY[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
