@@ -170,7 +170,8 @@ def read_mono(path: str | os.PathLike[str], sample_rate: int) -> NDArray[np.floa
         raise InputError(f"{path}: has {wave.shape[0]} channels, expected one: mix it down first")
     if rate != sample_rate:
         raise InputError(f"{path}: is sampled at {rate} Hz, expected {sample_rate} Hz: resample it first")
-    return wave[0]
+    mono: NDArray[np.float32] = wave[0]
+    return mono
 
 
 def check_finite(wave: Wave, name: str) -> Wave:
@@ -277,4 +278,47 @@ def write(path: str | os.PathLike[str], wave: Wave, *, sample_rate: int, subtype
     block = np.atleast_2d(np.asarray(wave, np.float32))
     with writing(path, sample_rate=sample_rate, n_channels=block.shape[0], subtype=subtype) as writer:
         writer.write(block)
+        return writer.clipped_samples
+
+
+def resample_file(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    to_rate: int,
+    n_samples: int | None = None,
+    subtype: str = "float",
+) -> int:
+    """Resample an audio file into another, block by block, in bounded memory.
+
+    Args:
+        to_rate: Hz of the new file.
+        n_samples: length of the new file; round(time · to_rate / from_rate) by default.
+        subtype: as `writing`.
+
+    Returns:
+        The number of samples beyond ±1 that an integer subtype had to saturate.
+
+    Raises:
+        InputError, ConfigError, OutputError: as `read` and `writing`.
+    """
+    import soxr
+
+    info = inspect(source)
+    length = round(info.n_samples * to_rate / info.sample_rate) if n_samples is None else n_samples
+    stream = soxr.ResampleStream(info.sample_rate, to_rate, info.n_channels, dtype="float32", quality="VHQ")
+    with writing(target, sample_rate=to_rate, n_channels=info.n_channels, subtype=subtype) as writer:
+        written = 0
+
+        def put(chunk: NDArray[np.float32]) -> None:
+            nonlocal written
+            part = chunk[: length - written].T
+            writer.write(np.ascontiguousarray(part))
+            written += part.shape[1]
+
+        for block in read_blocks(source):
+            put(stream.resample_chunk(np.ascontiguousarray(block.T)))
+        put(stream.resample_chunk(np.zeros((0, info.n_channels), np.float32), last=True))
+        # The resampler may end a sample early or late: the length is what was promised.
+        put(np.zeros((length - written, info.n_channels), np.float32))
         return writer.clipped_samples

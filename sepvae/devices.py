@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sepvae.errors import ConfigError
@@ -21,14 +22,15 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         found = ("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)
         return torch.device(next(kind for kind, available in found if available))
-    kind, _, number = name.partition(":")
+    parsed = re.fullmatch(r"(cpu|cuda|mps)(?::([0-9]{1,3}))?", name)
+    if parsed is None:
+        raise ConfigError(f"unknown device {name!r}: give auto, cpu, cuda, cuda:N or mps")
+    kind, number = parsed.groups()
     available = {
         "cpu": 1,
         "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
         "mps": int(torch.backends.mps.is_available()),
     }
-    if kind not in available or (number and not number.isdigit()):
-        raise ConfigError(f"unknown device {name!r}: give auto, cpu, cuda, cuda:N or mps")
     if int(number or 0) >= available[kind]:
         raise ConfigError(f"device {name!r}: this machine has {available[kind]} of that kind: give --device cpu")
     return torch.device(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 from sepvae.config import Config
 from sepvae.errors import ConfigError, MissingExtra
 
+# exp(80) is 5e34: the square of no amplitude a file can hold, and far from the overflow of float32.
+_MAX_LOG_POWER = 80.0
+
 FeatureKind = Literal["magnitude", "power", "log_power", "mel", "log_mel"]
 
 
@@ -18,7 +22,7 @@ class FeatureConfig(Config):
     """Which features to take; `floor` is the power added before a logarithm (−100 dB of the normalised spectrum)."""
 
     kind: FeatureKind = "magnitude"
-    n_mels: int = Field(80, ge=1)
+    n_mels: int = Field(80, ge=1, le=1024)
     floor: float = Field(1e-10, gt=0)
 
 
@@ -33,9 +37,14 @@ def mel_filterbank(*, sample_rate: int, n_bins: int, n_mels: int) -> Tensor:
         from librosa.filters import mel
     except ImportError as error:
         raise MissingExtra("mel features", "mel", error) from error
-    if n_mels > n_bins // 2:
-        raise ConfigError(f"n_mels: {n_mels} filters over {n_bins} bins leave some empty: give at most {n_bins // 2}")
-    filters = mel(sr=sample_rate, n_fft=2 * (n_bins - 1), n_mels=n_mels)
+    with warnings.catch_warnings():
+        # librosa only warns of the empty filters that are an error below.
+        warnings.simplefilter("ignore", UserWarning)
+        filters = mel(sr=sample_rate, n_fft=2 * (n_bins - 1), n_mels=n_mels)
+    if empty := int((filters.sum(1) == 0).sum()):
+        raise ConfigError(
+            f"n_mels: {empty} of {n_mels} mel filters over {n_bins} bins are empty: give fewer, or a longer window_ms"
+        )
     return torch.from_numpy(filters.T.copy())
 
 
@@ -76,5 +85,7 @@ class Features:
             raise ConfigError(f"{self.config.kind} features cannot be turned back into a spectrum: use log_power")
         if self.config.kind == "magnitude":
             return features.clamp_min(0)
-        power = features.exp() - self.config.floor if self.config.kind == "log_power" else features
+        power = features
+        if self.config.kind == "log_power":
+            power = features.clamp_max(_MAX_LOG_POWER).exp() - self.config.floor
         return power.clamp_min(0).sqrt()

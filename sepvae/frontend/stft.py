@@ -101,7 +101,8 @@ class Stft:
         padded_samples = (self.n_frames(n_samples) - 1) * self.hop_samples + self.window_samples
         padded = torch.nn.functional.pad(wave, (left, padded_samples - left - n_samples))
         frames = padded.unfold(-1, self.window_samples, self.hop_samples)
-        return torch.fft.rfft(frames * self._window.to(wave))
+        spectrum: Tensor = torch.fft.rfft(frames * self._window.to(wave))
+        return spectrum
 
     def synthesise(self, spectrum: Tensor, *, n_samples: int) -> Tensor:
         """Transform complex spectra (…, frames, bins) back to waves (…, n_samples).

@@ -90,9 +90,14 @@ def render(mixture: Mixture, root: str | Path) -> Rendered:
     Raises:
         InputError: a file is missing or has changed, or a ready mixture is not the sum of its sources.
     """
-    folder, size = Path(root), {"n_samples": mixture.n_samples, "sample_rate": mixture.sample_rate}
-    sources = {source.name: source_wave(source, root=folder, **size) for source in mixture.sources}
-    noise = None if mixture.noise is None else source_wave(mixture.noise, root=folder, repeat=True, **size)
+    folder = Path(root)
+
+    def wave_of(source: Source, *, repeat: bool = False) -> Wave:
+        rate = mixture.sample_rate
+        return source_wave(source, root=folder, n_samples=mixture.n_samples, sample_rate=rate, repeat=repeat)
+
+    sources = {source.name: wave_of(source) for source in mixture.sources}
+    noise = None if mixture.noise is None else wave_of(mixture.noise, repeat=True)
     total = np.zeros(mixture.n_samples, np.float32)
     for wave in (*sources.values(), *(() if noise is None else (noise,))):
         total += wave

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -20,8 +20,8 @@ _OUTPUTS: dict[str, type[nn.Module]] = {"softplus": nn.Softplus, "sigmoid": nn.S
 class DenseVaeConfig(ModelConfig):
     """Layer sizes; the defaults are the survey's encoder [M, 256, 256, 128] and decoder [256, 256, M]."""
 
-    hidden: tuple[int, ...] = Field((256, 256), min_length=1)
-    latent: int = Field(128, ge=1)
+    hidden: tuple[Annotated[int, Field(ge=1, le=1 << 16)], ...] = Field((256, 256), min_length=1, max_length=64)
+    latent: int = Field(128, ge=1, le=1 << 16)
     context_frames: int = Field(0, ge=0, le=64)
     activation: Literal["relu", "tanh", "silu"] = "relu"
     output: Literal["softplus", "sigmoid", "identity"] = "softplus"

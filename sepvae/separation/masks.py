@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sepvae.errors import ConfigError
+
 MaskKind = Literal["ratio", "wiener"]
 _EXPONENT = {"ratio": 1, "wiener": 2}
 
@@ -21,12 +23,17 @@ def make_masks(magnitudes: Tensor, *, kind: MaskKind = "ratio") -> Tensor:
     Returns:
         Masks of the same shape in [0, 1] that add up to 1 over the sources; equal where all sources are 0.
 
+    Raises:
+        ConfigError: another kind of mask.
+
     Source: Singh & Ogunfunmi 2022, Eq. (90); its power form is the Wiener filter.
 
     Example:
         >>> make_masks(torch.tensor([[3.0], [1.0]]), kind="wiener").flatten().tolist()
         [0.8999999761581421, 0.10000000149011612]
     """
+    if kind not in _EXPONENT:
+        raise ConfigError(f"unknown mask {kind!r}: choose one of {', '.join(_EXPONENT)}")
     # Scaled by the loudest source of each bin: no square under- or overflows, and 0/0 cannot happen.
     loudest = magnitudes.amax(0)
     relative = torch.where(loudest > 0, magnitudes / loudest.clamp_min(torch.finfo(magnitudes.dtype).tiny), 1.0)

@@ -18,14 +18,13 @@ from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.errors import CheckpointError
-from sepvae.files import atomic_file
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.models.dictionary import fit_activations, learn_atoms
 from sepvae.seeds import torch_generator
 from sepvae.separation.masks import apply_masks, make_masks
 from sepvae.systems.contract import Material
 from sepvae.training.batches import source_names
-from sepvae.training.checkpoint import read_tensors
+from sepvae.training.checkpoint import read_tensors, write_tensors
 
 _ATOMS = "atoms.safetensors"
 
@@ -56,8 +55,6 @@ class Nmf:
 
     def train(self, material: Material, folder: Path) -> None:
         """Learn the atoms of each source from its clean part in the training mixtures."""
-        from safetensors.torch import save_file
-
         names = source_names(material.train)
         rendered = [render(mixture, material.root) for mixture in material.train]
         atoms = {}
@@ -72,8 +69,7 @@ class Nmf:
                     generator=torch_generator(material.seed, "nmf", name),
                 )
                 bar.advance(1)
-        with atomic_file(folder / _ATOMS) as part:
-            save_file(atoms, part)
+        write_tensors(folder / _ATOMS, atoms)
 
     def load(self, folder: Path, *, device: str) -> None:  # noqa: ARG002 (small products: no gain from a device)
         """Read the atoms."""
@@ -94,7 +90,7 @@ class Nmf:
         names = list(self._atoms)
         atoms = torch.cat([self._atoms[name] for name in names])
         activations = fit_activations(magnitudes, atoms, n_iterations=self._config.fit_iterations)
-        shares = activations.split(self._config.n_atoms, -1)
+        shares = torch.split(activations, self._config.n_atoms, dim=-1)
         parts = [share @ self._atoms[name] for name, share in zip(names, shares, strict=True)]
         masks = make_masks(torch.stack(parts), kind=self._config.mask)
         estimates = self._stft.synthesise(apply_masks(spectrum, masks), n_samples=len(mixture.mixture))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sepvae.mixing.mixture import Rendered
 
 from sepvae.config import Config
+from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError
 from sepvae.separation.separator import Separator
 from sepvae.systems.contract import Material
@@ -29,8 +30,8 @@ class TrainedSourceModels:
             raise ConfigError(
                 f"frontend.sample_rate = {config.frontend.sample_rate}: the mixtures are at {sample_rate} Hz, give that"
             )
-        self._config, self._separator = config, None
-        self._sample_rate = sample_rate
+        self._config, self._sample_rate = config, sample_rate
+        self._separator: Separator | None = None
 
     def train(self, material: Material, folder: Path) -> None:
         """Train one model per source; an interrupted run is continued."""
@@ -39,7 +40,7 @@ class TrainedSourceModels:
 
     def load(self, folder: Path, *, device: str) -> None:
         """Load the model folder."""
-        self._separator: Separator | None = Separator.load(folder, device=device)
+        self._separator = Separator.load(folder, device=str(resolve_device(device)))
 
     def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
         """Return the masked mixture for each source of the models."""

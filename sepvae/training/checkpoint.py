@@ -9,7 +9,7 @@ import platform
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sepvae.config import Config, parse_config
 from sepvae.errors import CheckpointError, ConfigError, InputError
-from sepvae.files import atomic_folder, hash_file, hash_json, read_json, write_json, write_text
+from sepvae.files import atomic_folder, hash_file, hash_json, read_json, write_bytes, write_json, write_text
 from sepvae.frontend.frontend import Frontend
 from sepvae.models.contract import make_model
 from sepvae.training.config import TrainingConfig
@@ -26,10 +26,13 @@ WEIGHTS, CONFIG, PROVENANCE, CARD = "model.safetensors", "config.json", "provena
 
 
 class CheckpointConfig(Config):
-    """What `config.json` holds: enough to rebuild the networks and the front-end, and how they were trained."""
+    """What `config.json` holds: enough to rebuild the networks and the front-end, and how they were trained.
+
+    The names of the sources become names of files, so they hold nothing that could lead out of a folder.
+    """
 
     schema_version: Literal[1] = 1
-    sources: tuple[str, ...] = Field(min_length=1)
+    sources: tuple[Annotated[str, Field(pattern=r"^[\w-]+$")], ...] = Field(min_length=1)
     training: TrainingConfig
 
 
@@ -46,15 +49,22 @@ class SourceModels:
         return Frontend(self.config.training.frontend)
 
 
-def build_models(config: CheckpointConfig) -> SourceModels:
-    """Return fresh networks for a config; weights come from torch's global generator, so seed it around the call."""
+def build_models(config: CheckpointConfig, *, device: str = "cpu") -> SourceModels:
+    """Return fresh networks for a config; weights come from torch's global generator, so seed it around the call.
+
+    Raises:
+        ConfigError: a source is named twice or as a part of torch's modules, or the front-end is impossible.
+    """
     frontend, choice = Frontend(config.training.frontend), config.training.model
     sizes = {"n_inputs": frontend.input.n_features, "n_outputs": frontend.target.n_features}
+    networks = nn.ModuleDict()
     for name in config.sources:
-        if "." in name or not name:
-            raise ConfigError(f"source name {name!r}: give names without dots, they become names of tensors")
-    networks = {name: make_model(choice.kind, choice.config(), **sizes) for name in config.sources}
-    return SourceModels(config, nn.ModuleDict(networks))
+        if name in networks or hasattr(networks, name):
+            reason = "is there twice" if name in networks else "is taken by torch"
+            raise ConfigError(f"source name {name!r} {reason}: give another")
+        with torch.device(device):
+            networks[name] = make_model(choice.kind, choice.config(), **sizes)
+    return SourceModels(config, networks)
 
 
 def versions() -> dict[str, str]:
@@ -74,12 +84,9 @@ def save_checkpoint(folder: Path, models: SourceModels, *, provenance: dict[str,
     Raises:
         OutputError: the folder cannot be written.
     """
-    from safetensors.torch import save_file
-
     config = models.config.model_dump(mode="json")
     with atomic_folder(folder) as part:
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in models.networks.state_dict().items()}
-        save_file(tensors, part / WEIGHTS)
+        write_tensors(part / WEIGHTS, models.networks.state_dict())
         write_json(part / CONFIG, config)
         hashes = {"config_hash": hash_json(config), "weights_sha256": hash_file(part / WEIGHTS)}
         write_json(part / PROVENANCE, {"versions": versions(), **hashes, **provenance})
@@ -107,7 +114,11 @@ def find_model_folder(path: str | Path) -> Path:
         CheckpointError: there is none; the message says what is missing.
     """
     folder = Path(path)
-    if not folder.exists():
+    try:
+        exists = folder.exists()
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be read ({error.strerror})") from error
+    if not exists:
         raise CheckpointError(f"{folder}: no such model folder: train one with 'sepvae train'")
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: is a file, expected a model folder with {WEIGHTS} and {CONFIG}")
@@ -117,6 +128,13 @@ def find_model_folder(path: str | Path) -> Path:
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: the model folder has no {name}: copy it again, or train anew")
     return folder
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a safetensors file atomically; OutputError when it cannot be written."""
+    from safetensors.torch import save
+
+    write_bytes(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -140,11 +158,11 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
     folder = find_model_folder(path)
     try:
         config = parse_config(CheckpointConfig, read_json(folder / CONFIG), where=str(folder / CONFIG))
-        models = build_models(config)
+        # Shapes without memory: a config may ask for any size, the weights decide whether it is real.
+        expected = build_models(config, device="meta").networks.state_dict()
     except (ConfigError, InputError) as error:
         raise CheckpointError(f"{folder}: not a model of this version of sepvae: {error}") from error
     tensors = read_tensors(folder / WEIGHTS)
-    expected = models.networks.state_dict()
     wrong = [f"{name} is missing" for name in expected if name not in tensors]
     wrong += [f"{name} is not expected" for name in tensors if name not in expected]
     for name, tensor in expected.items():
@@ -159,6 +177,8 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
     bad = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     if bad:
         raise CheckpointError(f"{folder}: the weights {bad[0]} hold NaN or infinity: copy it again, or train anew")
+    with torch.random.fork_rng(devices=[]):
+        models = build_models(config)
     models.networks.load_state_dict(tensors, strict=True)
     models.networks.to(device).eval()
     return models

@@ -32,7 +32,7 @@ class TrainingLog:
             except ImportError as error:
                 raise MissingExtra("the TensorBoard log", "train", error) from error
             # Events after the resumed step belong to the run that was killed: TensorBoard hides them.
-            writer: Any = SummaryWriter(str(self._out / "tensorboard"), purge_step=self._next_step)  # type: ignore[no-untyped-call]
+            writer: Any = SummaryWriter(str(self._out / "tensorboard"), purge_step=self._next_step)
             self._writer = writer
         return self
 

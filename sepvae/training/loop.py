@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from sepvae.mixing.manifest import Mixture
@@ -65,7 +65,7 @@ def _seeded_weights(seed: int) -> Iterator[None]:
         yield
 
 
-def _fabric(device: str, precision: str) -> Any:
+def _fabric(device: str, precision: Literal["32-true", "bf16-mixed"]) -> Any:
     try:
         from lightning_fabric import Fabric
     except ImportError as error:
@@ -238,7 +238,7 @@ class Trainer:
         rows = self.valid_table.segment_rows(self.optim.segment_frames).to(self.fabric.device)
         sums: dict[str, float] = {}
         # Large batches: nothing is stored for a backward pass.
-        for number, part in enumerate(rows.split(8 * self.order.batch_size)):
+        for number, part in enumerate(torch.split(rows, 8 * self.order.batch_size)):
             loss = self.step(self._batch(self.valid_table, part, _END_OF_SCHEDULE, "valid", number))
             if not torch.isfinite(loss.total):
                 items = ", ".join(self.valid_table.items_of(part))

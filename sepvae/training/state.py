@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from sepvae.errors import CheckpointError, ConfigError
+from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.files import atomic_folder, read_json, write_json
-from sepvae.training.checkpoint import read_tensors
+from sepvae.training.checkpoint import read_tensors, write_tensors
 
 _TENSORS, _PROGRESS = "state.safetensors", "state.json"
 
@@ -31,13 +31,11 @@ class Progress:
 
 def save_state(folder: Path, progress: Progress, *, networks: nn.Module, optimiser: torch.optim.Optimizer) -> None:
     """Write progress, weights and the optimiser's moments atomically."""
-    from safetensors.torch import save_file
-
     tensors = {f"weights/{name}": tensor for name, tensor in networks.state_dict().items()}
     for index, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{name}": torch.as_tensor(value) for name, value in moments.items()}
     with atomic_folder(folder) as part:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part / _TENSORS)
+        write_tensors(part / _TENSORS, tensors)
         write_json(part / _PROGRESS, vars(progress))
 
 
@@ -50,24 +48,25 @@ def load_state(folder: Path, *, key: str, networks: nn.Module, optimiser: torch.
     """
     if not (folder / _PROGRESS).is_file():
         return None
-    progress = Progress(**read_json(folder / _PROGRESS))
+    damaged = f"{folder}: damaged training state ({{}}): pass --overwrite to start anew"
+    try:
+        progress = Progress(**read_json(folder / _PROGRESS))
+    except (InputError, TypeError) as error:
+        raise CheckpointError(damaged.format(error)) from error
     if progress.key != key:
         raise ConfigError(
             f"{folder.parent}: holds a training run with other settings, data or seed: "
             "choose another output folder, or pass --overwrite to start anew"
         )
-    weights: dict[str, Tensor] = {}
+    tensors = read_tensors(folder / _TENSORS)
+    weights = {name.removeprefix("weights/"): tensors[name] for name in tensors if name.startswith("weights/")}
     moments: dict[int, dict[str, Any]] = {}
-    for name, tensor in read_tensors(folder / _TENSORS).items():
-        kind, _, rest = name.partition("/")
-        if kind == "weights":
-            weights[rest] = tensor
-        else:
-            index, _, moment = rest.partition("/")
-            moments.setdefault(int(index), {})[moment] = tensor
     try:
+        for name in tensors.keys() - {f"weights/{name}" for name in weights}:
+            _, index, moment = name.split("/")
+            moments.setdefault(int(index), {})[moment] = tensors[name]
         networks.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        raise CheckpointError(f"{folder}: damaged training state ({error}): pass --overwrite to start anew") from error
-    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+        optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(damaged.format(error)) from error
     return progress
