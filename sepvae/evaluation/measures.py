@@ -1,0 +1,202 @@
+"""The closed table of measures, and scores of one item: a row per system and source, a value or a reason for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sepvae.errors import InputError
+from sepvae.evaluation.rows import ScoreRow
+from sepvae.evaluation.trial import Measure, Outcome, Outcomes, Refused, Signal, Trial
+from sepvae.tables import resolve
+
+# The only registry of measures: name -> "module:function"; a function may score several.
+MEASURES: dict[str, str] = {
+    "sdr_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
+    "sir_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
+    "sar_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
+    "snr_bsseval_v3_512": "sepvae.evaluation.decomposition:snr_of_noise",
+    "snr": "sepvae.evaluation.ratios:snr_measure",
+    "si_sdr": "sepvae.evaluation.ratios:si_sdr_measure",
+    "stoi": "sepvae.evaluation.intelligibility:stoi_measure",
+    "estoi": "sepvae.evaluation.intelligibility:estoi_measure",
+    "pesq_nb": "sepvae.evaluation.perceptual:pesq_nb_measure",
+    "pesq_wb": "sepvae.evaluation.perceptual:pesq_wb_measure",
+}
+IMPROVEMENT = "_improvement"
+# The same names, each followed by its improvement over the unprocessed mixture.
+MEASURE_NAMES: tuple[str, ...] = tuple(name + suffix for name in MEASURES for suffix in ("", IMPROVEMENT))
+
+# A mixture that is the sum of its sources has no artifacts in BSSEval's sense but those of rounding: 16-bit files
+# leave 70 dB and more, so a mixture above this has none, and its SAR measures the file format.
+_NO_ARTIFACTS_DB = 60.0
+_SAR = "sar_bsseval_v3_512"
+_MIXTURE_REASON = "mixture_"
+NO_ARTIFACTS = Refused("mixture_has_no_artifacts")
+
+
+def score(
+    *,
+    references: Mapping[str, ArrayLike],
+    estimates: Mapping[str, ArrayLike],
+    mixture: ArrayLike,
+    sample_rate: int,
+    system: str,
+    item: str,
+    measures: Sequence[str] | None = None,
+    noise: ArrayLike | None = None,
+) -> list[ScoreRow]:
+    """Score one system's estimates of the sources of one mixture; arguments as `score_systems`.
+
+    Example:
+        >>> generator = np.random.default_rng(0)
+        >>> female, male = generator.standard_normal((2, 16000))
+        >>> rows = score(
+        ...     references={"female": female, "male": male},
+        ...     estimates={"female": female + 0.1 * male, "male": 0 * male},
+        ...     mixture=female + male, sample_rate=16000, system="demo", item="1", measures=["si_sdr"],
+        ... )
+        >>> round(rows[0].values["si_sdr"]), rows[1].reasons
+        (20, {'si_sdr': 'silent_estimate'})
+    """
+    return score_systems(
+        references=references,
+        estimates={system: estimates},
+        mixture=mixture,
+        sample_rate=sample_rate,
+        item=item,
+        measures=measures,
+        noise=noise,
+    )
+
+
+def score_systems(
+    *,
+    references: Mapping[str, ArrayLike],
+    estimates: Mapping[str, Mapping[str, ArrayLike]],
+    mixture: ArrayLike,
+    sample_rate: int,
+    item: str,
+    measures: Sequence[str] | None = None,
+    noise: ArrayLike | None = None,
+) -> list[ScoreRow]:
+    """Score several systems' estimates of the sources of one mixture; what they share is computed once.
+
+    Everything is computed in float64. A measure that has no value is NaN with a reason: `silent_reference`,
+    `silent_estimate`, `not_finite`, `too_short`, `one_source` (SIR and SAR need two sources that are not silent),
+    `reference_not_finite` (another source's), `infinite` and `minus_infinite` (ratios beyond ±200 dB, which are
+    rounding), `no_noise`, `no_utterance`, `too_long`, `sample_rate_too_low`, `pesq_not_installed`,
+    `pystoi_not_installed`, `pesq_failed`, `undefined`; `mixture_has_no_artifacts`, for the SAR of a mixture that is
+    the sum of its sources and for every improvement over it; and `mixture_` with a reason, for an improvement over a
+    mixture that has no value itself.
+
+    Args:
+        references: true sources (time,) by name.
+        estimates: estimated sources (time,) by system and name.
+        mixture: mixture (time,) that the improvements refer to.
+        sample_rate: rate of all signals in Hz.
+        item: name of the mixture.
+        measures: names out of `MEASURE_NAMES`, by default all that the signals allow.
+        noise: noise (time,) as it is in the mixture.
+
+    Returns:
+        One row per system and source, in the order they were given.
+
+    Raises:
+        ConfigError: a measure is not known.
+        InputError: shapes or lengths differ, or a system lacks a source or has one too many.
+    """
+    names = list(references)
+    if not names:
+        raise InputError(f"item {item!r}: there are no references: at least one source is needed to score")
+    wanted = list(measures) if measures is not None else _default_measures(noise is not None)
+    mixed = _signal(mixture, f"item {item!r}, mixture")
+    length = mixed.size
+    true = _stack(references, names, length, f"item {item!r}, reference")
+    copies = np.broadcast_to(mixed, true.shape)
+    sets, index = [copies], {}
+    for system, estimate in estimates.items():
+        signals = _stack(estimate, names, length, f"item {item!r}, system {system!r}, estimate")
+        if np.array_equal(signals, copies):
+            index[system] = 0
+        else:
+            index[system] = len(sets)
+            sets.append(signals)
+    known_noise = None if noise is None else _signal(noise, f"item {item!r}, noise", length)
+    outcomes = _measure(Trial(true, np.stack(sets), known_noise, sample_rate), wanted)
+    rows = []
+    for system, position in index.items():
+        for source, name in enumerate(names):
+            chosen = {measure: _pick(outcomes, measure, position, source) for measure in wanted}
+            rows.append(_row(system, item, name, chosen))
+    return rows
+
+
+def _default_measures(with_noise: bool) -> list[str]:
+    return [name for name in MEASURE_NAMES if with_noise or not name.startswith("snr_bsseval")]
+
+
+def _measure(trial: Trial, wanted: Sequence[str]) -> dict[str, Outcomes]:
+    """Return the outcomes of every measure that is wanted or whose improvement is."""
+    bases = dict.fromkeys(name.removesuffix(IMPROVEMENT) for name in wanted)
+    functions: list[Measure] = []
+    for name in bases:
+        function: Measure = resolve(MEASURES, name, what="measure")
+        if function not in functions:
+            functions.append(function)
+    outcomes: dict[str, Outcomes] = {}
+    for function in functions:
+        outcomes |= function(trial)
+    if _SAR in outcomes:
+        outcomes[_SAR] = [
+            [_without_artifacts(outcome) if position == 0 else outcome for outcome in row]
+            for position, row in enumerate(outcomes[_SAR])
+        ]
+    return outcomes
+
+
+def _without_artifacts(outcome: Outcome) -> Outcome:
+    """Return the outcome of a mixture's SAR."""
+    endless = outcome == Refused("infinite") or (isinstance(outcome, float) and outcome > _NO_ARTIFACTS_DB)
+    return NO_ARTIFACTS if endless else outcome
+
+
+def _pick(outcomes: Mapping[str, Outcomes], measure: str, position: int, source: int) -> Outcome:
+    base = measure.removesuffix(IMPROVEMENT)
+    value, floor = outcomes[base][position][source], outcomes[base][0][source]
+    if measure == base or isinstance(value, Refused):
+        return value
+    if isinstance(floor, Refused):
+        return floor if floor == NO_ARTIFACTS else Refused(_MIXTURE_REASON + floor.reason)
+    return value - floor
+
+
+def _row(system: str, item: str, source: str, outcomes: Mapping[str, Outcome]) -> ScoreRow:
+    reasons = {name: outcome.reason for name, outcome in outcomes.items() if isinstance(outcome, Refused)}
+    values = {name: np.nan if isinstance(outcome, Refused) else outcome for name, outcome in outcomes.items()}
+    return ScoreRow(system, item, source, values, reasons)
+
+
+def _signal(wave: ArrayLike, what: str, length: int | None = None) -> Signal:
+    """Return a wave (time,) in float64; InputError when it is something else or of another length."""
+    signal = np.asarray(wave)
+    if signal.ndim != 1:
+        hint = ": transposed, or several channels?" if signal.ndim == 2 else ""
+        raise InputError(f"{what} has shape {signal.shape}, expected one channel (time,){hint}")
+    if signal.dtype.kind not in "fiu":
+        raise InputError(f"{what} holds {signal.dtype} values, expected real numbers")
+    if length is not None and signal.size != length:
+        raise InputError(f"{what} has shape {signal.shape}, the mixture ({length},): cut or pad them to one length")
+    return signal.astype(np.float64)
+
+
+def _stack(waves: Mapping[str, ArrayLike], names: Sequence[str], length: int, what: str) -> Signal:
+    missing, surplus = [name for name in names if name not in waves], [name for name in waves if name not in names]
+    if missing or surplus:
+        raise InputError(
+            f"{what}s are named {', '.join(map(repr, waves)) or 'nothing'}, the references "
+            f"{', '.join(map(repr, names))}: give one for each reference under its name"
+        )
+    return np.stack([_signal(waves[name], f"{what} {name!r}", length) for name in names])

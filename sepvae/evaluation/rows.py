@@ -1,0 +1,146 @@
+"""Score rows, one per system, item and source, and their files: CSV for people and JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sepvae.errors import ConfigError, InputError
+from sepvae.files import read_json, read_text, write_json, write_text
+
+_KEYS = ("system", "item", "source")
+_REASON = "_reason"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """The scores of one system's estimate of one source of one item.
+
+    A measure without a value is NaN in `values` and named in `reasons`; no other is. Values are finite or NaN.
+
+    Raises:
+        InputError: NaN and reasons disagree, a value is infinite, or a name is empty or has control characters.
+    """
+
+    system: str
+    item: str
+    source: str
+    values: dict[str, float]
+    reasons: dict[str, str]
+
+    def __post_init__(self) -> None:
+        where = f"scores of {self.system!r}, {self.item!r}, {self.source!r}"
+        for name in (self.system, self.item, self.source, *self.values, *self.reasons.values()):
+            if not name or not name.isprintable():
+                raise InputError(f"{where}: {name!r} is not a name: it is empty or has control characters")
+        for measure, value in self.values.items():
+            if math.isinf(value):
+                raise InputError(f"{where}: {measure} is {value}: give NaN and a reason for what is not a score")
+            if math.isnan(value) != (measure in self.reasons):
+                raise InputError(f"{where}: {measure} is {value}: a value needs no reason, and NaN needs one")
+        if surplus := self.reasons.keys() - self.values.keys():
+            raise InputError(f"{where}: a reason without a value for {', '.join(sorted(surplus))}")
+
+
+def write_rows(path: str | os.PathLike[str], rows: Iterable[ScoreRow]) -> None:
+    """Write rows atomically as .csv (a column per measure and per reason) or .json (NaN as null).
+
+    Raises:
+        ConfigError: the name has another ending.
+        OutputError: the file cannot be written.
+    """
+    rows = list(rows)
+    if _ending(path) == ".json":
+        write_json(path, {"version": _VERSION, "rows": [_to_json(row) for row in rows]})
+    else:
+        write_text(path, _to_csv(rows))
+
+
+def read_rows(path: str | os.PathLike[str]) -> list[ScoreRow]:
+    """Read what `write_rows` wrote, value for value.
+
+    Raises:
+        ConfigError: the name ends in neither .csv nor .json.
+        InputError: the file is missing or is not a table of scores; the message names the row.
+    """
+    return _from_json(path, read_json(path)) if _ending(path) == ".json" else _from_csv(path, read_text(path))
+
+
+def _ending(path: str | os.PathLike[str]) -> str:
+    ending = Path(path).suffix.lower()
+    if ending not in (".csv", ".json"):
+        raise ConfigError(f"{os.fspath(path)}: scores are files in .csv or .json, received {ending!r}")
+    return ending
+
+
+def _to_json(row: ScoreRow) -> dict[str, Any]:
+    values = {measure: None if math.isnan(value) else value for measure, value in row.values.items()}
+    return asdict(row) | {"values": values}
+
+
+def _from_json(path: str | os.PathLike[str], data: Any) -> list[ScoreRow]:
+    if not isinstance(data, dict) or data.get("version") != _VERSION or not isinstance(data.get("rows"), list):
+        raise InputError(f"{path}: not a table of scores of version {_VERSION}: expected its version and rows")
+    rows = []
+    for number, record in enumerate(data["rows"], start=1):
+        try:
+            values = {name: math.nan if value is None else 1.0 * value for name, value in record["values"].items()}
+            system, item, source = (record[key] for key in _KEYS)
+            rows.append(ScoreRow(system, item, source, values, dict(record["reasons"])))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise InputError(f"{path}, row {number}: not a row of scores ({error})") from error
+    return rows
+
+
+def _to_csv(rows: list[ScoreRow]) -> str:
+    measures = list(dict.fromkeys(measure for row in rows for measure in row.values))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_KEYS, *(measure + suffix for measure in measures for suffix in ("", _REASON))])
+    for row in rows:
+        cells = [row.system, row.item, row.source]
+        for measure in measures:
+            value = row.values.get(measure, math.nan)
+            cells += ["" if math.isnan(value) else repr(float(value)), row.reasons.get(measure, "")]
+        writer.writerow(cells)
+    return text.getvalue()
+
+
+def _from_csv(path: str | os.PathLike[str], text: str) -> list[ScoreRow]:
+    reader = csv.reader(io.StringIO(text), strict=True)
+    rows = []
+    try:
+        header = next(reader, [])
+        measures = header[len(_KEYS) :: 2]
+        if header != [*_KEYS, *(measure + suffix for measure in measures for suffix in ("", _REASON))]:
+            raise InputError(
+                f"{path}: not a table of scores: the first line must be {','.join(_KEYS)} and the measures"
+            )
+        for cells in reader:
+            if len(cells) != len(header):
+                raise InputError(f"{path}, line {reader.line_num}: {len(cells)} cells, the header has {len(header)}")
+            rows.append(_from_cells(measures, cells))
+    except InputError:
+        raise
+    except (csv.Error, ValueError) as error:
+        raise InputError(f"{path}, line {reader.line_num}: not a row of scores ({error})") from error
+    return rows
+
+
+def _from_cells(measures: list[str], cells: list[str]) -> ScoreRow:
+    """Return the row; a measure with neither value nor reason was not asked for."""
+    values, reasons = {}, {}
+    for measure, value, reason in zip(measures, cells[len(_KEYS) :: 2], cells[len(_KEYS) + 1 :: 2], strict=True):
+        if value or reason:
+            values[measure] = float(value) if value else math.nan
+        if reason:
+            reasons[measure] = reason
+    system, item, source = cells[: len(_KEYS)]
+    return ScoreRow(system, item, source, values, reasons)

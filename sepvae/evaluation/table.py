@@ -1,0 +1,44 @@
+"""Summaries as a table of plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sepvae.evaluation.statistics import Summary
+
+_NOTHING = "-"
+
+
+def format_table(summary: Mapping[str, Mapping[str, Summary]], measures: Sequence[str] | None = None) -> str:
+    """Return a line per system with mean and 95 % interval of each measure, and the counts where values are missing.
+
+    Args:
+        summary: as `summarise` returns it.
+        measures: the columns, by default every measure of every system.
+
+    Example:
+        >>> print(format_table({"vae": {"stoi": {"mean": 0.5, "median": 0.5, "ci95": [0.4, 0.625],
+        ...                                      "n_valid": 9, "n_total": 10}}}))
+        system  stoi
+        ------  -------------------------
+        vae     0.50 [0.40, 0.62]  (9/10)
+    """
+    columns = measures if measures is not None else dict.fromkeys(name for row in summary.values() for name in row)
+    lines = [["system", *columns]]
+    lines += [[system, *(_cell(row.get(name)) for name in columns)] for system, row in summary.items()]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _cell(summary: Summary | None) -> str:
+    if summary is None:
+        return _NOTHING
+    counts = f"({summary['n_valid']}/{summary['n_total']})" if summary["n_valid"] < summary["n_total"] else ""
+    if summary["mean"] is None:
+        return f"{_NOTHING}  {counts}".rstrip()
+    low, high = summary["ci95"]
+    interval = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
+    return f"{summary['mean']:.2f}{interval}  {counts}".rstrip()
