@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -57,5 +58,5 @@ def parse_config(config_class: type[C], data: Any, *, where: str) -> C:
             elif problem["type"] == "missing":
                 lines.append(f"{where}: key {name!r} is missing")
             else:
-                lines.append(f"{where}: {name} = {problem['input']!r}: {problem['msg']}")
+                lines.append(f"{where}: {name} = {reprlib.repr(problem['input'])}: {problem['msg']}")
         raise ConfigError("\n".join(lines)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sepvae.devices import resolve_device
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.frontend.frontend import Frontend
 from sepvae.separation.masks import MaskKind, apply_masks, make_masks
@@ -21,6 +23,25 @@ BLOCK_S = 20.0
 Reader = Callable[[int, int], Tensor]
 
 
+def _flat(samples: Any) -> Tensor:
+    """Return the samples of a NumPy array or tensor as (channels, time) float32; InputError when they are none."""
+    shape, dtype = tuple(samples.shape), samples.dtype
+    if len(shape) not in (1, 2, 3):
+        raise InputError(f"a mixture of shape {shape}: give (time,), (channels, time) or (batch, channels, time)")
+    floating = dtype.is_floating_point if isinstance(samples, Tensor) else dtype.kind == "f"
+    if not floating:
+        raise InputError(f"a mixture of {dtype} samples: give floats in [-1, 1] (divide 16-bit integers by 32768)")
+    flat = samples.reshape(math.prod(shape[:-1]), shape[-1])
+    if not isinstance(flat, Tensor):
+        # A copy in any case: torch takes no read-only, reversed or byte-swapped arrays.
+        with np.errstate(over="ignore"):
+            flat = torch.from_numpy(flat.astype(np.float32))
+    flat = flat.detach().to(torch.float32)
+    if not torch.isfinite(flat).all():
+        raise InputError("the mixture holds NaN or infinite samples: repair it first")
+    return flat
+
+
 class Separator:
     """Separates mixtures into the sources whose models it holds.
 
@@ -29,17 +50,20 @@ class Separator:
     Args:
         checkpoints: one or more model folders' contents, with the same front-end and different sources.
         mask: `ratio` or `wiener`; the one stored with the first model by default.
-        device: where the networks run.
+        device: where the networks run, as `sepvae.devices.resolve_device` takes it.
 
     Raises:
         CheckpointError: the models do not fit together.
+        ConfigError: no model, or a device this machine does not have.
     """
 
     def __init__(
         self, checkpoints: Sequence[SourceModels], *, mask: MaskKind | None = None, device: str = "cpu"
     ) -> None:
+        if not checkpoints:
+            raise ConfigError("a Separator needs at least one model folder")
         first = checkpoints[0].config.training
-        self.frontend, self.device = Frontend(first.frontend), torch.device(device)
+        self.frontend, self.device = Frontend(first.frontend), resolve_device(device)
         self.mask: MaskKind = mask or first.mask
         self._networks: dict[str, Any] = {}
         for checkpoint in checkpoints:
@@ -56,10 +80,9 @@ class Separator:
 
         Raises:
             CheckpointError: a folder is missing, incomplete, damaged, or does not fit the others.
+            ConfigError: as the constructor.
         """
-        if not paths:
-            raise ConfigError("Separator.load: give at least one model folder")
-        return cls([load_checkpoint(path, device=device) for path in paths], mask=mask, device=device)
+        return cls([load_checkpoint(path) for path in paths], mask=mask, device=device)
 
     @property
     def sample_rate(self) -> int:
@@ -83,34 +106,30 @@ class Separator:
 
         Raises:
             InputError: another rate, more than three axes, integer samples, NaN or infinity.
+            CheckpointError: a model gives NaN or infinity.
         """
         if sample_rate != self.sample_rate:
             raise InputError(
                 f"the mixture is sampled at {sample_rate} Hz, the model at {self.sample_rate} Hz: resample it first "
                 "with sepvae.audio.resample, or use the command 'sepvae separate', which does"
             )
-        tensor = torch.as_tensor(wave)
-        if tensor.ndim not in (1, 2, 3):
-            shape = tuple(tensor.shape)
-            raise InputError(f"a mixture of shape {shape}: give (time,), (channels, time) or (batch, channels, time)")
-        if not tensor.is_floating_point():
-            advice = "give floats in [-1, 1] (divide 16-bit integers by 32768)"
-            raise InputError(f"a mixture of {tensor.dtype} samples: {advice}")
-        if not torch.isfinite(tensor).all():
-            raise InputError("the mixture holds NaN or infinite samples: repair it first")
-        n_samples = tensor.shape[-1]
-        flat = tensor.reshape(-1, n_samples).to(self.device, torch.float32)
+        samples = wave if isinstance(wave, Tensor) else np.asarray(wave)
+        flat = _flat(samples).to(self.device)
+        n_samples = flat.shape[-1]
         estimates = {name: torch.empty_like(flat) for name in self.sources}
         position = 0
-        for block in self.stream(lambda start, stop: flat[:, start:stop], n_samples=n_samples):
+        # Without channels there is nothing to read, whatever the length.
+        for block in self.stream(lambda start, stop: flat[:, start:stop], n_samples=n_samples if len(flat) else 0):
             stop = position + next(iter(block.values())).shape[-1]
             for name, part in block.items():
                 estimates[name][:, position:stop] = part
             position = stop
-        shaped = {name: part.to(tensor.device, tensor.dtype).reshape(tensor.shape) for name, part in estimates.items()}
-        if isinstance(wave, np.ndarray):
-            return {name: part.numpy() for name, part in shaped.items()}
-        return dict(shaped)
+        if isinstance(samples, Tensor):
+            return {
+                name: part.to(samples.device, samples.dtype).reshape(samples.shape) for name, part in estimates.items()
+            }
+        arrays = {name: part.cpu().numpy().reshape(samples.shape) for name, part in estimates.items()}
+        return {name: array.astype(samples.dtype, copy=False) for name, array in arrays.items()}
 
     @torch.inference_mode()
     def stream(self, read: Reader, *, n_samples: int, block_s: float = BLOCK_S) -> Iterator[dict[str, Tensor]]:
@@ -153,12 +172,14 @@ class Separator:
         spectrum = self.frontend.stft.analyse(wave)
         normalised = spectrum / levels
         magnitudes = []
-        for network in self._networks.values():
+        for name, network in self._networks.items():
             context = network.context_frames
             # Silence before and after the file, as in training; in the spectrum, since not every feature of it is 0.
             padded = torch.nn.functional.pad(normalised, (0, 0, context, context))
             decoded = network.decode(network.encode(self.frontend.input(padded)).mean)
             magnitudes.append(self.frontend.target.magnitude(decoded.spectrum))
+            if not torch.isfinite(magnitudes[-1]).all():
+                raise CheckpointError(f"the model of {name!r} gives NaN or infinity for this mixture: train it anew")
         masks = make_masks(torch.stack(magnitudes), kind=self.mask)
         estimates = self.frontend.stft.synthesise(apply_masks(spectrum, masks), n_samples=wave.shape[-1])
         return dict(zip(self._networks, estimates, strict=True))

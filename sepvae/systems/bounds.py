@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sepvae.mixing.mixture import Rendered
 
 from sepvae.config import Config
 from sepvae.frontend.stft import Stft, StftConfig
+from sepvae.mixing.mixture import Rendered
 from sepvae.separation.masks import apply_masks, make_masks
 from sepvae.systems.contract import Material
 

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sepvae.mixing.manifest import Mixture
-from sepvae.mixing.mixture import Rendered
 
 from sepvae.config import Config, parse_config
+from sepvae.mixing.manifest import Mixture
+from sepvae.mixing.mixture import Rendered
 from sepvae.tables import resolve
 
 # The only registry of systems: kind -> "module:Class".

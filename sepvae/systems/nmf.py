@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from sepvae.mixing.mixture import Rendered, render
-from sepvae.progress import progress
 from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.errors import CheckpointError
 from sepvae.frontend.stft import Stft, StftConfig
+from sepvae.mixing.mixture import Rendered, render
 from sepvae.models.dictionary import fit_activations, learn_atoms
+from sepvae.progress import progress
 from sepvae.seeds import torch_generator
 from sepvae.separation.masks import apply_masks, make_masks
 from sepvae.systems.contract import Material

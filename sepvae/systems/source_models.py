@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sepvae.mixing.mixture import Rendered
 
 from sepvae.config import Config
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError
+from sepvae.mixing.mixture import Rendered
 from sepvae.separation.separator import Separator
 from sepvae.systems.contract import Material
 from sepvae.training.config import TrainingConfig

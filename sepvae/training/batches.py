@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sepvae.mixing.manifest import Mixture
-from sepvae.mixing.mixture import render
-from sepvae.progress import progress
 from torch import Tensor
 
 from sepvae.errors import InputError
 from sepvae.files import atomic_folder, hash_json, read_json, write_json
 from sepvae.frontend.frontend import Frontend
+from sepvae.mixing.manifest import Mixture
+from sepvae.mixing.mixture import render
+from sepvae.progress import progress
 from sepvae.seeds import torch_generator
 
 _INDEX = "index.json"
@@ -76,20 +76,28 @@ def source_names(mixtures: Sequence[Mixture]) -> list[str]:
     return names
 
 
-def build_table(mixtures: Sequence[Mixture], *, root: Path, frontend: Frontend, margin: int, cache: Path) -> FrameTable:
+def build_table(
+    mixtures: Sequence[Mixture], names: Sequence[str], *, root: Path, frontend: Frontend, margin: int, cache: Path
+) -> FrameTable:
     """Return the frame table of some mixtures, from `cache` when it holds the same mixtures and front-end.
 
     Args:
         mixtures: mixtures of one split.
+        names: sources to take as targets; one that a mixture has not is silent in it.
         root: folder of the corpus they draw from.
-        margin: silent frames around each item, at least the model's context and segment length.
+        margin: silent frames around each item, at least the model's context and segment length together.
         cache: folder of the table; written atomically when missing or out of date.
 
     Raises:
-        InputError: no mixtures, or one that cannot be rebuilt.
+        InputError: a mixture that cannot be rebuilt, or at another rate than the front-end's.
     """
-    names = source_names(mixtures)
-    key = hash_json([[m.to_json() for m in mixtures], frontend.config.model_dump(mode="json"), margin])
+    for mixture in mixtures:
+        if mixture.sample_rate != frontend.config.sample_rate:
+            raise InputError(
+                f"mixture {mixture.id} is sampled at {mixture.sample_rate} Hz, the front-end works at "
+                f"{frontend.config.sample_rate} Hz: set frontend.sample_rate, or make the mixtures anew"
+            )
+    key = hash_json([[m.to_json() for m in mixtures], list(names), frontend.config.model_dump(mode="json"), margin])
     if not (cache / _INDEX).is_file() or read_json(cache / _INDEX)["key"] != key:
         _write_table(mixtures, names, key=key, root=root, frontend=frontend, margin=margin, cache=cache)
     index = read_json(cache / _INDEX)
@@ -105,7 +113,7 @@ def build_table(mixtures: Sequence[Mixture], *, root: Path, frontend: Frontend, 
 
 def _write_table(
     mixtures: Sequence[Mixture],
-    names: list[str],
+    names: Sequence[str],
     *,
     key: str,
     root: Path,
@@ -156,10 +164,16 @@ class BatchOrder:
         batch_size: segments in a step, over all processes; a table smaller than that is one batch.
         rank: this process.
         world: number of processes; divides `batch_size`.
+
+    Raises:
+        InputError: fewer segments than processes.
     """
 
     def __init__(self, n_segments: int, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
-        self.batch_size = min(batch_size, n_segments)
+        if n_segments < world:
+            raise InputError(f"{n_segments} segments to learn from for {world} processes: give more mixtures")
+        # Every process takes as many segments, or the mean of their gradients would not be that of the batch.
+        self.batch_size = min(batch_size, n_segments // world * world)
         self.steps_per_pass = n_segments // self.batch_size
         self._n_segments, self._seed, self._rank, self._world = n_segments, seed, rank, world
         self._pass, self._order = -1, torch.empty(0, dtype=torch.long)

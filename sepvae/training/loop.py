@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from sepvae.mixing.manifest import Mixture
-from sepvae.progress import progress as progress_bar
 from torch import Tensor, nn
 
+from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError, MissingExtra
 from sepvae.files import hash_json, make_folder, write_json
+from sepvae.mixing.manifest import Mixture
 from sepvae.objectives.contract import Batch, Loss, Objective, make_objective
+from sepvae.progress import progress as progress_bar
 from sepvae.seeds import derive_seed, torch_generator
 from sepvae.training.batches import BatchOrder, FrameTable, build_table, source_names
 from sepvae.training.checkpoint import CheckpointConfig, SourceModels, build_models, save_checkpoint
@@ -70,6 +71,7 @@ def _fabric(device: str, precision: Literal["32-true", "bf16-mixed"]) -> Any:
         from lightning_fabric import Fabric
     except ImportError as error:
         raise MissingExtra("training", "train", error) from error
+    resolve_device(device)
     accelerator = {"auto": "auto", "cpu": "cpu", "mps": "mps"}.get(device, "cuda")
     world = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     devices: Any = world
@@ -134,11 +136,17 @@ class Trainer:
         self.bad_items: list[dict[str, Any]] = []
 
     def _table(self, mixtures: Sequence[Mixture], name: str) -> FrameTable:
-        margin = max(self.context_frames, self.optim.segment_frames)
+        # An item shorter than a segment: the segment and its context run into the margin, never into the next item.
+        margin = self.context_frames + self.optim.segment_frames
         with self.fabric.rank_zero_first():
             cache = self.out / "features" / name
             table = build_table(
-                mixtures, root=self.data.root, frontend=self.models.frontend, margin=margin, cache=cache
+                mixtures,
+                self.models.config.sources,
+                root=self.data.root,
+                frontend=self.models.frontend,
+                margin=margin,
+                cache=cache,
             )
         return table.to(self.fabric.device) if self.fabric.device.type != "cpu" else table
 
