@@ -38,9 +38,9 @@ def learn_atoms(spectrum: Tensor, *, n_atoms: int, n_iterations: int, generator:
     """
     frames, bins = spectrum.shape
     scale = spectrum.mean() + _FLOOR
-    atoms = torch.rand((n_atoms, bins), generator=generator) + _FLOOR
+    atoms = torch.rand((n_atoms, bins), generator=generator, dtype=spectrum.dtype) + _FLOOR
     atoms /= atoms.sum(1, keepdim=True)
-    activations = torch.rand((frames, n_atoms), generator=generator) * scale * bins / n_atoms
+    activations = torch.rand((frames, n_atoms), generator=generator, dtype=spectrum.dtype) * scale * bins / n_atoms
     for _ in range(n_iterations):
         activations = _update_activations(spectrum, activations, atoms)
         ratio = spectrum / (activations @ atoms + _FLOOR)

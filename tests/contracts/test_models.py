@@ -1,0 +1,143 @@
+"""One suite for every source model of the closed table: an entry is tested the moment it is listed.
+
+A model that cannot pass with `SMALL` settings of its own adds a line here, and nothing else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sepvae.frontend.frontend import FrontendConfig
+from sepvae.models.contract import MODELS, make_model, parse_model_config
+from sepvae.training.checkpoint import CheckpointConfig, build_models, load_checkpoint, save_checkpoint
+from sepvae.training.config import ModelChoice, TrainingConfig
+
+N_INPUTS, N_OUTPUTS = 6, 4
+# Tiny instances, one or more for each model: smooth activations, so that gradients can be checked by differences.
+SMALL: dict[str, list[dict[str, Any]]] = {
+    "dense_vae": [
+        {"hidden": [7], "latent": 3, "activation": "tanh"},
+        {"hidden": [7, 5], "latent": 3, "activation": "silu", "context_frames": 2, "learned_variance": True},
+        {"hidden": [5], "latent": 2, "activation": "silu", "output": "sigmoid"},
+    ],
+}
+CASES = [
+    pytest.param(kind, small, id=f"{kind}-{i}") for kind in MODELS for i, small in enumerate(SMALL.get(kind, [{}]))
+]
+every_model = pytest.mark.parametrize(("kind", "small"), CASES)
+
+
+def make(kind: str, small: dict[str, Any], dtype: torch.dtype = torch.float64) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = make_model(kind, parse_model_config(kind, small), n_inputs=N_INPUTS, n_outputs=N_OUTPUTS)
+    return network.to(dtype).eval()
+
+
+def features(network: Any, batch: int, n_frames: int, *, seed: int = 0) -> torch.Tensor:
+    shape = (batch, n_frames + 2 * network.context_frames, N_INPUTS)
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).abs()
+    return values.to(next(network.parameters()).dtype)
+
+
+def flat(network: Any, values: torch.Tensor) -> list[torch.Tensor]:
+    """Return everything the network gives for some features."""
+    posterior = network.encode(values)
+    return [part for part in (*posterior, *network.decode(posterior.mean)) if part is not None]
+
+
+@every_model
+@given(batch=st.integers(1, 3), n_frames=st.integers(1, 40))
+@settings(max_examples=15, deadline=None)
+def test_any_number_of_frames(kind: str, small: dict[str, Any], batch: int, n_frames: int) -> None:
+    network = make(kind, small, torch.float32)
+    posterior = network.encode(features(network, batch, n_frames))
+    decoded = network.decode(posterior.mean)
+    assert posterior.mean.shape[:2] == (batch, n_frames)
+    assert decoded.spectrum.shape == (batch, n_frames, N_OUTPUTS)
+    assert posterior.log_variance is None or posterior.log_variance.shape == posterior.mean.shape
+    assert decoded.log_variance is None or decoded.log_variance.shape == decoded.spectrum.shape
+    assert all(torch.isfinite(part).all() for part in flat(network, features(network, batch, n_frames)))
+
+
+@every_model
+@pytest.mark.parametrize("scale", [0.0, 1e-20, 1e6])
+def test_silence_and_extreme_levels_stay_finite(kind: str, small: dict[str, Any], scale: float) -> None:
+    network = make(kind, small, torch.float32)
+    assert all(torch.isfinite(part).all() for part in flat(network, scale * features(network, 2, 5)))
+
+
+@every_model
+def test_a_batch_of_two_is_two_singles(kind: str, small: dict[str, Any]) -> None:
+    network = make(kind, small)
+    values = features(network, 2, 9)
+    singles = [flat(network, values[index : index + 1]) for index in range(2)]
+    for both, first, second in zip(flat(network, values), *singles, strict=True):
+        torch.testing.assert_close(both, torch.cat([first, second]), atol=1e-12, rtol=1e-12)
+
+
+@every_model
+def test_evaluation_twice_is_bit_equal(kind: str, small: dict[str, Any]) -> None:
+    network = make(kind, small, torch.float32)
+    values = features(network, 2, 9)
+    first = flat(network, values)
+    flat(network, 5 * values)  # nothing of another input may stay behind
+    assert all(torch.equal(one, two) for one, two in zip(first, flat(network, values), strict=True))
+
+
+@every_model
+def test_float32_agrees_with_float64(kind: str, small: dict[str, Any]) -> None:
+    wide, narrow = make(kind, small), make(kind, small, torch.float32)
+    narrow.load_state_dict({name: tensor.float() for name, tensor in wide.state_dict().items()})
+    values = features(wide, 2, 9)
+    for one, two in zip(flat(wide, values), flat(narrow, values.float()), strict=True):
+        assert two.dtype == torch.float32
+        torch.testing.assert_close(two.double(), one, atol=2e-5, rtol=2e-5)
+
+
+@every_model
+def test_config_survives_json_and_lists_its_defaults(kind: str, small: dict[str, Any]) -> None:
+    config = parse_model_config(kind, small)
+    assert type(config).model_validate_json(config.model_dump_json()) == config
+    choice = ModelChoice(kind=kind, settings=small)
+    assert ModelChoice.model_validate_json(choice.model_dump_json()) == choice
+    assert choice.config() == config
+    assert choice.settings == config.model_dump(mode="json")
+
+
+@every_model
+def test_saved_and_loaded_is_bit_equal(kind: str, small: dict[str, Any], tmp_path: Path) -> None:
+    training = TrainingConfig(model=ModelChoice(kind=kind, settings=small), frontend=FrontendConfig(sample_rate=8000))
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        models = build_models(CheckpointConfig(sources=("a", "b"), training=training))
+    save_checkpoint(tmp_path / "model", models, provenance={})
+    loaded = load_checkpoint(tmp_path / "model")
+    assert loaded.config == models.config
+    for name, tensor in models.networks.state_dict().items():
+        assert torch.equal(tensor, loaded.networks.state_dict()[name]), name
+
+
+@every_model
+def test_gradients_are_right(kind: str, small: dict[str, Any]) -> None:
+    network = make(kind, small)
+    values = features(network, 1, 3).requires_grad_()
+
+    def everything(*_: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(flat(network, values))
+
+    assert torch.autograd.gradcheck(everything, (values, *network.parameters()))
+
+
+@every_model
+def test_every_weight_takes_part(kind: str, small: dict[str, Any]) -> None:
+    network = make(kind, small)
+    sum(part.square().sum() for part in flat(network, features(network, 2, 9))).backward()  # type: ignore[union-attr]
+    silent = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert silent == []
