@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sepvae.evaluation import ScoreItem
+    from sepvae.evaluation import ScoreTask
 
 _LAYOUT = """\
 Both folders hold one folder per item with one file per source, as 'sepvae separate' and the recipes write them:
@@ -30,34 +31,38 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.set_defaults(run=run)
 
 
-def _items(references: Path, estimates: Path, name: str) -> list[ScoreItem]:
-    """Pair the items of both folders; InputError names an item or source that has no estimate."""
-    from sepvae.errors import InputError
-    from sepvae.evaluation import ScoreItem
+def _tasks(references: Path, estimates: Path, name: str) -> Iterator[ScoreTask]:
+    """Yield the items of both folders; InputError names an item or source that has no estimate."""
+    import numpy as np
 
-    items = []
-    for folder in sorted(path for path in references.glob("*") if path.is_dir()):
-        sources = {file.stem: file for file in sorted(folder.glob("*.wav")) if file.stem != "mixture"}
-        found = {source: estimates / folder.name / f"{source}.wav" for source in sources}
-        missing = [str(path) for path in found.values() if not path.is_file()]
-        if missing:
-            raise InputError(f"{missing[0]}: no such estimate (of {references / folder.name})")
-        mixture = folder / "mixture.wav"
-        items.append(ScoreItem(name, folder.name, mixture if mixture.is_file() else None, sources, found))
-    if not items:
+    from sepvae import audio
+    from sepvae.errors import InputError
+    from sepvae.evaluation import ScoreTask
+
+    folders = sorted(path for path in references.glob("*") if path.is_dir())
+    if not folders:
         raise InputError(f"{references}: no folders of references found there: see 'sepvae evaluate --help'")
-    return items
+    for folder in folders:
+        sources = [file.stem for file in sorted(folder.glob("*.wav")) if file.stem != "mixture"]
+        if not sources:
+            raise InputError(f"{folder}: holds no references: see 'sepvae evaluate --help'")
+        rate = audio.inspect(folder / f"{sources[0]}.wav").sample_rate
+        true = {source: audio.read_mono(folder / f"{source}.wav", rate) for source in sources}
+        found = {source: audio.read_mono(estimates / folder.name / f"{source}.wav", rate) for source in sources}
+        mixed = folder / "mixture.wav"
+        mixture = audio.read_mono(mixed, rate) if mixed.is_file() else np.sum(list(true.values()), axis=0)
+        yield ScoreTask(folder.name, true, {name: found}, mixture, rate)
 
 
 def run(args: argparse.Namespace) -> int:
     """Score, print the table, and write the rows."""
-    from sepvae.evaluation import MEASURES, format_table, score_many, summarise, write_rows
+    from sepvae.evaluation import format_table, score_many, summarise, write_rows
     from sepvae.files import to_json
 
-    measures = args.measures or list(MEASURES)
-    rows = score_many(_items(args.references, args.estimates, args.name), measures=measures, jobs=args.jobs)
+    tasks = _tasks(args.references, args.estimates, args.name)
+    rows = [row for rows in score_many(tasks, measures=args.measures, jobs=args.jobs) for row in rows]
     if args.out:
         write_rows(args.out, rows)
     summary = summarise(rows)
-    sys.stdout.write((to_json(summary, indent=2) if args.json else format_table(summary, measures)) + "\n")
+    sys.stdout.write((to_json(summary, indent=2) if args.json else format_table(summary)) + "\n")
     return 0

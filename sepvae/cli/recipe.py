@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,14 @@ def _run(args: argparse.Namespace) -> int:
         sys.stdout.write(to_json(done.results, indent=2) + "\n")
         return 0
     for split, results in done.results["splits"].items():
-        sys.stdout.write(f"\n{split}\n{format_table(results['systems'], recipe.evaluation.measures)}\n")
+        sys.stdout.write(f"\n{split}\n{format_table(results['systems'], _columns(recipe.evaluation.measures))}\n")
     sys.stdout.write(f"\nresults {done.results_path}\npage    {done.report_path.resolve()}\n")
     return 0
+
+
+def _columns(measures: Sequence[str]) -> list[str]:
+    """Leave the improvements to results.json: the table has to fit a terminal."""
+    return [name for name in measures if not name.endswith("_improvement")]
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -92,9 +92,9 @@ def _run(recipe: Recipe, out: Path, data: Path | None, device: str, jobs: int) -
     results["systems"] = results["splits"][recipe.splits[0]]["systems"]
     results |= {"config": recipe.model_dump(mode="json"), "versions": versions(), "seed": recipe.seed}
     results["data_hash"] = hash_json(prepared)
+    write_json(out / "results.json", results)
     report_path = out / "report.html"
     ledger.run("report", results, [report_path], lambda: _report(recipe, results, pages, report_path))
-    write_json(out / "results.json", results)
     return RecipeRun(results, out / "results.json", report_path)
 
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import Field, field_validator
-from sepvae.evaluation.measures import MEASURES
 
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
+from sepvae.evaluation import MEASURE_NAMES
 from sepvae.files import read_text
 from sepvae.mixing.protocol import MixingConfig
 from sepvae.systems.contract import parse_system_config
@@ -51,19 +51,19 @@ class Published(Config):
 
 
 class EvaluationConfig(Config):
-    """Which measures to take; all by default."""
+    """Which measures to take; by default all that need no noise signal."""
 
-    measures: tuple[str, ...] = tuple(MEASURES)
+    measures: tuple[str, ...] = tuple(name for name in MEASURE_NAMES if not name.startswith("snr_bsseval"))
 
     @field_validator("measures")
     @classmethod
     def _known(cls, measures: tuple[str, ...]) -> tuple[str, ...]:
         for name in measures:
-            if name not in MEASURES:
-                close = difflib.get_close_matches(name, MEASURES, n=1)
+            if name not in MEASURE_NAMES:
+                close = difflib.get_close_matches(name, MEASURE_NAMES, n=1)
                 raise ConfigError(
                     f"unknown measure {name!r}: {f'did you mean {close[0]!r}? ' if close else ''}"
-                    f"choose from {', '.join(MEASURES)}"
+                    f"choose from {', '.join(MEASURE_NAMES)}"
                 )
         return measures
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-from sepvae.report.page import ReportItem, ReportSplit
+from typing import TYPE_CHECKING, Any
 
 from sepvae import audio
 from sepvae.corpora.records import Corpus, Utterance, open_corpus
 from sepvae.errors import ConfigError, InputError
-from sepvae.evaluation import ScoreItem, ScoreRow, compare_systems, score_many, summarise
+from sepvae.evaluation import ScoreRow, ScoreTask, compare_systems, score_many, summarise
 from sepvae.files import hash_json, make_folder, write_json, write_jsonl
 from sepvae.mixing.manifest import Manifest, Mixture, write_manifest
-from sepvae.mixing.mixture import render
+from sepvae.mixing.mixture import Wave, render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.progress import progress
 from sepvae.recipe.schema import Recipe, SystemChoice
 from sepvae.systems.contract import Material, System, make_system, parse_system_config
+
+if TYPE_CHECKING:
+    from sepvae.report.page import ReportSplit
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -151,27 +152,34 @@ def write_references(experiment: Experiment, manifest: Manifest) -> None:
             audio.write(folder / f"{name}.wav", wave, sample_rate=mixture.sample_rate)
 
 
-def score_items(experiment: Experiment, manifest: Manifest) -> list[ScoreItem]:
-    """List what is to be scored: every test mixture under every system."""
-    return [
-        ScoreItem(
-            system=name,
+def score_tasks(experiment: Experiment, manifest: Manifest) -> Iterator[ScoreTask]:
+    """Yield what is to be scored: every test mixture under all systems."""
+    for mixture in of_split(manifest, "test"):
+        names = [source.name for source in mixture.sources]
+
+        def waves(folder: Path, mixture: Mixture = mixture, names: list[str] = names) -> dict[str, Wave]:
+            return {name: audio.read_mono(folder / mixture.id / f"{name}.wav", mixture.sample_rate) for name in names}
+
+        rendered = render(mixture, experiment.root)
+        yield ScoreTask(
             item=mixture.id,
-            mixture=experiment.estimates("reference") / mixture.id / "mixture.wav",
-            references={
-                s.name: experiment.estimates("reference") / mixture.id / f"{s.name}.wav" for s in mixture.sources
-            },
-            estimates={s.name: experiment.estimates(name) / mixture.id / f"{s.name}.wav" for s in mixture.sources},
+            references=rendered.sources,
+            estimates={system: waves(experiment.estimates(system)) for system in experiment.recipe.systems},
+            mixture=rendered.mixture,
+            sample_rate=mixture.sample_rate,
+            noise=rendered.noise,
         )
-        for name in experiment.recipe.systems
-        for mixture in of_split(manifest, "test")
-    ]
 
 
 def evaluate(experiment: Experiment, manifest: Manifest) -> list[ScoreRow]:
-    """Score the estimates of all systems, one row for each system, mixture and source."""
-    measures = experiment.recipe.evaluation.measures
-    return score_many(score_items(experiment, manifest), measures=measures, jobs=experiment.jobs)
+    """Score the estimates of all systems, one row for each mixture, system and source."""
+    tasks, n_tests = score_tasks(experiment, manifest), len(of_split(manifest, "test"))
+    rows: list[ScoreRow] = []
+    with progress("evaluate", n_tests, unit="mixtures") as bar:
+        for found in score_many(tasks, measures=experiment.recipe.evaluation.measures, jobs=experiment.jobs):
+            rows += found
+            bar.advance(1)
+    return rows
 
 
 def split_results(experiment: Experiment, rows: Sequence[ScoreRow]) -> dict[str, Any]:
@@ -180,7 +188,9 @@ def split_results(experiment: Experiment, rows: Sequence[ScoreRow]) -> dict[str,
     competitors = [row for row in rows if experiment.recipe.systems[row.system].kind != "ideal_mask"]
     return {
         "systems": summarise(rows, seed=seed),
-        "comparisons": compare_systems(competitors, measures=experiment.recipe.evaluation.measures),
+        "comparisons": [
+            asdict(test) for test in compare_systems(competitors, measures=experiment.recipe.evaluation.measures)
+        ],
     }
 
 
@@ -188,6 +198,8 @@ def report_split(
     experiment: Experiment, manifest: Manifest, rows: Sequence[ScoreRow], results: Mapping[str, Any]
 ) -> ReportSplit:
     """Gather what the page shows of one split."""
+    from sepvae.report.page import ReportItem, ReportSplit
+
     items = []
     for mixture in of_split(manifest, "test"):
         folder = experiment.estimates("reference") / mixture.id
