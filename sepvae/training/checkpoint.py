@@ -32,7 +32,9 @@ class CheckpointConfig(Config):
     """
 
     schema_version: Literal[1] = 1
-    sources: tuple[Annotated[str, Field(pattern=r"^[\w-]+$")], ...] = Field(min_length=1)
+    sources: tuple[Annotated[str, Field(pattern=r"^[\w-]+$", max_length=100)], ...] = Field(
+        min_length=1, max_length=1000
+    )
     training: TrainingConfig
 
 
