@@ -181,7 +181,7 @@ class Trainer:
 
     def _epoch(self, state: Progress, steps: int, bar: Any) -> dict[str, float]:
         """Make one pass over the data and return its mean losses, speed and validation losses."""
-        started, sums, good, bad_in_a_row = time.perf_counter(), dict[str, Tensor](), 0, 0
+        started, sums, good = time.perf_counter(), dict[str, Tensor](), 0
         for _ in range(steps):
             rows = self.rows[self.order.segments(state.step).to(self.rows.device)]
             batch = self._batch(self.table, rows, state.step, "noise", state.step, self.fabric.global_rank)
@@ -190,18 +190,19 @@ class Trainer:
                 group["lr"] = rate
             loss = self.step(batch)
             if self._update(loss):
-                good, bad_in_a_row = good + 1, 0
+                good, state.bad_in_a_row = good + 1, 0
                 for name, term in {"total": loss.total, **loss.terms}.items():
                     sums[name] = sums.get(name, torch.zeros_like(term.detach())) + term.detach()
             else:
-                bad_in_a_row += 1
-                self._report_bad(rows, state.step, bad_in_a_row)
+                state.bad_in_a_row += 1
+                self._report_bad(rows, state.step, state.bad_in_a_row)
             state.step += 1
             bar.advance(1)
         seconds = time.perf_counter() - started
         frames = steps * self.order.batch_size * self.optim.segment_frames
         row = {"learning_rate": rate, "seconds": round(seconds, 3), "frames_per_s": round(frames / seconds, 1)}
-        row |= {f"train/{name}": float(value) / max(good, 1) for name, value in sums.items()}
+        # Each process has seen its share of every batch; the log is of the whole.
+        row |= {f"train/{name}": float(self.fabric.all_reduce(value)) / good for name, value in sums.items()}
         row |= {f"valid/{name}": value for name, value in self._validate().items()}
         bar.show(loss=row.get("valid/total", row.get("train/total", math.nan)), epoch=state.epoch + 1)
         return row

@@ -25,6 +25,7 @@ class Progress:
     step: int = 0
     best_loss: float | None = None
     epochs_since_best: int = 0
+    bad_in_a_row: int = 0
     finished: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
 

@@ -1,0 +1,28 @@
+"""Names of devices."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sepvae.devices import resolve_device
+from sepvae.errors import ConfigError
+
+
+def test_known_names() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device("auto").type in {"cpu", "cuda", "mps"}
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cpu:", "cuda:x", "cuda:-1", "cuda:²", "meta", "CPU", "cuda:0:1", "xla"])
+def test_unknown_names_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"unknown device .*: give auto, cpu, cuda, cuda:N or mps"):
+        resolve_device(name)
+
+
+def test_devices_that_are_not_there_are_counted() -> None:
+    with pytest.raises(ConfigError, match=r"device 'cpu:1': this machine has 1 of that kind: give --device cpu"):
+        resolve_device("cpu:1")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match=r"device 'cuda': this machine has 0 of that kind"):
+            resolve_device("cuda")
