@@ -144,7 +144,9 @@ def read(path: str | os.PathLike[str], *, start: int = 0, n_samples: int | None 
         wave = file.read(stop - start, dtype="float32", always_2d=True).T
         rate = file.samplerate
     if wave.shape[1] != stop - start:
-        raise InputError(f"{source}: truncated: {stop - start - wave.shape[1]} samples are missing; copy the file again")
+        raise InputError(
+            f"{source}: truncated: {stop - start - wave.shape[1]} samples are missing; copy the file again"
+        )
     return Audio(check_finite(np.ascontiguousarray(wave), str(source)), rate)
 
 
@@ -322,3 +324,15 @@ def resample_file(
         # The resampler may end a sample early or late: the length is what was promised.
         put(np.zeros((length - written, info.n_channels), np.float32))
         return writer.clipped_samples
+
+
+def encode_flac(wave: Wave, *, sample_rate: int) -> bytes:
+    """Return samples (channels, time) or (time,) as a 16-bit FLAC file in memory, for a page that plays them."""
+    import io
+
+    import soundfile
+
+    buffer = io.BytesIO()
+    block = _quantise(np.atleast_2d(np.asarray(wave, np.float32)), "PCM_16")
+    soundfile.write(buffer, block.T, sample_rate, subtype="PCM_16", format="FLAC")
+    return buffer.getvalue()

@@ -43,8 +43,10 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(to_json(done.results, indent=2) + "\n")
         return 0
-    for split, results in done.results["splits"].items():
-        sys.stdout.write(f"\n{split}\n{format_table(results['systems'], _columns(recipe.evaluation.measures))}\n")
+    for split in (name for name in recipe.splits if name in done.results["splits"]):
+        results = done.results["splits"][split]
+        systems = {name: results["systems"][name] for name in recipe.systems}
+        sys.stdout.write(f"\n{split}\n{format_table(systems, _columns(recipe.evaluation.measures))}\n")
     sys.stdout.write(f"\nresults {done.results_path}\npage    {done.report_path.resolve()}\n")
     return 0
 

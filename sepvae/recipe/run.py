@@ -111,10 +111,12 @@ def rebuild_report(out: str | Path) -> Path:
     results = read_json(results_path)
     recipe = parse_config(Recipe, results["config"], where=str(results_path))
     pages = []
-    for split, found in results["splits"].items():
+    for split in (name for name in recipe.splits if name in results["splits"]):
         experiment = Experiment(recipe, folder, split, folder / split, "cpu", 1)
         manifest = read_manifest(experiment.manifest_path)
-        pages.append(stages.report_split(experiment, manifest, read_rows(experiment.scores_path), found))
+        pages.append(
+            stages.report_split(experiment, manifest, read_rows(experiment.scores_path), results["splits"][split])
+        )
     _report(recipe, results, pages, folder / "report.html")
     return folder / "report.html"
 

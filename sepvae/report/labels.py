@@ -1,0 +1,119 @@
+"""The words and colours of the report: how systems, measures, roles and values are called on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+
+class Measure(NamedTuple):
+    """How a measure is shown: short label, unit (empty when it has none), decimals."""
+
+    label: str
+    unit: str
+    decimals: int
+
+    @property
+    def heading(self) -> str:
+        """Label with its unit, as an axis or a column says it."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+# In the order of the tables; every name is that of sepvae.evaluation.
+MEASURES: dict[str, Measure] = {
+    "sdr_bsseval_v3_512": Measure("SDR", "dB", 2),
+    "sir_bsseval_v3_512": Measure("SIR", "dB", 2),
+    "sar_bsseval_v3_512": Measure("SAR", "dB", 2),
+    "snr": Measure("SNR", "dB", 2),
+    "si_sdr": Measure("SI-SDR", "dB", 2),
+    "stoi": Measure("STOI", "", 3),
+    "estoi": Measure("ESTOI", "", 3),
+    "pesq_nb": Measure("PESQ NB", "", 2),
+    "pesq_wb": Measure("PESQ WB", "", 2),
+}
+IMPROVEMENT = "_improvement"
+
+# What a system is in the comparison, in the order of the tables.
+ROLES = ("floor", "baseline", "ours", "ceiling")
+_ROLE_OF = {"mixture": "floor", "kl_nmf": "baseline", "ideal_ratio_mask": "ceiling", "ideal_wiener": "ceiling"}
+_SYSTEM_LABELS = {
+    "mixture": "Mixture",
+    "ideal_ratio_mask": "Ideal ratio mask",
+    "ideal_wiener": "Ideal Wiener",
+    "kl_nmf": "KL-NMF",
+    "vae": "VAE",
+    "beta_vae": "β-VAE",
+}
+# Light-mode colours, at least 4.5:1 on white; the page exchanges them for its own variables.
+COLOURS = {
+    "floor": "#5f6875",
+    "baseline": "#a65100",
+    "ours": "#1f57b8",
+    "ceiling": "#1e7350",
+    "ink": "#1b2430",
+    "rule": "#d9dee5",
+    "muted": "#5a6472",
+}
+
+
+def measure_of(name: str) -> Measure:
+    """Return how the measure `name` is shown; an unknown one keeps its name.
+
+    Example:
+        >>> measure_of("sdr_bsseval_v3_512_improvement").heading
+        'SDR gain (dB)'
+    """
+    base = name.removesuffix(IMPROVEMENT)
+    known = MEASURES.get(base, Measure(base, "", 3))
+    return known if base == name else known._replace(label=f"{known.label} gain")
+
+
+def role_of(system: str) -> str:
+    """Return `floor`, `baseline`, `ceiling`, or `ours` for every system that is none of these."""
+    return _ROLE_OF.get(system, "ours")
+
+
+def system_label(system: str) -> str:
+    """Return the name of a system as the page writes it."""
+    return _SYSTEM_LABELS.get(system, system)
+
+
+def ordered_systems(systems: Iterable[str]) -> list[str]:
+    """Return the distinct systems from floor to ceiling, otherwise in the order given.
+
+    Example:
+        >>> ordered_systems(["vae", "ideal_wiener", "mixture", "kl_nmf", "vae"])
+        ['mixture', 'kl_nmf', 'vae', 'ideal_wiener']
+    """
+    return sorted(dict.fromkeys(systems), key=lambda system: ROLES.index(role_of(system)))
+
+
+def ordered_measures(measures: Iterable[str]) -> list[str]:
+    """Return the distinct measures in the order of the tables, unknown ones last."""
+    order = list(MEASURES)
+    distinct = dict.fromkeys(measures)
+    return sorted(distinct, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def is_number(value: object) -> bool:
+    """Return whether a score is there: a finite number, not NaN, infinity or None."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def format_value(value: object, measure: str) -> str:
+    """Return a score with the decimals of its measure and a true minus sign; a dash when there is none.
+
+    Example:
+        >>> format_value(-1.234, "si_sdr"), format_value(float("nan"), "stoi")
+        ('−1.23', '–')
+    """
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return "–"
+    text = f"{value:.{measure_of(measure).decimals}f}"
+    return text.replace("-", "−") if float(text) else text.replace("-", "")
+
+
+def reason_text(reasons: Mapping[str, str], measure: str) -> str:
+    """Return the reason code of a missing value in words (`silent_reference` as "silent reference")."""
+    return reasons.get(measure, "no value").replace("_", " ")

@@ -1,0 +1,246 @@
+"""Builds the page of a run: one self-contained HTML file with tables, violins, players and spectrograms."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sepvae import audio
+from sepvae.errors import MissingExtra
+from sepvae.evaluation.rows import ScoreRow
+from sepvae.files import write_text
+from sepvae.report import figures
+from sepvae.report.labels import (
+    IMPROVEMENT,
+    format_value,
+    is_number,
+    measure_of,
+    ordered_measures,
+    ordered_systems,
+    reason_text,
+    role_of,
+    system_label,
+)
+
+_VIOLINS = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512", "pesq_nb", "pesq_wb")
+_BESIDE_PLAYERS = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512")
+_TESTED = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512", "si_sdr", "pesq_wb")
+_PEAK = 0.9
+
+
+@dataclass(frozen=True)
+class ReportItem:
+    """One test mixture: its audio files by source and by system."""
+
+    id: str
+    description: str
+    mixture: Path
+    references: Mapping[str, Path]
+    estimates: Mapping[str, Mapping[str, Path]]
+
+
+@dataclass(frozen=True)
+class ReportSplit:
+    """The results of one split: summary by system and measure, paired tests, rows, and items to listen to."""
+
+    name: str
+    description: str
+    summary: Mapping[str, Mapping[str, Any]]
+    comparisons: Sequence[Mapping[str, Any]]
+    rows: Sequence[ScoreRow]
+    items: Sequence[ReportItem]
+
+
+def write_report(
+    path: Path,
+    *,
+    title: str,
+    splits: Sequence[ReportSplit],
+    config: Mapping[str, Any],
+    versions: Mapping[str, str],
+    seed: int,
+    notes: Sequence[str],
+    published: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write the page atomically; the same input gives the same bytes.
+
+    Args:
+        path: HTML file to write.
+        title: heading of the page.
+        splits: results, the main one first.
+        config: resolved configuration.
+        versions: of the packages the numbers depend on.
+        seed: of the run.
+        notes: sentences to show above the results.
+        published: figures of papers, with `system`, `measure`, `value` and `source`.
+
+    Raises:
+        MissingExtra: the extra `report` is not installed.
+        InputError: an audio file cannot be read.
+        OutputError: the page cannot be written.
+    """
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        raise MissingExtra("the report page", "report", error) from error
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(resources.files("sepvae.report").joinpath("page.html").read_text("utf-8"))
+    page = template.render(
+        title=title,
+        notes=[note for note in notes if note],
+        splits=[_split(split) for split in splits],
+        published=[_published(figure, splits[0].summary) for figure in published],
+        config=json.dumps(config, indent=2, ensure_ascii=False),
+        versions=dict(versions),
+        seed=seed,
+    )
+    write_text(path, page)
+
+
+def _data_uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _split(split: ReportSplit) -> dict[str, Any]:
+    systems = ordered_systems(split.summary)
+    measures = ordered_measures(
+        name for row in split.summary.values() for name in row if not name.endswith(IMPROVEMENT)
+    )
+    scored = {m for m in measures if any(split.summary[s].get(m, {}).get("n_valid") for s in systems)}
+    drawn = [m for m in _VIOLINS if m in scored]
+    return {
+        "name": split.name,
+        "label": split.name.replace("_", " "),
+        "description": split.description,
+        "measures": [(m, measure_of(m).heading) for m in measures if m in scored],
+        "missing": [measure_of(m).label for m in measures if m not in scored],
+        "systems": [_system_row(s, split.summary, [m for m in measures if m in scored]) for s in systems],
+        "tests": [_test(test) for test in split.comparisons if test["measure"] in _TESTED and test["n_pairs"]],
+        "violins": [_violin(split.rows, m) for m in drawn],
+        "items": [_item(item, split.rows) for item in split.items],
+    }
+
+
+def _system_row(system: str, summary: Mapping[str, Mapping[str, Any]], measures: Sequence[str]) -> dict[str, Any]:
+    return {
+        "label": system_label(system),
+        "name": system,
+        "role": role_of(system),
+        "cells": [_cell(system, summary, measure) for measure in measures],
+    }
+
+
+def _cell(system: str, summary: Mapping[str, Mapping[str, Any]], measure: str) -> dict[str, Any]:
+    found = summary[system].get(measure)
+    if found is None or not is_number(found["mean"]):
+        return {"mean": "–", "interval": "", "count": "", "best": False}
+    low, high = found["ci95"]
+    rivals = [
+        row[measure]["mean"]
+        for name, row in summary.items()
+        if role_of(name) in ("baseline", "ours") and measure in row and is_number(row[measure]["mean"])
+    ]
+    complete = found["n_valid"] == found["n_total"]
+    return {
+        "mean": format_value(found["mean"], measure),
+        "interval": f"{format_value(low, measure)} to {format_value(high, measure)}" if is_number(low) else "",
+        "count": "" if complete else f"{found['n_valid']} of {found['n_total']}",
+        "best": role_of(system) in ("baseline", "ours") and len(rivals) > 1 and found["mean"] == max(rivals),
+    }
+
+
+def _test(test: Mapping[str, Any]) -> dict[str, str]:
+    def p_value(value: Any) -> str:
+        if not is_number(value):
+            return "–"
+        return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+    return {
+        "measure": measure_of(test["measure"]).label,
+        "a": system_label(test["system_a"]),
+        "b": system_label(test["system_b"]),
+        "difference": format_value(test["median_difference"], test["measure"]),
+        "n": str(test["n_pairs"]),
+        "p": p_value(test["p_value"]),
+        "p_holm": p_value(test["p_holm"]),
+        "effect": format_value(test["rank_biserial"], "si_sdr"),
+        "reason": (test["reason"] or "").replace("_", " "),
+    }
+
+
+def _violin(rows: Sequence[ScoreRow], measure: str) -> dict[str, str]:
+    scores: dict[str, list[float]] = {}
+    for row in rows:
+        if is_number(row.values.get(measure)):
+            scores.setdefault(row.system, []).append(row.values[measure])
+    picture = _data_uri("image/svg+xml", figures.violins(scores, measure))
+    counts = ", ".join(f"{system_label(name)} {len(scores[name])}" for name in ordered_systems(scores))
+    label = measure_of(measure).label
+    return {"picture": picture, "label": label, "alt": f"Violin plots of {label} by system; points: {counts}"}
+
+
+def _published(figure: Mapping[str, Any], summary: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    ours = summary.get(figure["system"], {}).get(figure["measure"], {}).get("mean")
+    return {
+        "system": system_label(figure["system"]),
+        "measure": measure_of(figure["measure"]).heading,
+        "theirs": format_value(figure["value"], figure["measure"]),
+        "ours": format_value(ours, figure["measure"]),
+        "source": figure["source"],
+    }
+
+
+def _item(item: ReportItem, rows: Sequence[ScoreRow]) -> dict[str, Any]:
+    """Read the audio of one mixture and make a card for each signal, at one level and one range of colours."""
+    found = {(row.system, row.source): row for row in rows if row.item == item.id}
+    systems = [s for s in ordered_systems(item.estimates) if role_of(s) != "floor"]
+    paths = {("mixture", ""): item.mixture}
+    paths |= {("reference", name): path for name, path in item.references.items()}
+    paths |= {(s, name): path for s in systems for name, path in item.estimates[s].items()}
+    sounds = {key: audio.read(path) for key, path in paths.items()}
+    peak = max((float(np.abs(sound.wave).max(initial=0.0)) for sound in sounds.values()), default=0.0)
+    gain = np.float32(_PEAK / peak if peak > 0 else 1.0)
+    mixture = sounds["mixture", ""]
+    top_db = float(figures.spectrogram_db(mixture.wave[0] * gain, sample_rate=mixture.sample_rate).max())
+
+    def card(key: tuple[str, str], label: str) -> dict[str, Any]:
+        sound, row = sounds[key], found.get(key)
+        levels = figures.spectrogram_db(sound.wave[0] * gain, sample_rate=sound.sample_rate)
+        return {
+            "label": label,
+            "role": "truth" if key[0] in ("mixture", "reference") else role_of(key[0]),
+            "sound": _data_uri("audio/flac", audio.encode_flac(sound.wave[:1] * gain, sample_rate=sound.sample_rate)),
+            "picture": _data_uri("image/webp", figures.spectrogram_image(levels, top_db=top_db)),
+            "scores": [_score(row, measure) for measure in _BESIDE_PLAYERS] if row else [],
+        }
+
+    return {
+        "id": item.id,
+        "description": item.description,
+        "seconds": f"{mixture.wave.shape[1] / mixture.sample_rate:.1f}",
+        "top_khz": f"{mixture.sample_rate / 2000:g}",
+        "mixture": card(("mixture", ""), "Mixture"),
+        "sources": [
+            {
+                "name": name,
+                "cards": [
+                    card(("reference", name), "True source"),
+                    *(card((s, name), system_label(s)) for s in systems),
+                ],
+            }
+            for name in item.references
+        ],
+    }
+
+
+def _score(row: ScoreRow, measure: str) -> dict[str, str]:
+    value = row.values.get(measure)
+    text = format_value(value, measure) if is_number(value) else reason_text(row.reasons, measure)
+    return {"label": measure_of(measure).label, "text": text}
