@@ -3,29 +3,38 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := "$(BIN)/python" -m pip install --disable-pip-version-check -c constraints.txt
+SHELL := bash
 
-.PHONY: help setup demo test test-all lint types bench clean
+.PHONY: help setup demo lint types test test-all bench clean
 
 help:
-	@echo "make setup     install everything into $(VENV)"
+	@echo "make setup     install everything into $(VENV) (another Python: make setup PYTHON=python3.12)"
 	@echo "make demo      run the main job on synthetic speech; prints scores and the path of a page"
 	@echo "make test      lint, types and tests"
 	@echo "make test-all  the same with the slow tests"
+	@echo "make lint      ruff and codespell alone"
+	@echo "make types     mypy alone"
 	@echo "make bench     measure speed; results in benchmarks/results"
 	@echo "make clean     remove $(VENV) and all caches"
 
 setup: $(STAMP)
 
+# The stamp goes first and comes back last: an installation that was interrupted is done again.
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "sepvae needs Python 3.11 or newer: make setup PYTHON=python3.11"; exit 1; }
-	@test -x "$(BIN)/python" || $(PYTHON) -m venv "$(VENV)" \
-		|| { echo "python has no venv module: install the package python3-venv"; exit 1; }
 	@rm -f "$(STAMP)"
-	@echo "Installing into $(VENV) (PyTorch is large: this takes a minute or more) …"
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pesq]' \
-		|| echo "WARNING: pesq could not be built (it needs a C compiler): results will have no PESQ columns."
+	@command -v "$(PYTHON)" >/dev/null \
+		|| { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name it: make setup PYTHON=/path/to/python3"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$$("$(PYTHON)" --version) is too old: sepvae needs 3.11 or newer, as in make setup PYTHON=python3.11"; exit 1; }
+	@"$(BIN)/python" -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear "$(VENV)" \
+		|| { echo "No environment could be made: install Python's venv module (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
+	@echo "Installing into $(VENV): PyTorch is large, this takes minutes on a slow line …"
+	@set -o pipefail; $(PIP) -e '.[dev]' | awk '/Downloading .*[0-9][0-9]\.[0-9] MB/ || /^Building/ { print; fflush() } \
+		/^Installing collected/ { print "  Unpacking " NF - 3 " packages"; fflush() }'
+	@$(PIP) --quiet -e '.[pesq]' >"$(VENV)/pesq.log" 2>&1 \
+		|| echo "WARNING: pesq could not be built (it needs a C compiler and Python's headers; see $(VENV)/pesq.log):" \
+			"results will have no values in the columns pesq_nb and pesq_wb."
 	@touch "$(STAMP)"
 
 demo: setup
