@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
-C = TypeVar("C", bound=BaseModel)
+C = TypeVar("C", bound="BaseModel")
 
 
 def add_settings(parser: argparse.ArgumentParser, what: str) -> None:

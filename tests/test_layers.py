@@ -1,0 +1,223 @@
+"""The law of the house: which room may import which, what no file may do, and what an import may cost."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sepvae
+from sepvae.corpora.records import CORPORA
+from sepvae.evaluation.measures import MEASURES
+from sepvae.models.contract import MODELS
+from sepvae.objectives.contract import OBJECTIVES
+from sepvae.objectives.likelihoods import LIKELIHOODS
+from sepvae.systems.contract import SYSTEMS
+from sepvae.tables import resolve
+
+PACKAGE = Path(sepvae.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+TOOLS = {"errors", "seeds", "files", "audio", "sphere", "progress", "tables", "config", "devices"}
+ROOMS: dict[str, set[str]] = {
+    "corpora": set(),
+    "mixing": {"corpora"},
+    "frontend": set(),
+    "models": set(),
+    "objectives": {"models.contract"},
+    "training": {"mixing", "frontend", "models", "objectives"},
+    "separation": {"frontend", "models", "training.checkpoint"},
+    "evaluation": set(),
+    "systems": {"mixing", "frontend", "models", "objectives", "training", "separation"},
+    "report": {"evaluation"},
+}
+# These see every room; only the program sees the recipes, and nothing sees the program.
+ROOMS["recipe"] = set(ROOMS)
+ROOMS["cli"] = set(ROOMS)
+
+HEAVY = {"torch", "scipy", "librosa", "matplotlib", "pydantic", "yaml", "lightning_fabric", "soundfile", "soxr"}
+
+
+def module_of(path: Path) -> str:
+    """Return the dotted name below the package, without `__init__`: "audio", "training.loop", "training"."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports_of(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yield every module that a file imports, at its top or inside a function, relative imports made absolute."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, base]).rstrip(".")
+            yield from (f"{base}.{name.name}" for name in node.names)
+
+
+def allowed(importer: str, target: str) -> bool:
+    """Say whether the module `importer` may import `target`, both dotted names below the package."""
+    room, wanted = importer.split(".")[0], target.split(".")[0]
+    if wanted == room or wanted in TOOLS:
+        return True
+    return any(f"{target}.".startswith(f"{open_room}.") for open_room in ROOMS.get(room, ()))
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for path in FILES:
+        yield path, ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> int:
+    """Return the lines of a function that are neither docstring, comment nor blank."""
+    docstring: set[int] = set()
+    if ast.get_docstring(function, clean=False) is not None:
+        first = function.body[0]
+        docstring = set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+    numbers = set(range(function.lineno, (function.end_lineno or function.lineno) + 1)) - docstring
+    return sum(bool(lines[number - 1].strip()) and not lines[number - 1].strip().startswith("#") for number in numbers)
+
+
+def test_every_room_has_a_place_in_the_law() -> None:
+    tops = {module_of(path).split(".")[0] for path in FILES} - {"", "__main__"}
+    assert tops == TOOLS | set(ROOMS)
+
+
+def test_imports_run_one_way() -> None:
+    broken = []
+    for path, tree in trees():
+        importer = module_of(path)
+        if importer in {"", "__main__"}:  # the public face names things of all rooms, the entry point the program
+            continue
+        package = ".".join(("sepvae", *path.relative_to(PACKAGE).parts[:-1]))
+        for name in imports_of(tree, package):
+            inner = name.removeprefix("sepvae.")
+            if inner != name and not allowed(importer, inner):
+                broken.append(f"{importer} imports {name}")
+    assert not broken
+
+
+@pytest.mark.parametrize(
+    ("importer", "target", "verdict"),
+    [
+        ("corpora.timit", "models.dense", False),
+        ("models.dense", "corpora.records", False),
+        ("objectives.elbo", "models.contract.Posterior", True),
+        ("objectives.elbo", "models.dense.DenseVae", False),
+        ("separation.separator", "training.checkpoint.load_checkpoint", True),
+        ("separation.separator", "training.loop.train", False),
+        ("separation.separator", "training", False),
+        ("evaluation.rows", "training.checkpoint", False),
+        ("report.page", "recipe.schema", False),
+        ("recipe.run", "cli", False),
+        ("audio", "files.atomic_file", True),
+        ("audio", "corpora.records", False),
+        ("cli.train", "recipe.schema.merge", True),
+    ],
+)
+def test_the_law_itself(importer: str, target: str, verdict: bool) -> None:
+    assert allowed(importer, target) is verdict
+
+
+def test_relative_imports_are_seen_too() -> None:
+    tree = ast.parse("from ..models import dense\nfrom . import masks\nimport sepvae.audio")
+    assert set(imports_of(tree, "sepvae.separation")) == {
+        "sepvae.models.dense",
+        "sepvae.separation.masks",
+        "sepvae.audio",
+    }
+
+
+def test_each_library_stays_where_it_belongs() -> None:
+    """soundfile and soxr in audio.py alone; torchaudio and formats that run code nowhere."""
+    nowhere = {"torchaudio", "pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+    broken = []
+    for path, tree in trees():
+        importer = module_of(path)
+        for name in imports_of(tree, "sepvae"):
+            library = name.split(".")[0]
+            if library in nowhere or (library in {"soundfile", "soxr"} and importer != "audio"):
+                broken.append(f"{importer} imports {library}")
+    assert not broken
+
+
+def test_no_file_runs_data_as_code() -> None:
+    """No shell, no eval, no pickled tensors, no YAML that builds objects."""
+    broken = []
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
+            shell = any(word.arg == "shell" and ast.unparse(word.value) != "False" for word in node.keywords)
+            pickled = any(word.arg == "allow_pickle" and ast.unparse(word.value) != "False" for word in node.keywords)
+            banned = {"eval", "exec", "os.system", "os.popen", "torch.load", "torch.save", "yaml.load"}
+            if shell or pickled or called in banned:
+                broken.append(f"{module_of(path)}, line {node.lineno}: {ast.unparse(node)[:60]}")
+    assert not broken
+
+
+def test_files_and_functions_fit_a_reader() -> None:
+    broken = []
+    for path, tree in trees():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        if len(lines) > 400:
+            broken.append(f"{module_of(path)}: {len(lines)} lines")
+        functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+        sizes = {function.name: code_lines(function, lines) for function in functions}
+        broken += [f"{module_of(path)}.{name}: {size} code lines" for name, size in sizes.items() if size > 60]
+        if ast.get_docstring(tree) is None and lines:
+            broken.append(f"{module_of(path)}: no docstring says what lives here")
+    assert not broken
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import sepvae; dir(sepvae); sepvae.__version__",
+        "import sepvae.cli as cli; cli.build_parser()",
+        "import sepvae.audio, sepvae.files, sepvae.seeds, sepvae.devices, sepvae.tables, sepvae.progress",
+        "import sepvae.corpora, sepvae.corpora.records",
+    ],
+)
+def test_imports_stay_light(statement: str) -> None:
+    code = f"import sys\n{statement}\nprint(*sorted({{name.split('.')[0] for name in sys.modules}} & {HEAVY!r}))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
+
+
+def test_public_names_are_listed_and_load_on_use() -> None:
+    assert set(sepvae.__all__) <= set(dir(sepvae))
+    assert sepvae.open_corpus is __import__("sepvae.corpora.records", fromlist=["open_corpus"]).open_corpus
+    assert sepvae.Separator.__name__ == "Separator"
+    assert callable(sepvae.evaluate)
+    assert sepvae.__version__.count(".") == 2
+    with pytest.raises(AttributeError, match=r"module 'sepvae' has no attribute 'Seperator'"):
+        _ = sepvae.Seperator
+
+
+TABLES = {
+    "corpus": CORPORA,
+    "model": MODELS,
+    "objective": OBJECTIVES,
+    "system": SYSTEMS,
+    "measure": MEASURES,
+    "likelihood": LIKELIHOODS,
+}
+
+
+@pytest.mark.parametrize(("what", "name"), [(what, name) for what, table in TABLES.items() for name in table])
+def test_every_entry_of_every_table_resolves(what: str, name: str) -> None:
+    table = TABLES[what]
+    entry = table[name]
+    if isinstance(entry, str):
+        module = entry.partition(":")[0]
+        assert module.startswith("sepvae."), "a table names the project's own code only"
+        entry = resolve(table, name, what=what)
+    assert callable(entry)
