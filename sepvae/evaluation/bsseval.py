@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 # Items are worked through in groups whose Gram matrices stay below this: on a CPU they fit its cache.
 _GROUP_BYTES_CPU = 1 << 23
 _GROUP_BYTES_OTHER = 1 << 30
-# Shares of an estimate's energy below this (40 dB) are not taken as differences of larger ones, and neither is any
-# share where a squared pivot of the unit-diagonal Gram matrix is below this: 16 digits would leave too few.
-_CANCELLATION = 1e-4
-_ILL_CONDITIONED = 1e-9
 # Energies in this range and its inverse square without underflow or overflow.
 _SAFE_ENERGY = 1e-100
 
@@ -146,80 +142,28 @@ def _score_group(references: Tensor, estimates: Tensor, pairs: Tensor, n_taps: i
 
     references, scale, reference_finite = _unit_scale(references)
     estimates, estimate_scale, estimate_finite = _unit_scale(estimates)
+    span = ReferenceSpan(references, scale, n_taps)
+    correlations = span.correlate(estimates)
+    estimates = span.extend(estimates)
+    joint = span.filter(span.fit_first(references.shape[1], correlations))
+    joint_to_artifacts = _ratio_db(joint, estimates - joint)
+    sdr, sir, sar = [], [], []
+    for source, candidates in enumerate(pairs):
+        target = span.filter(span.fit_one(source, correlations[:, candidates]), source)
+        sdr.append(_ratio_db(target, estimates[:, candidates] - target))
+        sir.append(_ratio_db(target, joint[:, candidates] - target))
+        sar.append(joint_to_artifacts[:, candidates])
     active = scale > 0
     defined = (estimate_finite & (estimate_scale > 0))[:, pairs]
     defined = defined & active[..., None] & reference_finite.all(-1)[:, None, None]
     separable = defined & (active.sum(-1) > 1)[:, None, None]
-    span = ReferenceSpan(references, scale, n_taps)
-    spectra = span.transform(estimates)
-    fit = _fit(span, spectra, estimate_scale, pairs)
-    energies = _explained_energies(fit, pairs)
-    smallest = torch.where(defined, energies.distortion, 1.0)
-    smallest = smallest.minimum(torch.where(separable, energies.interference.minimum(energies.artifacts), 1.0))
-    if smallest.amin() < _CANCELLATION or not bool((span.smallest_pivot > _ILL_CONDITIONED).all()):
-        energies = _residual_energies(span, spectra, fit, estimate_scale, pairs)
     return PairScores(
-        _ratio_db(energies.target, energies.distortion).masked_fill(~defined, torch.nan),
-        _ratio_db(energies.target, energies.interference).masked_fill(~separable, torch.nan),
-        _ratio_db(energies.joint, energies.artifacts).masked_fill(~separable, torch.nan),
+        torch.stack(sdr, 1).masked_fill(~defined, torch.nan),
+        torch.stack(sir, 1).masked_fill(~separable, torch.nan),
+        torch.stack(sar, 1).masked_fill(~separable, torch.nan),
         active,
         span.singular,
     )
-
-
-class _Fit(NamedTuple):
-    """Unit-energy correlations (batch, n_estimates, n_sources, n_taps) and the filters fitted to them.
-
-    `joint` has the shape of the correlations; `single` holds per source (batch, n_candidates, 1, n_taps).
-    """
-
-    correlations: Tensor
-    joint: Tensor
-    single: list[Tensor]
-
-
-class _Energies(NamedTuple):
-    """Energies (batch, n_sources, n_candidates) of the parts of each estimate and of their sums."""
-
-    target: Tensor
-    joint: Tensor
-    distortion: Tensor
-    interference: Tensor
-    artifacts: Tensor
-
-
-def _fit(span: ReferenceSpan, spectra: Tensor, scale: Tensor, pairs: Tensor) -> _Fit:
-    correlations = span.correlate(spectra) * scale[..., None, None]
-    joint = span.fit_first(correlations.shape[2], correlations)
-    single = [span.fit_one(source, correlations[:, candidates]) for source, candidates in enumerate(pairs)]
-    return _Fit(correlations, joint, single)
-
-
-def _explained_energies(fit: _Fit, pairs: Tensor) -> _Energies:
-    """Return the energies, as shares of each estimate, from inner products: cheap, but differences cancel."""
-    import torch
-
-    joint = (fit.correlations * fit.joint).sum((-2, -1))[:, pairs]
-    own = [fit.correlations[:, candidates, source] for source, candidates in enumerate(pairs)]
-    target = torch.stack([(own[source] * fit.single[source][:, :, 0]).sum(-1) for source in range(len(pairs))], 1)
-    return _Energies(target, joint, 1 - target, joint - target, 1 - joint)
-
-
-def _residual_energies(span: ReferenceSpan, spectra: Tensor, fit: _Fit, scale: Tensor, pairs: Tensor) -> _Energies:
-    """Return the energies, as shares of each estimate, of the parts themselves: exact however small they are."""
-    import torch
-
-    spectra = spectra * scale[..., None]
-    joint = span.filter(fit.joint)
-    joint_energy, artifacts = span.energy(joint)[:, pairs], span.energy(spectra - joint)[:, pairs]
-    parts = []
-    for source, candidates in enumerate(pairs):
-        target = span.filter(fit.single[source], source)
-        parts.append(
-            [span.energy(part) for part in (target, spectra[:, candidates] - target, joint[:, candidates] - target)]
-        )
-    target_energy, distortion, interference = (torch.stack(part, 1) for part in zip(*parts, strict=True))
-    return _Energies(target_energy, joint_energy, distortion, interference, artifacts)
 
 
 def _unit_scale(signals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -240,8 +184,12 @@ def _unit_scale(signals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return signals, torch.where(energy > 0, energy.rsqrt(), 0.0), finite
 
 
-def _ratio_db(energy: Tensor, error: Tensor) -> Tensor:
-    return 10 * (energy.log10() - error.log10())
+def _ratio_db(signal: Tensor, error: Tensor) -> Tensor:
+    """Return the ratio of energies in dB (…) of signals (…, time)."""
+    import torch
+
+    ratio: Tensor = torch.linalg.vecdot(signal, signal).log10() - torch.linalg.vecdot(error, error).log10()
+    return 10 * ratio
 
 
 def _best_assignment(scores: PairScores) -> Tensor:
@@ -253,8 +201,8 @@ def _best_assignment(scores: PairScores) -> Tensor:
         return torch.zeros(scores.sdr.shape[:2], dtype=torch.int64, device=scores.sdr.device)
     # Scores that are not defined have no say, and infinite ones must not upset the sum.
     criterion = torch.where(scores.sir.isnan(), scores.sdr, scores.sir).nan_to_num(0.0).clamp(-1e3, 1e3)
-    chosen = [linear_sum_assignment(item, maximize=True)[1] for item in criterion.cpu().numpy()]
-    return torch.as_tensor(chosen, device=scores.sdr.device)
+    chosen = [linear_sum_assignment(item, maximize=True)[1].tolist() for item in criterion.cpu().numpy()]
+    return torch.tensor(chosen, device=scores.sdr.device)
 
 
 def _as_float64(signals: Tensor | NDArray[Any]) -> Tensor:
@@ -308,8 +256,8 @@ def bss_eval_noise(*, references: Tensor, noise: Tensor, estimates: Tensor, n_ta
     known, scale, known_finite = _unit_scale(signals)
     estimates, estimate_scale, finite = _unit_scale(estimates.to(torch.float64)[None])
     span = ReferenceSpan(known, scale, n_taps)
-    correlations = span.correlate(span.transform(estimates))
+    correlations = span.correlate(estimates)
     sources = span.filter(span.fit_first(len(references), correlations))
     everything = span.filter(span.fit_first(len(references) + 1, correlations))
-    ratio = _ratio_db(span.energy(sources), span.energy(everything - sources))
+    ratio = _ratio_db(sources, everything - sources)
     return ratio.masked_fill(~(finite & (estimate_scale > 0)) | ~known_finite.all(), torch.nan)[0]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sepvae.evaluation.bsseval import bss_eval_noise, score_pairs
-from sepvae.evaluation.trial import Outcomes, Refused, Trial, decibels
+from sepvae.evaluation.trial import Outcomes, Refused, Signal, Trial, decibels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,10 +19,10 @@ def sdr_sir_sar(trial: Trial) -> dict[str, Outcomes]:
     """Score by SDR, SIR and SAR; estimate k is scored against reference k (the permutation is fixed)."""
     import torch
 
-    n_sets, n_sources, n_samples = trial.estimates.shape
+    n_sets, n_sources, _ = trial.estimates.shape
     names = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512")
-    if n_samples < n_sources * _N_TAPS:
-        return {name: _refuse_all(trial, Refused("too_short")) for name in names}
+    if refused := _no_projection(trial, trial.references):
+        return {name: _refuse_all(trial, refused) for name in names}
     scores = score_pairs(
         references=torch.as_tensor(trial.references)[None],
         estimates=torch.as_tensor(trial.estimates).flatten(0, 1)[None],
@@ -39,11 +41,11 @@ def snr_of_noise(trial: Trial) -> dict[str, Outcomes]:
     import torch
 
     name = "snr_bsseval_v3_512"
-    n_sets, n_sources, n_samples = trial.estimates.shape
+    n_sets, n_sources, _ = trial.estimates.shape
     if trial.noise is None or not trial.noise.any():
         return {name: _refuse_all(trial, Refused("no_noise"))}
-    if n_samples < (n_sources + 1) * _N_TAPS:
-        return {name: _refuse_all(trial, Refused("too_short"))}
+    if refused := _no_projection(trial, np.vstack([trial.references, trial.noise])):
+        return {name: _refuse_all(trial, refused)}
     scores = bss_eval_noise(
         references=torch.as_tensor(trial.references),
         noise=torch.as_tensor(trial.noise),
@@ -53,17 +55,23 @@ def snr_of_noise(trial: Trial) -> dict[str, Outcomes]:
     return {name: _outcomes(trial, scores.reshape(n_sets, n_sources), None)}
 
 
+def _no_projection(trial: Trial, onto: Signal) -> Refused | None:
+    """Return why nothing can be projected onto the signals (n_signals, time), if so."""
+    n_signals, n_samples = onto.shape
+    if n_samples < n_signals * _N_TAPS:
+        return Refused("too_short")
+    if not np.isfinite(trial.references).all():
+        return Refused("reference_not_finite")
+    return None if np.isfinite(onto).all() else Refused("noise_not_finite")
+
+
 def _refuse_all(trial: Trial, refused: Refused) -> Outcomes:
     return [[known or refused for known in refusals] for refusals in trial.refusals]
 
 
 def _outcomes(trial: Trial, scores: Tensor, undefined: Refused | None) -> Outcomes:
-    """Return the outcomes of scores (n_sets, n_sources); a NaN without another reason comes from the references."""
-    other = Refused("reference_not_finite")
+    """Return the outcomes of scores (n_sets, n_sources)."""
     return [
-        [
-            known or undefined or (other if value != value else decibels(value))
-            for known, value in zip(*row, strict=True)
-        ]
-        for row in zip(trial.refusals, scores.tolist(), strict=True)
+        [known or undefined or decibels(value) for known, value in zip(refusals, values, strict=True)]
+        for refusals, values in zip(trial.refusals, scores.tolist(), strict=True)
     ]

@@ -20,7 +20,7 @@ _SHORTEST_S = (256 + 29 * 128) / 10000
 
 
 @functools.cache
-def _load() -> Callable[..., Any] | None:
+def load_package() -> Callable[..., Any] | None:
     """Return pystoi's function, or None (and say so, once) when the package is missing."""
     try:
         from pystoi import stoi
@@ -32,7 +32,7 @@ def _load() -> Callable[..., Any] | None:
 
 def _stoi(reference: Signal, estimate: Signal, sample_rate: int, *, extended: bool) -> Outcome:
     """Score one estimate; pystoi resamples to 10 kHz with the filter of the measure's own reference code."""
-    measure = _load()
+    measure = load_package()
     if measure is None:
         return Refused("pystoi_not_installed")
     if reference.size < _SHORTEST_S * sample_rate:

@@ -16,7 +16,7 @@ from itertools import islice
 from numpy.typing import ArrayLike
 
 from sepvae.errors import ConfigError, InputError
-from sepvae.evaluation.measures import MEASURE_NAMES, score_systems
+from sepvae.evaluation.measures import MEASURE_NAMES, report_missing_packages, score_systems
 from sepvae.evaluation.rows import ScoreRow
 
 # Items handed out per process: enough that none waits, few enough that waves do not pile up.
@@ -66,6 +66,7 @@ def _in_turn(tasks: Iterable[ScoreTask], measures: Sequence[str] | None) -> Iter
 
 
 def _in_processes(tasks: Iterator[ScoreTask], measures: Sequence[str] | None, jobs: int) -> Iterator[list[ScoreRow]]:
+    report_missing_packages(measures)
     # Forked children would inherit torch's thread pool in an unusable state.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare_worker)
@@ -93,17 +94,35 @@ def _in_processes(tasks: Iterator[ScoreTask], measures: Sequence[str] | None, jo
 def _score(task: ScoreTask, measures: Sequence[str] | None) -> list[ScoreRow] | str:
     """Return the rows, or the error as text: not every exception survives the way between processes."""
     try:
-        return score_systems(
-            references=task.references,
-            estimates=task.estimates,
-            mixture=task.mixture,
-            sample_rate=task.sample_rate,
-            item=task.item,
-            measures=measures,
-            noise=task.noise,
-        )
+        with _one_thread():
+            return score_systems(
+                references=task.references,
+                estimates=task.estimates,
+                mixture=task.mixture,
+                sample_rate=task.sample_rate,
+                item=task.item,
+                measures=measures,
+                noise=task.noise,
+            )
+    except InputError as error:
+        return str(error)
     except Exception as error:
-        return f"{type(error).__name__}: {error}" if not isinstance(error, InputError) else str(error)
+        return f"{type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread: processes do not get in each other's way, and sums come out the same to the bit."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    with contextlib.ExitStack() as stack:
+        torch.set_num_threads(1)
+        stack.callback(torch.set_num_threads, n_threads)
+        # NumPy's library has threads of its own, which only the optional threadpoolctl can limit.
+        with contextlib.suppress(ImportError):
+            stack.enter_context(importlib.import_module("threadpoolctl").threadpool_limits(1))
+        yield
 
 
 def _unwrap(item: str, result: list[ScoreRow] | str) -> list[ScoreRow]:
@@ -113,11 +132,5 @@ def _unwrap(item: str, result: list[ScoreRow] | str) -> list[ScoreRow]:
 
 
 def _prepare_worker() -> None:
-    """Compute with one thread, and leave warnings about missing packages to one process."""
-    import torch
-
-    torch.set_num_threads(1)
-    # NumPy's library has threads of its own; without the optional threadpoolctl it only gets slower.
-    with contextlib.suppress(ImportError):
-        importlib.import_module("threadpoolctl").threadpool_limits(1)
+    """Leave the warnings about missing packages to one process."""
     logging.getLogger("sepvae").setLevel(logging.ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -84,13 +85,16 @@ def score_systems(
 ) -> list[ScoreRow]:
     """Score several systems' estimates of the sources of one mixture; what they share is computed once.
 
-    Everything is computed in float64. A measure that has no value is NaN with a reason: `silent_reference`,
-    `silent_estimate`, `not_finite`, `too_short`, `one_source` (SIR and SAR need two sources that are not silent),
-    `reference_not_finite` (another source's), `infinite` and `minus_infinite` (ratios beyond ±200 dB, which are
-    rounding), `no_noise`, `no_utterance`, `too_long`, `sample_rate_too_low`, `pesq_not_installed`,
-    `pystoi_not_installed`, `pesq_failed`, `undefined`; `mixture_has_no_artifacts`, for the SAR of a mixture that is
-    the sum of its sources and for every improvement over it; and `mixture_` with a reason, for an improvement over a
-    mixture that has no value itself.
+    Everything is computed in float64. A measure that has no value is NaN with a reason:
+
+    - of the signals: `silent_reference`, `silent_estimate`, `not_finite`, `too_short`, `too_long` (PESQ),
+      `sample_rate_too_low` (PESQ), `no_utterance` (PESQ hears no speech);
+    - of BSSEval: `reference_not_finite` (another source's), `one_source` (SIR and SAR need two that are not silent),
+      `no_noise` and `noise_not_finite` (its SNR needs the noise), `mixture_has_no_artifacts` (the SAR of a mixture
+      that is the sum of its sources, and any improvement over it);
+    - of the numbers: `infinite` and `minus_infinite` (ratios beyond ±200 dB, which are rounding), `undefined`;
+    - of the packages: `pesq_not_installed`, `pystoi_not_installed`, `pesq_failed`;
+    - `mixture_` with one of these: an improvement over a mixture that has no value itself.
 
     Args:
         references: true sources (time,) by name.
@@ -132,6 +136,15 @@ def score_systems(
             chosen = {measure: _pick(outcomes, measure, position, source) for measure in wanted}
             rows.append(_row(system, item, name, chosen))
     return rows
+
+
+def report_missing_packages(measures: Sequence[str] | None = None) -> None:
+    """Log, once per process, which of the measures will have no value for want of a package."""
+    names = dict.fromkeys(name.removesuffix(IMPROVEMENT) for name in measures or MEASURES)
+    for module in dict.fromkeys(MEASURES[name].partition(":")[0] for name in names):
+        load = getattr(importlib.import_module(module), "load_package", None)
+        if load is not None:
+            load()
 
 
 def _default_measures(with_noise: bool) -> list[str]:

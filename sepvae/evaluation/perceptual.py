@@ -20,7 +20,7 @@ _NARROW_HZ, _WIDE_HZ = 8000, 16000
 
 
 @functools.cache
-def _load() -> ModuleType | None:
+def load_package() -> ModuleType | None:
     """Return the package pesq, or None (and say so, once) when it is missing."""
     try:
         import pesq
@@ -39,7 +39,7 @@ def _rate_for(band: str, sample_rate: int) -> int | None:
 
 def _pesq(reference: Signal, estimate: Signal, sample_rate: int, *, band: str) -> Outcome:
     """Score one estimate; rates that PESQ does not know are brought to the next lower one that it does."""
-    package = _load()
+    package = load_package()
     if package is None:
         return Refused("pesq_not_installed")
     rate = _rate_for(band, sample_rate)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Rows per step of the blocked Cholesky: measured best of 64 … 256 for 512 to 2048 rows on one core.
 _BLOCK_ROWS = 96
+# Block transforms of this many points were measured fastest for 512 taps.
+_SHORTEST_FFT = 4096
 
 
 def _cholesky_in_place(matrix: Tensor) -> None:
@@ -63,8 +65,8 @@ class GramSolver:
         self._factor = factor
         n_rows = factor.shape[-1]
         # The diagonal of the Gram matrix is 1, so a squared pivot below this is rounding.
-        self.smallest_pivot = factor.diagonal(dim1=-2, dim2=-1).square().amin(-1)
-        self.singular = ~(self.smallest_pivot > n_rows * torch.finfo(factor.dtype).eps)
+        smallest_pivot = factor.diagonal(dim1=-2, dim2=-1).square().amin(-1)
+        self.singular = ~(smallest_pivot > n_rows * torch.finfo(factor.dtype).eps)
         self._roots = {int(item): self._inverse_root(int(item)) for item in self.singular.nonzero()}
 
     @staticmethod
@@ -89,9 +91,11 @@ class GramSolver:
         return root
 
     def leading(self, n_sources: int) -> GramSolver:
-        """Return the solver for the first `n_sources` references alone; the factor is shared."""
+        """Return the solver for the first `n_sources` references alone, whose factor is a part of this one."""
         n_rows = n_sources * ((self._lags.shape[-1] + 1) // 2)
-        return GramSolver(self._lags[:, :n_sources, :n_sources], self._factor[:, :n_rows, :n_rows])
+        # Contiguous, because the triangular solver would otherwise copy it at every call, and slowly.
+        factor = self._factor[:, :n_rows, :n_rows].contiguous()
+        return GramSolver(self._lags[:, :n_sources, :n_sources], factor)
 
     def solve(self, right: Tensor) -> Tensor:
         """Return filters (batch, n_signals, n_sources, n_taps) for correlations of the same shape."""
@@ -108,8 +112,8 @@ class GramSolver:
 class ReferenceSpan:
     """Least squares onto references and their copies delayed by up to n_taps - 1 samples.
 
-    Signals are spectra of n_fft ≥ time + n_taps - 1 points, in which filtering is exact and energies are sums.
-    Silent references (all zeros) span nothing: they drop out of every fit.
+    Signals are worked through in blocks (overlap-save): their short transforms stay in the cache, which makes them
+    several times faster than one of the whole signal. Silent references (all zeros) drop out of every fit.
     """
 
     def __init__(self, references: Tensor, scale: Tensor, n_taps: int) -> None:
@@ -123,18 +127,17 @@ class ReferenceSpan:
         import torch
         from scipy.fft import next_fast_len
 
+        n_sources, n_samples = references.shape[1:]
         self._n_taps = n_taps
         self._scale = scale
-        self._n_fft = next_fast_len(references.shape[-1] + n_taps - 1, real=True)
-        self._spectra = self.transform(references)
-        n_sources = references.shape[1]
-        lags = references.new_zeros(*references.shape[:2], n_sources, 2 * n_taps - 1)
-        for i in range(n_sources):
-            products = self._spectra[:, i, None].conj() * self._spectra[:, : i + 1]
-            correlation = torch.fft.irfft(products, n=self._n_fft)
-            lags[:, i, : i + 1, : n_taps - 1] = correlation[..., self._n_fft - n_taps + 1 :]
-            lags[:, i, : i + 1, n_taps - 1 :] = correlation[..., :n_taps]
-        lags *= (scale[:, :, None] * scale[:, None])[..., None]
+        whole = next_fast_len(n_samples + 2 * n_taps - 2, real=True)
+        self._n_fft: int = min(whole, next_fast_len(max(_SHORTEST_FFT, 8 * n_taps), real=True))
+        self._hop = self._n_fft - n_taps + 1
+        self._n_blocks = -(-(n_samples + n_taps - 1) // self._hop)
+        self._spectra: Tensor = torch.fft.rfft(self._windows(references))
+        forward = self.correlate(references) * scale[:, :, None, None]
+        backward = forward.transpose(1, 2).flip(-1)[..., :-1]
+        lags = torch.cat([backward, forward], -1).transpose(1, 2)
         # An identity block keeps the system regular and gives a silent reference a filter of zeros.
         lags.diagonal(dim1=1, dim2=2)[:, n_taps - 1].add_(scale == 0)
         self._joint = GramSolver(lags)
@@ -142,38 +145,35 @@ class ReferenceSpan:
         self._single += [GramSolver(lags[:, i : i + 1, i : i + 1]) for i in range(1, n_sources)]
 
     @property
-    def smallest_pivot(self) -> Tensor:
-        """Smallest squared pivot (batch,) of the joint system, 1 for orthogonal references and NaN for singular."""
-        return self._joint.smallest_pivot
-
-    @property
     def singular(self) -> Tensor:
         """Items (batch,) whose references are linearly dependent to working precision."""
         return self._joint.singular
 
-    def transform(self, signals: Tensor) -> Tensor:
-        """Return the spectra (…, bins) of signals (…, time)."""
+    def extend(self, signals: Tensor) -> Tensor:
+        """Return signals (…, time) with zeros behind, of the length that `filter` returns."""
         import torch
 
-        spectra: Tensor = torch.fft.rfft(signals, n=self._n_fft)
-        return spectra
+        return torch.nn.functional.pad(signals, (0, self._n_blocks * self._hop - signals.shape[-1]))
 
-    def energy(self, spectra: Tensor) -> Tensor:
-        """Return the energies (…) of signals given by spectra (…, bins)."""
+    def _windows(self, signals: Tensor) -> Tensor:
+        """Return blocks (…, n_blocks, n_fft) of signals (…, time), each after the n_taps - 1 samples before it."""
         import torch
 
-        total: Tensor = 2 * torch.linalg.vecdot(spectra, spectra).real
-        total -= spectra[..., 0].real.square()
-        if self._n_fft % 2 == 0:
-            total -= spectra[..., -1].real.square()
-        return total.div_(self._n_fft)
+        before = self._n_taps - 1
+        padded = torch.nn.functional.pad(signals, (before, self._n_blocks * self._hop - signals.shape[-1]))
+        return padded.unfold(-1, self._n_fft, self._hop)
 
-    def correlate(self, spectra: Tensor) -> Tensor:
-        """Return correlations (batch, n_signals, n_sources, n_taps) of spectra (batch, n_signals, bins)."""
+    def correlate(self, signals: Tensor) -> Tensor:
+        """Return correlations (batch, n_signals, n_sources, n_taps) of signals (batch, n_signals, time).
+
+        Entry k is the sum of the signal times the unit-energy reference delayed by k samples.
+        """
         import torch
 
-        products = self._spectra[:, None].conj() * spectra[:, :, None]
-        correlations: Tensor = torch.fft.irfft(products, n=self._n_fft)[..., : self._n_taps]
+        blocks = self.extend(signals).reshape(*signals.shape[:-1], self._n_blocks, self._hop)
+        spectra = torch.fft.rfft(torch.nn.functional.pad(blocks, (self._n_taps - 1, 0)))
+        products = [torch.linalg.vecdot(self._spectra, signal, dim=-2) for signal in spectra[:, :, None].unbind(1)]
+        correlations: Tensor = torch.fft.irfft(torch.stack(products, 1), n=self._n_fft)[..., : self._n_taps]
         return correlations * self._scale[:, None, :, None]
 
     def fit_first(self, n_sources: int, correlations: Tensor) -> Tensor:
@@ -187,12 +187,14 @@ class ReferenceSpan:
         return self._single[source].solve(correlations[:, :, source, None])
 
     def filter(self, filters: Tensor, first_source: int = 0) -> Tensor:
-        """Return spectra (batch, n_signals, bins): the sum of the references from the first on, each filtered."""
+        """Return the sum of the unit-energy references from the first on, each filtered, (batch, n_signals, time)."""
         import torch
 
-        scaled = filters * self._scale[:, None, first_source : first_source + filters.shape[2], None]
-        total: Tensor = torch.fft.rfft(scaled[:, :, 0], n=self._n_fft) * self._spectra[:, first_source, None]
-        for position in range(1, filters.shape[2]):
-            response = torch.fft.rfft(scaled[:, :, position], n=self._n_fft)
-            total += response * self._spectra[:, first_source + position, None]
-        return total
+        n_sources = filters.shape[2]
+        scaled = filters * self._scale[:, None, first_source : first_source + n_sources, None]
+        responses: Tensor = torch.fft.rfft(scaled, n=self._n_fft)
+        total = responses[:, :, 0, None] * self._spectra[:, None, first_source]
+        for position in range(1, n_sources):
+            total += responses[:, :, position, None] * self._spectra[:, None, first_source + position]
+        filtered: Tensor = torch.fft.irfft(total, n=self._n_fft)[..., self._n_taps - 1 :]
+        return filtered.flatten(-2)
