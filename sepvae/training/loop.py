@@ -133,6 +133,7 @@ class Trainer:
             step.parameters(), lr=self.optim.learning_rate, weight_decay=self.optim.weight_decay, fused=True
         )
         self.step, self.wrapped_optimiser = self.fabric.setup(step, self.optimiser)
+        self.weights = [list(network.parameters()) for network in self.models.networks.values()]
         self.bad_items: list[dict[str, Any]] = []
 
     def _table(self, mixtures: Sequence[Mixture], name: str) -> FrameTable:
@@ -181,7 +182,8 @@ class Trainer:
 
     def _epoch(self, state: Progress, steps: int, bar: Any) -> dict[str, float]:
         """Make one pass over the data and return its mean losses, speed and validation losses."""
-        started, sums, good = time.perf_counter(), dict[str, Tensor](), 0
+        started, good = time.perf_counter(), 0
+        names, total = tuple[str, ...](), torch.zeros((), device=self.fabric.device)
         for _ in range(steps):
             rows = self.rows[self.order.segments(state.step).to(self.rows.device)]
             batch = self._batch(self.table, rows, state.step, "noise", state.step, self.fabric.global_rank)
@@ -191,8 +193,8 @@ class Trainer:
             loss = self.step(batch)
             if self._update(loss):
                 good, state.bad_in_a_row = good + 1, 0
-                for name, term in {"total": loss.total, **loss.terms}.items():
-                    sums[name] = sums.get(name, torch.zeros_like(term.detach())) + term.detach()
+                names = ("total", *loss.terms)
+                total = total + torch.stack([loss.total, *loss.terms.values()]).detach()
             else:
                 state.bad_in_a_row += 1
                 self._report_bad(rows, state.step, state.bad_in_a_row)
@@ -202,7 +204,9 @@ class Trainer:
         frames = steps * self.order.batch_size * self.optim.segment_frames
         row = {"learning_rate": rate, "seconds": round(seconds, 3), "frames_per_s": round(frames / seconds, 1)}
         # Each process has seen its share of every batch; the log is of the whole.
-        row |= {f"train/{name}": float(self.fabric.all_reduce(value)) / good for name, value in sums.items()}
+        if good:
+            means = (self.fabric.all_reduce(total) / good).tolist()
+            row |= {f"train/{name}": value for name, value in zip(names, means, strict=True)}
         row |= {f"valid/{name}": value for name, value in self._validate().items()}
         bar.show(loss=row.get("valid/total", row.get("train/total", math.nan)), epoch=state.epoch + 1)
         return row
@@ -214,10 +218,12 @@ class Trainer:
             return False
         self.fabric.backward(loss.total)
         # Clipped per source: one source's gradients say nothing about another's.
-        limit = self.optim.gradient_clip or math.inf
-        norms = [nn.utils.clip_grad_norm_(net.parameters(), limit) for net in self.models.networks.values()]
+        norms = [nn.utils.get_total_norm([w.grad for w in own if w.grad is not None]) for own in self.weights]
         if not bool(torch.isfinite(torch.stack(norms)).all()):
             return False
+        if self.optim.gradient_clip:
+            for own, norm in zip(self.weights, norms, strict=True):
+                nn.utils.clip_grads_with_norm_(own, self.optim.gradient_clip, norm)
         self.wrapped_optimiser.step()
         return True
 
