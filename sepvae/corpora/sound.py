@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae import audio
+from sepvae.corpora.damage import Damage, Examination
 
 # Real speech at full gain touches its own extreme for two samples at most (measured on TIMIT and LibriSpeech).
 _CLIPPED_RUN = 3
@@ -49,6 +50,7 @@ class Sound:
     mean: float
     rms: float
     digest: str
+    damage: Damage
 
     @property
     def swing(self) -> float:
@@ -68,7 +70,8 @@ def listen(path: Path) -> Sound:
     Raises:
         InputError: the samples cannot be read, or one of them is NaN or infinite.
     """
-    digest = hashlib.sha256(str(audio.inspect(path).sample_rate).encode())
+    info = audio.inspect(path)
+    digest, examination = hashlib.sha256(str(info.sample_rate).encode()), Examination()
     high, low = Extreme(), Extreme()
     n_values, total, power, n_channels = 0, 0.0, 0.0, 0
     for block in audio.read_blocks(path):
@@ -76,7 +79,10 @@ def listen(path: Path) -> Sound:
         digest.update(f"{block.shape}".encode() + block.tobytes())
         high.update(block)
         low.update(-block)
+        if info.subtype == "PCM_16":
+            examination.update(block[0])
         n_values += block.size
         total += float(block.sum(dtype=np.float64))
         power += float(np.square(block, dtype=np.float64).sum())
-    return Sound(n_channels, high, low, total / n_values, (power / n_values) ** 0.5, digest.hexdigest())
+    rms = (power / n_values) ** 0.5
+    return Sound(n_channels, high, low, total / n_values, rms, digest.hexdigest(), examination.damage)

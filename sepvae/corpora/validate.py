@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from sepvae.corpora.damage import Damage
 from sepvae.corpora.listing import LEFT_OUT
 from sepvae.corpora.records import Corpus, Interval, Problem, Utterance
 from sepvae.corpora.sound import listen
@@ -19,6 +20,7 @@ MEANINGS: dict[str, tuple[Severity, str]] = {
     "no_utterances": ("error", "nothing can be read"),
     "broken": ("error", "audio that cannot be read"),
     "empty": ("error", "audio without samples"),
+    "shifted_bytes": ("error", "samples torn apart by a lost byte: a transfer in text mode"),
     "missing_audio": ("error", "labels without their audio"),
     "silent": ("error", "silence"),
     "channels": ("error", "more than one channel"),
@@ -35,6 +37,7 @@ MEANINGS: dict[str, tuple[Severity, str]] = {
     "broken_text": ("error", "texts that cannot be read"),
     "broken_speaker_table": ("error", "the table of speakers cannot be read in full"),
     "clipped": ("warning", "clipped audio"),
+    "text_mode": ("warning", "bytes 13 turned into 10 by a transfer in text mode: clicks"),
     "short": ("warning", "very short audio"),
     "dc_offset": ("warning", "a constant offset in the audio"),
     "unusual_sample_rate": ("warning", "the whole corpus was resampled"),
@@ -153,6 +156,7 @@ def _check_audio(corpus: Corpus, utterance: Utterance, heard: dict[str, Utteranc
     if sound.swing < _SILENT_AMPLITUDE:
         problems.append(Problem("silent", path, f"{path}: silent (amplitude {sound.swing:.1e}, full scale is 1)"))
         return problems
+    problems += _check_transfer(sound.damage, path)
     if sound.clipped:
         run = max(sound.high.run, sound.low.run)
         problems.append(Problem("clipped", path, f"{path}: clipped ({run} samples in a row at its largest amplitude)"))
@@ -166,6 +170,18 @@ def _check_audio(corpus: Corpus, utterance: Utterance, heard: dict[str, Utteranc
         message = f"{path} ({utterance.split}): same audio as {first.path} ({first.split})"
         problems.append(Problem("audio_leak", path, message))
     return problems
+
+
+def _check_transfer(damage: Damage, path: str) -> list[Problem]:
+    """Report the traces of a program for text."""
+    if damage.shifted_from is not None:
+        message = (
+            f"{path}: noise from about sample {damage.shifted_from} on, where a byte was lost: copy the file again"
+        )
+        return [Problem("shifted_bytes", path, message)]
+    if damage.text_mode:
+        return [Problem("text_mode", path, f"{path}: no byte 13 in it, they were turned into 10: copy the file again")]
+    return []
 
 
 def _check_alignments(utterance: Utterance) -> list[Problem]:

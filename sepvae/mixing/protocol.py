@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from pydantic import Field, field_validator
 
 from sepvae import audio
 from sepvae.config import Config
+from sepvae.corpora.damage import examine
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.manifest import Header, Manifest, Mixture, Source
@@ -18,6 +20,8 @@ from sepvae.mixing.mixture import Wave, load_source
 from sepvae.mixing.pools import make_pools, sentence
 from sepvae.progress import progress
 from sepvae.seeds import derive_seed, generator
+
+_LOGGER = logging.getLogger(__name__)
 
 Range = tuple[float, float]
 
@@ -35,7 +39,8 @@ class MixingConfig(Config):
     `sources` names the class of each source: `female`, `male`, `any`, or a speaker's id; repeated classes are numbered
     (`any_1`, `any_2`). `n_valid` is an upper bound: a small corpus gives as many as it can. `length` is `min`, all
     sources speak all the time, or `max`, shorter ones are padded. `snr_db` is the range of the level of the first
-    source over each other one, `noise_snr_db` of all speech over the noise.
+    source over each other one, `noise_snr_db` of all speech over the noise. `skip_damaged` leaves out files that a lost
+    byte has turned into noise (`sepvae corpus validate` names them); it reads every file once.
     """
 
     split: Literal["speaker_seen", "speaker_open"] = "speaker_seen"
@@ -47,6 +52,7 @@ class MixingConfig(Config):
     duration_s: Range = (2.0, 4.0)
     length: Literal["min", "max"] = "min"
     snr_db: Range = (0.0, 0.0)
+    skip_damaged: bool = True
     level_rms: float = Field(0.05, gt=0, lt=1)
     noise_folder: str | None = None
     noise_snr_db: Range = (0.0, 20.0)
@@ -237,6 +243,23 @@ def _list_noises(config: MixingConfig) -> list[Path]:
     return found
 
 
+def _list_damaged(utterances: Sequence[Utterance], root: Path) -> set[str]:
+    """Return the ids of utterances whose samples are shifted by a byte."""
+    damaged = set()
+    with progress("check", len(utterances), unit="files") as bar:
+        for utterance in utterances:
+            path = root / utterance.path
+            if audio.inspect(path).subtype == "PCM_16":
+                wave = audio.read(path).wave
+                if wave.shape[0] == 1 and examine(wave[0]).shifted_from is not None:
+                    damaged.add(utterance.id)
+            bar.advance(1)
+    if damaged:
+        text = "%d of %d files are damaged, noise from where a byte was lost on, and left out: 'sepvae corpus validate'"
+        _LOGGER.warning(text, len(damaged), len(utterances))
+    return damaged
+
+
 def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root: str | Path, seed: int) -> Manifest:
     """Draw training, validation and test mixtures.
 
@@ -249,16 +272,24 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
     Raises:
         InputError: too few speakers, sentences or long enough utterances; or a file cannot be used.
     """
-    long_enough = [u for u in sorted(utterances, key=lambda u: u.id) if u.duration_s >= config.duration_s[0]]
+    root, ordered = Path(root), sorted(utterances, key=lambda u: u.id)
+    damaged = _list_damaged(ordered, root) if config.skip_damaged else set()
+    ordered = [u for u in ordered if u.id not in damaged]
+    long_enough = [u for u in ordered if u.duration_s >= config.duration_s[0]]
     counts = {"train": config.n_train, "valid": config.n_valid, "test": config.n_test}
     pools = make_pools(
         long_enough, config.sources, split=config.split, n_valid=config.n_valid, n_test=config.n_test, seed=seed
     )
-    mixer, mixtures = _Mixer(config, Path(root), seed, _list_noises(config)), list[Mixture]()
+    mixer, mixtures = _Mixer(config, root, seed, _list_noises(config)), list[Mixture]()
     with progress("mix", sum(counts.values()), unit="mixtures") as bar:
         for split, count in counts.items():
             mixtures += mixer.draw(split, count, getattr(pools, split), bar)
-    notes = [f"{len(utterances) - len(long_enough)} utterances shorter than {config.duration_s[0]:g} s were left out"]
+    notes = [f"{len(ordered) - len(long_enough)} utterances shorter than {config.duration_s[0]:g} s were left out"]
+    if damaged:
+        notes.append(
+            f"{len(damaged)} of {len(utterances)} utterances were left out because their files are damaged, noise from "
+            f"where a byte was lost on: {', '.join(sorted(damaged))}"
+        )
     if any(u.text is None for u in long_enough):
         notes.append("some utterances have no text: sentences are told apart by utterance")
     return Manifest(Header(config=config.model_dump(mode="json"), seed=seed, notes=tuple(notes)), tuple(mixtures))

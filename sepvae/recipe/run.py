@@ -87,6 +87,7 @@ def _run(recipe: Recipe, out: Path, data: Path | None, device: str, jobs: int) -
             results["notes"].append(f"split {split} is missing: {error}")
             continue
         manifest = read_manifest(experiment.manifest_path)
+        results["notes"] += [note for note in manifest.header.notes if note not in results["notes"]]
         results["splits"][split], page = _run_split(ledger, experiment, manifest, mixed)
         pages.append(page)
     results["systems"] = results["splits"][recipe.splits[0]]["systems"]

@@ -61,9 +61,12 @@ def test_a_sound_corpus(timit: Path) -> None:
 
 def test_the_real_sample(corpora: Path) -> None:
     report = check(corpora / "timit-sample")
-    assert report.ok and report.counts["utterances"] == 120
-    assert codes(report) == [("alignment_overhang", "dr1-fvmh0/sa1.wav")]
-    assert "phone 'h#' spans samples 50522 to 54682, the audio has 54681" in report.problems[0].message
+    assert report.counts["utterances"] == 120
+    # This copy went through a program for text: see test_damage.py.
+    found = Counter(problem.code for problem in report.problems)
+    assert found == {"shifted_bytes": 28, "text_mode": 92, "alignment_overhang": 1}
+    overhang = next(problem for problem in report.problems if problem.code == "alignment_overhang")
+    assert "dr1-fvmh0/sa1.wav: phone 'h#' spans samples 50522 to 54682, the audio has 54681" in overhang.message
 
 
 def test_real_books(corpora: Path) -> None:
