@@ -44,10 +44,24 @@ class Bar:
         """Return the values as text."""
         return " ".join(f"{name} {value:.4g}" for name, value in self._fields.items())
 
+    def rate(self) -> float | None:
+        """Return the units done in a second so far, without those of an earlier run."""
+        elapsed = time.monotonic() - self._started
+        return (self.done - self._start) / elapsed if elapsed > 0 and self.done > self._start else None
+
     def eta_s(self) -> float | None:
         """Return the seconds still to go at the speed so far."""
-        done = self.done - self._start
-        return (time.monotonic() - self._started) / done * (self.total - self.done) if done else None
+        rate = self.rate()
+        return (self.total - self.done) / rate if rate else None
+
+    def speed(self) -> str:
+        """Return the rate as text: of slow units, how long one takes."""
+        rate = self.rate()
+        if rate is None:
+            return ""
+        if rate < 1:
+            return f"{1 / rate:.2g} s each" if rate > 1 / 60 else f"{_clock(1 / rate)} each"
+        return f"{rate:.2g} {self.unit}/s" if rate < 100 else f"{rate:.0f} {self.unit}/s"
 
     def _draw(self) -> None:
         """Show the state; the quiet bar shows nothing."""
@@ -75,19 +89,19 @@ class _Lines(Bar):
 
     def _line(self) -> None:
         eta = self.eta_s()
-        left = f", {_clock(eta)} left" if eta is not None and self.done < self.total else ""
-        percent = 100 * self.done // max(self.total, 1)
-        text = f"{self.description}: {percent} % of {self.total} {self.unit}{left} {self.fields()}"
-        sys.stderr.write(text.rstrip() + "\n")
+        left = f"{_clock(eta)} left" if eta is not None and self.done < self.total else ""
+        share = f"{100 * self.done // max(self.total, 1)} % of {self.total} {self.unit}"
+        self._say(share, self.speed(), left, self.fields())
+
+    def _say(self, *parts: str) -> None:
+        sys.stderr.write(f"{self.description}: {', '.join(part for part in parts if part)}\n")
         sys.stderr.flush()
 
     def close(self) -> None:
         """Say how long it took, when that was long enough to wonder."""
         elapsed = time.monotonic() - self._started
         if elapsed >= _LINE_EVERY_S:
-            text = f"{self.description}: {self.done} {self.unit} in {_clock(elapsed)} {self.fields()}"
-            sys.stderr.write(text.rstrip() + "\n")
-            sys.stderr.flush()
+            self._say(f"{self.done} {self.unit} in {_clock(elapsed)}", self.fields())
 
 
 class _Terminal(Bar):
@@ -98,20 +112,22 @@ class _Terminal(Bar):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         super().__init__(description, total, unit, start)
+        # Without markup: a name in square brackets is a name.
         self._progress = Progress(
-            TextColumn("{task.description:<20}"),
+            TextColumn("{task.description:<20}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn(unit),
+            TextColumn(unit, markup=False),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[values]}"),
+            TextColumn("{task.fields[speed]}", markup=False),
+            TextColumn("{task.fields[values]}", markup=False),
             console=Console(stderr=True),
         )
-        self._task = self._progress.add_task(description, total=total, completed=start, values="")
+        self._task = self._progress.add_task(description, total=total, completed=start, speed="", values="")
         self._progress.start()
 
     def _draw(self) -> None:
-        self._progress.update(self._task, completed=self.done, values=self.fields())
+        self._progress.update(self._task, completed=self.done, speed=self.speed(), values=self.fields())
 
     def close(self) -> None:
         """Leave the bar as it stands."""
