@@ -172,7 +172,7 @@ def segment(events: Sequence[Event], text: str, n_samples: int, labels: Mapping[
                 word_start = word_start if pause else None
                 starts.append((start, label, -1 if pause else word))
     stops = [start for start, _, _ in starts[1:]] + [n_samples]
-    found = [Segment(start, stop, *rest) for (start, *rest), stop in zip(starts, stops, strict=True)]
+    found = [Segment(start, stop, label, of) for (start, label, of), stop in zip(starts, stops, strict=True)]
     return _with_silent_ends([entry for entry in _joined(found) if entry.stop > entry.start], n_samples)
 
 

@@ -18,7 +18,10 @@ _OUTPUTS: dict[str, type[nn.Module]] = {"softplus": nn.Softplus, "sigmoid": nn.S
 
 
 class DenseVaeConfig(ModelConfig):
-    """Layer sizes; the defaults are the survey's encoder [M, 256, 256, 128] and decoder [256, 256, M]."""
+    """Layer sizes; the defaults are the survey's encoder [M, 256, 256, 128] and decoder [256, 256, M].
+
+    `dropout` zeroes that share of the hidden units in training (Srivastava et al. 2014).
+    """
 
     hidden: tuple[Annotated[int, Field(ge=1, le=1 << 16)], ...] = Field((256, 256), min_length=1, max_length=64)
     latent: int = Field(128, ge=1, le=1 << 16)
@@ -26,12 +29,13 @@ class DenseVaeConfig(ModelConfig):
     activation: Literal["relu", "tanh", "silu"] = "relu"
     output: Literal["softplus", "sigmoid", "identity"] = "softplus"
     learned_variance: bool = False
+    dropout: float = Field(0.0, ge=0, lt=1)
 
 
-def _stack(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
+def _stack(sizes: list[int], activation: type[nn.Module], dropout: float) -> nn.Sequential:
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), activation()]
+        layers += [nn.Linear(n_in, n_out), activation(), *([nn.Dropout(dropout)] if dropout else [])]
     return nn.Sequential(*layers)
 
 
@@ -51,9 +55,9 @@ class DenseVae(nn.Module):
         self.config, self.context_frames = config, config.context_frames
         activation = _ACTIVATIONS[config.activation]
         window = 2 * config.context_frames + 1
-        self.encoder = _stack([n_inputs * window, *config.hidden], activation)
+        self.encoder = _stack([n_inputs * window, *config.hidden], activation, config.dropout)
         self.to_posterior = nn.Linear(config.hidden[-1], 2 * config.latent)
-        self.decoder = _stack([config.latent, *reversed(config.hidden)], activation)
+        self.decoder = _stack([config.latent, *reversed(config.hidden)], activation, config.dropout)
         self.to_spectrum = nn.Linear(config.hidden[0], n_outputs)
         self.to_log_variance = nn.Linear(config.hidden[0], n_outputs) if config.learned_variance else None
         self.output = _OUTPUTS[config.output]()

@@ -168,7 +168,8 @@ class Trainer:
             return state
         log = TrainingLog(self.out, state.history, enabled=self.fabric.is_global_zero)
         steps = self.order.steps_per_pass
-        with progress_bar("train", self.optim.epochs * steps, unit="steps", start=state.step) as bar, log:
+        bar_of_steps = progress_bar("train", self.optim.epochs * steps, unit="steps", start=state.step)
+        with bar_of_steps as bar, log, torch.random.fork_rng(devices=[]):
             while not state.finished:
                 row = self._epoch(state, steps, bar)
                 state.epoch += 1
@@ -190,6 +191,8 @@ class Trainer:
             rate = learning_rate(self.optim, state.step, steps * self.optim.epochs)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
+            # Dropout draws from the global generator: give it the stream of this step.
+            torch.manual_seed(derive_seed(self.seed, "layers", state.step, self.fabric.global_rank))
             loss = self.step(batch)
             if self._update(loss):
                 good, state.bad_in_a_row = good + 1, 0
