@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sepvae import sphere
+from sepvae.containers import check_not_truncated
 from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.files import atomic_file
 
@@ -26,6 +27,10 @@ SUBTYPES = {"float": "FLOAT", "pcm16": "PCM_16", "pcm24": "PCM_24"}
 _FULL_SCALE = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}
 _CONTAINERS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
 _BLOCK_SAMPLES = 1 << 18
+# libsndfile's length of a FLAC file that does not say it.
+_UNKNOWN_FRAMES = (1 << 63) - 1
+_MAX_WAV_BYTES = 0xFFFFFF00  # sizes in WAV have 32 bits, and its header needs a few bytes
+_SFC_SET_ADD_PEAK_CHUNK = 0x1050
 
 
 class Audio(NamedTuple):
@@ -51,51 +56,27 @@ class AudioInfo:
         return self.n_samples / self.sample_rate
 
 
-def _check_is_file(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, expected an audio file")
+def _file_size(path: Path) -> int:
+    """Return the size in bytes of what must be an ordinary file with something in it."""
     try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path}: {'no such file' if not path.exists() else error.strerror}") from None
-    if size == 0:
+        status = path.stat()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{path}: is a folder, expected an audio file")
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path}: is not an ordinary file (a pipe or a device): save it to a file first")
+    if status.st_size == 0:
         raise InputError(f"{path}: the file is empty (0 bytes)")
+    return status.st_size
 
 
-def _check_not_truncated(path: Path) -> None:
-    """Compare the declared size of WAV and SPHERE data with the file: libsndfile reads cut files silently."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        magic = file.read(12)
-    if magic[:7] == sphere.MAGIC:
-        header = sphere.read_header(path)
-        if not header.coding.startswith("pcm") or "shorten" in header.coding:
-            raise InputError(
-                f"{path}: SPHERE with {header.coding} compression cannot be read: "
-                "expand it first with the LDC's sph2pipe (sph2pipe -f wav IN OUT)"
-            )
-        missing = header.n_bytes + (header.data_bytes or 0) - size
-        if missing > 0:
-            raise InputError(f"{path}: truncated: {missing} bytes of audio are missing; copy the file again")
-    elif magic[:4] == b"RIFF" and magic[8:] == b"WAVE":
-        _check_riff(path, size)
-
-
-def _check_riff(path: Path, size: int) -> None:
-    with path.open("rb") as file:
-        position = 12
-        while position + 8 <= size:
-            file.seek(position)
-            head = file.read(8)
-            declared = int.from_bytes(head[4:], "little")
-            if head[:4] == b"data":
-                missing = position + 8 + declared - size
-                # 0xFFFFFFFF and 0 are what streaming writers leave when they cannot seek back.
-                if missing > 0 and declared < 0xFFFFFF00:
-                    raise InputError(f"{path}: truncated: {missing} bytes of audio are missing; copy the file again")
-                return
-            position += 8 + declared + declared % 2
-    raise InputError(f"{path}: truncated: the WAV file has no audio data; copy the file again")
+def _name(path: Path) -> str | bytes:
+    """Return the name for libsndfile, for which "-" alone would be a pipe, and which takes any bytes but on Windows."""
+    absolute = path.absolute()
+    return str(absolute) if os.name == "nt" else os.fsencode(absolute)
 
 
 @contextlib.contextmanager
@@ -103,13 +84,36 @@ def _opened(path: Path) -> Iterator[Any]:
     """Open a checked file with soundfile; every failure becomes an InputError that names the file."""
     import soundfile
 
-    _check_is_file(path)
-    _check_not_truncated(path)
+    size = _file_size(path)
+    if path.suffix.lower() == ".raw":
+        raise InputError(f"{path}: a .raw file does not say its rate and format: convert it to WAV first")
     try:
-        with soundfile.SoundFile(os.fspath(path)) as file:
+        check_not_truncated(path, size)
+        with soundfile.SoundFile(_name(path)) as file:
             yield file
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: not an audio file that can be read ({error.error_string})") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _blocks(file: Any, n_samples: int, block_samples: int = _BLOCK_SAMPLES) -> Iterator[Wave]:
+    """Yield up to `n_samples` in blocks (channels, time): memory follows what is there, not what a header claims."""
+    while n_samples > 0:
+        block = file.read(min(n_samples, block_samples), dtype="float32", always_2d=True).T
+        if block.shape[1] == 0:
+            return
+        n_samples -= block.shape[1]
+        yield block
+
+
+def _count(file: Any) -> int:
+    """Return the length in samples; a FLAC file written to a pipe does not say it, and has to be decoded once."""
+    if file.frames < _UNKNOWN_FRAMES:
+        return int(file.frames)
+    n_samples: int = sum(block.shape[1] for block in _blocks(file, _UNKNOWN_FRAMES))
+    file.seek(0)
+    return n_samples
 
 
 def inspect(path: str | os.PathLike[str]) -> AudioInfo:
@@ -119,7 +123,7 @@ def inspect(path: str | os.PathLike[str]) -> AudioInfo:
         InputError: the file is missing, empty, a folder, not audio, cut off, or compressed SPHERE.
     """
     with _opened(Path(path)) as file:
-        return AudioInfo(file.samplerate, file.channels, file.frames, file.format, file.subtype)
+        return AudioInfo(file.samplerate, file.channels, _count(file), file.format, file.subtype)
 
 
 def read(path: str | os.PathLike[str], *, start: int = 0, n_samples: int | None = None) -> Audio:
@@ -137,17 +141,21 @@ def read(path: str | os.PathLike[str], *, start: int = 0, n_samples: int | None 
     """
     source = Path(path)
     with _opened(source) as file:
-        stop = file.frames if n_samples is None else start + n_samples
-        if not 0 <= start <= stop <= file.frames:
-            raise InputError(f"{source}: samples {start} to {stop} asked for, the file has {file.frames}")
+        total = _count(file)
+        stop = total if n_samples is None else start + n_samples
+        if not 0 <= start <= stop <= total:
+            raise InputError(f"{source}: samples {start} to {stop} asked for, the file has {total}")
         file.seek(start)
-        wave = file.read(stop - start, dtype="float32", always_2d=True).T
-        rate = file.samplerate
-    if wave.shape[1] != stop - start:
-        raise InputError(
-            f"{source}: truncated: {stop - start - wave.shape[1]} samples are missing; copy the file again"
-        )
+        blocks = list(_blocks(file, stop - start))
+        rate, n_channels = file.samplerate, file.channels
+    wave = np.concatenate(blocks, axis=1) if blocks else np.zeros((n_channels, 0), np.float32)
+    _check_count(source, wave.shape[1], stop - start)
     return Audio(check_finite(np.ascontiguousarray(wave), str(source)), rate)
+
+
+def _check_count(path: Path, received: int, expected: int) -> None:
+    if received != expected:
+        raise InputError(f"{path}: truncated: {expected - received} samples are missing; copy the file again")
 
 
 def read_blocks(path: str | os.PathLike[str], *, block_samples: int = _BLOCK_SAMPLES) -> Iterator[Wave]:
@@ -156,9 +164,13 @@ def read_blocks(path: str | os.PathLike[str], *, block_samples: int = _BLOCK_SAM
     Raises:
         InputError: as `read`.
     """
-    n_samples = inspect(path).n_samples
-    for start in range(0, n_samples, block_samples):
-        yield read(path, start=start, n_samples=min(block_samples, n_samples - start)).wave
+    source, done = Path(path), 0
+    with _opened(source) as file:
+        total = _count(file)
+        for block in _blocks(file, total, block_samples):
+            yield check_finite(np.ascontiguousarray(block), str(source), start=done)
+            done += block.shape[1]
+    _check_count(source, done, total)
 
 
 def read_mono(path: str | os.PathLike[str], sample_rate: int) -> NDArray[np.float32]:
@@ -176,11 +188,11 @@ def read_mono(path: str | os.PathLike[str], sample_rate: int) -> NDArray[np.floa
     return mono
 
 
-def check_finite(wave: Wave, name: str) -> Wave:
-    """Return `wave` (…, time); InputError with the first bad position when a sample is NaN or infinite."""
+def check_finite(wave: Wave, name: str, *, start: int = 0) -> Wave:
+    """Return `wave` (…, time); InputError with the first bad position, counted from `start`, for NaN and infinity."""
     finite = np.isfinite(wave)
     if not finite.all():
-        first = int(np.argmin(finite.all(axis=tuple(range(wave.ndim - 1)))))
+        first = start + int(np.argmin(finite.all(axis=tuple(range(wave.ndim - 1)))))
         raise InputError(f"{name}: sample {first} is NaN or infinite: repair the file or leave it out")
     return wave
 
@@ -218,17 +230,54 @@ def _quantise(wave: Wave, subtype: str) -> NDArray[Any]:
 class Writer:
     """An open audio file that takes blocks (channels, time); made by `writing`."""
 
-    def __init__(self, file: Any, path: Path, subtype: str) -> None:
-        self._file, self._path, self._subtype = file, path, subtype
+    def __init__(self, file: Any, path: Path) -> None:
+        self._file, self._path = file, path
         self.clipped_samples = 0
+        self.n_samples = 0
 
     def write(self, wave: Wave) -> None:
-        """Append a block; OutputError when a sample is NaN or infinite."""
+        """Append a block; OutputError when a sample is NaN or infinite, or the WAV file would pass 4 GiB."""
+        if wave.ndim != 2 or wave.shape[0] != self._file.channels:
+            raise InputError(
+                f"{self._path}: received samples of shape {wave.shape}, expected ({self._file.channels}, time)"
+            )
         if not np.isfinite(wave).all():
             raise OutputError(f"{self._path}: refusing to write NaN or infinite samples")
-        if self._subtype in _FULL_SCALE:
+        self.n_samples += wave.shape[1]
+        width = {"PCM_16": 2, "PCM_24": 3}.get(self._file.subtype, 4)
+        if self._file.format == "WAV" and self.n_samples * wave.shape[0] * width > _MAX_WAV_BYTES:
+            raise OutputError(f"{self._path}: a WAV file holds no more than 4 GiB: choose a name ending in .flac")
+        if self._file.subtype in _FULL_SCALE:
             self.clipped_samples += int((np.abs(wave) > 1.0).sum())
-        self._file.write(_quantise(wave, self._subtype).T)
+        self._file.write(_quantise(wave, self._file.subtype).T)
+
+
+def _create(part: Path, final: Path, sample_rate: int, n_channels: int, container: str, code: str) -> Any:
+    """Open a new file; ConfigError when the container cannot hold such audio."""
+    import soundfile
+
+    part.touch()  # what the file system refuses, it refuses here, with its own reason
+    try:
+        file = soundfile.SoundFile(_name(part), "w", sample_rate, n_channels, code, format=container)
+    except (soundfile.LibsndfileError, OverflowError) as error:
+        raise ConfigError(
+            f"{final}: {container} cannot hold {n_channels} channels at {sample_rate} Hz: choose another ending or rate"
+        ) from error
+    # libsndfile would note the time of day in float WAV: the same samples must make the same bytes.
+    soundfile._snd.sf_command(file._file, _SFC_SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
+    return file
+
+
+def _check_written(part: Path, final: Path, n_samples: int) -> None:
+    """Read back the length and the last sample: not every encoder of libsndfile reports a full disk."""
+    try:
+        complete = inspect(part).n_samples == n_samples and (
+            n_samples == 0 or read(part, start=n_samples - 1).wave.shape[1] == 1
+        )
+    except InputError:
+        complete = False
+    if not complete:
+        raise OutputError(f"cannot write {final}: not all samples reached the disk (is the disk full?)")
 
 
 @contextlib.contextmanager
@@ -242,8 +291,8 @@ def writing(
         subtype: `float` (WAV only), `pcm16` or `pcm24`; `float` falls back to `pcm24` in FLAC, vorbis in OGG.
 
     Raises:
-        ConfigError: unknown ending or subtype.
-        OutputError: the file cannot be written.
+        ConfigError: unknown ending or subtype, or audio that the container cannot hold.
+        OutputError: the file cannot be written, or not whole.
     """
     import soundfile
 
@@ -261,11 +310,13 @@ def writing(
         code = "VORBIS"
     with atomic_file(final) as part:
         try:
-            with soundfile.SoundFile(os.fspath(part), "w", sample_rate, n_channels, code, format=container) as file:
-                yield Writer(file, final, code)
+            with _create(part, final, sample_rate, n_channels, container, code) as file:
+                writer = Writer(file, final)
+                yield writer
         except soundfile.LibsndfileError as error:
             # libsndfile hides errno; a failing write to an open file is a full disk or quota.
             raise OutputError(f"cannot write {final}: {error.error_string} (is the disk full?)") from error
+        _check_written(part, final, writer.n_samples)
 
 
 def write(path: str | os.PathLike[str], wave: Wave, *, sample_rate: int, subtype: str = "float") -> int:
@@ -306,6 +357,8 @@ def resample_file(
     """
     import soxr
 
+    if to_rate <= 0 or (n_samples is not None and n_samples < 0):
+        raise ConfigError(f"{target}: cannot resample to {to_rate} Hz and {n_samples} samples: give positive numbers")
     info = inspect(source)
     length = round(info.n_samples * to_rate / info.sample_rate) if n_samples is None else n_samples
     stream = soxr.ResampleStream(info.sample_rate, to_rate, info.n_channels, dtype="float32", quality="VHQ")

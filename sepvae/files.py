@@ -69,18 +69,18 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     final = Path(path)
     make_folder(final.parent)
-    if final.is_dir():
-        raise OutputError(f"cannot write {final}: it is a folder: choose another output")
     # The part name does not repeat the final one, which may already be as long as the file system allows.
     part = final.parent / f".{uuid.uuid4().hex}.part"
     try:
+        if final.is_dir():
+            raise OutputError(f"cannot write {final}: it is a folder: choose another output")
         yield part
         _sync_file(part)
         os.replace(part, final)
         _sync_folder(final.parent)
+    except OutputError:
+        raise
     except OSError as error:
-        if isinstance(error, (OutputError, InputError)):
-            raise
         raise output_error(final, error) from error
     finally:
         part.unlink(missing_ok=True)
@@ -95,11 +95,11 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     final = Path(path)
     make_folder(final.parent)
-    if final.exists() and not final.is_dir():
-        raise OutputError(f"cannot write the folder {final}: it is a file: choose another output")
     part = final.parent / f".{uuid.uuid4().hex}.part"
     old = final.parent / f".{uuid.uuid4().hex}.old"
     try:
+        if final.exists() and not final.is_dir():
+            raise OutputError(f"cannot write the folder {final}: it is a file: choose another output")
         part.mkdir()
         yield part
         for file in part.rglob("*"):
@@ -114,13 +114,13 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 os.replace(old, final)
             raise
         _sync_folder(final.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    except OutputError:
+        raise
     except OSError as error:
-        if isinstance(error, (OutputError, InputError)):
-            raise
         raise output_error(final, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -130,7 +130,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` to `path` atomically as UTF-8 with `\\n` line ends."""
+    """Write `text` to `path` atomically as UTF-8, line ends as they are."""
     write_bytes(path, text.encode())
 
 
@@ -144,28 +144,47 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, to_json(value, indent=2) + "\n")
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    """Read UTF-8 text; InputError when it is missing, a folder, or not text."""
+def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     source = Path(path)
     try:
-        return source.read_text(encoding="utf-8")
+        return source.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{source}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{source}: is a folder, expected a text file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _decode(data: bytes, path: str | os.PathLike[str]) -> str:
+    """Return UTF-8 with any line ends, and with or without the mark that Windows editors put first, as text."""
+    try:
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{source}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror})") from error
+        raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read UTF-8 text; InputError when it is missing, a folder, or not text."""
+    return _decode(_read_bytes(path), path)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _parse_json(text: str, where: str) -> Any:
+    """Return one strict JSON value; InputError with `where` and the position when it is none."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not valid JSON ({error})") from error
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read one JSON value; InputError with the line when it is not JSON."""
-    text = read_text(path)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON ({error})") from error
+    return _parse_json(read_text(path), str(path))
 
 
 def write_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
@@ -184,17 +203,12 @@ def read_jsonl(path: str | os.PathLike[str], *, torn_tail: bool = False) -> Iter
     Raises:
         InputError: a line is not JSON; the message names file and line.
     """
-    lines = read_text(path).split("\n")
-    tail = lines.pop()
-    if tail and not torn_tail:
-        lines.append(tail)
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            yield json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}: not valid JSON ({error})") from error
+    data = _read_bytes(path)
+    if torn_tail:  # cut before decoding: a kill may have torn a character
+        data = data[: data.rfind(b"\n") + 1]
+    for number, line in enumerate(_decode(data, path).split("\n"), start=1):
+        if line.strip():
+            yield _parse_json(line, f"{path}, line {number}")
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:
@@ -202,8 +216,8 @@ def hash_file(path: str | os.PathLike[str]) -> str:
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
 def hash_json(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,13 +15,18 @@ if TYPE_CHECKING:
 def derive_seed(root: int, *names: str | int) -> int:
     """Return a 63-bit seed for the stream called `names` under `root`.
 
+    Raises:
+        TypeError: a name is neither text nor an integer.
+
     Example:
         >>> derive_seed(0, "mixture", 3) == derive_seed(0, "mixture", 3)
         True
         >>> derive_seed(0, "mixture", 3) == derive_seed(0, "mixture", "3")
         False
     """
-    key = repr((int(root), *names)).encode()
+    # Integers of NumPy count as integers; ascii() and not repr(), which depends on the Unicode version of Python.
+    parts = (str(name) if isinstance(name, str) else operator.index(name) for name in names)
+    key = ascii((operator.index(root), *parts)).encode()
     return int.from_bytes(hashlib.sha256(key).digest()[:8], "little") >> 1
 
 

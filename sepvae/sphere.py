@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sepvae.files import write_bytes
 
 MAGIC = b"NIST_1A"
 _MAX_HEADER_BYTES = 1 << 20
+_HEADER_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def read_header(path: Path) -> SphereHeader:
         try:
             fields[key] = int(value) if kind == "-i" else float(value) if kind == "-r" else value
         except ValueError:
-            raise InputError(f"{path}: damaged SPHERE header (field {key} is {value!r})") from None
+            raise InputError(f"{path}: damaged SPHERE header (field {key} is {reprlib.repr(value)})") from None
     return SphereHeader(n_bytes, fields)
 
 
@@ -73,13 +75,19 @@ def write_pcm16(path: Path, samples: NDArray[np.int16], sample_rate: int, *, dat
         sample_rate: Hz.
         database: value of `database_id`.
         utterance: value of `utterance_id`.
+
+    Raises:
+        InputError: the names do not fit into the header, or are not ASCII.
     """
     text_fields = [("database_id", database), ("database_version", "1.0"), ("utterance_id", utterance)]
     peak = (int(samples.min()), int(samples.max())) if samples.size else (0, 0)
-    lines = ["NIST_1A", "   1024"]
+    lines = ["NIST_1A", f"   {_HEADER_BYTES}"]
     lines += [f"{key} -s{len(value)} {value}" for key, value in text_fields]
     lines += ["channel_count -i 1", f"sample_count -i {samples.size}", f"sample_rate -i {sample_rate}"]
     lines += [f"sample_min -i {peak[0]}", f"sample_max -i {peak[1]}"]
     lines += ["sample_n_bytes -i 2", "sample_byte_format -s2 01", "sample_sig_bits -i 16", "end_head"]
-    header = ("\n".join(lines) + "\n").encode("ascii").ljust(1024)
+    text = "\n".join(lines) + "\n"
+    if not text.isascii() or len(text) > _HEADER_BYTES:
+        raise InputError(f"{path}: names in a SPHERE header are short ASCII, received {database!r} and {utterance!r}")
+    header = text.encode("ascii").ljust(_HEADER_BYTES)
     write_bytes(path, header + samples.astype("<i2").tobytes())
