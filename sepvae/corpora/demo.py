@@ -18,7 +18,7 @@ from sepvae import audio, sphere
 from sepvae.corpora.espeak import SILENCE, Speech, Voice, speak
 from sepvae.corpora.records import Interval
 from sepvae.errors import ConfigError, OutputError
-from sepvae.files import atomic_folder, read_json, write_text
+from sepvae.files import atomic_folder, output_error, read_json, write_text
 from sepvae.progress import progress
 from sepvae.seeds import derive_seed
 
@@ -27,6 +27,7 @@ SAMPLE_RATE = 16000
 _MARGIN_SAMPLES = SAMPLE_RATE // 10
 _N_SX, _N_SI = 5, 3
 _NOTICE = "demo corpus of sepvae"
+_ENTRIES = {"README.TXT", "DOC", "TRAIN", "TEST"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def demo_speakers() -> list[Speaker]:
     accents = {accent["dialect"]: accent["voice"] for accent in facts["accents"]}
     speakers = []
     for entry in facts["speakers"]:
-        settings = {key: entry[key] for key in ("rate", "pitch", "pitch_range")}
+        settings = {key: entry[key] for key in ("rate", "pitch", "pitch_range", "volume")}
         voice = Voice(f"{accents[entry['dialect']]}+{entry['variant']}", **settings)
         speakers.append(Speaker(entry["id"], entry["usage"], entry["dialect"], voice))
     return speakers
@@ -91,8 +92,9 @@ def make_demo_corpus(folder: str | os.PathLike[str], *, speakers: int = 16, jobs
     """Synthesise the demo corpus.
 
     Args:
-        folder: folder to make; one that holds an earlier demo corpus is replaced, any other must be empty or missing.
-        speakers: how many of the 16 speakers, half of them women; at least 4.
+        folder: folder to make; one that holds an earlier demo corpus and nothing else is replaced, any other must be
+            empty or missing.
+        speakers: how many of the 16 speakers, women and men in turn; at least 4.
         jobs: sentences spoken at the same time, as many as there are cores by default.
 
     Returns:
@@ -107,12 +109,11 @@ def make_demo_corpus(folder: str | os.PathLike[str], *, speakers: int = 16, jobs
     if not 4 <= speakers <= len(everyone):
         raise ConfigError(f"{speakers} speakers: the demo corpus has 4 to {len(everyone)}")
     root = Path(folder)
-    notice = root / "README.TXT"
-    if root.is_dir() and any(root.iterdir()) and not (notice.is_file() and _NOTICE in notice.read_text("utf-8")):
-        raise OutputError(f"{root}: is not empty and holds no demo corpus: choose another folder")
+    _check_replaceable(root)
     chosen = everyone[:speakers]
     prompts = [prompt for prompt in demo_prompts() if prompt.speaker in chosen]
-    with atomic_folder(root) as part:
+    # Resolved, because the current folder cannot be replaced under the name ".".
+    with atomic_folder(root.resolve()) as part:
         _write_documents(part, chosen)
         with (
             ThreadPoolExecutor(jobs or os.cpu_count()) as pool,
@@ -122,6 +123,23 @@ def make_demo_corpus(folder: str | os.PathLike[str], *, speakers: int = 16, jobs
                 _write_utterance(part / prompt.speaker.folder, prompt, speech)
                 bar.advance(1)
     return root
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse a folder with anything that another run could not make again."""
+    notice = folder / "README.TXT"
+    try:
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        made_here = notice.is_file() and _NOTICE.encode() in notice.read_bytes()
+    except OSError as error:
+        raise output_error(folder, error) from error
+    if names and not made_here:
+        raise OutputError(f"{folder}: is not empty and holds no demo corpus: choose another folder")
+    if names - _ENTRIES:
+        others = ", ".join(sorted(names - _ENTRIES))
+        raise OutputError(
+            f"{folder}: holds more than a demo corpus ({others}): move that away or choose another folder"
+        )
 
 
 def _speak(prompt: Prompt) -> Speech:
@@ -138,7 +156,7 @@ def _write_utterance(folder: Path, prompt: Prompt, speech: Speech) -> None:
         samples,
         SAMPLE_RATE,
         database="SEPVAE_DEMO",
-        utterance=f"{prompt.speaker.id}_{prompt.name}",
+        utterance=f"{prompt.speaker.id[1:]}_{prompt.name}".lower(),
     )
     shift = SAMPLE_RATE / speech.sample_rate
 
@@ -175,6 +193,7 @@ def _write_documents(folder: Path, speakers: list[Speaker]) -> None:
     write_text(
         folder / "README.TXT",
         f"This is the {_NOTICE}, in the layout of the LDC's TIMIT (LDC93S1), of which it holds nothing.\n"
-        "The sentences are sepvae's own (MIT). They were spoken by eSpeak NG, https://github.com/espeak-ng/espeak-ng;\n"
-        "times in .WRD and .PHN are those of the synthesiser, in samples at 16 kHz.\n",
+        "The sentences are sepvae's own (MIT). They were spoken by eSpeak NG, https://github.com/espeak-ng/espeak-ng,\n"
+        "which is GPL-3 and no part of this corpus; for the recordings themselves sepvae's authors ask for nothing.\n"
+        "Phones and times in .WRD and .PHN are the synthesiser's own reports, in samples at 16 kHz.\n",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,12 @@ from sepvae.corpora.records import Utterance
 from sepvae.corpora.validate import validate
 from sepvae.errors import ConfigError, MissingExtra, OutputError
 from sepvae.files import hash_file
+
+# The labels of TIMIT's phoncode.doc that are no closures.
+TIMIT_PHONES = (
+    "b d g p t k dx q jh ch s sh z zh f th v dh m n ng em en eng nx l r w y hh hv el iy ih eh ey ae aa aw ay ah ao oy "
+    "ow uh uw ux er ax ix axr ax-h pau epi h#"
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +77,27 @@ def test_alignments_tile_the_audio(utterances: list[Utterance]) -> None:
         assert len(u.words) == len(str(u.text).split())
 
 
+def test_words_are_those_of_the_text_and_phones_those_of_timit(utterances: list[Utterance]) -> None:
+    for u in utterances:
+        assert [word.label for word in u.words] == [word.strip(".,?").lower() for word in str(u.text).split()]
+        assert all(entry.start < entry.stop for entry in (*u.words, *u.phones))
+        assert {phone.label for phone in u.phones} <= set(TIMIT_PHONES.split())
+
+
+def test_nothing_is_clipped_and_all_voices_are_equally_loud(demo: Path, utterances: list[Utterance]) -> None:
+    waves: dict[str, list[np.ndarray]] = {}
+    for u in utterances:
+        waves.setdefault(u.speaker, []).append(audio.read(demo / u.path).wave[0])
+    for parts in waves.values():
+        wave = np.concatenate(parts)
+        assert 0.3 < np.abs(wave).max() < 0.9
+        assert abs(20 * np.log10(np.sqrt(np.mean(wave**2))) + 24) < 1
+
+
+def test_sentences_last_two_to_four_seconds(utterances: list[Utterance]) -> None:
+    assert all(2 <= (u.words[-1].stop - u.words[0].start) / u.sample_rate <= 4 for u in utterances)
+
+
 def test_words_are_where_the_sound_is(demo: Path, utterances: list[Utterance]) -> None:
     for u in utterances[::20]:
         wave = audio.read(demo / u.path).wave[0]
@@ -90,7 +118,9 @@ def test_voices_can_be_told_apart(demo: Path, utterances: list[Utterance]) -> No
     for speaker in demo_speakers():
         u = next(u for u in utterances if u.speaker == speaker.id)
         pitch[u.sex].append(median_pitch_hz(audio.read(demo / u.path).wave[0]))
-    assert np.median(pitch["female"]) > 1.4 * np.median(pitch["male"])
+    assert min(pitch["female"]) > 1.05 * max(pitch["male"])
+    for voices in pitch.values():
+        assert max(voices) > 1.3 * min(voices)
     assert len({(s.voice.name, s.voice.rate, s.voice.pitch) for s in demo_speakers()}) == 16
 
 
@@ -121,6 +151,25 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="holds no demo corpus: choose another folder"):
         make_demo_corpus(tmp_path, speakers=4)
     assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+def test_a_demo_corpus_is_replaced_but_not_what_was_put_beside_it(demo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    shutil.copytree(demo / "DOC", folder / "DOC")
+    shutil.copy(demo / "README.TXT", folder)
+    (folder / "my results").mkdir()
+    with pytest.raises(OutputError, match=r"holds more than a demo corpus \(my results\): move that away"):
+        make_demo_corpus(folder, speakers=4)
+    (folder / "my results").rmdir()
+    (folder / "README.TXT").write_bytes(b"caf\xe9")
+    with pytest.raises(OutputError, match="holds no demo corpus: choose another folder"):
+        make_demo_corpus(folder, speakers=4)
+
+
+def test_the_current_folder_can_be_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_demo_corpus(".", speakers=4)
+    assert (tmp_path / "TRAIN/DR1/FANO0/SA1.WAV").is_file()
 
 
 @pytest.mark.parametrize("speakers", [0, 3, 17])
