@@ -161,7 +161,7 @@ def test_a_demo_corpus_is_replaced_but_not_what_was_put_beside_it(demo: Path, tm
     with pytest.raises(OutputError, match=r"holds more than a demo corpus \(my results\): move that away"):
         make_demo_corpus(folder, speakers=4)
     (folder / "my results").rmdir()
-    (folder / "README.TXT").write_bytes(b"caf\xe9")
+    (folder / "README.TXT").write_bytes(b"\xff\xfe")
     with pytest.raises(OutputError, match="holds no demo corpus: choose another folder"):
         make_demo_corpus(folder, speakers=4)
 
