@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
