@@ -24,7 +24,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "dense_vae": [
         {"hidden": [7], "latent": 3, "activation": "tanh"},
         {"hidden": [7, 5], "latent": 3, "activation": "silu", "context_frames": 2, "learned_variance": True},
-        {"hidden": [5], "latent": 2, "activation": "silu", "output": "sigmoid"},
+        {"hidden": [5], "latent": 2, "activation": "silu", "output": "sigmoid", "dropout": 0.5},
     ],
 }
 CASES = [

@@ -33,14 +33,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def table(data: TrainingData, frontend: Frontend, cache: Path) -> FrameTable:
-    return build_table(data.train, ["hum", "hiss"], root=data.root, frontend=frontend, margin=MARGIN, cache=cache)
+def table(humming: TrainingData, frontend: Frontend, cache: Path) -> FrameTable:
+    return build_table(humming.train, ["hum", "hiss"], root=humming.root, frontend=frontend, margin=MARGIN, cache=cache)
 
 
-def test_table_holds_the_features_of_every_mixture(data: TrainingData, frontend: Frontend, table: FrameTable) -> None:
-    assert table.items == tuple(mixture.id for mixture in data.train)
-    for index, mixture in enumerate(data.train):
-        rendered = render(mixture, data.root)
+def test_table_holds_the_features_of_every_mixture(
+    humming: TrainingData, frontend: Frontend, table: FrameTable
+) -> None:
+    assert table.items == tuple(mixture.id for mixture in humming.train)
+    for index, mixture in enumerate(humming.train):
+        rendered = render(mixture, humming.root)
         waves = torch.from_numpy(np.stack([rendered.sources["hum"], rendered.sources["hiss"]]))
         features, spectra = frontend.training_pair(torch.from_numpy(rendered.mixture), waves)
         first, count = int(table.first_row[index]), int(table.n_frames[index])
@@ -62,51 +64,58 @@ def test_margins_hold_the_features_of_silence(frontend: Frontend, table: FrameTa
 
 
 def test_a_second_table_is_read_not_computed(
-    data: TrainingData, frontend: Frontend, cache: Path, table: FrameTable, monkeypatch: pytest.MonkeyPatch
+    humming: TrainingData, frontend: Frontend, cache: Path, table: FrameTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "render", None)
-    again = build_table(data.train, ["hum", "hiss"], root=data.root, frontend=frontend, margin=MARGIN, cache=cache)
+    again = build_table(
+        humming.train, ["hum", "hiss"], root=humming.root, frontend=frontend, margin=MARGIN, cache=cache
+    )
     assert torch.equal(again.input, table.input)
     assert torch.equal(again.first_row, table.first_row)
 
 
-def test_a_table_of_something_else_is_computed_anew(data: TrainingData, frontend: Frontend, tmp_path: Path) -> None:
+def test_a_table_of_something_else_is_computed_anew(humming: TrainingData, frontend: Frontend, tmp_path: Path) -> None:
     def build(**changes: object) -> FrameTable:
-        arguments = {"root": data.root, "frontend": frontend, "margin": 2, "cache": tmp_path / "cache", **changes}
-        mixtures = arguments.pop("mixtures", data.train[:2])
+        arguments = {"root": humming.root, "frontend": frontend, "margin": 2, "cache": tmp_path / "cache", **changes}
+        mixtures = arguments.pop("mixtures", humming.train[:2])
         return build_table(mixtures, arguments.pop("names", ["hum", "hiss"]), **arguments)  # type: ignore[arg-type]
 
     first = build()
     assert len(build(margin=3).input) == len(first.input) + 3
-    assert build(mixtures=data.train[1:3]).items == ("train-1", "train-2")
+    assert build(mixtures=humming.train[1:3]).items == ("train-1", "train-2")
     assert list(build(names=["hiss"]).targets) == ["hiss"]
     other = Frontend(FrontendConfig(sample_rate=8000, normalisation="peak"))
     assert not torch.equal(build(frontend=other).input, first.input)
     assert torch.equal(build().input, first.input)
 
 
-def test_a_source_that_a_mixture_has_not_is_silent(data: TrainingData, frontend: Frontend, tmp_path: Path) -> None:
-    alone = data.train[0].model_copy(update={"sources": data.train[0].sources[:1]})
-    found = build_table([alone], ["hum", "hiss"], root=data.root, frontend=frontend, margin=1, cache=tmp_path / "c")
+def test_a_source_that_a_mixture_has_not_is_silent(humming: TrainingData, frontend: Frontend, tmp_path: Path) -> None:
+    alone = humming.train[0].model_copy(update={"sources": humming.train[0].sources[:1]})
+    found = build_table([alone], ["hum", "hiss"], root=humming.root, frontend=frontend, margin=1, cache=tmp_path / "c")
     assert found.targets["hum"].any()
     assert not found.targets["hiss"].any()
 
 
-def test_names_come_in_order_of_appearance(data: TrainingData) -> None:
-    assert source_names(data.train) == ["hum", "hiss"]
+def test_names_come_in_order_of_appearance(humming: TrainingData) -> None:
+    assert source_names(humming.train) == ["hum", "hiss"]
     with pytest.raises(InputError, match="no mixtures to learn from"):
         source_names([])
 
 
-def test_mixtures_at_another_rate_are_named(data: TrainingData, tmp_path: Path) -> None:
+def test_mixtures_at_another_rate_are_named(humming: TrainingData, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="mixture train-0 is sampled at 8000 Hz, the front-end works at 16000 Hz: set"):
         build_table(
-            data.train, ["hum"], root=data.root, frontend=Frontend(FrontendConfig()), margin=1, cache=tmp_path / "c"
+            humming.train,
+            ["hum"],
+            root=humming.root,
+            frontend=Frontend(FrontendConfig()),
+            margin=1,
+            cache=tmp_path / "c",
         )
 
 
 def test_features_that_are_not_finite_name_the_mixture(
-    data: TrainingData, frontend: Frontend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    humming: TrainingData, frontend: Frontend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(mixture: object, root: object) -> object:
         rendered = render(mixture, root)  # type: ignore[arg-type]
@@ -115,7 +124,7 @@ def test_features_that_are_not_finite_name_the_mixture(
 
     monkeypatch.setattr(batches, "render", broken)
     with pytest.raises(InputError, match="mixture train-0: its features are not finite; check its source files"):
-        build_table(data.train, ["hum"], root=data.root, frontend=frontend, margin=1, cache=tmp_path / "c")
+        build_table(humming.train, ["hum"], root=humming.root, frontend=frontend, margin=1, cache=tmp_path / "c")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -29,9 +29,9 @@ from sepvae.training.loop import Trainer, TrainingData, learning_rate, train
 Make = Callable[..., TrainingConfig]
 # What a clock measures, and so differs between runs.
 CLOCK = {"seconds", "frames_per_s"}
-# Everything in play that a resume could lose: noise, annealing, a schedule, context, segments, validation.
+# Everything in play that a resume could lose: noise, dropout, annealing, a schedule, context, segments, validation.
 RICH = {
-    "model": {"context_frames": 1},
+    "model": {"context_frames": 1, "dropout": 0.1},
     "objective": {"annealing": "cyclic", "annealing_steps": 7, "epsilon_std": 1.0},
     "segment_frames": 3,
     "batch_size": 16,
@@ -57,8 +57,8 @@ def history(folder: Path) -> list[dict[str, float]]:
     return [{name: value for name, value in row.items() if name not in CLOCK} for row in rows]
 
 
-def run(config: TrainingConfig, data: TrainingData, out: Path, **kwargs: Any) -> Path:
-    train(config, data, out, **{"device": "cpu", **kwargs})
+def run(config: TrainingConfig, humming: TrainingData, out: Path, **kwargs: Any) -> Path:
+    train(config, humming, out, **{"device": "cpu", **kwargs})
     return out
 
 
@@ -72,35 +72,35 @@ def assert_same_run(one: Path, two: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(make_config: Make, data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(make_config: Make, humming: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nobody interrupted."""
-    return run(make_config(**RICH), data, tmp_path_factory.mktemp("whole") / "run")
+    return run(make_config(**RICH), humming, tmp_path_factory.mktemp("whole") / "run")
 
 
 # Learning.
 
 
-def test_a_small_network_learns_to_separate(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
+def test_a_small_network_learns_to_separate(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
     config = make_config(
         epochs=40, learning_rate=1e-2, objective={"likelihood": "poisson", "epsilon_std": 0.01}, model={"hidden": [64]}
     )
-    out = run(config, data, tmp_path / "run")
+    out = run(config, humming, tmp_path / "run")
     rows = history(out)
     assert rows[-1]["train/total"] < 0.2 * rows[0]["train/total"]
     assert rows[-1]["valid/total"] < 0.4 * rows[0]["valid/total"]
     separator = Separator.load(out)
-    for mixture in data.valid:
-        rendered = render(mixture, data.root)
+    for mixture in humming.valid:
+        rendered = render(mixture, humming.root)
         for name, estimate in separator.separate(rendered.mixture, 8000).items():
             noise = [float(np.sum((wave - rendered.sources[name]) ** 2)) for wave in (rendered.mixture, estimate)]
             assert 10 * math.log10(noise[0] / noise[1]) > 6
 
 
-def test_beta_pulls_the_posterior_to_the_prior(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
+def test_beta_pulls_the_posterior_to_the_prior(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
     divergence = {}
     for beta in (0.01, 10.0):
         row = history(
-            run(make_config(epochs=8, learning_rate=1e-2, objective={"beta": beta}), data, tmp_path / str(beta))
+            run(make_config(epochs=8, learning_rate=1e-2, objective={"beta": beta}), humming, tmp_path / str(beta))
         )[-1]
         divergence[beta] = (row["valid/hum/kl"] + row["valid/hiss/kl"]) / beta
     assert divergence[10.0] < 0.1 * divergence[0.01]
@@ -111,7 +111,7 @@ def test_beta_pulls_the_posterior_to_the_prior(make_config: Make, data: Training
 
 @pytest.mark.parametrize("stop_at", [1, 6, 10, 16])
 def test_a_stopped_run_continues_bit_for_bit(
-    make_config: Make, data: TrainingData, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+    make_config: Make, humming: TrainingData, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
     config, steps = make_config(**RICH), 0
     update = Trainer._update
@@ -125,8 +125,8 @@ def test_a_stopped_run_continues_bit_for_bit(
 
     with monkeypatch.context() as patch, pytest.raises(StopError):
         patch.setattr(Trainer, "_update", stopping)
-        run(config, data, tmp_path / "run")
-    run(config, data, tmp_path / "run")
+        run(config, humming, tmp_path / "run")
+    run(config, humming, tmp_path / "run")
     assert_same_run(tmp_path / "run", whole)
 
 
@@ -134,7 +134,7 @@ def test_a_stopped_run_continues_bit_for_bit(
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_a_stop_while_saving_is_made_good(
     make_config: Make,
-    data: TrainingData,
+    humming: TrainingData,
     tmp_path: Path,
     whole: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -152,8 +152,8 @@ def test_a_stop_while_saving_is_made_good(
 
     with monkeypatch.context() as patch, pytest.raises(StopError):
         patch.setattr(loop, part, stopping)
-        run(make_config(**RICH), data, tmp_path / "run")
-    run(make_config(**RICH), data, tmp_path / "run")
+        run(make_config(**RICH), humming, tmp_path / "run")
+    run(make_config(**RICH), humming, tmp_path / "run")
     assert_same_run(tmp_path / "run", whole)
 
 
@@ -161,25 +161,25 @@ SCRIPT = """
 import pickle, sys
 from pathlib import Path
 from sepvae.training.loop import train
-config, data, out, seed = pickle.loads(Path(sys.argv[1]).read_bytes())
-train(config, data, out, seed=seed, device="cpu")
+config, humming, out, seed = pickle.loads(Path(sys.argv[1]).read_bytes())
+train(config, humming, out, seed=seed, device="cpu")
 """
 
 
-def script(tmp_path: Path, config: TrainingConfig, data: TrainingData, out: Path) -> list[str]:
+def script(tmp_path: Path, config: TrainingConfig, humming: TrainingData, out: Path) -> list[str]:
     """Return the arguments of Python for a training run in a process of its own."""
     import pickle
 
     (tmp_path / "run.py").write_text(SCRIPT)
-    (tmp_path / "job").write_bytes(pickle.dumps((config, data, out, 0)))
+    (tmp_path / "job").write_bytes(pickle.dumps((config, humming, out, 0)))
     return [str(tmp_path / "run.py"), str(tmp_path / "job")]
 
 
-def test_a_killed_process_continues_bit_for_bit(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
+def test_a_killed_process_continues_bit_for_bit(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
     config = make_config(**{**RICH, "epochs": 12})
     out = tmp_path / "killed"
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    process = subprocess.Popen([sys.executable, *script(tmp_path, config, data, out)], env=environment)
+    process = subprocess.Popen([sys.executable, *script(tmp_path, config, humming, out)], env=environment)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         if (out / "log.csv").is_file() and (out / "log.csv").read_text().count("\n") > 3:
@@ -187,28 +187,28 @@ def test_a_killed_process_continues_bit_for_bit(make_config: Make, data: Trainin
         time.sleep(0.002)
     assert process.wait() == -9, "the run ended before it could be killed"
     assert 0 < len(history(out)) < 12
-    run(config, data, out)
-    assert_same_run(out, run(config, data, tmp_path / "whole"))
+    run(config, humming, out)
+    assert_same_run(out, run(config, humming, tmp_path / "whole"))
 
 
 def test_a_finished_run_is_returned_as_it_is(
-    make_config: Make, data: TrainingData, whole: Path, monkeypatch: pytest.MonkeyPatch
+    make_config: Make, humming: TrainingData, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = weights(whole)
     monkeypatch.setattr(Trainer, "_epoch", None)
-    models = train(make_config(**RICH), data, whole, device="cpu")
+    models = train(make_config(**RICH), humming, whole, device="cpu")
     assert same(dict(models.networks.state_dict()), before)
 
 
-def test_a_folder_with_another_run_is_refused(make_config: Make, data: TrainingData, whole: Path) -> None:
+def test_a_folder_with_another_run_is_refused(make_config: Make, humming: TrainingData, whole: Path) -> None:
     message = "holds a training run with other settings, data or seed: choose another output folder, or .*--overwrite"
     before = weights(whole)
     with pytest.raises(ConfigError, match=message):
-        run(make_config(**{**RICH, "epochs": 5}), data, whole)
+        run(make_config(**{**RICH, "epochs": 5}), humming, whole)
     with pytest.raises(ConfigError, match=message):
-        run(make_config(**RICH), data, whole, seed=1)
+        run(make_config(**RICH), humming, whole, seed=1)
     with pytest.raises(ConfigError, match=message):
-        run(make_config(**RICH), TrainingData(data.train[:-1], data.valid, data.root), whole)
+        run(make_config(**RICH), TrainingData(humming.train[:-1], humming.valid, humming.root), whole)
     assert same(before, weights(whole))
 
 
@@ -223,39 +223,39 @@ def test_a_folder_with_another_run_is_refused(make_config: Make, data: TrainingD
     ],
 )
 def test_a_damaged_state_is_named(
-    make_config: Make, data: TrainingData, tmp_path: Path, file: str, content: bytes | None
+    make_config: Make, humming: TrainingData, tmp_path: Path, file: str, content: bytes | None
 ) -> None:
     config = make_config(epochs=1)
-    out = run(config, data, tmp_path / "run")
+    out = run(config, humming, tmp_path / "run")
     (out / "state" / file).unlink()
     if content is not None:
         (out / "state" / file).write_bytes(content)
     with pytest.raises(CheckpointError, match=r"damaged (training state|weights file) .*anew"):
-        run(config, data, out)
+        run(config, humming, out)
 
 
 # Seeds.
 
 
-def test_the_seed_decides_everything(make_config: Make, data: TrainingData, tmp_path: Path, whole: Path) -> None:
+def test_the_seed_decides_everything(make_config: Make, humming: TrainingData, tmp_path: Path, whole: Path) -> None:
     before = torch.random.get_rng_state()
-    run(make_config(**RICH), data, tmp_path / "same")
+    run(make_config(**RICH), humming, tmp_path / "same")
     assert torch.equal(before, torch.random.get_rng_state())
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002 (global generators must not matter)
-    assert_same_run(run(make_config(**RICH), data, tmp_path / "again"), tmp_path / "same")
+    assert_same_run(run(make_config(**RICH), humming, tmp_path / "again"), tmp_path / "same")
     assert_same_run(tmp_path / "same", whole)
-    other = weights(run(make_config(**RICH), data, tmp_path / "other", seed=1))
+    other = weights(run(make_config(**RICH), humming, tmp_path / "other", seed=1))
     assert all(not torch.equal(tensor, other[name]) for name, tensor in weights(whole).items())
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_steps_of_one(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
-    config = make_config(**{**RICH, "objective": {"epsilon_std": 0.0}})
+def test_two_processes_make_the_steps_of_one(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
+    config = make_config(**{**RICH, "model": {"context_frames": 1}, "objective": {"epsilon_std": 0.0}})
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, *script(tmp_path, config, data, tmp_path / "two")], check=True, env=environment)
-    run(config, data, tmp_path / "one")
+    subprocess.run([*command, *script(tmp_path, config, humming, tmp_path / "two")], check=True, env=environment)
+    run(config, humming, tmp_path / "one")
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, atol=1e-4, rtol=1e-4)
@@ -275,10 +275,10 @@ def poison(trainer: Trainer, item: str) -> None:
 
 
 def test_steps_that_give_nan_are_skipped_and_named(
-    make_config: Make, data: TrainingData, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make_config: Make, humming: TrainingData, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = make_config(batch_size=8, max_bad_steps=1000)
-    trainer = Trainer(config, data, tmp_path / "run", seed=0, device="cpu")
+    trainer = Trainer(config, humming, tmp_path / "run", seed=0, device="cpu")
     poison(trainer, "train-3")
     state = trainer.run()
     assert state.finished
@@ -290,8 +290,8 @@ def test_steps_that_give_nan_are_skipped_and_named(
     assert "skipped: loss or gradient is not finite; mixtures:" in caplog.text
 
 
-def test_too_many_bad_steps_in_a_row_end_the_run(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
-    one = TrainingData(data.train[:1], [], data.root)
+def test_too_many_bad_steps_in_a_row_end_the_run(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
+    one = TrainingData(humming.train[:1], [], humming.root)
     trainer = Trainer(make_config(max_bad_steps=2), one, tmp_path / "run", seed=0, device="cpu")
     poison(trainer, "train-0")
     with pytest.raises(InputError, match=r"stopped at step 2: 3 steps in a row .*; mixtures: train-0 .*bad_steps"):
@@ -299,8 +299,8 @@ def test_too_many_bad_steps_in_a_row_end_the_run(make_config: Make, data: Traini
     assert len(read_json(tmp_path / "run" / "bad_steps_0.json")) == 3
 
 
-def test_a_gradient_that_overflows_is_skipped(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
-    trainer = Trainer(make_config(max_bad_steps=0), data, tmp_path / "run", seed=0, device="cpu")
+def test_a_gradient_that_overflows_is_skipped(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
+    trainer = Trainer(make_config(max_bad_steps=0), humming, tmp_path / "run", seed=0, device="cpu")
     weight = next(trainer.models.networks["hum"].parameters())
     weight.register_hook(lambda gradient: gradient * torch.inf)
     before = {name: tensor.clone() for name, tensor in trainer.models.networks.state_dict().items()}
@@ -309,16 +309,16 @@ def test_a_gradient_that_overflows_is_skipped(make_config: Make, data: TrainingD
     assert same(before, dict(trainer.models.networks.state_dict()))
 
 
-def test_nan_in_validation_names_the_mixtures(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
-    trainer = Trainer(make_config(), data, tmp_path / "run", seed=0, device="cpu")
+def test_nan_in_validation_names_the_mixtures(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
+    trainer = Trainer(make_config(), humming, tmp_path / "run", seed=0, device="cpu")
     assert trainer.valid_table is not None
     trainer.valid_table.input[:] = torch.nan
     with pytest.raises(InputError, match="validation loss is NaN or infinite; mixtures: valid-10, valid-11"):
         trainer.run()
 
 
-def test_gradients_are_clipped_per_source(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
-    trainer = Trainer(make_config(gradient_clip=1e-3, epochs=1), data, tmp_path / "run", seed=0, device="cpu")
+def test_gradients_are_clipped_per_source(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
+    trainer = Trainer(make_config(gradient_clip=1e-3, epochs=1), humming, tmp_path / "run", seed=0, device="cpu")
     trainer.run()
     for network in trainer.models.networks.values():
         norm = torch.cat([w.grad.flatten() for w in network.parameters() if w.grad is not None]).norm()
@@ -329,16 +329,16 @@ def test_gradients_are_clipped_per_source(make_config: Make, data: TrainingData,
 
 
 def test_early_stopping_after_epochs_without_a_better_loss(
-    make_config: Make, data: TrainingData, tmp_path: Path
+    make_config: Make, humming: TrainingData, tmp_path: Path
 ) -> None:
     config = make_config(epochs=50, patience=3, learning_rate=1e-30, schedule="constant")
-    out = run(config, data, tmp_path / "run")
+    out = run(config, humming, tmp_path / "run")
     assert [row["epoch"] for row in history(out)] == [1, 2, 3, 4]
     assert read_json(out / "model" / "provenance.json")["epoch"] == 1
 
 
 def test_the_best_model_is_kept_not_the_last(
-    make_config: Make, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_config: Make, humming: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([3.0, 1.0, 2.0, 1.0])
     seen = []
@@ -348,13 +348,13 @@ def test_the_best_model_is_kept_not_the_last(
         return {"total": next(losses)}
 
     monkeypatch.setattr(Trainer, "_validate", validate)
-    out = run(make_config(), data, tmp_path / "run")
+    out = run(make_config(), humming, tmp_path / "run")
     assert same(weights(out), seen[1])
     assert read_json(out / "model" / "provenance.json")["losses"]["valid/total"] == 1.0
 
 
-def test_without_validation_the_last_model_is_kept(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
-    out = run(make_config(patience=1), TrainingData(data.train, [], data.root), tmp_path / "run")
+def test_without_validation_the_last_model_is_kept(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
+    out = run(make_config(patience=1), TrainingData(humming.train, [], humming.root), tmp_path / "run")
     assert read_json(out / "model" / "provenance.json")["epoch"] == 4
     state = load_file(out / "state" / "state.safetensors")
     assert same(weights(out), {n.removeprefix("weights/"): t for n, t in state.items() if n.startswith("weights/")})
@@ -363,7 +363,7 @@ def test_without_validation_the_last_model_is_kept(make_config: Make, data: Trai
 # The log.
 
 
-def test_log_holds_every_epoch(make_config: Make, data: TrainingData, whole: Path) -> None:
+def test_log_holds_every_epoch(make_config: Make, humming: TrainingData, whole: Path) -> None:
     rows = list(csv.DictReader((whole / "log.csv").open()))
     terms = [f"{name}/{term}" for name in ("hum", "hiss") for term in ("reconstruction", "kl")]
     losses = [f"{split}/{name}" for split in ("train", "valid") for name in ("total", *terms)]
@@ -389,10 +389,10 @@ def test_tensorboard_has_the_same_losses(whole: Path) -> None:
     assert logged == pytest.approx({int(row["step"]): row["valid/total"] for row in history(whole)}, rel=1e-6)
 
 
-def test_provenance_says_what_made_the_model(data: TrainingData, whole: Path) -> None:
+def test_provenance_says_what_made_the_model(humming: TrainingData, whole: Path) -> None:
     provenance = read_json(whole / "model" / "provenance.json")
     assert provenance["seed"] == 0
-    assert provenance["data_hash"] == data.hash
+    assert provenance["data_hash"] == humming.hash
     assert {"sepvae", "torch", "python"} <= provenance["versions"].keys()
     best = min(history(whole), key=lambda row: row["valid/total"])
     assert provenance["epoch"] == best["epoch"]
@@ -404,7 +404,7 @@ def test_nothing_half_written_is_left(whole: Path) -> None:
     assert not [path for path in whole.rglob("*") if path.suffix in (".part", ".old")]
 
 
-# Schedules, options and odd data.
+# Schedules, options and odd humming.
 
 
 def test_learning_rate_schedules() -> None:
@@ -427,42 +427,42 @@ def test_the_shortest_schedules_are_finite(total: int) -> None:
     assert all(0 <= learning_rate(OptimiserConfig(), step, total) <= 1e-3 for step in range(total))
 
 
-def test_bfloat16_trains_too(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
-    rows = history(run(make_config(precision="bf16-mixed"), data, tmp_path / "run"))
+def test_bfloat16_trains_too(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
+    rows = history(run(make_config(precision="bf16-mixed"), humming, tmp_path / "run"))
     assert rows[-1]["valid/total"] < rows[0]["valid/total"]
     assert {tensor.dtype for tensor in weights(tmp_path / "run").values()} == {torch.float32}
 
 
-def test_segments_longer_than_the_mixtures(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
+def test_segments_longer_than_the_mixtures(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
     config = make_config(segment_frames=100, batch_size=4, model={"context_frames": 30}, epochs=2)
-    rows = history(run(config, data, tmp_path / "run"))
+    rows = history(run(config, humming, tmp_path / "run"))
     assert all(math.isfinite(value) for row in rows for value in row.values())
 
 
-def test_a_source_that_is_in_no_validation_mixture(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
-    valid = [mixture.model_copy(update={"sources": mixture.sources[1:]}) for mixture in data.valid]
-    rows = history(run(make_config(epochs=1), TrainingData(data.train, valid, data.root), tmp_path / "run"))
+def test_a_source_that_is_in_no_validation_mixture(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
+    valid = [mixture.model_copy(update={"sources": mixture.sources[1:]}) for mixture in humming.valid]
+    rows = history(run(make_config(epochs=1), TrainingData(humming.train, valid, humming.root), tmp_path / "run"))
     assert {"valid/hum/kl", "valid/hiss/kl"} <= rows[0].keys()
 
 
-def test_bad_arguments_are_named(make_config: Make, data: TrainingData, tmp_path: Path) -> None:
+def test_bad_arguments_are_named(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no mixtures to learn from.*make some with 'sepvae mix'"):
-        run(make_config(), TrainingData([], [], data.root), tmp_path / "a")
+        run(make_config(), TrainingData([], [], humming.root), tmp_path / "a")
     with pytest.raises(ConfigError, match="unknown device 'gpu'"):
-        run(make_config(), data, tmp_path / "b", device="gpu")
+        run(make_config(), humming, tmp_path / "b", device="gpu")
     with pytest.raises(ConfigError, match="gaussian_learned needs a model with learned_variance: true"):
-        run(make_config(objective={"likelihood": "gaussian_learned"}), data, tmp_path / "c")
+        run(make_config(objective={"likelihood": "gaussian_learned"}), humming, tmp_path / "c")
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="it is a file, not a folder: choose another output"):
-        run(make_config(), data, tmp_path / "file")
+        run(make_config(), humming, tmp_path / "file")
 
 
 def test_missing_lightning_names_the_extra(
-    make_config: Make, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_config: Make, humming: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     with pytest.raises(MissingExtra, match=r"training needs the optional extra 'train'.*sepvae\[train\]"):
-        run(make_config(), data, tmp_path / "run")
+        run(make_config(), humming, tmp_path / "run")
 
 
 def test_state_is_plain_json(whole: Path) -> None:
