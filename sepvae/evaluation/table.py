@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sepvae.evaluation.statistics import Summary
 
 _NOTHING = "-"
 
 
-def format_table(summary: Mapping[str, Mapping[str, Summary]], measures: Sequence[str] | None = None) -> str:
+def format_table(
+    summary: Mapping[str, Mapping[str, Summary]],
+    measures: Sequence[str] | None = None,
+    *,
+    intervals: Collection[str] | None = None,
+    headings: Mapping[str, str] | None = None,
+) -> str:
     """Return a line per system with mean and 95 % interval of each measure, and the counts where values are missing.
 
     Args:
         summary: as `summarise` returns it.
         measures: the columns, by default every measure of every system.
+        intervals: measures to show with their interval, by default all.
+        headings: what to write above a column instead of the measure's name.
 
     Example:
         >>> print(format_table({"vae": {"stoi": {"mean": 0.5, "median": 0.5, "ci95": [0.4, 0.625],
@@ -24,8 +32,10 @@ def format_table(summary: Mapping[str, Mapping[str, Summary]], measures: Sequenc
         vae     0.50 [0.40, 0.62]  (9/10)
     """
     columns = measures if measures is not None else dict.fromkeys(name for row in summary.values() for name in row)
-    lines = [["system", *columns]]
-    lines += [[system, *(_cell(row.get(name)) for name in columns)] for system, row in summary.items()]
+    lines = [["system", *((headings or {}).get(name, name) for name in columns)]]
+    for system, row in summary.items():
+        cells = (_cell(row.get(name), interval=intervals is None or name in intervals) for name in columns)
+        lines.append([system, *cells])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join(
@@ -33,12 +43,12 @@ def format_table(summary: Mapping[str, Mapping[str, Summary]], measures: Sequenc
     )
 
 
-def _cell(summary: Summary | None) -> str:
+def _cell(summary: Summary | None, *, interval: bool) -> str:
     if summary is None:
         return _NOTHING
     counts = f"({summary['n_valid']}/{summary['n_total']})" if summary["n_valid"] < summary["n_total"] else ""
     if summary["mean"] is None:
         return f"{_NOTHING}  {counts}".rstrip()
     low, high = summary["ci95"]
-    interval = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
-    return f"{summary['mean']:.2f}{interval}  {counts}".rstrip()
+    spread = f" [{low:.2f}, {high:.2f}]" if interval and low is not None and high is not None else ""
+    return f"{summary['mean']:.2f}{spread}  {counts}".rstrip()
