@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@"$(BIN)/python" -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear "$(VENV)" \
 		|| { echo "No environment could be made: install Python's venv module (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
 	@echo "Installing into $(VENV): PyTorch is large, this takes minutes on a slow line …"
-	@set -o pipefail; $(PIP) -e '.[dev]' | awk '/Downloading .*[0-9][0-9]\.[0-9] MB/ || /^Building/ { print; fflush() } \
+	@set -o pipefail; $(PIP) -e '.[dev]' 2> >(grep -v '^WARNING' >&2) | awk '/Downloading .*[0-9][0-9]\.[0-9] MB/ || /^Building/ { print; fflush() } \
 		/^Installing collected/ { print "  Unpacking " NF - 3 " packages"; fflush() }'
 	@$(PIP) --quiet -e '.[pesq]' >"$(VENV)/pesq.log" 2>&1 \
 		|| echo "WARNING: pesq could not be built (it needs a C compiler and Python's headers; see $(VENV)/pesq.log):" \

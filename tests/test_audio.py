@@ -1,0 +1,253 @@
+"""Audio in and out: exact round trips, saturation, lengths, and blocks that equal the whole."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from sepvae import audio
+from sepvae.errors import ConfigError, InputError, OutputError
+from sepvae.seeds import generator
+
+SCALE = {"pcm16": 1 << 15, "pcm24": 1 << 23}
+
+
+def noise(n_samples: int, n_channels: int = 1) -> audio.Wave:
+    return (0.1 * generator(0, "noise", n_samples).standard_normal((n_channels, n_samples))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the many examples of one property."""
+    return tmp_path_factory.mktemp("audio")
+
+
+@pytest.mark.parametrize(
+    ("ending", "subtype"), [(".wav", "pcm16"), (".wav", "pcm24"), (".flac", "pcm16"), (".flac", "pcm24")]
+)
+@pytest.mark.parametrize("n_channels", [1, 2, 3])
+def test_integers_survive_exactly(tmp_path: Path, ending: str, subtype: str, n_channels: int) -> None:
+    scale = SCALE[subtype]
+    whole = generator(0, "integers").integers(-scale, scale, (n_channels, 999))
+    whole[:, :3] = [-scale, 0, scale - 1]
+    wave = (whole / scale).astype(np.float32)
+    assert audio.write(tmp_path / f"a{ending}", wave, sample_rate=8000, subtype=subtype) == 0
+    found, rate = audio.read(tmp_path / f"a{ending}")
+    assert rate == 8000 and np.array_equal(found, wave)
+    info = audio.inspect(tmp_path / f"a{ending}")
+    assert (info.n_channels, info.n_samples, info.duration_s) == (n_channels, 999, 999 / 8000)
+
+
+def test_floats_survive_exactly_beyond_full_scale_too(tmp_path: Path) -> None:
+    wave = noise(500, 2) * 100
+    audio.write(tmp_path / "a.wav", wave, sample_rate=44100)
+    assert np.array_equal(audio.read(tmp_path / "a.wav").wave, wave)
+
+
+def test_the_same_samples_make_the_same_bytes(tmp_path: Path) -> None:
+    """libsndfile notes the time of writing in float WAV unless it is told not to."""
+    audio.write(tmp_path / "a.wav", noise(10), sample_rate=16000)
+    assert b"PEAK" not in (tmp_path / "a.wav").read_bytes()[:100]
+
+
+@pytest.mark.parametrize("subtype", ["pcm16", "pcm24"])
+@given(data=st.data())
+@settings(max_examples=40)
+def test_what_lies_beyond_saturates_and_is_counted(shared: Path, subtype: str, data: st.DataObject) -> None:
+    wave = data.draw(hnp.arrays(np.float32, st.integers(1, 20), elements=st.floats(-3, 3, width=32)))
+    path, scale = shared / f"{subtype}.wav", SCALE[subtype]
+    clipped = audio.write(path, wave, sample_rate=16000, subtype=subtype)
+    found = audio.read(path).wave[0]
+    assert clipped == (np.abs(wave) > 1).sum()
+    assert np.abs(found - np.clip(wave, -1, 1 - 1 / scale)).max() <= 0.5 / scale + 1e-9
+    assert audio.write(path, found, sample_rate=16000, subtype=subtype) == 0
+    assert np.array_equal(audio.read(path).wave[0], found)
+
+
+def test_full_scale_never_wraps(tmp_path: Path) -> None:
+    for subtype, scale in SCALE.items():
+        wave = np.array([1, -1, 1.5, -1.5, 1e30, -1e30], np.float32)
+        assert audio.write(tmp_path / "a.wav", wave, sample_rate=16000, subtype=subtype) == 4
+        expected = np.array([1 - 1 / scale, -1] * 3, np.float32)
+        assert np.array_equal(audio.read(tmp_path / "a.wav").wave[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("subtype", "tolerance"),
+    [
+        ("PCM_U8", 1 / 128),
+        ("PCM_16", 1 / 32768),
+        ("PCM_24", 1e-6),
+        ("PCM_32", 1e-7),
+        ("FLOAT", 0),
+        ("DOUBLE", 0),
+        ("ULAW", 0.02),
+    ],
+)
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "NIST", "RF64", "WAVEX", "CAF", "W64", "AU"])
+def test_other_programs_files_are_read(tmp_path: Path, container: str, subtype: str, tolerance: float) -> None:
+    if not soundfile.check_format(container, subtype):
+        pytest.skip(f"{container} holds no {subtype}")
+    wave = noise(333, 2)  # odd sizes in bytes with 8 and 24 bits
+    soundfile.write(tmp_path / "a.wav", wave.T, 16000, subtype=subtype, format=container)
+    found, rate = audio.read(tmp_path / "a.wav")
+    assert rate == 16000 and found.shape == (2, 333) and found.dtype == np.float32
+    assert np.abs(found - wave).max() <= tolerance
+
+
+@pytest.mark.parametrize(("ending", "n_samples"), [(".wav", 0), (".wav", 1), (".flac", 1), (".ogg", 1)])
+def test_hardly_any_samples(tmp_path: Path, ending: str, n_samples: int) -> None:
+    path = tmp_path / f"a{ending}"
+    audio.write(path, np.zeros((1, n_samples), np.float32), sample_rate=16000)
+    assert audio.read(path).wave.shape == (1, n_samples)
+    assert sum(block.shape[1] for block in audio.read_blocks(path)) == n_samples
+
+
+def test_flac_holds_no_recording_without_samples(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"a.flac: this format holds no recording without samples: choose .wav"):
+        audio.write(tmp_path / "a.flac", np.zeros((1, 0), np.float32), sample_rate=16000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ogg_keeps_length_and_sound(tmp_path: Path) -> None:
+    wave = np.sin(np.arange(16000) / 20)[None].astype(np.float32) * 0.5
+    audio.write(tmp_path / "a.ogg", wave, sample_rate=16000)
+    found = audio.read(tmp_path / "a.ogg").wave
+    assert found.shape == wave.shape and np.abs(found - wave).std() < 0.02
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac"])
+@pytest.mark.parametrize("block_samples", [1, 7, 100, 1000])
+def test_blocks_and_ranges_equal_the_whole(tmp_path: Path, ending: str, block_samples: int) -> None:
+    path = tmp_path / f"a{ending}"
+    audio.write(path, noise(250, 2), sample_rate=16000, subtype="pcm16")
+    whole = audio.read(path).wave
+    blocks = list(audio.read_blocks(path, block_samples=block_samples))
+    assert np.array_equal(np.concatenate(blocks, axis=1), whole)
+    assert max(block.shape[1] for block in blocks) <= block_samples
+    for start, count in ((0, 250), (0, 0), (250, 0), (249, 1), (17, 100)):
+        assert np.array_equal(audio.read(path, start=start, n_samples=count).wave, whole[:, start : start + count])
+
+
+@pytest.mark.parametrize(("start", "n_samples"), [(-1, 5), (0, 11), (11, 0), (5, -1), (10**12, 1)])
+def test_ranges_outside_the_file_are_refused(tmp_path: Path, start: int, n_samples: int) -> None:
+    audio.write(tmp_path / "a.wav", noise(10), sample_rate=16000)
+    with pytest.raises(InputError, match=rf"a.wav: samples {start} to {start + n_samples} asked for, the file has 10"):
+        audio.read(tmp_path / "a.wav", start=start, n_samples=n_samples)
+
+
+def test_mono_at_a_rate_is_checked(tmp_path: Path) -> None:
+    audio.write(tmp_path / "a.wav", noise(10), sample_rate=16000)
+    audio.write(tmp_path / "b.wav", noise(10, 2), sample_rate=16000)
+    assert np.array_equal(audio.read_mono(tmp_path / "a.wav", 16000), noise(10)[0])
+    with pytest.raises(InputError, match=r"a.wav: is sampled at 16000 Hz, expected 8000 Hz: resample it first"):
+        audio.read_mono(tmp_path / "a.wav", 8000)
+    with pytest.raises(InputError, match=r"b.wav: has 2 channels, expected one: mix it down first"):
+        audio.read_mono(tmp_path / "b.wav", 16000)
+
+
+RATES = st.sampled_from([8000, 11025, 16000, 22050, 44100, 48000])
+
+
+@given(n_samples=st.integers(0, 3000), from_rate=RATES, to_rate=RATES, n_channels=st.integers(1, 2))
+@settings(max_examples=30)
+def test_resampling_keeps_the_promised_length_in_memory_and_in_files(
+    shared: Path, n_samples: int, from_rate: int, to_rate: int, n_channels: int
+) -> None:
+    wave = noise(n_samples, n_channels)
+    changed = audio.resample(wave, from_rate=from_rate, to_rate=to_rate)
+    assert changed.shape == (n_channels, round(n_samples * to_rate / from_rate)) and changed.dtype == np.float32
+    audio.write(shared / "in.wav", wave, sample_rate=from_rate)
+    audio.resample_file(shared / "in.wav", shared / "out.wav", to_rate=to_rate)
+    found, rate = audio.read(shared / "out.wav")
+    assert rate == to_rate and found.shape == changed.shape
+    assert np.abs(found - changed).max(initial=0) < 1e-6
+
+
+def test_resampling_keeps_a_tone_and_removes_what_would_alias() -> None:
+    time = np.arange(48000) / 48000
+    low, high = (np.sin(2 * np.pi * f * time).astype(np.float32) for f in (1000, 11000))
+    expected = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    inner = slice(1000, -1000)
+    assert np.abs(audio.resample(low, from_rate=48000, to_rate=16000) - expected)[inner].max() < 1e-4
+    assert np.abs(audio.resample(high, from_rate=48000, to_rate=16000))[inner].max() < 1e-4
+
+
+def test_long_files_are_resampled_block_by_block_to_any_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wave = noise(10_000, 2)
+    audio.write(tmp_path / "in.wav", wave, sample_rate=16000)
+    monkeypatch.setattr(audio, "_BLOCK_SAMPLES", 999)
+    monkeypatch.setattr(audio.read_blocks, "__kwdefaults__", {"block_samples": 999})
+    audio.resample_file(tmp_path / "in.wav", tmp_path / "out.wav", to_rate=8000)
+    expected = audio.resample(wave, from_rate=16000, to_rate=8000)
+    assert np.abs(audio.read(tmp_path / "out.wav").wave - expected).max() < 1e-6
+    for n_samples in (0, 4999, 5001, 7000):
+        audio.resample_file(tmp_path / "in.wav", tmp_path / "cut.wav", to_rate=8000, n_samples=n_samples)
+        found = audio.read(tmp_path / "cut.wav").wave
+        assert found.shape == (2, n_samples)
+        assert np.abs(found[:, :5000] - expected[:, : min(n_samples, 5000)]).max(initial=0) < 1e-6
+        assert not found[:, 5000:].any()
+
+
+@pytest.mark.parametrize(("to_rate", "n_samples"), [(0, None), (-8000, None), (8000, -1)])
+def test_impossible_rates_and_lengths_are_refused(tmp_path: Path, to_rate: int, n_samples: int | None) -> None:
+    audio.write(tmp_path / "in.wav", noise(10), sample_rate=16000)
+    with pytest.raises(ConfigError, match=rf"out.wav: cannot resample to {to_rate} Hz and {n_samples} samples"):
+        audio.resample_file(tmp_path / "in.wav", tmp_path / "out.wav", to_rate=to_rate, n_samples=n_samples)
+    with pytest.raises(ConfigError, match=r"sample rates must be positive, received 0 and 8000 Hz"):
+        audio.resample(noise(10), from_rate=0, to_rate=8000)
+
+
+@pytest.mark.parametrize(("name", "subtype"), [("a.mp3", "float"), ("a", "pcm16"), ("a.wav", "PCM_16"), ("a.wav", "")])
+def test_unknown_endings_and_subtypes_are_refused(tmp_path: Path, name: str, subtype: str) -> None:
+    words = r"endings are \.wav, \.flac, \.ogg, subtypes float, pcm16, pcm24"
+    with pytest.raises(ConfigError, match=rf"{name}: cannot write '{subtype}' into .*: {words}"):
+        audio.write(tmp_path / name, noise(10), sample_rate=16000, subtype=subtype)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_channels", "sample_rate"),
+    [
+        ("a.flac", 9, 16000),
+        ("a.wav", 1, 0),
+        ("a.wav", 1, -1),
+        ("a.wav", 0, 16000),
+        ("a.wav", 1, 1 << 40),
+        ("a.ogg", 1, 1 << 30),
+    ],
+)
+def test_what_a_container_cannot_hold_is_refused(tmp_path: Path, name: str, n_channels: int, sample_rate: int) -> None:
+    with pytest.raises(ConfigError, match=rf"cannot hold {n_channels} channels at {sample_rate} Hz: choose another"):
+        audio.write(tmp_path / name, np.zeros((n_channels, 10), np.float32), sample_rate=sample_rate)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_samples_are_not_written(tmp_path: Path) -> None:
+    for bad in (np.nan, np.inf, -np.inf):
+        with pytest.raises(OutputError, match=r"a.wav: refusing to write NaN or infinite samples"):
+            audio.write(tmp_path / "a.wav", np.array([0, bad]), sample_rate=16000, subtype="pcm16")
+    with pytest.raises(InputError, match=r"a.wav: received samples of shape \(2, 3, 4\), expected \(2, time\)"):
+        audio.write(tmp_path / "a.wav", np.zeros((2, 3, 4)), sample_rate=16000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wav_file_does_not_pass_4_gib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio, "_MAX_WAV_BYTES", 4000)
+    audio.write(tmp_path / "a.wav", noise(1000), sample_rate=16000)
+    audio.write(tmp_path / "a.wav", noise(666, 2), sample_rate=16000, subtype="pcm24")
+    with pytest.raises(OutputError, match=r"b.wav: a WAV file holds no more than 4 GiB: choose .* ending in .flac"):
+        audio.write(tmp_path / "b.wav", noise(1001), sample_rate=16000)
+    audio.write(tmp_path / "b.flac", noise(2000), sample_rate=16000)
+
+
+def test_flac_in_memory_is_what_a_page_plays() -> None:
+    wave = noise(100)[0]
+    found, rate = soundfile.read(io.BytesIO(audio.encode_flac(wave, sample_rate=16000)), dtype="float32")
+    assert rate == 16000 and np.abs(found - wave).max() <= 0.5 / 32768
