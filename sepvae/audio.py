@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sepvae.containers import check_not_truncated
+from sepvae.containers import check_whole
 from sepvae.errors import ConfigError, InputError, OutputError
-from sepvae.files import atomic_file
+from sepvae.files import ask_for_space, atomic_file
 
 Wave = NDArray[np.float32]
 
@@ -27,9 +26,12 @@ SUBTYPES = {"float": "FLOAT", "pcm16": "PCM_16", "pcm24": "PCM_24"}
 _FULL_SCALE = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}
 _CONTAINERS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
 _BLOCK_SAMPLES = 1 << 18
-# libsndfile's length of a FLAC file that does not say it.
-_UNKNOWN_FRAMES = (1 << 63) - 1
+# libsndfile keeps the samples of one call to an Ogg encoder on the stack, and crashes on a minute of them.
+_WRITE_SAMPLES = 1 << 14
 _MAX_WAV_BYTES = 0xFFFFFF00  # sizes in WAV have 32 bits, and its header needs a few bytes
+# Of the formats; libsndfile crashes on other rates in Ogg.
+_MAX_RATE_HZ = {"WAV": (1 << 31) - 1, "FLAC": 655_350, "OGG": 200_000}
+_UNKNOWN_FRAMES = (1 << 63) - 1  # what libsndfile says of a FLAC file that does not say its length
 _SFC_SET_ADD_PEAK_CHUNK = 0x1050
 
 
@@ -56,23 +58,6 @@ class AudioInfo:
         return self.n_samples / self.sample_rate
 
 
-def _file_size(path: Path) -> int:
-    """Return the size in bytes of what must be an ordinary file with something in it."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise InputError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise InputError(f"{path}: is a folder, expected an audio file")
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{path}: is not an ordinary file (a pipe or a device): save it to a file first")
-    if status.st_size == 0:
-        raise InputError(f"{path}: the file is empty (0 bytes)")
-    return status.st_size
-
-
 def _name(path: Path) -> str | bytes:
     """Return the name for libsndfile, for which "-" alone would be a pipe, and which takes any bytes but on Windows."""
     absolute = path.absolute()
@@ -84,17 +69,25 @@ def _opened(path: Path) -> Iterator[Any]:
     """Open a checked file with soundfile; every failure becomes an InputError that names the file."""
     import soundfile
 
-    size = _file_size(path)
-    if path.suffix.lower() == ".raw":
-        raise InputError(f"{path}: a .raw file does not say its rate and format: convert it to WAV first")
     try:
-        check_not_truncated(path, size)
-        with soundfile.SoundFile(_name(path)) as file:
-            yield file
+        check_whole(path)
+        file = soundfile.SoundFile(_name(path))
     except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: not an audio file that can be read ({error.error_string})") from error
+        raise InputError(f"{path}: not an audio file that can be read ({_reason(error)})") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        with file:
+            if file.frames == _UNKNOWN_FRAMES:
+                raise InputError(f"{path}: does not say how long it is (it was written to a pipe): encode it again")
+            yield file
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: damaged or cut off ({_reason(error)}); copy the file again") from error
+
+
+def _reason(error: Any) -> str:
+    """Return what libsndfile says, which for a damaged MP3 file is that there is no file."""
+    return "unknown contents" if "does not exist" in error.error_string else str(error.error_string).strip(" .")
 
 
 def _blocks(file: Any, n_samples: int, block_samples: int = _BLOCK_SAMPLES) -> Iterator[Wave]:
@@ -107,15 +100,6 @@ def _blocks(file: Any, n_samples: int, block_samples: int = _BLOCK_SAMPLES) -> I
         yield block
 
 
-def _count(file: Any) -> int:
-    """Return the length in samples; a FLAC file written to a pipe does not say it, and has to be decoded once."""
-    if file.frames < _UNKNOWN_FRAMES:
-        return int(file.frames)
-    n_samples: int = sum(block.shape[1] for block in _blocks(file, _UNKNOWN_FRAMES))
-    file.seek(0)
-    return n_samples
-
-
 def inspect(path: str | os.PathLike[str]) -> AudioInfo:
     """Return rate, channels and length of an audio file without reading its samples.
 
@@ -123,7 +107,7 @@ def inspect(path: str | os.PathLike[str]) -> AudioInfo:
         InputError: the file is missing, empty, a folder, not audio, cut off, or compressed SPHERE.
     """
     with _opened(Path(path)) as file:
-        return AudioInfo(file.samplerate, file.channels, _count(file), file.format, file.subtype)
+        return AudioInfo(file.samplerate, file.channels, file.frames, file.format, file.subtype)
 
 
 def read(path: str | os.PathLike[str], *, start: int = 0, n_samples: int | None = None) -> Audio:
@@ -141,7 +125,7 @@ def read(path: str | os.PathLike[str], *, start: int = 0, n_samples: int | None 
     """
     source = Path(path)
     with _opened(source) as file:
-        total = _count(file)
+        total = file.frames
         stop = total if n_samples is None else start + n_samples
         if not 0 <= start <= stop <= total:
             raise InputError(f"{source}: samples {start} to {stop} asked for, the file has {total}")
@@ -166,7 +150,7 @@ def read_blocks(path: str | os.PathLike[str], *, block_samples: int = _BLOCK_SAM
     """
     source, done = Path(path), 0
     with _opened(source) as file:
-        total = _count(file)
+        total = file.frames
         for block in _blocks(file, total, block_samples):
             yield check_finite(np.ascontiguousarray(block), str(source), start=done)
             done += block.shape[1]
@@ -216,6 +200,16 @@ def resample(wave: Wave, *, from_rate: int, to_rate: int) -> Wave:
     return padded.reshape(*wave.shape[:-1], length)
 
 
+def _floating(wave: NDArray[Any], what: str) -> Wave:
+    """Return samples as float32; InputError for integers, which would be read as thousands of times too loud."""
+    samples = np.asarray(wave)
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise InputError(
+            f"{what}: received samples of type {samples.dtype}, expected floats in [-1, 1]: divide by the full scale"
+        )
+    return samples.astype(np.float32, copy=False)
+
+
 def _quantise(wave: Wave, subtype: str) -> NDArray[Any]:
     """Round and saturate to an integer subtype, so that 1.0 never wraps to -1 and a read-write trip is exact."""
     if subtype not in _FULL_SCALE:
@@ -249,7 +243,9 @@ class Writer:
             raise OutputError(f"{self._path}: a WAV file holds no more than 4 GiB: choose a name ending in .flac")
         if self._file.subtype in _FULL_SCALE:
             self.clipped_samples += int((np.abs(wave) > 1.0).sum())
-        self._file.write(_quantise(wave, self._file.subtype).T)
+        samples = _quantise(wave, self._file.subtype).T
+        for start in range(0, len(samples), _WRITE_SAMPLES):
+            self._file.write(samples[start : start + _WRITE_SAMPLES])
 
 
 def _create(part: Path, final: Path, sample_rate: int, n_channels: int, container: str, code: str) -> Any:
@@ -258,10 +254,14 @@ def _create(part: Path, final: Path, sample_rate: int, n_channels: int, containe
 
     part.touch()  # what the file system refuses, it refuses here, with its own reason
     try:
+        if not 1 <= sample_rate <= _MAX_RATE_HZ[container]:
+            raise OverflowError(sample_rate)
         file = soundfile.SoundFile(_name(part), "w", sample_rate, n_channels, code, format=container)
-    except (soundfile.LibsndfileError, OverflowError) as error:
+    except (soundfile.LibsndfileError, OverflowError, TypeError) as error:
+        ask_for_space(part)
         raise ConfigError(
-            f"{final}: {container} cannot hold {n_channels} channels at {sample_rate} Hz: choose another ending or rate"
+            f"{final}: {container} cannot hold {n_channels} channels at {sample_rate} Hz: "
+            "choose another ending or rate (samples are (channels, time))"
         ) from error
     # libsndfile would note the time of day in float WAV: the same samples must make the same bytes.
     soundfile._snd.sf_command(file._file, _SFC_SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
@@ -270,6 +270,8 @@ def _create(part: Path, final: Path, sample_rate: int, n_channels: int, containe
 
 def _check_written(part: Path, final: Path, n_samples: int) -> None:
     """Read back the length and the last sample: not every encoder of libsndfile reports a full disk."""
+    if n_samples == 0 and part.stat().st_size == 0:
+        raise OutputError(f"cannot write {final}: this format holds no recording without samples: choose .wav")
     try:
         complete = inspect(part).n_samples == n_samples and (
             n_samples == 0 or read(part, start=n_samples - 1).wave.shape[1] == 1
@@ -277,6 +279,7 @@ def _check_written(part: Path, final: Path, n_samples: int) -> None:
     except InputError:
         complete = False
     if not complete:
+        ask_for_space(part)
         raise OutputError(f"cannot write {final}: not all samples reached the disk (is the disk full?)")
 
 
@@ -314,7 +317,7 @@ def writing(
                 writer = Writer(file, final)
                 yield writer
         except soundfile.LibsndfileError as error:
-            # libsndfile hides errno; a failing write to an open file is a full disk or quota.
+            ask_for_space(part)
             raise OutputError(f"cannot write {final}: {error.error_string} (is the disk full?)") from error
         _check_written(part, final, writer.n_samples)
 
@@ -327,8 +330,9 @@ def write(path: str | os.PathLike[str], wave: Wave, *, sample_rate: int, subtype
 
     Raises:
         ConfigError, OutputError: as `writing`; OutputError also for NaN.
+        InputError: the samples are integers.
     """
-    block = np.atleast_2d(np.asarray(wave, np.float32))
+    block = np.atleast_2d(_floating(wave, f"cannot write {path}"))
     with writing(path, sample_rate=sample_rate, n_channels=block.shape[0], subtype=subtype) as writer:
         writer.write(block)
         return writer.clipped_samples

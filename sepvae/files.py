@@ -17,6 +17,7 @@ from sepvae.errors import InputError, OutputError
 
 _NEXT_STEP = {
     errno.ENOSPC: "the disk is full: free some space or choose another output",
+    errno.EFBIG: "the file is larger than the file system or a limit allows: choose another output",
     errno.EDQUOT: "the disk quota is used up: free some space or choose another output",
     errno.EACCES: "permission denied: choose a folder you may write to",
     errno.EPERM: "permission denied: choose a folder you may write to",
@@ -25,6 +26,8 @@ _NEXT_STEP = {
     errno.EISDIR: "the path is a folder, not a file: choose another output",
     errno.ENAMETOOLONG: "the name is too long for this file system: choose a shorter one",
 }
+
+_PROBE_BYTES = 1 << 16
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -57,6 +60,13 @@ def _sync_folder(folder: Path) -> None:
 
 def _sync_file(path: Path) -> None:
     with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def ask_for_space(part: Path) -> None:
+    """Append to a file that is given up: the OSError says why the disk took no more, if it was the disk."""
+    with part.open("ab") as file:
+        file.write(bytes(_PROBE_BYTES))
         os.fsync(file.fileno())
 
 
