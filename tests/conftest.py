@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from sepvae.mixing.manifest import Mixture
     from sepvae.training.loop import TrainingData
-from hypothesis import settings
 
 # No test fails because a machine is slow, or passes by the luck of the draw.
 settings.register_profile("sepvae", deadline=None, derandomize=True, database=None)
