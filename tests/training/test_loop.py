@@ -434,7 +434,7 @@ def test_bfloat16_trains_too(make_config: Make, humming: TrainingData, tmp_path:
 
 
 def test_segments_longer_than_the_mixtures(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
-    config = make_config(segment_frames=100, batch_size=4, model={"context_frames": 30}, epochs=2)
+    config = make_config(segment_frames=60, batch_size=4, model={"context_frames": 60}, epochs=2)
     rows = history(run(config, humming, tmp_path / "run"))
     assert all(math.isfinite(value) for row in rows for value in row.values())
 
