@@ -2,7 +2,7 @@
 
 The plain loops are what one writes by hand: one gathers batches from tensors in memory, one uses a DataLoader; neither
 guards, logs, resumes or saves. Every round times all of them one after the other, so that what else the machine does
-falls on all alike; the figures are ratios within a round. Run: python benchmarks/training.py [--rounds N] [--data DIR]
+falls on all alike; the figures are ratios within a round. Run: python benchmarks/training.py [--rounds N] [--threads N…] [--data DIR]
 """
 
 from __future__ import annotations
@@ -151,15 +151,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data", type=Path, default=REAL if REAL.is_dir() else None, help="corpus; else generated")
+    all_threads = torch.get_num_threads()
+    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, all_threads}))
     args = parser.parse_args()
     progress.configure(quiet=True)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     config = parse_config(TrainingConfig, CONFIG, where="benchmark")
-    all_threads, results = torch.get_num_threads(), []
+    results = []
     print(f"{'threads':>7}  {'loop':24}  {'frames/s':>9}  {'of the plain loop':>17}  {'range':>13}")
     with tempfile.TemporaryDirectory() as scratch:
         data, description = training_data(args.data, Path(scratch))
-        for threads in dict.fromkeys((1, all_threads)):
+        for threads in args.threads:
             torch.set_num_threads(threads)
             speeds = measure(config, data, Path(scratch) / str(threads), args.rounds)
             for name, values in speeds.items():

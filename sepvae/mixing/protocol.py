@@ -37,7 +37,7 @@ class MixingConfig(Config):
     """What to mix, and how.
 
     `sources` names the class of each source: `female`, `male`, `any`, or a speaker's id; repeated classes are numbered
-    (`any_1`, `any_2`). `n_valid` is an upper bound: a small corpus gives as many as it can. `length` is `min`, all
+    (`any_1`, `any_2`). `n_valid` is an upper bound, and small: what is validated on cannot be learnt from. `length` is `min`, all
     sources speak all the time, or `max`, shorter ones are padded. `snr_db` is the range of the level of the first
     source over each other one, `noise_snr_db` of all speech over the noise. `skip_damaged` leaves out files that a lost
     byte has turned into noise (`sepvae corpus validate` names them); it reads every file once.
@@ -46,7 +46,7 @@ class MixingConfig(Config):
     split: Literal["speaker_seen", "speaker_open"] = "speaker_seen"
     sources: tuple[str, ...] = Field(("female", "male"), min_length=1)
     n_train: int = Field(80, ge=0)
-    n_valid: int = Field(10, ge=0)
+    n_valid: int = Field(3, ge=0)
     n_test: int = Field(10, ge=0)
     sample_rate: int = Field(16000, ge=1000, le=384000)
     duration_s: Range = (2.0, 4.0)

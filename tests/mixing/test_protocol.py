@@ -232,5 +232,5 @@ def test_the_survey_s_protocol_fits_twelve_speakers(corpora: Path, split: str) -
     made = make_mixtures(
         list(corpus.utterances()), parse_config(MixingConfig, {"split": split}, where="x"), root=corpus.root, seed=0
     )
-    assert [len(made.of_split(name)) for name in ("train", "valid", "test")] == [80, 10, 10]
+    assert [len(made.of_split(name)) for name in ("train", "valid", "test")] == [80, 3, 10]
     assert not sentences(made.of_split("test")) & sentences(made.of_split("train"))
