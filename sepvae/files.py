@@ -8,10 +8,11 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sepvae.errors import InputError, OutputError
 
@@ -28,6 +29,7 @@ _NEXT_STEP = {
 }
 
 _PROBE_BYTES = 1 << 16
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -70,6 +72,43 @@ def ask_for_space(part: Path) -> None:
         os.fsync(file.fileno())
 
 
+def _target(path: str | os.PathLike[str], kind: str) -> Path:
+    """Return where a result goes, behind links; OutputError when something else than a `kind` is in its place."""
+    final = Path(path)
+    if "\0" in str(final):
+        raise OutputError(f"cannot write {str(final)!r}: a name holds no NUL: choose another output")
+    make_folder(final.parent)
+    try:
+        if final.is_symlink():
+            final = Path(os.path.realpath(final))
+            make_folder(final.parent)
+        if not final.exists() or (final.is_dir() if kind == "folder" else final.is_file()):
+            return final
+        found = "a folder" if final.is_dir() else "a file" if final.is_file() else "a pipe or a device"
+    except OSError as error:
+        raise output_error(Path(path), error) from error
+    what = path if kind == "file" else f"the folder {path}"
+    raise OutputError(f"cannot write {what}: it is {found}: choose another output")
+
+
+@contextlib.contextmanager
+def _published(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[Path, Path]]:
+    """Yield the final path and a temporary one beside it; name the final one in the errors of the disk."""
+    final = _target(path, kind)
+    # The part name does not repeat the final one, which may already be as long as the file system allows.
+    part = final.parent / f".{uuid.uuid4().hex}.part"
+    try:
+        yield final, part
+        _sync_folder(final.parent)
+    except OutputError:
+        raise
+    except OSError as error:
+        # An error that names another file is not about this output.
+        if error.filename and not str(error.filename).startswith((str(part), str(final))):
+            raise
+        raise output_error(Path(path), error) from error
+
+
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; publish it under the final name only if the block succeeds.
@@ -77,23 +116,14 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         OutputError: the folder or file cannot be written (full disk, no permission, a folder in the way).
     """
-    final = Path(path)
-    make_folder(final.parent)
-    # The part name does not repeat the final one, which may already be as long as the file system allows.
-    part = final.parent / f".{uuid.uuid4().hex}.part"
-    try:
-        if final.is_dir():
-            raise OutputError(f"cannot write {final}: it is a folder: choose another output")
-        yield part
-        _sync_file(part)
-        os.replace(part, final)
-        _sync_folder(final.parent)
-    except OutputError:
-        raise
-    except OSError as error:
-        raise output_error(final, error) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with _published(path, "file") as (final, part):
+        try:
+            yield part
+            _sync_file(part)
+            os.replace(part, final)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -103,34 +133,49 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be written, or the final name is a file.
     """
-    final = Path(path)
-    make_folder(final.parent)
-    part = final.parent / f".{uuid.uuid4().hex}.part"
-    old = final.parent / f".{uuid.uuid4().hex}.old"
-    try:
-        if final.exists() and not final.is_dir():
-            raise OutputError(f"cannot write the folder {final}: it is a file: choose another output")
-        part.mkdir()
-        yield part
-        for file in part.rglob("*"):
-            if file.is_file():
-                _sync_file(file)
-        if final.exists():
-            os.replace(final, old)
+    with _published(path, "folder") as (final, part):
         try:
-            os.replace(part, final)
-        except OSError:
-            if old.exists():
-                os.replace(old, final)
-            raise
-        _sync_folder(final.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    except OutputError:
+            part.mkdir()
+            yield part
+            for item in part.rglob("*"):
+                (_sync_folder if item.is_dir() else _sync_file)(item)
+            _sync_folder(part)
+            if not final.exists():
+                os.replace(part, final)
+            elif not _exchange(part, final):
+                _swap(part, final)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two names in one step, so that a kill leaves no moment without the older folder; False where unsupported."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError):
+        return False
+    return bool(renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0)
+
+
+def _swap(part: Path, final: Path) -> None:
+    """Swap two names in three steps, or leave the older folder where it was."""
+    old = part.with_suffix(".old")
+    os.replace(final, old)
+    try:
+        os.replace(part, final)
+    except OSError:
+        os.replace(old, final)
         raise
-    except OSError as error:
-        raise output_error(final, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    os.replace(old, part)
+
+
+def _encode(text: str) -> bytes:
+    r"""Return UTF-8; what a file name that is none left in the text becomes `\udcff`, which JSON reads back."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -141,7 +186,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` to `path` atomically as UTF-8, line ends as they are."""
-    write_bytes(path, text.encode())
+    write_bytes(path, _encode(text))
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
@@ -199,9 +244,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 def write_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
     """Write one compact JSON record a line, atomically."""
-    with atomic_file(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic_file(path) as part, part.open("wb") as file:
         for record in records:
-            file.write(to_json(record) + "\n")
+            file.write(_encode(to_json(record) + "\n"))
 
 
 def read_jsonl(path: str | os.PathLike[str], *, torn_tail: bool = False) -> Iterator[Any]:
@@ -221,6 +266,54 @@ def read_jsonl(path: str | os.PathLike[str], *, torn_tail: bool = False) -> Iter
             yield _parse_json(line, f"{path}, line {number}")
 
 
+class Journal:
+    """An append-only JSONL file of a long job: a record is on disk when `append` returns, whatever happens next.
+
+    Example:
+        >>> import tempfile
+        >>> journal = Journal(Path(tempfile.mkdtemp()) / "scores.jsonl")
+        >>> journal.append({"item": "a", "si_sdr": 7.5})
+        >>> journal.records()
+        [{'item': 'a', 'si_sdr': 7.5}]
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+
+    def records(self) -> list[Any]:
+        """Return the records so far, none before the first; a line torn by a kill is none.
+
+        Raises:
+            InputError: the file is damaged in another way.
+        """
+        return list(read_jsonl(self._path, torn_tail=True)) if self._path.exists() else []
+
+    def append(self, record: Any) -> None:
+        """Write one record behind the last whole one.
+
+        Raises:
+            OutputError: the disk does not take it; what was there before stays.
+        """
+        final = _target(self._path, "file")
+        try:
+            with final.open("a+b") as file:
+                file.truncate(_end_of_lines(file))
+                file.write(_encode(to_json(record) + "\n"))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise output_error(self._path, error) from error
+
+
+def _end_of_lines(file: BinaryIO) -> int:
+    """Return where the last whole line ends."""
+    size = file.seek(0, os.SEEK_END)
+    if size == 0 or file.seek(size - 1) < 0 or file.read() == b"\n":
+        return size
+    file.seek(0)
+    return file.read().rfind(b"\n") + 1
+
+
 def hash_file(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file's bytes as hex."""
     try:
@@ -232,4 +325,4 @@ def hash_file(path: str | os.PathLike[str]) -> str:
 
 def hash_json(value: Any) -> str:
     """Return the SHA-256 of a JSON value, independent of key order, as hex."""
-    return hashlib.sha256(to_json(value).encode()).hexdigest()
+    return hashlib.sha256(_encode(to_json(value))).hexdigest()

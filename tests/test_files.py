@@ -22,16 +22,8 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
-).filter(lambda value: encodable(value))
-
-
-def encodable(value: Any) -> bool:
-    """Say whether a value holds whole characters only; half a surrogate pair is not UTF-8."""
-    try:
-        files.to_json(value).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+)
+posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX system")
 
 
 def names(folder: Path) -> list[str]:
@@ -63,6 +55,17 @@ def test_a_folder_replaces_the_older_one_whole(tmp_path: Path) -> None:
     assert names(target) == ["sub"] and names(tmp_path) == ["model"]
 
 
+def test_folders_are_swapped_in_three_steps_where_one_is_not_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_exchange", lambda first, second: False)
+    target = tmp_path / "model"
+    for name in ("a", "b"):
+        with files.atomic_folder(target) as part:
+            (part / name).write_text(name)
+        assert names(target) == [name] and names(tmp_path) == ["model"]
+
+
 def test_a_failed_swap_of_folders_keeps_the_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "model"
     with files.atomic_folder(target) as part:
@@ -75,10 +78,65 @@ def test_a_failed_swap_of_folders_keeps_the_older_one(tmp_path: Path, monkeypatc
             raise OSError(errno.ENOSPC, "No space left on device")
         replace(source, destination)
 
+    monkeypatch.setattr(files, "_exchange", lambda first, second: False)
     monkeypatch.setattr(os, "replace", failing)
     with pytest.raises(OutputError, match=r"model: the disk is full"), files.atomic_folder(target) as part:
         (part / "weights").write_text("new")
     assert (target / "weights").read_text() == "good" and names(tmp_path) == ["model"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="swaps names in one step on Linux alone")
+def test_a_folder_is_whole_at_every_moment_in_which_its_writer_may_be_killed(tmp_path: Path) -> None:
+    code = (
+        "import itertools, os, sys; from sepvae.files import atomic_folder\n"
+        "os.fsync = lambda handle: None  # quicker: more swaps a second\n"
+        "for n in itertools.count():\n"
+        "    with atomic_folder(sys.argv[1]) as folder:\n"
+        "        (folder / 'a').write_text(str(n)); (folder / 'b').write_text(str(n))\n"
+        "    print(n, flush=True)\n"
+    )
+    target = tmp_path / "model"
+    for swaps in range(1, 9):
+        with subprocess.Popen([sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            for _ in range(20 * swaps):
+                assert process.stdout.readline()
+            process.kill()
+        assert (target / "a").read_text() == (target / "b").read_text() != ""
+
+
+@posix
+def test_links_are_followed_to_where_the_result_belongs(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "model").symlink_to(tmp_path / "disk" / "model")
+    (tmp_path / "scores").symlink_to(tmp_path / "disk" / "new" / "scores")
+    for text in ("a", "b"):
+        with files.atomic_folder(tmp_path / "model") as part:
+            (part / "x").write_text(text)
+        files.write_text(tmp_path / "scores", text)
+        assert (tmp_path / "disk" / "model" / "x").read_text() == text
+        assert (tmp_path / "disk" / "new" / "scores").read_text() == text
+    assert (tmp_path / "model").is_symlink() and (tmp_path / "scores").is_symlink()
+    assert names(tmp_path) == ["disk", "model", "scores"] and names(tmp_path / "disk") == ["model", "new"]
+
+
+@posix
+def test_pipes_and_devices_are_not_replaced_by_files(tmp_path: Path) -> None:
+    """A superuser who writes to /dev/null must not make a file of it."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to(os.devnull)
+    for name in ("pipe", "null"):
+        with pytest.raises(OutputError, match=rf"cannot write .*{name}: it is a pipe or a device: choose another"):
+            files.write_text(tmp_path / name, "")
+        with pytest.raises(OutputError, match=rf"cannot write the folder .*{name}: it is a pipe or a device"):
+            files.atomic_folder(tmp_path / name).__enter__()
+    assert not Path(os.devnull).is_file()
+
+
+def test_an_error_about_another_file_is_not_blamed_on_the_output(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="input"), files.atomic_file(tmp_path / "output") as part:
+        part.write_text((tmp_path / "input").read_text())
+    assert names(tmp_path) == []
 
 
 def test_a_killed_writer_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
@@ -110,6 +168,8 @@ def test_outputs_that_cannot_be_are_refused_by_name(tmp_path: Path) -> None:
         files.atomic_folder(tmp_path / "file"),
     ):
         pass
+    with pytest.raises(OutputError, match=r"cannot write 'a\\x00b': a name holds no NUL: choose another output"):
+        files.write_text("a\0b", "")
     for write in (lambda path: files.write_text(path, ""), lambda path: files.atomic_folder(path).__enter__()):
         with pytest.raises(OutputError, match=r"the name is too long for this file system: choose a shorter one"):
             write(tmp_path / ("x" * 300))
@@ -157,6 +217,78 @@ def test_jsonl_survives_and_a_torn_tail_costs_one_record(
         path.write_bytes(data[:cut])
         whole = data[:cut].count(b"\n")
         assert list(files.read_jsonl(path, torn_tail=True)) == records[:whole]
+
+
+@posix
+def test_names_that_are_no_text_survive_in_json(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.wav")
+    files.write_json(tmp_path / "a.json", {"path": name})
+    files.write_jsonl(tmp_path / "a.jsonl", [{"path": name}])
+    assert files.read_json(tmp_path / "a.json") == next(files.read_jsonl(tmp_path / "a.jsonl")) == {"path": name}
+    assert files.hash_json(name) == files.hash_json(name) != files.hash_json("caf.wav")
+
+
+def test_a_journal_keeps_what_was_appended(tmp_path: Path) -> None:
+    journal = files.Journal(tmp_path / "new" / "journal.jsonl")
+    assert journal.records() == []
+    for number in range(3):
+        journal.append({"number": number})
+    assert files.Journal(tmp_path / "new" / "journal.jsonl").records() == [{"number": 0}, {"number": 1}, {"number": 2}]
+    assert list(files.read_jsonl(tmp_path / "new" / "journal.jsonl")) == journal.records()
+
+
+def test_a_journal_goes_on_behind_its_last_whole_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    whole = files.to_json({"name": "a"}) + "\n" + files.to_json({"name": "đọc"}) + "\n"
+    data = whole.encode()
+    for cut in range(len(data) + 1):
+        path.write_bytes(data[:cut])
+        files.Journal(path).append({"name": "next"})
+        expected = [{"name": "a"}, {"name": "đọc"}][: data[:cut].count(b"\n")]
+        assert list(files.read_jsonl(path)) == [*expected, {"name": "next"}]
+
+
+def test_a_journal_loses_nothing_to_kills(tmp_path: Path) -> None:
+    code = (
+        "import itertools, sys; from sepvae.files import Journal\n"
+        "journal = Journal(sys.argv[1]); done = len(journal.records())\n"
+        "for number in itertools.count(done):\n"
+        "    journal.append({'number': number, 'filler': 'x' * 5000}); print(number, flush=True)\n"
+    )
+    path, told = tmp_path / "journal.jsonl", 0
+    for appends in (1, 5, 20):
+        with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for _ in range(appends):
+                told = int(process.stdout.readline())
+            process.kill()
+        numbers = [record["number"] for record in files.Journal(path).records()]
+        assert numbers == list(range(len(numbers))) and len(numbers) > told
+
+
+@posix
+def test_a_full_disk_leaves_a_journal_as_it_was(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys; from sepvae.files import Journal; from sepvae.errors import OutputError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "Journal(sys.argv[1]).append('x' * 50)\n"
+        "try: Journal(sys.argv[1]).append('y' * 50)\n"
+        "except OutputError as error: print(error)\n"
+    )
+    path = tmp_path / "journal.jsonl"
+    result = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith(f"cannot write {path}: the file is larger than")
+    assert files.Journal(path).records() == ["x" * 50]
+    files.Journal(path).append("z")
+    assert list(files.read_jsonl(path)) == ["x" * 50, "z"]
+
+
+def test_a_journal_needs_a_file(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"it is a folder: choose another output"):
+        files.Journal(tmp_path).append(1)
+    (tmp_path / "rows.jsonl").write_text('{"a": \n1\n')
+    with pytest.raises(InputError, match=r"rows.jsonl, line 1: not valid JSON"):
+        files.Journal(tmp_path / "rows.jsonl").records()
 
 
 def test_a_torn_character_is_part_of_the_torn_tail(tmp_path: Path) -> None:
