@@ -326,3 +326,15 @@ def hash_file(path: str | os.PathLike[str]) -> str:
 def hash_json(value: Any) -> str:
     """Return the SHA-256 of a JSON value, independent of key order, as hex."""
     return hashlib.sha256(_encode(to_json(value))).hexdigest()
+
+
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a file or a whole folder, if it is there; OutputError when it cannot be removed."""
+    target = Path(path)
+    try:
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot remove {target}: {error.strerror}: remove it by hand") from error

@@ -37,10 +37,10 @@ class MixingConfig(Config):
     """What to mix, and how.
 
     `sources` names the class of each source: `female`, `male`, `any`, or a speaker's id; repeated classes are numbered
-    (`any_1`, `any_2`). `n_valid` is an upper bound, and small: what is validated on cannot be learnt from. `length` is `min`, all
-    sources speak all the time, or `max`, shorter ones are padded. `snr_db` is the range of the level of the first
-    source over each other one, `noise_snr_db` of all speech over the noise. `skip_damaged` leaves out files that a lost
-    byte has turned into noise (`sepvae corpus validate` names them); it reads every file once.
+    (`any_1`, `any_2`). `n_valid` is an upper bound, and small: what is validated on cannot be learnt from. `length` is
+    `min`, all sources speak all the time, or `max`, shorter ones are padded. `snr_db` is the range of the level of the
+    first source over each other one, `noise_snr_db` of all speech over the noise. `skip_damaged` leaves out files that
+    a lost byte has turned into noise (`sepvae corpus validate` names them); it reads every file once.
     """
 
     split: Literal["speaker_seen", "speaker_open"] = "speaker_seen"

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sepvae.files import hash_file, hash_json, make_folder, read_json, write_json
+from sepvae.files import hash_file, hash_json, make_folder, read_json, remove, write_json
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ class Ledger:
     def run(self, stage: str, inputs: Any, outputs: Sequence[Path], work: Callable[[], None]) -> dict[str, str]:
         """Do a stage unless it was done from the same inputs and its outputs are as it left them.
 
+        Outputs of a stage that was stopped half-way are kept, so that its work can continue from them.
+
         Args:
             inputs: JSON that decides the outcome: settings, and the hashes of the stages before.
             outputs: files and folders that the work makes.
@@ -39,12 +41,15 @@ class Ledger:
         """
         record = self._folder / f"{stage}.json"
         key = hash_json([metadata.version("sepvae"), stage, inputs])
-        if record.is_file():
-            done = read_json(record)
-            if done["inputs"] == key and done["outputs"] == self._hashes(outputs):
-                _LOGGER.info("%s: nothing has changed, skipped", stage)
-                return dict(done["outputs"])
-            record.unlink()
+        done = read_json(record) if record.is_file() else {"inputs": None, "outputs": None}
+        if done["inputs"] == key and done["outputs"] is not None and done["outputs"] == self._hashes(outputs):
+            _LOGGER.info("%s: nothing has changed, skipped", stage)
+            return dict(done["outputs"])
+        if done["inputs"] != key or done["outputs"] is not None:
+            # Made from other inputs, or changed since: what is there is not half of this stage's work.
+            for path in outputs:
+                remove(path)
+        write_json(record, {"inputs": key, "outputs": None})
         _LOGGER.info("%s", stage)
         work()
         hashes = self._hashes(outputs)

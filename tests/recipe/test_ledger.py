@@ -63,3 +63,20 @@ def test_later_stages_see_the_content_of_earlier_ones(tmp_path: Path, work: Work
     (tmp_path / "stages" / "mix.json").unlink()
     second = ledger.run("mix", 1, [work.output], lambda: None)
     assert first != second
+
+
+def test_what_a_stopped_stage_left_is_kept_for_the_same_inputs_and_removed_for_others(tmp_path: Path) -> None:
+    ledger, half = Ledger(tmp_path / "stages"), tmp_path / "run" / "state.txt"
+
+    def stop() -> None:
+        half.parent.mkdir(exist_ok=True)
+        half.write_text("half")
+        raise KeyboardInterrupt
+
+    seen: list[bool] = []
+    with pytest.raises(KeyboardInterrupt):
+        ledger.run("train", 1, [half.parent], stop)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.run("train", 1, [half.parent], lambda: (seen.append(half.exists()), stop())[1])
+    ledger.run("train", 2, [half.parent], lambda: seen.append(half.exists()))
+    assert seen == [True, False]
