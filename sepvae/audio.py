@@ -29,8 +29,8 @@ _BLOCK_SAMPLES = 1 << 18
 # libsndfile keeps the samples of one call to an Ogg encoder on the stack, and crashes on a minute of them.
 _WRITE_SAMPLES = 1 << 14
 _MAX_WAV_BYTES = 0xFFFFFF00  # sizes in WAV have 32 bits, and its header needs a few bytes
-# Of the formats; libsndfile crashes on other rates in Ogg.
-_MAX_RATE_HZ = {"WAV": (1 << 31) - 1, "FLAC": 655_350, "OGG": 200_000}
+# Highest rate and number of channels of a format; libsndfile crashes on more in Ogg.
+_LIMITS = {"WAV": ((1 << 31) - 1, 1024), "FLAC": (655_350, 8), "OGG": (200_000, 255)}
 _UNKNOWN_FRAMES = (1 << 63) - 1  # what libsndfile says of a FLAC file that does not say its length
 _SFC_SET_ADD_PEAK_CHUNK = 0x1050
 
@@ -254,8 +254,8 @@ def _create(part: Path, final: Path, sample_rate: int, n_channels: int, containe
 
     part.touch()  # what the file system refuses, it refuses here, with its own reason
     try:
-        if not 1 <= sample_rate <= _MAX_RATE_HZ[container]:
-            raise OverflowError(sample_rate)
+        if sample_rate < 1 or sample_rate > _LIMITS[container][0] or n_channels > _LIMITS[container][1]:
+            raise OverflowError("beyond the limits of the format")
         file = soundfile.SoundFile(_name(part), "w", sample_rate, n_channels, code, format=container)
     except (soundfile.LibsndfileError, OverflowError, TypeError) as error:
         ask_for_space(part)

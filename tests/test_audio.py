@@ -219,12 +219,29 @@ def test_unknown_endings_and_subtypes_are_refused(tmp_path: Path, name: str, sub
         ("a.wav", 1, -1),
         ("a.wav", 0, 16000),
         ("a.wav", 1, 1 << 40),
+        ("a.ogg", 1, 0),
+        ("a.ogg", 1, 200_001),
         ("a.ogg", 1, 1 << 30),
+        ("a.ogg", 256, 16000),
     ],
 )
 def test_what_a_container_cannot_hold_is_refused(tmp_path: Path, name: str, n_channels: int, sample_rate: int) -> None:
     with pytest.raises(ConfigError, match=rf"cannot hold {n_channels} channels at {sample_rate} Hz: choose another"):
         audio.write(tmp_path / name, np.zeros((n_channels, 10), np.float32), sample_rate=sample_rate)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_minute_of_ogg_is_written_at_once(tmp_path: Path) -> None:
+    """libsndfile crashes on so many samples in one call."""
+    audio.write(tmp_path / "a.ogg", noise(60 * 48_000, 2), sample_rate=48_000)
+    assert audio.inspect(tmp_path / "a.ogg").n_samples == 60 * 48_000
+
+
+def test_integers_and_swapped_axes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot write .*a.wav: received samples of type int16, expected floats in"):
+        audio.write(tmp_path / "a.wav", np.ones(10, np.int16), sample_rate=16000)
+    with pytest.raises(ConfigError, match=r"16000 channels at 16000 Hz: .*\(samples are \(channels, time\)\)"):
+        audio.write(tmp_path / "a.wav", noise(16000, 2).T, sample_rate=16000)
     assert list(tmp_path.iterdir()) == []
 
 
