@@ -14,11 +14,11 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def fingerprint(path: Path) -> str:
-    """Return a hash of a file's bytes, or of the names and sizes of the files in a folder."""
+    """Return a hash of a file's bytes, or of the names and bytes of the files in a folder."""
     if path.is_file():
         return hash_file(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())
-    return hash_json([[file.relative_to(path).as_posix(), file.stat().st_size] for file in files])
+    return hash_json([[file.relative_to(path).as_posix(), hash_file(file)] for file in files])
 
 
 class Ledger:

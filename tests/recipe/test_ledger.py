@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sepvae.recipe.ledger import Ledger
+from sepvae.recipe.ledger import Ledger, fingerprint
 
 
 class Work:
@@ -80,3 +80,11 @@ def test_what_a_stopped_stage_left_is_kept_for_the_same_inputs_and_removed_for_o
         ledger.run("train", 1, [half.parent], lambda: (seen.append(half.exists()), stop())[1])
     ledger.run("train", 2, [half.parent], lambda: seen.append(half.exists()))
     assert seen == [True, False]
+
+
+def test_a_folder_whose_files_changed_but_not_their_sizes_is_another(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x").write_text("one")
+    before = fingerprint(tmp_path / "a")
+    (tmp_path / "a" / "x").write_text("two")
+    assert fingerprint(tmp_path / "a") != before
