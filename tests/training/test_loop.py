@@ -264,67 +264,6 @@ def test_two_processes_make_the_steps_of_one(make_config: Make, humming: Trainin
         assert double["train/total"] == pytest.approx(single["train/total"], rel=1e-4)
 
 
-# Guards.
-
-
-def poison(trainer: Trainer, item: str) -> None:
-    """Make the features of one mixture NaN, behind the back of the check on the way in."""
-    index = trainer.table.items.index(item)
-    first, count = int(trainer.table.first_row[index]), int(trainer.table.n_frames[index])
-    trainer.table.input[first : first + count] = torch.nan
-
-
-def test_steps_that_give_nan_are_skipped_and_named(
-    make_config: Make, humming: TrainingData, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    config = make_config(batch_size=8, max_bad_steps=1000)
-    trainer = Trainer(config, humming, tmp_path / "run", seed=0, device="cpu")
-    poison(trainer, "train-3")
-    state = trainer.run()
-    assert state.finished
-    assert all(torch.isfinite(tensor).all() for tensor in weights(tmp_path / "run").values())
-    assert all(math.isfinite(value) for row in state.history for value in row.values())
-    bad = read_json(tmp_path / "run" / "bad_steps_0.json")
-    assert 0 < len(bad) < state.step
-    assert all("train-3" in entry["items"] for entry in bad)
-    assert "skipped: loss or gradient is not finite; mixtures:" in caplog.text
-
-
-def test_too_many_bad_steps_in_a_row_end_the_run(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
-    one = TrainingData(humming.train[:1], [], humming.root)
-    trainer = Trainer(make_config(max_bad_steps=2), one, tmp_path / "run", seed=0, device="cpu")
-    poison(trainer, "train-0")
-    with pytest.raises(InputError, match=r"stopped at step 2: 3 steps in a row .*; mixtures: train-0 .*bad_steps"):
-        trainer.run()
-    assert len(read_json(tmp_path / "run" / "bad_steps_0.json")) == 3
-
-
-def test_a_gradient_that_overflows_is_skipped(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
-    trainer = Trainer(make_config(max_bad_steps=0), humming, tmp_path / "run", seed=0, device="cpu")
-    weight = next(trainer.models.networks["hum"].parameters())
-    weight.register_hook(lambda gradient: gradient * torch.inf)
-    before = {name: tensor.clone() for name, tensor in trainer.models.networks.state_dict().items()}
-    with pytest.raises(InputError, match="1 steps in a row gave a loss or gradient that is NaN or infinite"):
-        trainer.run()
-    assert same(before, dict(trainer.models.networks.state_dict()))
-
-
-def test_nan_in_validation_names_the_mixtures(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
-    trainer = Trainer(make_config(), humming, tmp_path / "run", seed=0, device="cpu")
-    assert trainer.valid_table is not None
-    trainer.valid_table.input[:] = torch.nan
-    with pytest.raises(InputError, match="validation loss is NaN or infinite; mixtures: valid-10, valid-11"):
-        trainer.run()
-
-
-def test_gradients_are_clipped_per_source(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
-    trainer = Trainer(make_config(gradient_clip=1e-3, epochs=1), humming, tmp_path / "run", seed=0, device="cpu")
-    trainer.run()
-    for network in trainer.models.networks.values():
-        norm = torch.cat([w.grad.flatten() for w in network.parameters() if w.grad is not None]).norm()
-        assert float(norm) == pytest.approx(1e-3, rel=1e-2)
-
-
 # Stopping and keeping.
 
 
