@@ -23,7 +23,7 @@ from sepvae.files import read_json
 from sepvae.mixing.mixture import render
 from sepvae.separation.separator import Separator
 from sepvae.training import loop
-from sepvae.training.config import OptimiserConfig, TrainingConfig
+from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import Trainer, TrainingData, learning_rate, train
 
 Make = Callable[..., TrainingConfig]
@@ -344,26 +344,6 @@ def test_nothing_half_written_is_left(whole: Path) -> None:
 
 
 # Schedules, options and odd humming.
-
-
-def test_learning_rate_schedules() -> None:
-    constant = OptimiserConfig(schedule="constant", learning_rate=2.0)
-    assert {learning_rate(constant, step, 100) for step in range(100)} == {2.0}
-    cycle = [learning_rate(OptimiserConfig(learning_rate=2.0), step, 1000) for step in range(1000)]
-    peak = int(np.argmax(cycle))
-    assert cycle[peak] == pytest.approx(2.0, rel=1e-4)
-    assert peak == pytest.approx(300, abs=2)
-    assert (np.diff(cycle[:peak]) > 0).all()
-    assert (np.diff(cycle[peak:]) < 0).all()
-    assert cycle[0] == pytest.approx(0.08, rel=0.01)
-    assert cycle[-1] == pytest.approx(0, abs=1e-9)
-    # No jump where the rise meets the fall.
-    assert float(np.abs(np.diff(cycle)).max()) < 0.02
-
-
-@pytest.mark.parametrize("total", [1, 2, 3])
-def test_the_shortest_schedules_are_finite(total: int) -> None:
-    assert all(0 <= learning_rate(OptimiserConfig(), step, total) <= 1e-3 for step in range(total))
 
 
 def test_bfloat16_trains_too(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
