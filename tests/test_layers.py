@@ -192,6 +192,25 @@ def test_imports_stay_light(statement: str) -> None:
     assert result.stdout.split() == []
 
 
+def test_importing_every_file_changes_nothing_outside() -> None:
+    """No handler, warning filter, environment, thread count, default type or random state of the process changes."""
+    names = [f"sepvae.{module_of(path)}" for path in FILES if module_of(path) not in {"", "__main__"}]
+    code = (
+        "import importlib, logging, os, random, sys, warnings\n"
+        "import lightning_fabric, numpy, pydantic, safetensors.torch, scipy.signal, torch, yaml\n"
+        "def state():\n"
+        "    return (logging.root.handlers[:], logging.root.level, logging.getLogger('sepvae').handlers[:],\n"
+        "            warnings.filters[:], dict(os.environ), sys.path[:], random.getstate(), numpy.geterr(),\n"
+        "            numpy.random.get_state()[1].tolist(), torch.get_num_threads(), torch.get_default_dtype(),\n"
+        "            torch.get_rng_state().tolist(), torch.are_deterministic_algorithms_enabled())\n"
+        "before = state()\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        "assert [old == new for old, new in zip(before, state())] == [True] * len(before)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
 def test_public_names_are_listed_and_load_on_use() -> None:
     assert set(sepvae.__all__) <= set(dir(sepvae))
     assert sepvae.open_corpus is __import__("sepvae.corpora.records", fromlist=["open_corpus"]).open_corpus
