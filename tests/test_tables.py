@@ -16,7 +16,7 @@ def test_a_name_becomes_what_its_entry_says() -> None:
     assert resolve(TABLE, "counter", what="container") is collections.Counter
 
 
-@pytest.mark.parametrize("name", ["count", "Counter", "couter"])
+@pytest.mark.parametrize("name", ["count", "Counter", "ccounter"])
 def test_a_slip_is_told_the_closest_name(name: str) -> None:
     message = rf"unknown container '{name}': did you mean 'counter'\? choose one of ordered, counter$"
     with pytest.raises(ConfigError, match=message):
