@@ -1,4 +1,4 @@
-"""Atomic files and folders, append-only journals, content hashes: the only place that writes final names."""
+"""Atomic files and folders, content hashes: the only place that writes final names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sepvae.errors import InputError, OutputError
 
@@ -264,54 +264,6 @@ def read_jsonl(path: str | os.PathLike[str], *, torn_tail: bool = False) -> Iter
     for number, line in enumerate(_decode(data, path).split("\n"), start=1):
         if line.strip():
             yield _parse_json(line, f"{path}, line {number}")
-
-
-class Journal:
-    """An append-only JSONL file of a long job: a record is on disk when `append` returns, whatever happens next.
-
-    Example:
-        >>> import tempfile
-        >>> journal = Journal(Path(tempfile.mkdtemp()) / "scores.jsonl")
-        >>> journal.append({"item": "a", "si_sdr": 7.5})
-        >>> journal.records()
-        [{'item': 'a', 'si_sdr': 7.5}]
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
-
-    def records(self) -> list[Any]:
-        """Return the records so far, none before the first; a line torn by a kill is none.
-
-        Raises:
-            InputError: the file is damaged in another way.
-        """
-        return list(read_jsonl(self._path, torn_tail=True)) if self._path.exists() else []
-
-    def append(self, record: Any) -> None:
-        """Write one record behind the last whole one.
-
-        Raises:
-            OutputError: the disk does not take it; what was there before stays.
-        """
-        final = _target(self._path, "file")
-        try:
-            with final.open("a+b") as file:
-                file.truncate(_end_of_lines(file))
-                file.write(_encode(to_json(record) + "\n"))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise output_error(self._path, error) from error
-
-
-def _end_of_lines(file: BinaryIO) -> int:
-    """Return where the last whole line ends."""
-    size = file.seek(0, os.SEEK_END)
-    if size == 0 or file.seek(size - 1) < 0 or file.read() == b"\n":
-        return size
-    file.seek(0)
-    return file.read().rfind(b"\n") + 1
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:

@@ -228,69 +228,6 @@ def test_names_that_are_no_text_survive_in_json(tmp_path: Path) -> None:
     assert files.hash_json(name) == files.hash_json(name) != files.hash_json("caf.wav")
 
 
-def test_a_journal_keeps_what_was_appended(tmp_path: Path) -> None:
-    journal = files.Journal(tmp_path / "new" / "journal.jsonl")
-    assert journal.records() == []
-    for number in range(3):
-        journal.append({"number": number})
-    assert files.Journal(tmp_path / "new" / "journal.jsonl").records() == [{"number": 0}, {"number": 1}, {"number": 2}]
-    assert list(files.read_jsonl(tmp_path / "new" / "journal.jsonl")) == journal.records()
-
-
-def test_a_journal_goes_on_behind_its_last_whole_line(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
-    whole = files.to_json({"name": "a"}) + "\n" + files.to_json({"name": "đọc"}) + "\n"
-    data = whole.encode()
-    for cut in range(len(data) + 1):
-        path.write_bytes(data[:cut])
-        files.Journal(path).append({"name": "next"})
-        expected = [{"name": "a"}, {"name": "đọc"}][: data[:cut].count(b"\n")]
-        assert list(files.read_jsonl(path)) == [*expected, {"name": "next"}]
-
-
-def test_a_journal_loses_nothing_to_kills(tmp_path: Path) -> None:
-    code = (
-        "import itertools, sys; from sepvae.files import Journal\n"
-        "journal = Journal(sys.argv[1]); done = len(journal.records())\n"
-        "for number in itertools.count(done):\n"
-        "    journal.append({'number': number, 'filler': 'x' * 5000}); print(number, flush=True)\n"
-    )
-    path, told = tmp_path / "journal.jsonl", 0
-    for appends in (1, 5, 20):
-        with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            for _ in range(appends):
-                told = int(process.stdout.readline())
-            process.kill()
-        numbers = [record["number"] for record in files.Journal(path).records()]
-        assert numbers == list(range(len(numbers))) and len(numbers) > told
-
-
-@posix
-def test_a_full_disk_leaves_a_journal_as_it_was(tmp_path: Path) -> None:
-    code = (
-        "import resource, signal, sys; from sepvae.files import Journal; from sepvae.errors import OutputError\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
-        "Journal(sys.argv[1]).append('x' * 50)\n"
-        "try: Journal(sys.argv[1]).append('y' * 50)\n"
-        "except OutputError as error: print(error)\n"
-    )
-    path = tmp_path / "journal.jsonl"
-    result = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    assert result.stdout.startswith(f"cannot write {path}: the file is larger than")
-    assert files.Journal(path).records() == ["x" * 50]
-    files.Journal(path).append("z")
-    assert list(files.read_jsonl(path)) == ["x" * 50, "z"]
-
-
-def test_a_journal_needs_a_file(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"it is a folder: choose another output"):
-        files.Journal(tmp_path).append(1)
-    (tmp_path / "rows.jsonl").write_text('{"a": \n1\n')
-    with pytest.raises(InputError, match=r"rows.jsonl, line 1: not valid JSON"):
-        files.Journal(tmp_path / "rows.jsonl").records()
-
-
 def test_a_torn_character_is_part_of_the_torn_tail(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_bytes('{"a": 1}\n{"b": "đ'.encode()[:-1])
