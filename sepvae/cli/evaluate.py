@@ -25,7 +25,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("--estimates", type=Path, required=True, metavar="DIR", help="folder of the estimates")
     parser.add_argument("--name", default="estimates", help="name of the system in the table")
     parser.add_argument("--measures", nargs="+", metavar="NAME", help="measures to take, all when not given")
-    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="write every score: .csv or .jsonl")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="write every score: .csv or .json")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--json", action="store_true", help="for programs: the summary as JSON on stdout")
     parser.set_defaults(run=run)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 from typing import Any
 
 from sepvae.cli.corpus import KINDS
 from sepvae.cli.settings import add_settings, read_settings
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -36,7 +39,10 @@ def run(args: argparse.Namespace) -> int:
         manifest = read_ready_mixtures(args.folder)
     else:
         config = read_settings(args, MixingConfig)
-        utterances = list(open_corpus(args.folder, args.corpus).utterances())
+        corpus = open_corpus(args.folder, args.corpus)
+        utterances = list(corpus.utterances())
+        for problem in corpus.problems:
+            _LOGGER.warning("%s", problem.message)
         manifest = make_mixtures(utterances, config, root=args.folder, seed=args.seed)
     write_manifest(args.out, manifest)
     if args.audio:

@@ -30,9 +30,8 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, or continue a run that was stopped."""
-    import shutil
-
     from sepvae.errors import InputError
+    from sepvae.files import remove
     from sepvae.mixing.manifest import read_manifest
     from sepvae.training.config import TrainingConfig
     from sepvae.training.loop import TrainingData, train
@@ -43,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     if not splits["train"]:
         raise InputError(f"{args.manifest}: has no mixtures of the split 'train': make some with 'sepvae mix'")
     if args.overwrite:
-        shutil.rmtree(args.out / "state", ignore_errors=True)
+        for name in ("state", "model", "log.csv", "tensorboard"):
+            remove(args.out / name)
     data = TrainingData(splits["train"], splits["valid"], args.data)
     train(config, data, args.out, seed=args.seed, device=args.device)
     sys.stdout.write(f"{args.out / 'model'}\n")

@@ -122,7 +122,7 @@ def _ready_mixture(mixture: Mixture, root: Path, total: Wave) -> Wave:
 
 
 def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path) -> None:
-    """Render a manifest to `out/<split>/{mixture,<source>…,noise}/<id>.wav`, skipping files that are there.
+    """Render a manifest to `out/<split>/{mixture,<source>…,noise}/<id>.wav`, over what is there.
 
     Raises:
         InputError, OutputError: a mixture cannot be rebuilt or written.
@@ -131,10 +131,9 @@ def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path) -> Non
         for mixture in manifest.mixtures:
             folder, name = Path(out) / mixture.split, f"{mixture.id}.wav"
             names = ["mixture", *(source.name for source in mixture.sources), *(["noise"] if mixture.noise else [])]
-            if not all((folder / kind / name).is_file() for kind in names):
-                rendered = render(mixture, root)
-                waves = [rendered.mixture, *rendered.sources.values()]
-                waves += [] if rendered.noise is None else [rendered.noise]
-                for kind, wave in zip(names, waves, strict=True):
-                    audio.write(folder / kind / name, wave, sample_rate=mixture.sample_rate)
+            rendered = render(mixture, root)
+            waves = [rendered.mixture, *rendered.sources.values()]
+            waves += [] if rendered.noise is None else [rendered.noise]
+            for kind, wave in zip(names, waves, strict=True):
+                audio.write(folder / kind / name, wave, sample_rate=mixture.sample_rate)
             bar.advance(1)

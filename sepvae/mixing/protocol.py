@@ -211,7 +211,7 @@ class _Mixer:
             name="noise",
             utterance=path.stem,
             path=path.relative_to(folder).as_posix(),
-            folder=str(folder),
+            folder=str(folder.resolve()),
             speaker="",
             sex="unknown",
             sha256=digest,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.models.contract import Posterior, SourceModel
-from sepvae.objectives.contract import Batch, Loss
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss
 from sepvae.objectives.likelihoods import LIKELIHOODS
 
 
@@ -70,7 +70,7 @@ class Elbo:
             [0.0, 2.0, 4.0, 4.0]
         """
         config = self.config
-        if config.annealing == "none":
+        if config.annealing == "none" or step >= END_OF_SCHEDULE:
             return config.beta
         if config.annealing == "cyclic":
             # Half of each cycle rises, half of it stays at β (Fu et al. 2019, §3.2).

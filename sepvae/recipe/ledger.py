@@ -41,7 +41,7 @@ class Ledger:
         """
         record = self._folder / f"{stage}.json"
         key = hash_json([metadata.version("sepvae"), stage, inputs])
-        done = read_json(record) if record.is_file() else {"inputs": None, "outputs": None}
+        done = {"inputs": None, "outputs": None, **(read_json(record) if record.is_file() else {})}
         if done["inputs"] == key and done["outputs"] is not None and done["outputs"] == self._hashes(outputs):
             _LOGGER.info("%s: nothing has changed, skipped", stage)
             return dict(done["outputs"])

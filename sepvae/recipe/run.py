@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
+from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.evaluation import read_rows, write_rows
 from sepvae.files import hash_json, make_folder, read_json, read_jsonl, write_json
@@ -51,6 +52,9 @@ def run_recipe(
         InputError: the corpus cannot serve the recipe.
         OutputError: results cannot be written.
     """
+    resolve_device(device)
+    if jobs < 1:
+        raise ConfigError(f"jobs = {jobs}: at least 1 process is needed")
     folder = make_folder(out)
     lock = FileLock(folder / ".lock")
     try:
@@ -127,7 +131,9 @@ def _mix(ledger: Ledger, experiment: Experiment, listing: Path, prepared: Mappin
         utterances = [Utterance.from_json(record) for record in read_jsonl(listing)]
         stages.mix(experiment, utterances)
 
-    inputs = [experiment.recipe.mixing.model_dump(mode="json"), experiment.recipe.seed, experiment.split, prepared]
+    mixing = experiment.recipe.mixing
+    noises = None if mixing.noise_folder is None else stages.corpus_state(Path(mixing.noise_folder))
+    inputs = [mixing.model_dump(mode="json"), experiment.recipe.seed, experiment.split, prepared, noises]
     return ledger.run(f"{experiment.split}-mix", inputs, [experiment.manifest_path], work)
 
 

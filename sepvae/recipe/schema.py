@@ -158,6 +158,8 @@ def load_recipe(path: str | Path, *, overrides: Sequence[str] = (), quick: bool 
     """
     data = read_mapping(Path(path))
     quick_changes = data.pop("quick", {})
+    if not isinstance(quick_changes, dict):
+        raise ConfigError(f"{path}: quick = {quick_changes!r}: give a mapping of keys to values")
     if quick:
         data = merge(data, quick_changes)
     for text in overrides:

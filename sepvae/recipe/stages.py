@@ -71,7 +71,7 @@ def locate_corpus(recipe: Recipe, data: Path | None, out: Path) -> Path:
         )
     from sepvae.corpora.demo import make_demo_corpus
 
-    folder = out / "corpus"
+    folder = out / f"corpus-{recipe.corpus.demo_speakers}"
     if not folder.is_dir():
         make_demo_corpus(folder, speakers=recipe.corpus.demo_speakers)
     return folder

@@ -23,6 +23,10 @@ BLOCK_S = 20.0
 Reader = Callable[[int, int], Tensor]
 
 
+# No recording has more channels; arrays the wrong way round do.
+_MOST_CHANNELS = 256
+
+
 def _flat(samples: Any) -> Tensor:
     """Return the samples of a NumPy array or tensor as (channels, time) float32; InputError when they are none."""
     shape, dtype = tuple(samples.shape), samples.dtype
@@ -31,6 +35,11 @@ def _flat(samples: Any) -> Tensor:
     floating = dtype.is_floating_point if isinstance(samples, Tensor) else dtype.kind == "f"
     if not floating:
         raise InputError(f"a mixture of {dtype} samples: give floats in [-1, 1] (divide 16-bit integers by 32768)")
+    if len(shape) > 1 and shape[-2] > max(shape[-1], _MOST_CHANNELS):
+        raise InputError(
+            f"a mixture of shape {shape} has {shape[-2]} channels of {shape[-1]} samples: give (channels, time), is it "
+            "transposed? soundfile reads (time, channels)"
+        )
     flat = samples.reshape(math.prod(shape[:-1]), shape[-1])
     if not isinstance(flat, Tensor):
         # A copy in any case: torch takes no read-only, reversed or byte-swapped arrays.

@@ -19,7 +19,7 @@ from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError, MissingExtra
 from sepvae.files import hash_json, make_folder, write_json
 from sepvae.mixing.manifest import Mixture
-from sepvae.objectives.contract import Batch, Loss, Objective, make_objective
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss, Objective, make_objective
 from sepvae.progress import progress as progress_bar
 from sepvae.seeds import derive_seed, torch_generator
 from sepvae.training.batches import BatchOrder, FrameTable, build_table, source_names
@@ -29,8 +29,6 @@ from sepvae.training.logs import TrainingLog
 from sepvae.training.state import Progress, load_state, save_state
 
 _LOGGER = logging.getLogger(__name__)
-# Validation sees the objective as it is at the end of every schedule, so that its losses can be compared.
-_END_OF_SCHEDULE = 1 << 60
 _SMALL_NETWORK = 2_000_000
 
 
@@ -285,7 +283,7 @@ class Trainer:
         sums: dict[str, float] = {}
         # Large batches: nothing is stored for a backward pass.
         for number, part in enumerate(torch.split(rows, 8 * self.order.batch_size)):
-            loss = self.step(self._batch(self.valid_table, part, _END_OF_SCHEDULE, "valid", number))
+            loss = self.step(self._batch(self.valid_table, part, END_OF_SCHEDULE, "valid", number))
             if not torch.isfinite(loss.total):
                 items = ", ".join(self.valid_table.items_of(part))
                 raise InputError(f"the validation loss is NaN or infinite; mixtures: {items}: check these recordings")

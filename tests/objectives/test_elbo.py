@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from sepvae.models.contract import Decoded, Posterior
-from sepvae.objectives.contract import Batch
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch
 from sepvae.objectives.elbo import Elbo, ElboConfig, kl_to_standard_normal, sample
 from sepvae.objectives.likelihoods import gaussian
 from sepvae.seeds import torch_generator
@@ -173,3 +173,10 @@ def test_every_source_is_compared_with_its_own_target() -> None:
     for name, target in targets.items():
         expected = gaussian(target, Decoded(q.mean, None), 1.0).sum(-1).mean()
         torch.testing.assert_close(loss.terms[f"{name}/reconstruction"], expected)
+
+
+@pytest.mark.parametrize("steps", [500, 512, 700, 999, 1024])
+@pytest.mark.parametrize("annealing", ["none", "linear", "cyclic"])
+def test_validation_sees_the_end_of_every_schedule(annealing: str, steps: int) -> None:
+    elbo = Elbo(ElboConfig(beta=4.0, annealing=annealing, annealing_steps=steps))  # type: ignore[arg-type]
+    assert elbo.beta(END_OF_SCHEDULE) == 4.0

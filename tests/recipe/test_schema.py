@@ -119,3 +119,8 @@ def test_merge_replaces_lists_and_leaves_its_arguments_alone() -> None:
 @pytest.mark.parametrize("quick", [False, True])
 def test_every_recipe_of_the_project_is_valid(path: Path, quick: bool) -> None:
     assert load_recipe(path, quick=quick).title
+
+
+def test_a_quick_section_that_is_no_mapping(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="quick = 3: give a mapping"):
+        load_recipe(write(tmp_path, quick=3))

@@ -319,3 +319,9 @@ def test_nothing_is_trained_or_recorded(separator: Separator) -> None:
     stream = separator.stream(reader(noise(1, 5000)), n_samples=5000, block_s=0.1)
     next(stream)
     assert not torch.is_inference_mode_enabled()
+
+
+def test_samples_as_soundfile_reads_them_are_told_to_be_transposed() -> None:
+    separator = Separator([make_models({})])
+    with pytest.raises(InputError, match=r"give \(channels, time\), is it transposed\?"):
+        separator.separate(np.zeros((RATE, 2), np.float32), RATE)
