@@ -123,7 +123,7 @@ def run_ours(config: TrainingConfig, data: TrainingData, out: Path) -> tuple[flo
     state = trainer.run()
     seconds = time.perf_counter() - started
     return (
-        state.step * trainer.order.batch_size / seconds,
+        state.step * trainer.batches.batch_size / seconds,
         statistics.median(row["frames_per_s"] for row in state.history),
         trainer,
     )
@@ -134,7 +134,7 @@ def measure(config: TrainingConfig, data: TrainingData, scratch: Path, rounds: i
     speeds: dict[str, list[float]] = {}
     for number in range(rounds + 1):
         whole, steps, trainer = run_ours(config, data, scratch / f"run{number}")
-        table, names = trainer.table, trainer.models.config.sources
+        table, names = trainer.batches.table, trainer.models.config.sources
         found = {
             OURS: whole,
             "sepvae, steps alone": steps,

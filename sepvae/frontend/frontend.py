@@ -73,6 +73,11 @@ class Frontend:
         """Return an empty level meter for one file."""
         return LevelMeter(self.config.normalisation)
 
+    def levels(self, spectra: Tensor) -> Tensor:
+        """Return the level of each of several spectra (batch, frames, bins), (batch, 1, 1), to divide it by."""
+        found = [self.meter().add(spectrum).level for spectrum in spectra.detach()]
+        return spectra.real.new_tensor(found)[:, None, None]
+
     def training_pair(self, mixture: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
         """Return input and target features of one mixture, normalised by the level of the mixture.
 

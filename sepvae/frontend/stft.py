@@ -79,6 +79,11 @@ class Stft:
         """Number of frequency bins."""
         return self.window_samples // 2 + 1
 
+    @property
+    def window_energy(self) -> float:
+        """Sum of the squares of the window: the mean power of a bin over that of a sample."""
+        return float(self._window.square().sum())
+
     def n_frames(self, n_samples: int) -> int:
         """Return the number of frames of a signal of `n_samples`."""
         if n_samples == 0:

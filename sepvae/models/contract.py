@@ -1,16 +1,22 @@
-"""What every source model offers, and the closed table of the networks that offer it.
+"""What every model offers, and the closed table of the networks that offer it.
 
-A model is a network and its config: no loss, no files. Features and spectra are (batch, frames, bins).
+A model is a network and its config: no loss, no files. Features and spectra are (batch, frames, bins). There are three
+interfaces: a network for one source (`source`), one for all sources together (`joint`), and one from waves to waves
+(`waves`).
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from sepvae.config import Config, parse_config
 from sepvae.tables import resolve
+
+Interface = Literal["source", "joint", "waves"]
 
 # The only registry of models: name -> "module:Class".
 MODELS: dict[str, str] = {
@@ -32,6 +38,24 @@ class Decoded(NamedTuple):
     log_variance: Tensor | None
 
 
+class Reconstruction(NamedTuple):
+    """One way through a network: q(z|x), its prior p(z) (None for N(0, I)), the latent drawn, and p(s|z)."""
+
+    posterior: Posterior
+    prior: Posterior | None
+    latent: Tensor
+    decoded: Decoded
+
+
+# Draws a latent (batch, frames, latent) of a posterior: reparameterised noise in training, its mean at separation.
+Sampler = Callable[[Posterior], Tensor]
+
+
+def most_likely(posterior: Posterior) -> Tensor:
+    """Return the mean of a posterior: the sampler of separation."""
+    return posterior.mean
+
+
 class ModelConfig(Config):
     """Base of every model's config."""
 
@@ -44,6 +68,7 @@ class SourceModel(Protocol):
     """
 
     Config: ClassVar[type[ModelConfig]]
+    interface: ClassVar[Interface]
     context_frames: int
 
     def __init__(self, config: Any, *, n_inputs: int, n_outputs: int) -> None: ...
@@ -54,6 +79,38 @@ class SourceModel(Protocol):
 
     def decode(self, latent: Tensor) -> Decoded:
         """Map latents (batch, frames, latent) to the target features (batch, frames, n_outputs)."""
+        ...
+
+    def reconstruct(self, features: Tensor, sample: Sampler) -> Reconstruction:
+        """Encode features, draw a latent and decode it; networks with memory draw as they go along time."""
+        ...
+
+
+class JointModel(Protocol):
+    """A network that gives the spectra of all its sources at once; frames and context as in `SourceModel`."""
+
+    Config: ClassVar[type[ModelConfig]]
+    interface: ClassVar[Interface]
+    context_frames: int
+
+    def __init__(self, config: Any, *, n_inputs: int, n_outputs: int, sources: tuple[str, ...]) -> None: ...
+
+    def reconstruct(self, features: Tensor, sample: Sampler) -> dict[str, Reconstruction]:
+        """Map features (batch, frames + 2 · context_frames, n_inputs) to the reconstruction of each source."""
+        ...
+
+
+class WaveModel(Protocol):
+    """A network from mixtures to sources without a front-end of ours."""
+
+    Config: ClassVar[type[ModelConfig]]
+    interface: ClassVar[Interface]
+    context_samples: int
+
+    def __init__(self, config: Any, *, n_sources: int) -> None: ...
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        """Map mixtures (batch, time) at a root mean square of about 1 to waves (n_sources, batch, time)."""
         ...
 
 
@@ -67,7 +124,46 @@ def parse_model_config(kind: str, settings: dict[str, Any]) -> ModelConfig:
     return parse_config(config_class, settings, where=f"model {kind}")
 
 
-def make_model(kind: str, config: ModelConfig, *, n_inputs: int, n_outputs: int) -> nn.Module:
-    """Build the network called `kind`: a SourceModel that is also a torch module."""
-    network: nn.Module = resolve(MODELS, kind, what="model")(config, n_inputs=n_inputs, n_outputs=n_outputs)
+class ModelChoice(Config):
+    """A network of `MODELS` with its settings: `{kind: dense_vae, settings: {latent: 64}}`."""
+
+    kind: str = "dense_vae"
+    settings: dict[str, Any] = Field(default_factory=dict, validate_default=True)
+
+    @field_validator("settings")
+    @classmethod
+    def _resolved(cls, settings: dict[str, Any], info: Any) -> dict[str, Any]:
+        """Check the settings against the network's own config and fill in its defaults."""
+        return parse_model_config(info.data.get("kind", "dense_vae"), settings).model_dump(mode="json")
+
+    def config(self) -> ModelConfig:
+        """Return the network's own typed config."""
+        return parse_model_config(self.kind, self.settings)
+
+
+def interface_of(kind: str) -> Interface:
+    """Return which interface the model called `kind` has."""
+    interface: Interface = resolve(MODELS, kind, what="model").interface
+    return interface
+
+
+def make_model(
+    kind: str, config: ModelConfig, *, n_inputs: int, n_outputs: int, sources: tuple[str, ...] = ()
+) -> nn.Module:
+    """Build the network called `kind`, a torch module with the interface of its class.
+
+    Args:
+        config: from `parse_model_config`.
+        n_inputs: features per frame that it sees.
+        n_outputs: features per frame that it gives for a source.
+        sources: names of the sources of a `joint` or `waves` network; other networks are of one source each.
+    """
+    network_class = resolve(MODELS, kind, what="model")
+    network: nn.Module
+    if network_class.interface == "waves":
+        network = network_class(config, n_sources=len(sources))
+    elif network_class.interface == "joint":
+        network = network_class(config, n_inputs=n_inputs, n_outputs=n_outputs, sources=sources)
+    else:
+        network = network_class(config, n_inputs=n_inputs, n_outputs=n_outputs)
     return network

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sepvae.models.contract import Decoded, ModelConfig, Posterior
+from sepvae.models.network import SourceNetwork
 
 # exp(±10) spans 87 dB in power: wide enough for speech, narrow enough that no likelihood overflows float32.
 LOG_VARIANCE_LIMIT = 10.0
@@ -39,7 +40,7 @@ def _stack(sizes: list[int], activation: type[nn.Module], dropout: float) -> nn.
     return nn.Sequential(*layers)
 
 
-class DenseVae(nn.Module):
+class DenseVae(SourceNetwork):
     """Each frame, with its context, to a latent and back to the frame of the source.
 
     Args:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, cast
 
 import torch
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from sepvae.config import Config, parse_config
-from sepvae.models.contract import SourceModel
+from sepvae.models.contract import Reconstruction, Sampler, SourceModel
 from sepvae.tables import resolve
 
 # The step that validation passes: the objective as it is when every schedule has ended.
@@ -22,13 +23,13 @@ OBJECTIVES: dict[str, str] = {
 
 
 class Batch:
-    """One batch of training: features of the mixtures and the targets of each source.
+    """One batch of training: the mixtures and the targets of each source, as features or as waves.
 
     Not a dataclass or tuple, which parallel strategies would take apart and copy.
 
     Args:
-        input: (batch, frames + 2 · context_frames, n_inputs).
-        targets: (batch, frames, n_outputs) of each source.
+        input: features (batch, frames + 2 · context_frames, n_inputs), or waves (batch, time).
+        targets: features (batch, frames, n_outputs) of each source, or waves (batch, time).
         step: number of the optimiser's step; drives schedules.
         generator: the batch's own stream of random numbers, on the device of the tensors.
     """
@@ -47,15 +48,52 @@ class Loss(NamedTuple):
 
 
 class Objective(Protocol):
-    """A callable from models and a batch to a loss; holds its schedule, no weights and no state."""
+    """A callable from models and a batch to a loss; holds its schedule, no weights and no state.
+
+    `domain` says what its batches hold: `features` of segments of frames, or `waves`, remixed from the sources.
+    An objective on waves is given a `WaveEstimator` in place of the mapping of models.
+    """
 
     Config: ClassVar[type[Config]]
+    domain: ClassVar[Literal["features", "waves"]]
 
     def __init__(self, config: Any) -> None: ...
 
     def __call__(self, models: Mapping[str, SourceModel], batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch."""
         ...
+
+
+class WaveEstimate(NamedTuple):
+    """Estimated waves of each source (batch, time), and the reconstructions behind them (none for wave networks)."""
+
+    waves: dict[str, Tensor]
+    reconstructions: dict[str, Reconstruction]
+
+
+class WaveEstimator(Protocol):
+    """What an objective on waves trains: the whole way from mixtures to the waves of the sources."""
+
+    def estimate(self, mixture: Tensor, sample: Sampler) -> WaveEstimate:
+        """Map mixtures (batch, time) to the estimates of all sources."""
+        ...
+
+
+class ObjectiveChoice(Config):
+    """An objective of `OBJECTIVES` with its settings: `{kind: elbo, settings: {beta: 4}}`."""
+
+    kind: str = "elbo"
+    settings: dict[str, Any] = Field(default_factory=dict, validate_default=True)
+
+    @field_validator("settings")
+    @classmethod
+    def _resolved(cls, settings: dict[str, Any], info: Any) -> dict[str, Any]:
+        """Check the settings against the objective's own config and fill in its defaults."""
+        return parse_objective_config(info.data.get("kind", "elbo"), settings).model_dump(mode="json")
+
+    def config(self) -> Config:
+        """Return the objective's own typed config."""
+        return parse_objective_config(self.kind, self.settings)
 
 
 def parse_objective_config(kind: str, settings: dict[str, Any]) -> Config:

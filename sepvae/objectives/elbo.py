@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
-from sepvae.models.contract import Posterior, SourceModel
+from sepvae.models.contract import Posterior, Sampler, SourceModel
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss
 from sepvae.objectives.likelihoods import LIKELIHOODS
 
@@ -44,18 +44,33 @@ def sample(posterior: Posterior, *, epsilon_std: float, generator: torch.Generat
     return posterior.mean + (0.5 * posterior.log_variance).exp() * noise
 
 
-def kl_to_standard_normal(posterior: Posterior) -> Tensor:
-    """Return KL(q(z|x) ‖ N(0, I)) per frame, (batch, frames) (Kingma & Welling 2014, App. B)."""
+def sampler(epsilon_std: float, generator: torch.Generator) -> Sampler:
+    """Return the sampler that draws by `sample` with noise of `epsilon_std` from `generator`."""
+    return lambda posterior: sample(posterior, epsilon_std=epsilon_std, generator=generator)
+
+
+def kl_divergence(posterior: Posterior, prior: Posterior | None = None) -> Tensor:
+    """Return KL(q(z|x) ‖ p(z)) per frame, (batch, frames); the prior is N(0, I) when None.
+
+    Source: Kingma & Welling 2014, App. B; a learnt prior as in Chung et al. 2015, Eq. (11). A deterministic encoder has
+    no density, and no KL term.
+    """
     if posterior.log_variance is None:
         return posterior.mean.new_zeros(posterior.mean.shape[:-1])
-    terms = posterior.mean.square() + posterior.log_variance.exp() - posterior.log_variance - 1
+    if prior is None or prior.log_variance is None:
+        terms = posterior.mean.square() + posterior.log_variance.exp() - posterior.log_variance - 1
+    else:
+        log_ratio = posterior.log_variance - prior.log_variance
+        distance = (posterior.mean - prior.mean).square() * (-prior.log_variance).exp()
+        terms = distance + log_ratio.exp() - log_ratio - 1
     return 0.5 * terms.sum(-1)
 
 
 class Elbo:
-    """−log p(s|z) + β · KL(q(z|x) ‖ N(0, I)), summed over bins, averaged over frames, summed over sources."""
+    """−log p(s|z) + β · KL(q(z|x) ‖ p(z)), summed over bins, averaged over frames, summed over sources."""
 
     Config: ClassVar[type[Config]] = ElboConfig
+    domain: ClassVar[Literal["features", "waves"]] = "features"
 
     def __init__(self, config: ElboConfig) -> None:
         self.config = config
@@ -80,12 +95,11 @@ class Elbo:
 
     def __call__(self, models: Mapping[str, SourceModel], batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch."""
-        beta = self.beta(batch.step)
+        beta, draw = self.beta(batch.step), sampler(self.config.epsilon_std, batch.generator)
         terms: dict[str, Tensor] = {}
         for name, model in models.items():
-            posterior = model.encode(batch.input)
-            latent = sample(posterior, epsilon_std=self.config.epsilon_std, generator=batch.generator)
-            nll = self._likelihood(batch.targets[name], model.decode(latent), self.config.likelihood_std)
+            found = model.reconstruct(batch.input, draw)
+            nll = self._likelihood(batch.targets[name], found.decoded, self.config.likelihood_std)
             terms[f"{name}/reconstruction"] = nll.sum(-1).mean()
-            terms[f"{name}/kl"] = beta * kl_to_standard_normal(posterior).mean()
+            terms[f"{name}/kl"] = beta * kl_divergence(found.posterior, found.prior).mean()
         return Loss(torch.stack(list(terms.values())).sum(), terms)

@@ -14,7 +14,8 @@ from torch import Tensor
 from sepvae.devices import resolve_device
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.frontend.frontend import Frontend
-from sepvae.separation.masks import MaskKind, apply_masks, make_masks
+from sepvae.separation.estimator import estimate_together
+from sepvae.separation.masks import MaskKind
 from sepvae.training.checkpoint import SourceModels, load_checkpoint
 
 # A block of 20 s keeps the spectra and activations of one block under 200 MB for the survey's networks.
@@ -74,14 +75,19 @@ class Separator:
         first = checkpoints[0].config.training
         self.frontend, self.device = Frontend(first.frontend), resolve_device(device)
         self.mask: MaskKind = mask or first.mask
-        self._networks: dict[str, Any] = {}
-        for checkpoint in checkpoints:
-            if checkpoint.config.training.frontend != first.frontend:
+        self._estimators = [checkpoint.estimator.to(self.device).eval() for checkpoint in checkpoints]
+        names: list[str] = []
+        for estimator in self._estimators:
+            if estimator.config.frontend != first.frontend:
                 raise CheckpointError("the models have different front-ends: separate with models trained alike")
-            for name, network in checkpoint.networks.items():
-                if name in self._networks:
-                    raise CheckpointError(f"two models are for the source {name!r}: give each source once")
-                self._networks[name] = network.to(self.device).eval()
+            if estimator.interface == "waves" and len(checkpoints) > 1:
+                raise CheckpointError(
+                    "a network on waves gives all its sources by itself: give it without other models"
+                )
+            if again := sorted(set(names) & set(estimator.sources)):
+                raise CheckpointError(f"two models are for the source {again[0]!r}: give each source once")
+            names += estimator.sources
+        self.sources = tuple(names)
 
     @classmethod
     def load(cls, *paths: str | Path, mask: MaskKind | None = None, device: str = "cpu") -> Separator:
@@ -97,11 +103,6 @@ class Separator:
     def sample_rate(self) -> int:
         """The rate in Hz that the models work at."""
         return self.frontend.config.sample_rate
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The names of the sources, in the order of the models."""
-        return tuple(self._networks)
 
     def separate(self, wave: Any, sample_rate: int) -> dict[str, Any]:
         """Separate a mixture held in memory.
@@ -149,16 +150,13 @@ class Separator:
             n_samples: length of the signal.
             block_s: length of a block in seconds.
         """
-        stft = self.frontend.stft
-        hop, context = stft.hop_samples, max(network.context_frames for network in self._networks.values())
+        hop, reach = self.frontend.stft.hop_samples, max(item.context_samples for item in self._estimators)
         block = max(1, round(block_s * self.sample_rate / hop)) * hop
-        # A sample depends on the frames that cover it, and these on their context.
-        reach = -(-2 * stft.window_samples // hop) + context
         starts = range(0, n_samples, block)
         levels = self._levels(read, starts, n_samples=n_samples, block=block)
         for start in starts:
             stop = min(start + block, n_samples)
-            before, after = max(0, start - reach * hop), min(n_samples, stop + reach * hop)
+            before, after = max(0, start - reach), min(n_samples, stop + reach)
             estimates = self._separate_block(read(before, after).to(self.device), levels)
             yield {name: wave[:, start - before : stop - before] for name, wave in estimates.items()}
 
@@ -178,17 +176,9 @@ class Separator:
 
     def _separate_block(self, wave: Tensor, levels: Tensor) -> dict[str, Tensor]:
         """Separate (channels, time) into waves of that shape."""
-        spectrum = self.frontend.stft.analyse(wave)
-        normalised = spectrum / levels
-        magnitudes = []
-        for name, network in self._networks.items():
-            context = network.context_frames
-            # Silence before and after the file, as in training; in the spectrum, since not every feature of it is 0.
-            padded = torch.nn.functional.pad(normalised, (0, 0, context, context))
-            decoded = network.decode(network.encode(self.frontend.input(padded)).mean)
-            magnitudes.append(self.frontend.target.magnitude(decoded.spectrum))
-            if not torch.isfinite(magnitudes[-1]).all():
+        found = estimate_together(self._estimators, wave, levels=levels, mask=self.mask)
+        spectra = {name: item.decoded.spectrum for name, item in found.reconstructions.items()}
+        for name, estimate in (spectra or found.waves).items():
+            if not torch.isfinite(estimate).all():
                 raise CheckpointError(f"the model of {name!r} gives NaN or infinity for this mixture: train it anew")
-        masks = make_masks(torch.stack(magnitudes), kind=self.mask)
-        estimates = self.frontend.stft.synthesise(apply_masks(spectrum, masks), n_samples=wave.shape[-1])
-        return dict(zip(self._networks, estimates, strict=True))
+        return found.waves

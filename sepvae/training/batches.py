@@ -1,4 +1,4 @@
-"""Training data as two or more large tables of frames, cached on disk once, from which a batch is one gather.
+"""Where batches come from, and the features of mixtures as large tables, cached once, of which a batch is one gather.
 
 The order of the frames and the noise of a batch depend on (seed, step) alone, so a resumed run, or one on several
 processes, sees the same batches.
@@ -6,9 +6,10 @@ processes, sees the same batches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,10 +20,45 @@ from sepvae.files import atomic_folder, hash_json, read_json, write_json
 from sepvae.frontend.frontend import Frontend
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
+from sepvae.objectives.contract import Batch
 from sepvae.progress import progress
 from sepvae.seeds import torch_generator
 
 _INDEX = "index.json"
+
+
+@dataclass(frozen=True)
+class BatchPlace:
+    """Whose batches: the seed of the run, this process among how many, and where its tensors live."""
+
+    seed: int
+    rank: int
+    world: int
+    device: torch.device
+
+
+class TrainingBatches(Protocol):
+    """Where the training loop takes its batches from.
+
+    `batch_size` counts the items of all processes together, `steps_per_pass` the steps of an epoch, and
+    `frames_per_step` the frames of a step, for the log.
+    """
+
+    batch_size: int
+    steps_per_pass: int
+    frames_per_step: int
+
+    def draw(self, step: int) -> Batch:
+        """Return this process's batch of a step."""
+        ...
+
+    def items(self, step: int) -> list[str]:
+        """Return the names of the mixtures that the batch of a step is made of."""
+        ...
+
+    def validation(self) -> Iterator[tuple[Batch, list[str], int]]:
+        """Yield batches of the validation mixtures, the names of these, and the weight of the batch in the mean."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -76,6 +112,16 @@ def source_names(mixtures: Sequence[Mixture]) -> list[str]:
     return names
 
 
+def check_rate(mixtures: Sequence[Mixture], sample_rate: int) -> None:
+    """Raise InputError when a mixture is not sampled at the rate of the front-end."""
+    for mixture in mixtures:
+        if mixture.sample_rate != sample_rate:
+            raise InputError(
+                f"mixture {mixture.id} is sampled at {mixture.sample_rate} Hz, the front-end works at {sample_rate} Hz:"
+                " set frontend.sample_rate, or make the mixtures anew"
+            )
+
+
 def build_table(
     mixtures: Sequence[Mixture], names: Sequence[str], *, root: Path, frontend: Frontend, margin: int, cache: Path
 ) -> FrameTable:
@@ -91,12 +137,7 @@ def build_table(
     Raises:
         InputError: a mixture that cannot be rebuilt, or at another rate than the front-end's.
     """
-    for mixture in mixtures:
-        if mixture.sample_rate != frontend.config.sample_rate:
-            raise InputError(
-                f"mixture {mixture.id} is sampled at {mixture.sample_rate} Hz, the front-end works at "
-                f"{frontend.config.sample_rate} Hz: set frontend.sample_rate, or make the mixtures anew"
-            )
+    check_rate(mixtures, frontend.config.sample_rate)
     key = hash_json([[m.to_json() for m in mixtures], list(names), frontend.config.model_dump(mode="json"), margin])
     if not (cache / _INDEX).is_file() or read_json(cache / _INDEX)["key"] != key:
         _write_table(mixtures, names, key=key, root=root, frontend=frontend, margin=margin, cache=cache)

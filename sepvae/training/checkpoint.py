@@ -19,7 +19,7 @@ from sepvae.config import Config, parse_config
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.files import atomic_folder, hash_file, hash_json, read_json, write_bytes, write_json, write_text
 from sepvae.frontend.frontend import Frontend
-from sepvae.models.contract import make_model
+from sepvae.separation.estimator import Estimator
 from sepvae.training.config import TrainingConfig
 
 WEIGHTS, CONFIG, PROVENANCE, CARD = "model.safetensors", "config.json", "provenance.json", "README.md"
@@ -40,15 +40,20 @@ class CheckpointConfig(Config):
 
 @dataclass(frozen=True)
 class SourceModels:
-    """Trained networks, one per named source, with the config that rebuilds them."""
+    """An estimator for named sources, with the config that rebuilds it."""
 
     config: CheckpointConfig
-    networks: nn.ModuleDict
+    estimator: Estimator
+
+    @property
+    def networks(self) -> nn.ModuleDict:
+        """The networks, whose weights are what is stored."""
+        return self.estimator.networks
 
     @property
     def frontend(self) -> Frontend:
         """The front-end the networks were trained with."""
-        return Frontend(self.config.training.frontend)
+        return self.estimator.frontend
 
 
 def build_models(config: CheckpointConfig, *, device: str = "cpu") -> SourceModels:
@@ -57,16 +62,7 @@ def build_models(config: CheckpointConfig, *, device: str = "cpu") -> SourceMode
     Raises:
         ConfigError: a source is named twice or as a part of torch's modules, or the front-end is impossible.
     """
-    frontend, choice = Frontend(config.training.frontend), config.training.model
-    sizes = {"n_inputs": frontend.input.n_features, "n_outputs": frontend.target.n_features}
-    networks = nn.ModuleDict()
-    for name in config.sources:
-        if name in networks or hasattr(networks, name):
-            reason = "is there twice" if name in networks else "is taken by torch"
-            raise ConfigError(f"source name {name!r} {reason}: give another")
-        with torch.device(device):
-            networks[name] = make_model(choice.kind, choice.config(), **sizes)
-    return SourceModels(config, networks)
+    return SourceModels(config, Estimator(config.training, config.sources, device=device))
 
 
 def versions() -> dict[str, str]:

@@ -2,53 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from sepvae.config import Config
-from sepvae.frontend.frontend import FrontendConfig
-from sepvae.models.contract import ModelConfig, parse_model_config
-from sepvae.objectives.contract import parse_objective_config
-
-
-class Choice(Config):
-    """An entry of a closed table with its settings: `{kind: dense_vae, settings: {latent: 64}}`."""
-
-    kind: str
-    settings: dict[str, Any] = Field(default_factory=dict, validate_default=True)
-
-
-class ModelChoice(Choice):
-    """A network of `sepvae.models.MODELS` and its settings."""
-
-    kind: str = "dense_vae"
-
-    @field_validator("settings")
-    @classmethod
-    def _resolved(cls, settings: dict[str, Any], info: Any) -> dict[str, Any]:
-        """Check the settings against the network's own config and fill in its defaults."""
-        return parse_model_config(info.data.get("kind", "dense_vae"), settings).model_dump(mode="json")
-
-    def config(self) -> ModelConfig:
-        """Return the network's own typed config."""
-        return parse_model_config(self.kind, self.settings)
-
-
-class ObjectiveChoice(Choice):
-    """An objective of `sepvae.objectives.OBJECTIVES` and its settings."""
-
-    kind: str = "elbo"
-
-    @field_validator("settings")
-    @classmethod
-    def _resolved(cls, settings: dict[str, Any], info: Any) -> dict[str, Any]:
-        """Check the settings against the objective's own config and fill in its defaults."""
-        return parse_objective_config(info.data.get("kind", "elbo"), settings).model_dump(mode="json")
-
-    def config(self) -> Config:
-        """Return the objective's own typed config."""
-        return parse_objective_config(self.kind, self.settings)
+from sepvae.objectives.contract import ObjectiveChoice
+from sepvae.separation.estimator import EstimatorConfig
 
 
 class OptimiserConfig(Config):
@@ -70,11 +30,27 @@ class OptimiserConfig(Config):
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
 
-class TrainingConfig(Config):
-    """Everything that decides what a training run gives, its data and seed aside."""
+class RemixConfig(Config):
+    """How batches of waves are made anew at every step from the sources of the training mixtures.
 
-    frontend: FrontendConfig = FrontendConfig()
-    model: ModelChoice = ModelChoice()
+    `remix` draws each source from a mixture of its own (dynamic mixing; Zeghidour & Grangier 2021), else segments are
+    those of the mixtures. `speed` changes the rate, and with it pitch and formants, of each drawn source by up to that
+    share (Ko et al. 2015), `gain_db` its level. A pass over the data is `steps_per_epoch` batches.
+    """
+
+    segment_s: float = Field(3.0, gt=0, le=60)
+    remix: bool = True
+    speed: float = Field(0.1, ge=0, le=0.5)
+    gain_db: float = Field(0.0, ge=0, le=40)
+    steps_per_epoch: int = Field(50, ge=1)
+
+
+class TrainingConfig(EstimatorConfig):
+    """Everything that decides what a training run gives, its data and seed aside.
+
+    `waves` is for objectives on waves, `optimiser.segment_frames` for those on features.
+    """
+
     objective: ObjectiveChoice = ObjectiveChoice()
     optimiser: OptimiserConfig = OptimiserConfig()
-    mask: Literal["ratio", "wiener"] = "ratio"
+    waves: RemixConfig = RemixConfig()

@@ -13,20 +13,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError, MissingExtra
 from sepvae.files import hash_json, make_folder, write_json
 from sepvae.mixing.manifest import Mixture
-from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss, Objective, make_objective
+from sepvae.objectives.contract import Batch, Loss, Objective, make_objective
 from sepvae.progress import progress as progress_bar
-from sepvae.seeds import derive_seed, torch_generator
-from sepvae.training.batches import BatchOrder, FrameTable, build_table, source_names
+from sepvae.seeds import derive_seed
+from sepvae.separation.estimator import Estimator
+from sepvae.training.batches import BatchPlace, TrainingBatches, source_names
 from sepvae.training.checkpoint import CheckpointConfig, SourceModels, build_models, save_checkpoint
 from sepvae.training.config import OptimiserConfig, TrainingConfig
+from sepvae.training.frame_batches import FrameBatches
 from sepvae.training.logs import TrainingLog
 from sepvae.training.state import Progress, load_state, save_state
+from sepvae.training.wave_batches import WaveBatches
 
 _LOGGER = logging.getLogger(__name__)
 _SMALL_NETWORK = 2_000_000
@@ -47,14 +50,15 @@ class TrainingData:
 
 
 class _Step(nn.Module):
-    """Networks and objective as one module, so that one call is one forward pass for any parallel strategy."""
+    """Estimator and objective as one module, so that one call is one forward pass for any parallel strategy."""
 
-    def __init__(self, networks: nn.ModuleDict, objective: Objective) -> None:
+    def __init__(self, estimator: Estimator, objective: Objective) -> None:
         super().__init__()
-        self.networks, self.objective = networks, objective
+        self.estimator, self.objective = estimator, objective
 
     def forward(self, batch: Batch) -> Loss:
-        return self.objective(dict(self.networks.items()), batch)  # type: ignore[arg-type]
+        models: Any = self.estimator if self.objective.domain == "waves" else self.estimator.models
+        return self.objective(models, batch)
 
 
 @contextmanager
@@ -139,48 +143,25 @@ class Trainer:
         with _seeded_weights(seed):
             names = tuple(source_names(data.train))
             self.models = build_models(CheckpointConfig(sources=names, training=config))
-        first = next(iter(self.models.networks.values()))
-        self.context_frames = int(first.context_frames)  # type: ignore[arg-type]
-        self.table = self._table(data.train, "train")
-        self.valid_table = self._table(data.valid, "valid") if data.valid else None
-        self.rows = self.table.segment_rows(self.optim.segment_frames).to(self.fabric.device)
-        self.order = BatchOrder(
-            len(self.rows),
-            batch_size=self.optim.batch_size,
-            seed=seed,
-            rank=self.fabric.global_rank,
-            world=self.fabric.world_size,
-        )
         objective = make_objective(config.objective.kind, config.objective.config())
-        step = _Step(self.models.networks, objective)
+        if objective.domain == "features" and self.models.estimator.interface == "waves":
+            raise ConfigError(
+                f"objective {config.objective.kind}: works on features, the network {config.model.kind} on waves: "
+                "choose another objective"
+            )
+        place = BatchPlace(seed, self.fabric.global_rank, self.fabric.world_size, self.fabric.device)
+        with self.fabric.rank_zero_first():
+            make_batches = WaveBatches if objective.domain == "waves" else FrameBatches
+            self.batches: TrainingBatches = make_batches(
+                config, self.models.estimator, (data.train, data.valid), root=data.root, cache=out / "data", place=place
+            )
+        step = _Step(self.models.estimator, objective)
         self.optimiser = torch.optim.AdamW(
             step.parameters(), lr=self.optim.learning_rate, weight_decay=self.optim.weight_decay, fused=True
         )
         self.step, self.wrapped_optimiser = self.fabric.setup(step, self.optimiser)
         self.weights = [list(network.parameters()) for network in self.models.networks.values()]
         self.bad_items: list[dict[str, Any]] = []
-
-    def _table(self, mixtures: Sequence[Mixture], name: str) -> FrameTable:
-        # An item shorter than a segment: the segment and its context run into the margin, never into the next item.
-        margin = self.context_frames + self.optim.segment_frames
-        with self.fabric.rank_zero_first():
-            cache = self.out / "features" / name
-            table = build_table(
-                mixtures,
-                self.models.config.sources,
-                root=self.data.root,
-                frontend=self.models.frontend,
-                margin=margin,
-                cache=cache,
-            )
-        return table.to(self.fabric.device) if self.fabric.device.type != "cpu" else table
-
-    def _batch(self, table: FrameTable, rows: Tensor, step: int, *names: str | int) -> Batch:
-        features, targets = table.gather(
-            rows, segment_frames=self.optim.segment_frames, context_frames=self.context_frames
-        )
-        device = str(self.fabric.device)
-        return Batch(features, targets, step, torch_generator(self.seed, *names, device=device))
 
     def run(self) -> Progress:
         """Train until the last epoch or until validation has not improved for `patience` epochs."""
@@ -191,7 +172,7 @@ class Trainer:
             _LOGGER.info("%s: already trained", self.out)
             return state
         log = TrainingLog(self.out, state.history, enabled=self.fabric.is_global_zero)
-        steps = self.order.steps_per_pass
+        steps = self.batches.steps_per_pass
         bar_of_steps = progress_bar("train", self.optim.epochs * steps, unit="steps", start=state.step)
         n_weights = sum(parameter.numel() for parameter in self.models.networks.parameters())
         threads = _fitting_threads(n_weights, self.fabric.device)
@@ -212,8 +193,7 @@ class Trainer:
         started, good = time.perf_counter(), 0
         names, total = tuple[str, ...](), torch.zeros((), device=self.fabric.device)
         for _ in range(steps):
-            rows = self.rows[self.order.segments(state.step).to(self.rows.device)]
-            batch = self._batch(self.table, rows, state.step, "noise", state.step, self.fabric.global_rank)
+            batch = self.batches.draw(state.step)
             rate = learning_rate(self.optim, state.step, steps * self.optim.epochs)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -226,11 +206,11 @@ class Trainer:
                 total = total + torch.stack([loss.total, *loss.terms.values()]).detach()
             else:
                 state.bad_in_a_row += 1
-                self._report_bad(rows, state.step, state.bad_in_a_row)
+                self._report_bad(state.step, state.bad_in_a_row)
             state.step += 1
             bar.advance(1)
         seconds = time.perf_counter() - started
-        frames = steps * self.order.batch_size * self.optim.segment_frames
+        frames = steps * self.batches.frames_per_step
         row = {"learning_rate": rate, "seconds": round(seconds, 3), "frames_per_s": round(frames / seconds, 1)}
         # Each process has seen its share of every batch; the log is of the whole.
         if good:
@@ -262,8 +242,8 @@ class Trainer:
             return flag
         return bool(self.fabric.all_reduce(torch.tensor(float(flag)), reduce_op="sum") == self.fabric.world_size)
 
-    def _report_bad(self, rows: Tensor, step: int, in_a_row: int) -> None:
-        items = self.table.items_of(rows)
+    def _report_bad(self, step: int, in_a_row: int) -> None:
+        items = self.batches.items(step)
         self.bad_items.append({"step": step, "items": items})
         write_json(self.out / f"bad_steps_{self.fabric.global_rank}.json", self.bad_items)
         _LOGGER.warning("step %d skipped: loss or gradient is not finite; mixtures: %s", step, ", ".join(items))
@@ -276,21 +256,19 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        if self.valid_table is None:
-            return {}
         self.step.eval()
-        rows = self.valid_table.segment_rows(self.optim.segment_frames).to(self.fabric.device)
         sums: dict[str, float] = {}
-        # Large batches: nothing is stored for a backward pass.
-        for number, part in enumerate(torch.split(rows, 8 * self.order.batch_size)):
-            loss = self.step(self._batch(self.valid_table, part, END_OF_SCHEDULE, "valid", number))
+        total = 0
+        for batch, items, weight in self.batches.validation():
+            loss = self.step(batch)
             if not torch.isfinite(loss.total):
-                items = ", ".join(self.valid_table.items_of(part))
-                raise InputError(f"the validation loss is NaN or infinite; mixtures: {items}: check these recordings")
+                named = ", ".join(items)
+                raise InputError(f"the validation loss is NaN or infinite; mixtures: {named}: check these recordings")
             for name, term in {"total": loss.total, **loss.terms}.items():
-                sums[name] = sums.get(name, 0.0) + float(term) * len(part)
+                sums[name] = sums.get(name, 0.0) + float(term) * weight
+            total += weight
         self.step.train()
-        return {name: value / len(rows) for name, value in sums.items()}
+        return {name: value / total for name, value in sums.items()}
 
     def _judge(self, state: Progress, row: dict[str, float]) -> None:
         """Keep the model when it is the best so far, or the latest where there is nothing to validate on."""

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sepvae.frontend.frontend import FrontendConfig
-from sepvae.models.contract import MODELS, make_model, parse_model_config
+from sepvae.models.contract import MODELS, ModelChoice, make_model, parse_model_config
 from sepvae.training.checkpoint import CheckpointConfig, build_models, load_checkpoint, save_checkpoint
-from sepvae.training.config import ModelChoice, TrainingConfig
+from sepvae.training.config import TrainingConfig
 
 N_INPUTS, N_OUTPUTS = 6, 4
 # Tiny instances, one or more for each model: smooth activations, so that gradients can be checked by differences.

@@ -9,9 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from sepvae.models.contract import make_model, parse_model_config
-from sepvae.objectives.contract import OBJECTIVES, Batch, Loss, make_objective, parse_objective_config
+from sepvae.objectives.contract import (
+    OBJECTIVES,
+    Batch,
+    Loss,
+    ObjectiveChoice,
+    make_objective,
+    parse_objective_config,
+)
 from sepvae.seeds import torch_generator
-from sepvae.training.config import ObjectiveChoice
 
 N_BINS = 4
 # Settings to try for each objective, and the settings of the network it is tried on.

@@ -15,7 +15,11 @@ from sepvae.tables import resolve
 
 TABLES = {"models": MODELS, "objectives": OBJECTIVES, "systems": SYSTEMS}
 # Pure functions that entries of the shelf share.
-HELPERS = {"models": {"dictionary"}, "objectives": {"likelihoods"}, "systems": set[str]()}
+HELPERS = {
+    "models": {"dictionary", "network"},
+    "objectives": {"likelihoods"},
+    "systems": set[str](),
+}
 
 
 @pytest.mark.parametrize("shelf", TABLES)
@@ -35,5 +39,5 @@ def test_every_entry_has_a_config(shelf: str, name: str) -> None:
 
 def test_names_outside_a_table_are_refused() -> None:
     for name in ("os:system", "sepvae.models.dense:DenseVae", "", "__class__"):
-        with pytest.raises(ConfigError, match=r"unknown model .*choose one of dense_vae"):
+        with pytest.raises(ConfigError, match=r"unknown model .*choose one of .*dense_vae"):
             resolve(MODELS, name, what="model")

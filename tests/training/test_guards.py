@@ -20,9 +20,9 @@ Make = Callable[..., TrainingConfig]
 
 def poison(trainer: Trainer, item: str) -> None:
     """Make the features of one mixture NaN, behind the back of the check on the way in."""
-    index = trainer.table.items.index(item)
-    first, count = int(trainer.table.first_row[index]), int(trainer.table.n_frames[index])
-    trainer.table.input[first : first + count] = torch.nan
+    index = trainer.batches.table.items.index(item)
+    first, count = int(trainer.batches.table.first_row[index]), int(trainer.batches.table.n_frames[index])
+    trainer.batches.table.input[first : first + count] = torch.nan
 
 
 def test_steps_that_give_nan_are_skipped_and_named(
@@ -65,8 +65,8 @@ def test_a_gradient_that_overflows_is_skipped(make_config: Make, humming: Traini
 
 def test_nan_in_validation_names_the_mixtures(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
     trainer = Trainer(make_config(), humming, tmp_path / "run", seed=0, device="cpu")
-    assert trainer.valid_table is not None
-    trainer.valid_table.input[:] = torch.nan
+    assert trainer.batches.valid_table is not None
+    trainer.batches.valid_table.input[:] = torch.nan
     with pytest.raises(InputError, match="validation loss is NaN or infinite; mixtures: valid-10, valid-11"):
         trainer.run()
 

@@ -1,0 +1,161 @@
+"""Estimator: front-end, networks and mask as one torch module, from mixtures to the waves of the sources.
+
+It is what is trained, saved, loaded and run; `Separator` runs it on recordings of any length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from sepvae.config import Config
+from sepvae.errors import ConfigError
+from sepvae.frontend.frontend import Frontend, FrontendConfig
+from sepvae.models.contract import (
+    ModelChoice,
+    Reconstruction,
+    Sampler,
+    SourceModel,
+    interface_of,
+    make_model,
+    most_likely,
+)
+from sepvae.objectives.contract import WaveEstimate
+from sepvae.separation.masks import MaskKind, apply_masks, make_masks
+
+# The name of the network of all sources among the modules, and so among the stored weights.
+_ALL = "all_sources"
+
+
+class EstimatorConfig(Config):
+    """Everything that decides how estimates are made, the weights aside."""
+
+    frontend: FrontendConfig = FrontendConfig()
+    model: ModelChoice = ModelChoice()
+    mask: MaskKind = "ratio"
+
+
+class _OneOfJoint:
+    """One source of a joint network, seen as a network of its own by objectives on features."""
+
+    def __init__(self, network: Any, name: str) -> None:
+        self.context_frames, self._network, self._name = network.context_frames, network, name
+
+    def reconstruct(self, features: Tensor, sample: Sampler) -> Reconstruction:
+        found: Reconstruction = self._network.reconstruct(features, sample)[self._name]
+        return found
+
+
+class Estimator(nn.Module):
+    """Networks for named sources with the front-end before and the mask behind them.
+
+    Args:
+        config: front-end, network and mask.
+        sources: names of the sources.
+        device: where the weights are made; `meta` for shapes alone.
+
+    Raises:
+        ConfigError: a source is named twice or as a part of torch's modules, or the front-end is impossible.
+    """
+
+    def __init__(self, config: EstimatorConfig, sources: Sequence[str], *, device: str = "cpu") -> None:
+        super().__init__()
+        self.config, self.sources = config, tuple(sources)
+        self.frontend, choice = Frontend(config.frontend), config.model
+        self.interface = interface_of(choice.kind)
+        self.networks = nn.ModuleDict()
+        for name in self.sources:
+            if self.sources.count(name) > 1 or hasattr(self.networks, name):
+                reason = "is there twice" if self.sources.count(name) > 1 else "is taken by torch"
+                raise ConfigError(f"source name {name!r} {reason}: give another")
+        for name in self.sources if self.interface == "source" else (_ALL,):
+            with torch.device(device):
+                self.networks[name] = make_model(
+                    choice.kind,
+                    choice.config(),
+                    n_inputs=self.frontend.input.n_features,
+                    n_outputs=self.frontend.target.n_features,
+                    sources=self.sources,
+                )
+
+    @property
+    def context_frames(self) -> int:
+        """Frames before and after a frame that its estimate depends on; 0 for networks on waves."""
+        if self.interface == "waves":
+            return 0
+        return max(model.context_frames for model in self.models.values())
+
+    @property
+    def context_samples(self) -> int:
+        """Samples before and after a sample that its estimate depends on: a multiple of the hop."""
+        stft = self.frontend.stft
+        hop = stft.hop_samples
+        if self.interface == "waves":
+            samples: int = cast("Any", self.networks[_ALL]).context_samples
+            return math.ceil(samples / hop) * hop
+        # A sample depends on the frames that cover it, and these on their context.
+        return (math.ceil(2 * stft.window_samples / hop) + self.context_frames) * hop
+
+    @property
+    def models(self) -> dict[str, SourceModel]:
+        """The network of each source, as objectives on features take them."""
+        if self.interface == "joint":
+            return {name: cast("SourceModel", _OneOfJoint(self.networks[_ALL], name)) for name in self.sources}
+        return {name: cast("SourceModel", network) for name, network in self.networks.items()}
+
+    def reconstruct(self, features: Tensor, sample: Sampler = most_likely) -> dict[str, Reconstruction]:
+        """Map input features (batch, frames + 2 · context_frames, n_inputs) to a reconstruction of each source."""
+        if self.interface == "joint":
+            found: dict[str, Reconstruction] = cast("Any", self.networks[_ALL]).reconstruct(features, sample)
+            return found
+        return {name: model.reconstruct(features, sample) for name, model in self.models.items()}
+
+    def estimate(self, mixture: Tensor, sample: Sampler = most_likely) -> WaveEstimate:
+        """Map mixtures (batch, time) to the estimates of all sources; differentiable."""
+        return estimate_together([self], mixture, sample=sample)
+
+
+def estimate_together(
+    estimators: Sequence[Estimator],
+    mixture: Tensor,
+    *,
+    levels: Tensor | None = None,
+    mask: MaskKind | None = None,
+    sample: Sampler = most_likely,
+) -> WaveEstimate:
+    """Map mixtures (batch, time) to the estimates of the sources of all estimators, behind one mask.
+
+    Args:
+        estimators: with the same front-end; networks on waves have no mask, and stand alone.
+        mixture: waves (batch, time).
+        levels: of the spectrum of each mixture (batch, 1, 1), when it is a part of a longer one.
+        mask: the one of the first estimator when None.
+        sample: how latents are drawn.
+
+    Returns:
+        Estimates (batch, time) in the order of the estimators' sources, and the reconstructions behind them.
+    """
+    first = estimators[0]
+    stft, context = first.frontend.stft, max(estimator.context_frames for estimator in estimators)
+    spectrum = stft.analyse(mixture)
+    levels = first.frontend.levels(spectrum) if levels is None else levels
+    if first.interface == "waves":
+        # By Parseval, the level of the waves from that of their spectra.
+        scale = levels[:, 0] / math.sqrt(stft.window_energy)
+        estimates: Tensor = first.networks[_ALL](mixture / scale) * scale
+        return WaveEstimate(dict(zip(first.sources, estimates, strict=True)), {})
+    # Silence before and after the file, as in training; in the spectrum, since not every feature of it is 0.
+    padded = nn.functional.pad(spectrum / levels, (0, 0, context, context))
+    found: dict[str, Reconstruction] = {}
+    for estimator in estimators:
+        spare = context - estimator.context_frames
+        features = estimator.frontend.input(padded[..., spare : padded.shape[-2] - spare, :])
+        found |= estimator.reconstruct(features, sample)
+    magnitudes = [first.frontend.target.magnitude(item.decoded.spectrum) for item in found.values()]
+    masks = make_masks(torch.stack(magnitudes), kind=mask or first.config.mask)
+    waves = stft.synthesise(apply_masks(spectrum, masks), n_samples=mixture.shape[-1])
+    return WaveEstimate(dict(zip(found, waves, strict=True)), found)

@@ -1,0 +1,82 @@
+"""Batches of features: segments of the frames of the mixtures, cached once as large tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sepvae.mixing.manifest import Mixture
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch
+from sepvae.seeds import torch_generator
+from sepvae.separation.estimator import Estimator
+from sepvae.training.batches import BatchOrder, BatchPlace, FrameTable, build_table
+from sepvae.training.config import TrainingConfig
+
+# Validation stores nothing for a backward pass, so its batches can be larger.
+_VALIDATION_FACTOR = 8
+
+
+class FrameBatches:
+    """The batches of an objective on features; see `TrainingBatches`."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        estimator: Estimator,
+        splits: tuple[Sequence[Mixture], Sequence[Mixture]],
+        *,
+        root: Path,
+        cache: Path,
+        place: BatchPlace,
+    ) -> None:
+        self._optim, self._place, self._context = config.optimiser, place, estimator.context_frames
+        # An item shorter than a segment: the segment and its context run into the margin, never into the next item.
+        margin = self._context + self._optim.segment_frames
+
+        def table(mixtures: Sequence[Mixture], name: str) -> FrameTable:
+            built = build_table(
+                mixtures,
+                estimator.sources,
+                root=root,
+                frontend=estimator.frontend,
+                margin=margin,
+                cache=cache / name,
+            )
+            return built.to(place.device) if place.device.type != "cpu" else built
+
+        train, valid = splits
+        self.table = table(train, "train")
+        self.valid_table = table(valid, "valid") if valid else None
+        self._rows = self.table.segment_rows(self._optim.segment_frames).to(place.device)
+        self._order = BatchOrder(
+            len(self._rows), batch_size=self._optim.batch_size, seed=place.seed, rank=place.rank, world=place.world
+        )
+        self.batch_size, self.steps_per_pass = self._order.batch_size, self._order.steps_per_pass
+        self.frames_per_step = self.batch_size * self._optim.segment_frames
+
+    def _segments(self, step: int) -> Tensor:
+        return self._rows[self._order.segments(step).to(self._rows.device)]
+
+    def _batch(self, table: FrameTable, rows: Tensor, step: int, *names: str | int) -> Batch:
+        features, targets = table.gather(rows, segment_frames=self._optim.segment_frames, context_frames=self._context)
+        return Batch(features, targets, step, torch_generator(self._place.seed, *names, device=str(self._place.device)))
+
+    def draw(self, step: int) -> Batch:
+        """Return the batch of a step."""
+        return self._batch(self.table, self._segments(step), step, "noise", step, self._place.rank)
+
+    def items(self, step: int) -> list[str]:
+        """Return the names of the mixtures in the batch of a step."""
+        return self.table.items_of(self._segments(step))
+
+    def validation(self) -> Iterator[tuple[Batch, list[str], int]]:
+        """Yield batches of all validation segments, the mixtures in them and the number of segments."""
+        if self.valid_table is None:
+            return
+        rows = self.valid_table.segment_rows(self._optim.segment_frames).to(self._place.device)
+        for number, part in enumerate(torch.split(rows, _VALIDATION_FACTOR * self.batch_size)):
+            batch = self._batch(self.valid_table, part, END_OF_SCHEDULE, "valid", number)
+            yield batch, self.valid_table.items_of(part), len(part)

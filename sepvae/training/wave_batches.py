@@ -1,0 +1,173 @@
+"""Batches of waves: mixtures made anew at every step from the sources of the training mixtures (dynamic mixing).
+
+What a batch holds depends on (seed, step, place in the batch) alone, so a resumed run, or one on several processes,
+sees the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sepvae import audio
+from sepvae.errors import ConfigError, InputError
+from sepvae.files import atomic_folder, hash_json, read_json, write_json
+from sepvae.mixing.manifest import Mixture
+from sepvae.mixing.mixture import render
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch
+from sepvae.progress import progress
+from sepvae.seeds import generator, torch_generator
+from sepvae.separation.estimator import Estimator
+from sepvae.training.batches import BatchPlace, check_rate
+from sepvae.training.config import TrainingConfig
+
+_INDEX, _WAVES = "index.json", "waves.npy"
+
+
+class WaveTable:
+    """The sources (and the noise, last) of some mixtures: one long (sources + 1, samples) array, mapped from disk."""
+
+    def __init__(self, items: list[str], starts: list[int], waves: NDArray[np.float32], level: float) -> None:
+        self.items, self.starts, self.waves, self.level = items, starts, waves, level
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def item(self, index: int) -> NDArray[np.float32]:
+        """Return the sources and the noise of a mixture (sources + 1, time)."""
+        return self.waves[:, self.starts[index] : self.starts[index + 1]]
+
+
+def build_wave_table(mixtures: Sequence[Mixture], names: Sequence[str], *, root: Path, cache: Path) -> WaveTable:
+    """Return the wave table of some mixtures, from `cache` when it holds the same mixtures.
+
+    Args:
+        mixtures: mixtures of one split.
+        names: sources in their order; one that a mixture has not is silent in it.
+        root: folder of the corpus they draw from.
+        cache: folder of the table; written atomically when missing or out of date.
+
+    Raises:
+        InputError: a mixture that cannot be rebuilt.
+    """
+    key = hash_json([[mixture.to_json() for mixture in mixtures], list(names)])
+    if not (cache / _INDEX).is_file() or read_json(cache / _INDEX)["key"] != key:
+        starts = [0, *np.cumsum([mixture.n_samples for mixture in mixtures]).tolist()]
+        with atomic_folder(cache) as folder, progress("waves", len(mixtures), unit="mixtures") as bar:
+            shape = (len(names) + 1, starts[-1])
+            table = np.lib.format.open_memmap(folder / _WAVES, mode="w+", dtype=np.float32, shape=shape)
+            for mixture, start in zip(mixtures, starts, strict=False):
+                rendered = render(mixture, root)
+                parts = [rendered.sources.get(name, np.float32(0)) for name in names]
+                parts.append(np.float32(0) if rendered.noise is None else rendered.noise)
+                for row, part in zip(table[:, start : start + mixture.n_samples], parts, strict=True):
+                    row[:] = part
+                bar.advance(1)
+            table.flush()
+            level = float(np.sqrt(np.mean(np.square(table[:-1]), dtype=np.float64)))
+            items = [mixture.id for mixture in mixtures]
+            write_json(folder / _INDEX, {"key": key, "items": items, "starts": starts, "level": level})
+    index = read_json(cache / _INDEX)
+    waves = np.load(cache / _WAVES, mmap_mode="r", allow_pickle=False)
+    return WaveTable(index["items"], index["starts"], waves, index["level"])
+
+
+class WaveBatches:
+    """The batches of an objective on waves; see `TrainingBatches`."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        estimator: Estimator,
+        splits: tuple[Sequence[Mixture], Sequence[Mixture]],
+        *,
+        root: Path,
+        cache: Path,
+        place: BatchPlace,
+    ) -> None:
+        if config.optimiser.segment_frames != 1:
+            raise ConfigError(
+                f"optimiser.segment_frames = {config.optimiser.segment_frames}: objective {config.objective.kind} "
+                "trains on waves, set waves.segment_s"
+            )
+        train, valid = splits
+        for mixtures in splits:
+            check_rate(mixtures, config.frontend.sample_rate)
+        self._config, self._place, self._names = config.waves, place, estimator.sources
+        self._rate = config.frontend.sample_rate
+        self._table = build_wave_table(train, self._names, root=root, cache=cache / "train")
+        self._valid = build_wave_table(valid, self._names, root=root, cache=cache / "valid") if valid else None
+        self._active = [self._items_with(row) for row in range(len(self._names))]
+        self.batch_size, self.steps_per_pass = config.optimiser.batch_size, config.waves.steps_per_epoch
+        self._segment = round(config.waves.segment_s * self._rate)
+        self.frames_per_step = self.batch_size * estimator.frontend.stft.n_frames(self._segment)
+
+    def _items_with(self, row: int) -> list[int]:
+        """Return the mixtures in which a source is heard."""
+        heard = [index for index in range(len(self._table)) if self._table.item(index)[row].any()]
+        if not heard:
+            raise InputError(f"source {self._names[row]}: is silent in all {len(self._table)} training mixtures")
+        return heard
+
+    def _chosen(self, step: int, place: int) -> tuple[np.random.Generator, list[int]]:
+        """Return the random stream of one item of a batch, and the mixture each of its rows is drawn from."""
+        stream = generator(self._place.seed, "remix", step, place)
+        if not self._config.remix:
+            return stream, [int(stream.integers(len(self._table)))] * (len(self._names) + 1)
+        rows = [active[int(stream.integers(len(active)))] for active in self._active]
+        return stream, [*rows, int(stream.integers(len(self._table)))]
+
+    def _places(self) -> range:
+        return range(self._place.rank, self.batch_size, self._place.world)
+
+    def items(self, step: int) -> list[str]:
+        """Return the names of the mixtures that the batch of a step draws from."""
+        chosen = {index for place in self._places() for index in self._chosen(step, place)[1]}
+        return [self._table.items[index] for index in sorted(chosen)]
+
+    def _item(self, step: int, place: int) -> NDArray[np.float32]:
+        """Return one item of a batch: the sources and the noise (sources + 1, time)."""
+        stream, chosen = self._chosen(step, place)
+        item = np.zeros((len(chosen), self._segment), np.float32)
+        position = float(stream.random())
+        for row, index in enumerate(chosen):
+            wave = self._table.item(index)[row]
+            rate = self._rate
+            if self._config.remix and row < len(self._names):
+                rate = round(self._rate * (1 + self._config.speed * (2 * float(stream.random()) - 1)))
+                position = float(stream.random())
+            length = min(len(wave), -(-self._segment * rate // self._rate))
+            start = round(position * (len(wave) - length))
+            part = audio.resample(wave[start : start + length], from_rate=rate, to_rate=self._rate)[: self._segment]
+            offset = round(position * (self._segment - len(part)))
+            gain = 10 ** (self._config.gain_db * (2 * float(stream.random()) - 1) / 20)
+            item[row, offset : offset + len(part)] = gain * part
+        return item
+
+    def draw(self, step: int) -> Batch:
+        """Return the batch of a step, at the level of the training data."""
+        return self._batch(
+            np.stack([self._item(step, place) for place in self._places()], axis=1),
+            step,
+            "noise",
+            step,
+            self._place.rank,
+        )
+
+    def _batch(self, waves: NDArray[np.float32], step: int, *names: str | int) -> Batch:
+        tensors = torch.from_numpy(waves / np.float32(self._table.level)).to(self._place.device)
+        targets = dict(zip(self._names, tensors, strict=False))
+        stream = torch_generator(self._place.seed, *names, device=str(self._place.device))
+        return Batch(tensors.sum(0), targets, step, stream)
+
+    def validation(self) -> Iterator[tuple[Batch, list[str], int]]:
+        """Yield the validation mixtures whole, one at a time: their names, and their number of samples as weight."""
+        if self._valid is None:
+            return
+        for index, name in enumerate(self._valid.items):
+            waves = np.array(self._valid.item(index))[:, None]
+            yield self._batch(waves, END_OF_SCHEDULE, "valid", index), [name], waves.shape[-1]
