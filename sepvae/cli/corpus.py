@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-KINDS = ("timit", "timit-sample", "librispeech", "vctk", "folder")
+KINDS = ("timit", "timit-sample", "librispeech", "vctk", "vivos", "folder")
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sepvae import audio
@@ -27,6 +27,7 @@ class Found:
     sex: Sex = "unknown"
     split: str | None = None
     spares: tuple[str, ...] = ()
+    dialect: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _with_unique_ids(found: Iterable[Found], problems: list[Problem]) -> list[Fo
             other = first[item.id].path
             message = f"{item.path}: same speaker and sentence as {other}; read under the id {name}"
             problems.append(Problem("duplicate_id", item.path, message))
-        first[name] = Found(name, item.path, item.speaker, item.sex, item.split, item.spares)
+        first[name] = replace(item, id=name)
     return [first[name] for name in sorted(first)]
 
 
@@ -198,7 +199,7 @@ def read_utterances(
         n_read += 1
         yield Utterance(
             item.id, path, item.speaker, item.sex, item.split, info.sample_rate, info.n_samples,
-            text=beside.text, words=beside.words, phones=beside.phones,
+            text=beside.text, words=beside.words, phones=beside.phones, dialect=item.dialect,
         )  # fmt: skip
     if n_read == 0:
         left_out = [problem for problem in problems if problem.code in LEFT_OUT]

@@ -18,6 +18,7 @@ CORPORA: dict[str, str] = {
     "timit-sample": "sepvae.corpora.timit_sample:TimitSample",
     "librispeech": "sepvae.corpora.librispeech:LibriSpeech",
     "vctk": "sepvae.corpora.vctk:Vctk",
+    "vivos": "sepvae.corpora.vivos:Vivos",
     "folder": "sepvae.corpora.folder:SpeakerFolders",
 }
 
@@ -36,7 +37,8 @@ class Utterance:
     """One recorded utterance.
 
     `id` is unique in its corpus and made of speaker and sentence; `path` is relative to the corpus root, with
-    forward slashes; `split` is `train`, `test`, another name the corpus uses, or None when it has no splits.
+    forward slashes; `split` is `train`, `test`, another name the corpus uses, or None when it has no splits;
+    `dialect` is the region where the speaker grew up (TIMIT: `1` to `8`), None where the corpus does not say.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Utterance:
     text: str | None = None
     words: tuple[Interval, ...] = field(default=())
     phones: tuple[Interval, ...] = field(default=())
+    dialect: str | None = None
 
     @property
     def duration_s(self) -> float:

@@ -15,7 +15,7 @@ from sepvae.corpora.timit_files import SPEAKER, read_timit
 
 _DIALECT = re.compile(r"dr[1-8]")
 _SPEAKER = re.compile(SPEAKER)
-_PLACE = re.compile(rf"(?:^|/)(?:(?P<split>train|test)/)?dr[1-8]/(?P<speaker>{SPEAKER})$")
+_PLACE = re.compile(rf"(?:^|/)(?:(?P<split>train|test)/)?dr(?P<dialect>[1-8])/(?P<speaker>{SPEAKER})$")
 _MAX_PREFIXES = 3
 
 

@@ -165,7 +165,8 @@ def read_timit(root: Path, problems: list[Problem], *, place: re.Pattern[str], e
     Args:
         root: the corpus; its own name counts as a part of the paths, since TRAIN alone may be given.
         problems: emptied, then filled with what is wrong.
-        place: finds the groups `speaker` and, where the layout has it, `split` in the lower-case path of a folder.
+        place: finds the groups `speaker`, `dialect` and, where the layout has it, `split` in the lower-case path of a
+            folder.
         expected: the layout in words, for messages.
 
     Raises:
@@ -182,7 +183,8 @@ def read_timit(root: Path, problems: list[Problem], *, place: re.Pattern[str], e
         speaker = match["speaker"].upper()
         split = match.groupdict().get("split")
         name = f"{speaker}_{sentence}"
-        found.append(Found(name, paths[0], speaker, SEXES[speaker[0]], split, tuple(paths[1:])))
+        sex, spares = SEXES[speaker[0]], tuple(paths[1:])
+        found.append(Found(name, paths[0], speaker, sex, split, spares, match["dialect"]))
     report_unrecognised(sorted(strangers), expected, problems)
     check_speakers(root, files, found, problems)
     beside = SideFiles(root, files, problems)

@@ -13,7 +13,7 @@ from sepvae.corpora.listing import subfolders
 from sepvae.corpora.records import Problem, Utterance
 from sepvae.corpora.timit_files import SPEAKER, read_timit
 
-_PLACE = re.compile(rf"(?:^|/)dr[1-8]-(?P<speaker>{SPEAKER})$")
+_PLACE = re.compile(rf"(?:^|/)dr(?P<dialect>[1-8])-(?P<speaker>{SPEAKER})$")
 
 
 class TimitSample:

@@ -59,7 +59,7 @@ _SILENT_AMPLITUDE = 1e-3  # -60 dBFS
 _OFFSET_TO_RMS = 0.3
 # TIMIT itself has last phones and sentences that end one or two samples after the audio.
 _OVERHANG_SAMPLES = 2
-_PUBLISHED_RATE = {"timit": 16000, "timit-sample": 16000, "librispeech": 16000, "vctk": 48000}
+_PUBLISHED_RATE = {"timit": 16000, "timit-sample": 16000, "librispeech": 16000, "vctk": 48000, "vivos": 16000}
 _TIMIT_SPEAKERS, _TIMIT_SPLITS = 630, {"train": 4620, "test": 1680}
 
 

@@ -41,6 +41,7 @@ def test_records(tmp_path: Path, make_timit: Make) -> None:
     assert first.words == (Interval(400, 1600, "says"), Interval(1600, 2800, "it"))
     assert [phone.label for phone in first.phones] == ["h#", "s", "ih", "h#"]
     assert [one.split for one in utterances] == ["train", "train", "test", "test", "train", "train"]
+    assert [one.dialect for one in utterances] == ["1", "1", "1", "1", "2", "2"]
     assert utterances[4].sex == "male"
 
 

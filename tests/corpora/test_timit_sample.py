@@ -37,7 +37,9 @@ def test_layouts(tmp_path: Path, write_wav: Callable, prefix: str, rename: Calla
     corpus = open_corpus(tmp_path)
     (one,) = corpus.utterances()
     assert corpus.name == "timit-sample"
-    assert (one.id, one.speaker, one.sex, one.text) == ("MADC0_SX17", "MADC0", "male", "Hello there.")
+    assert (one.id, one.speaker, one.sex, one.dialect, one.text) == (
+        "MADC0_SX17", "MADC0", "male", "3", "Hello there.",
+    )  # fmt: skip
     assert [problem.code for problem in corpus.problems] == ["missing_speaker_table", "missing_words", "missing_phones"]
     assert corpus.problems[1].item.endswith(rename("madc0/sx17.wrd"))
 

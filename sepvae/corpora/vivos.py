@@ -1,0 +1,146 @@
+"""VIVOS (Vietnamese): `train/waves/VIVOSSPK01/VIVOSSPK01_R001.wav`, with `prompts.txt` and `genders.txt` per split.
+
+Source: Luong & Vu 2016, "A non-expert Kaldi recipe for Vietnamese Speech Recognition System".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sepvae.corpora.listing import (
+    Found,
+    Labels,
+    is_audio,
+    list_files,
+    read_beside,
+    read_utterances,
+    report_speakers,
+    report_unrecognised,
+    subfolders,
+)
+from sepvae.corpora.records import Problem, Sex, Utterance
+
+_AUDIO = re.compile(
+    r"(?:^|/)(?:(?P<split>train|test)/)?waves/(?P<speaker>[^/]+)/(?P<id>(?P=speaker)_[^/]+)\.wav$", re.IGNORECASE
+)
+_SEXES: dict[str, Sex] = {"f": "female", "m": "male"}
+
+
+def _has_waves(folder: Path) -> bool:
+    """Whether a folder is a split of VIVOS: waves with folders of speakers, and the prompts beside them."""
+    waves = [place for place in subfolders(folder) if place.name.casefold() == "waves"]
+    return any(subfolders(place) for place in waves) and (folder / "prompts.txt").is_file()
+
+
+def parse_rows(text: str, name: str, code: str, problems: list[Problem]) -> dict[str, str]:
+    """Parse lines `KEY rest of the line`; a key without a rest becomes a problem.
+
+    Example:
+        >>> parse_rows("VIVOSSPK01_R001 KHÁCH SẠN", "prompts.txt", "broken_text", [])
+        {'VIVOSSPK01_R001': 'KHÁCH SẠN'}
+    """
+    rows = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        key, _, rest = line.strip().partition(" ")
+        if not key:
+            continue
+        if not rest.strip():
+            message = f"{name}, line {number}: expected a name and more behind it, received {line[:60]!r}"
+            problems.append(Problem(code, name, message))
+            continue
+        rows[key] = " ".join(rest.split())
+    return rows
+
+
+class Vivos:
+    """Reader of VIVOS: the folder given may hold train and test, be one of them, or lie above them."""
+
+    name = "vivos"
+    layout = "train|test/waves/<speaker>/<speaker>_<sentence>.wav, such as train/waves/VIVOSSPK01/VIVOSSPK01_R001.wav"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+
+    @classmethod
+    def matches(cls, root: Path) -> bool:
+        """Whether the waves and prompts of a split lie here, in a folder here, or one level below."""
+        inside = subfolders(root)
+        return any(
+            _has_waves(place) for place in (root, *inside, *(p for folder in inside for p in subfolders(folder)))
+        )
+
+    def utterances(self) -> Iterator[Utterance]:
+        """Yield the records sorted by id (`VIVOSSPK01_R001`), skipping and reporting unreadable files.
+
+        Raises:
+            InputError: there is not one utterance.
+        """
+        self.problems.clear()
+        files = list_files(self.root)
+        sexes = self._sexes(files)
+        found = self._found(files, sexes)
+        report_speakers(found, sexes, "genders.txt", self.problems)
+        prompts = self._rows(files, "prompts.txt", "broken_text")
+        self._report_prompts(prompts, found)
+        yield from read_utterances(
+            self.root,
+            found,
+            self.problems,
+            labels=lambda item: Labels(prompts.get(item.id)),
+            expected=self.layout,
+        )
+
+    def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[Found]:
+        found, strangers = [], []
+        for path in (path for path in files if is_audio(path)):
+            # The folder's own name counts as part of the path, since one split alone may be given.
+            match = _AUDIO.search(f"{self.root.resolve().name}/{path}")
+            if match is None:
+                strangers.append(path)
+                continue
+            split = match["split"]
+            sex = sexes.get(match["speaker"], "unknown")
+            found.append(Found(match["id"], path, match["speaker"], sex, split.casefold() if split else None))
+        report_unrecognised(strangers, self.layout, self.problems)
+        return found
+
+    def _rows(self, files: Iterable[str], name: str, code: str) -> dict[str, str]:
+        """Return the rows of every file of a name, one of each split; without such a file a problem says so."""
+        paths = [path for path in files if path.rpartition("/")[2].casefold() == name]
+        if not paths:
+            code = "missing_speaker_table" if name == "genders.txt" else "missing_text"
+            without = "the sexes are not known" if name == "genders.txt" else "no utterance has a text"
+            self.problems.append(Problem(code, name, f"{name}: missing; {without}"))
+        rows: dict[str, str] = {}
+        for path in paths:
+            text = read_beside(self.root, path, self.problems)
+            rows |= parse_rows(text or "", path, code, self.problems)
+        return rows
+
+    def _sexes(self, files: Iterable[str]) -> dict[str, Sex]:
+        sexes: dict[str, Sex] = {}
+        for speaker, sex in self._rows(files, "genders.txt", "broken_speaker_table").items():
+            if sex.casefold() not in _SEXES:
+                message = f"genders.txt: speaker {speaker}: expected f or m, received {sex[:20]!r}"
+                self.problems.append(Problem("broken_speaker_table", "genders.txt", message))
+                continue
+            sexes[speaker] = _SEXES[sex.casefold()]
+        return sexes
+
+    def _report_prompts(self, prompts: dict[str, str], found: list[Found]) -> None:
+        """Add a problem for each sentence without a prompt or without audio."""
+        if not prompts:
+            return
+        heard = {item.id: item.path for item in found}
+        self.problems += [
+            Problem("missing_text", path, f"{path}: has no line in prompts.txt")
+            for name, path in sorted(heard.items())
+            if name not in prompts
+        ]
+        self.problems += [
+            Problem("text_without_audio", name, f"prompts.txt: there is no audio of {name}")
+            for name in sorted(prompts.keys() - heard.keys())
+        ]
