@@ -21,6 +21,8 @@ Interface = Literal["source", "joint", "waves"]
 # The only registry of models: name -> "module:Class".
 MODELS: dict[str, str] = {
     "dense_vae": "sepvae.models.dense:DenseVae",
+    "temporal_vae": "sepvae.models.temporal:TemporalVae",
+    "conv_tasnet": "sepvae.models.conv_tasnet:ConvTasNet",
 }
 
 
@@ -87,7 +89,10 @@ class SourceModel(Protocol):
 
 
 class JointModel(Protocol):
-    """A network that gives the spectra of all its sources at once; frames and context as in `SourceModel`."""
+    """A network that gives the spectra of all its sources at once, and is trained through the waves they make.
+
+    Its output has the frames of its input; `context_frames` says how far from a frame others still matter to it.
+    """
 
     Config: ClassVar[type[ModelConfig]]
     interface: ClassVar[Interface]
@@ -96,7 +101,7 @@ class JointModel(Protocol):
     def __init__(self, config: Any, *, n_inputs: int, n_outputs: int, sources: tuple[str, ...]) -> None: ...
 
     def reconstruct(self, features: Tensor, sample: Sampler) -> dict[str, Reconstruction]:
-        """Map features (batch, frames + 2 · context_frames, n_inputs) to the reconstruction of each source."""
+        """Map features (batch, frames, n_inputs) to the reconstruction of each source."""
         ...
 
 

@@ -39,17 +39,6 @@ class EstimatorConfig(Config):
     mask: MaskKind = "ratio"
 
 
-class _OneOfJoint:
-    """One source of a joint network, seen as a network of its own by objectives on features."""
-
-    def __init__(self, network: Any, name: str) -> None:
-        self.context_frames, self._network, self._name = network.context_frames, network, name
-
-    def reconstruct(self, features: Tensor, sample: Sampler) -> Reconstruction:
-        found: Reconstruction = self._network.reconstruct(features, sample)[self._name]
-        return found
-
-
 class Estimator(nn.Module):
     """Networks for named sources with the front-end before and the mask behind them.
 
@@ -87,7 +76,7 @@ class Estimator(nn.Module):
         """Frames before and after a frame that its estimate depends on; 0 for networks on waves."""
         if self.interface == "waves":
             return 0
-        return max(model.context_frames for model in self.models.values())
+        return max(cast("SourceModel", network).context_frames for network in self.networks.values())
 
     @property
     def context_samples(self) -> int:
@@ -102,13 +91,16 @@ class Estimator(nn.Module):
 
     @property
     def models(self) -> dict[str, SourceModel]:
-        """The network of each source, as objectives on features take them."""
-        if self.interface == "joint":
-            return {name: cast("SourceModel", _OneOfJoint(self.networks[_ALL], name)) for name in self.sources}
+        """The network of each source, as objectives on features take them; only networks of one source each."""
         return {name: cast("SourceModel", network) for name, network in self.networks.items()}
 
     def reconstruct(self, features: Tensor, sample: Sampler = most_likely) -> dict[str, Reconstruction]:
-        """Map input features (batch, frames + 2 · context_frames, n_inputs) to a reconstruction of each source."""
+        """Map input features to a reconstruction of each source.
+
+        Args:
+            features: (batch, frames + 2 · context_frames, n_inputs); (batch, frames, n_inputs) for a joint network.
+            sample: how latents are drawn.
+        """
         if self.interface == "joint":
             found: dict[str, Reconstruction] = cast("Any", self.networks[_ALL]).reconstruct(features, sample)
             return found
@@ -140,7 +132,7 @@ def estimate_together(
         Estimates (batch, time) in the order of the estimators' sources, and the reconstructions behind them.
     """
     first = estimators[0]
-    stft, context = first.frontend.stft, max(estimator.context_frames for estimator in estimators)
+    stft = first.frontend.stft
     spectrum = stft.analyse(mixture)
     levels = first.frontend.levels(spectrum) if levels is None else levels
     if first.interface == "waves":
@@ -148,13 +140,12 @@ def estimate_together(
         scale = levels[:, 0] / math.sqrt(stft.window_energy)
         estimates: Tensor = first.networks[_ALL](mixture / scale) * scale
         return WaveEstimate(dict(zip(first.sources, estimates, strict=True)), {})
-    # Silence before and after the file, as in training; in the spectrum, since not every feature of it is 0.
-    padded = nn.functional.pad(spectrum / levels, (0, 0, context, context))
     found: dict[str, Reconstruction] = {}
     for estimator in estimators:
-        spare = context - estimator.context_frames
-        features = estimator.frontend.input(padded[..., spare : padded.shape[-2] - spare, :])
-        found |= estimator.reconstruct(features, sample)
+        context = estimator.context_frames if estimator.interface == "source" else 0
+        # Silence before and after the file, as in training; in the spectrum, since not every feature of it is 0.
+        padded = nn.functional.pad(spectrum / levels, (0, 0, context, context))
+        found |= estimator.reconstruct(estimator.frontend.input(padded), sample)
     magnitudes = [first.frontend.target.magnitude(item.decoded.spectrum) for item in found.values()]
     masks = make_masks(torch.stack(magnitudes), kind=mask or first.config.mask)
     waves = stft.synthesise(apply_masks(spectrum, masks), n_samples=mixture.shape[-1])

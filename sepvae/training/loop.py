@@ -144,10 +144,10 @@ class Trainer:
             names = tuple(source_names(data.train))
             self.models = build_models(CheckpointConfig(sources=names, training=config))
         objective = make_objective(config.objective.kind, config.objective.config())
-        if objective.domain == "features" and self.models.estimator.interface == "waves":
+        if objective.domain == "features" and self.models.estimator.interface != "source":
             raise ConfigError(
-                f"objective {config.objective.kind}: works on features, the network {config.model.kind} on waves: "
-                "choose another objective"
+                f"objective {config.objective.kind}: trains one network per source on features, {config.model.kind} is "
+                "one network for all sources: choose an objective on waves, such as wave_sdr"
             )
         place = BatchPlace(seed, self.fabric.global_rank, self.fabric.world_size, self.fabric.device)
         with self.fabric.rank_zero_first():

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sepvae.config import parse_config
 from sepvae.errors import CheckpointError, ConfigError, InputError
+from sepvae.recipe.schema import merge
 from sepvae.separation.separator import Separator
 from sepvae.training.checkpoint import CheckpointConfig, SourceModels, build_models, save_checkpoint
 
@@ -39,12 +40,17 @@ TRAININGS: dict[str, Training] = {
         "frontend": {"stft": {"window_ms": 50, "hop_ms": 12, "window": "sine"}},
         "model": {"settings": {"context_frames": 5}},
     },
+    "joint": {
+        "model": {"kind": "temporal_vae", "settings": {"hidden": 12, "latent": 4, "encoder_blocks": 5}},
+        "mask": "wiener",
+    },
 }
 
 
 def make_models(training: Training, sources: tuple[str, ...] = ("female", "male"), *, seed: int = 0) -> SourceModels:
     frontend = {"sample_rate": RATE, **training.get("frontend", {})}
-    model = {"settings": {"hidden": [24], "latent": 6, **training.get("model", {}).get("settings", {})}}
+    dense = {"kind": "dense_vae", "settings": {"hidden": [24], "latent": 6}}
+    model = merge(dense if "kind" not in training.get("model", {}) else {}, training.get("model", {}))
     data = {"sources": sources, "training": {**training, "frontend": frontend, "model": model}}
     with torch.random.fork_rng():
         torch.manual_seed(seed)

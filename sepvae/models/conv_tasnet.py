@@ -1,0 +1,108 @@
+"""Conv-TasNet (Luo & Mesgarani 2019): the end-to-end network that mask-based systems are measured against."""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from sepvae.errors import ConfigError
+from sepvae.models.contract import Interface, ModelConfig
+
+
+class ConvTasNetConfig(ModelConfig):
+    """Sizes in the paper's letters; its best network has N = 512, L = 16, B = 128, H = 512, P = 3, X = 8, R = 3.
+
+    The defaults are smaller, about 0.9 million weights, so that a laptop trains it in minutes.
+    """
+
+    filters: int = Field(256, ge=1, description="N: filters of the encoder")
+    filter_samples: int = Field(32, ge=2, description="L: samples of a filter; the hop is half of it")
+    bottleneck: int = Field(64, ge=1, description="B: channels between the blocks")
+    hidden: int = Field(128, ge=1, description="H: channels inside a block")
+    kernel: int = Field(3, ge=1, description="P: frames of a block's convolution")
+    blocks: int = Field(8, ge=1, le=12, description="X: blocks of a repeat, whose dilations double")
+    repeats: int = Field(3, ge=1, description="R: repeats")
+
+
+def global_norm(n_channels: int) -> nn.Module:
+    """Return normalisation over channels and frames together (gLN, Luo & Mesgarani 2019, Eq. (10))."""
+    return nn.GroupNorm(1, n_channels, eps=1e-8)
+
+
+class ConvBlock(nn.Module):
+    """1 × 1 convolution, depthwise dilated convolution, and two outputs: residual and skip (§ II-C, Fig. 1C)."""
+
+    def __init__(self, config: ConvTasNetConfig, dilation: int) -> None:
+        super().__init__()
+        hidden, reach = config.hidden, dilation * (config.kernel - 1) // 2
+        self.inside = nn.Sequential(
+            nn.Conv1d(config.bottleneck, hidden, 1),
+            nn.PReLU(),
+            global_norm(hidden),
+            nn.Conv1d(hidden, hidden, config.kernel, dilation=dilation, padding=reach, groups=hidden),
+            nn.PReLU(),
+            global_norm(hidden),
+        )
+        self.residual = nn.Conv1d(hidden, config.bottleneck, 1)
+        self.skip = nn.Conv1d(hidden, config.bottleneck, 1)
+
+    def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (batch, bottleneck, frames) to the input of the next block and a part of the output of all blocks."""
+        inside = self.inside(values)
+        return values + self.residual(inside), self.skip(inside)
+
+
+class ConvTasNet(nn.Module):
+    """Learnt filters, a mask for each source from a stack of dilated convolutions, and learnt synthesis.
+
+    Its global normalisation makes every output sample depend on the whole input, so separating a long recording in
+    blocks is close to, and not the same as, separating it whole.
+
+    Args:
+        config: sizes.
+        n_sources: number of waves it gives.
+    """
+
+    Config: ClassVar[type[ModelConfig]] = ConvTasNetConfig
+    interface: ClassVar[Interface] = "waves"
+
+    def __init__(self, config: ConvTasNetConfig, *, n_sources: int) -> None:
+        super().__init__()
+        if config.filter_samples % 2 or not config.kernel % 2:
+            raise ConfigError(
+                f"filter_samples = {config.filter_samples}, kernel = {config.kernel}: give an even number of samples "
+                "and an odd kernel"
+            )
+        self.config, self.n_sources = config, n_sources
+        self.hop = config.filter_samples // 2
+        reach = config.repeats * (2**config.blocks - 1) * (config.kernel // 2)
+        self.context_samples = reach * self.hop + config.filter_samples
+        self.encoder = nn.Conv1d(1, config.filters, config.filter_samples, stride=self.hop, bias=False)
+        self.enter = nn.Sequential(global_norm(config.filters), nn.Conv1d(config.filters, config.bottleneck, 1))
+        dilations = [2**number for _ in range(config.repeats) for number in range(config.blocks)]
+        self.blocks = nn.ModuleList(ConvBlock(config, dilation) for dilation in dilations)
+        self.to_masks = nn.Sequential(
+            nn.PReLU(), nn.Conv1d(config.bottleneck, n_sources * config.filters, 1), nn.Sigmoid()
+        )
+        self.decoder = nn.ConvTranspose1d(config.filters, 1, config.filter_samples, stride=self.hop, bias=False)
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Map mixtures (batch, time) to waves (n_sources, batch, time)."""
+        n_samples = mixture.shape[-1]
+        # Every sample lies under two filters, as inside the signal.
+        n_frames = -(-n_samples // self.hop) + 1
+        padded = nn.functional.pad(mixture, (self.hop, n_frames * self.hop - n_samples))
+        filtered = torch.relu(self.encoder(padded[:, None]))
+        values: Tensor = self.enter(filtered)
+        skips = torch.zeros_like(values)
+        for block in self.blocks:
+            values, skip = block(values)
+            skips = skips + skip
+        masks = self.to_masks(skips).unflatten(1, (self.n_sources, -1))
+        # (batch, sources, filters, frames) -> (batch · sources, filters, frames)
+        separated = (masks * filtered[:, None]).flatten(0, 1)
+        waves = self.decoder(separated)[:, 0, self.hop : self.hop + n_samples]
+        return cast("Tensor", waves.unflatten(0, (-1, self.n_sources)).transpose(0, 1))

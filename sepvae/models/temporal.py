@@ -1,0 +1,89 @@
+"""`temporal_vae`: one convolutional encoder over time for the mixture, a latent and a decoder for each source.
+
+The toolkit's own model for known classes of speakers: a VAE whose frames see about a second of their surroundings.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from sepvae.models.contract import Decoded, Interface, ModelConfig, Posterior, Reconstruction, Sampler
+from sepvae.models.layers import GatedStack
+
+# exp(±10) spans 87 dB in power: wide enough for any posterior, and far from overflow.
+_LOG_VARIANCE_LIMIT = 10.0
+# Added before the compression, whose slope at 0 is infinite: −100 dB of the normalised spectrum.
+_FLOOR = 1e-5
+
+
+class TemporalVaeConfig(ModelConfig):
+    """Channels and depth of encoder and decoders, latents per source and frame.
+
+    Dilations run 1, 2, 4, … to 2^(dilation_cycle - 1) and start again. `compression` is the power that magnitudes are
+    raised to before the first layer.
+    """
+
+    hidden: int = Field(192, ge=1, le=1 << 12)
+    latent: int = Field(64, ge=1, le=1 << 12)
+    encoder_blocks: int = Field(8, ge=1, le=64)
+    decoder_blocks: int = Field(3, ge=0, le=64)
+    dilation_cycle: int = Field(4, ge=1, le=10)
+    compression: float = Field(0.3, gt=0, le=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class TemporalVae(nn.Module):
+    """Magnitudes of the mixture to a latent sequence for each source, and each of these to the source's magnitudes.
+
+    Args:
+        config: sizes.
+        n_inputs: features per frame of the mixture, non-negative.
+        n_outputs: features per frame of a source, non-negative.
+        sources: their names.
+    """
+
+    Config: ClassVar[type[ModelConfig]] = TemporalVaeConfig
+    interface: ClassVar[Interface] = "joint"
+
+    def __init__(self, config: TemporalVaeConfig, *, n_inputs: int, n_outputs: int, sources: tuple[str, ...]) -> None:
+        super().__init__()
+        self.config, self.sources = config, sources
+
+        def stack(blocks: int) -> GatedStack:
+            return GatedStack(config.hidden, blocks=blocks, cycle=config.dilation_cycle, dropout=config.dropout)
+
+        self.to_hidden = nn.Conv1d(n_inputs, config.hidden, 1)
+        self.encoder = stack(config.encoder_blocks)
+        self.to_posterior = nn.Conv1d(config.hidden, 2 * config.latent * len(sources), 1)
+        self.from_latent = nn.ModuleList(nn.Conv1d(config.latent, config.hidden, 1) for _ in sources)
+        self.decoders = nn.ModuleList(stack(config.decoder_blocks) for _ in sources)
+        self.to_spectrum = nn.ModuleList(nn.Conv1d(config.hidden, n_outputs, 1) for _ in sources)
+        self.context_frames = self.encoder.reach + cast("GatedStack", self.decoders[0]).reach
+
+    def encode(self, features: Tensor) -> dict[str, Posterior]:
+        """Map features (batch, frames, n_inputs) to q(z|x) of each source, (batch, frames, latent)."""
+        compressed = (features.transpose(1, 2) + _FLOOR).pow(self.config.compression)
+        parts = self.to_posterior(self.encoder(self.to_hidden(compressed))).transpose(1, 2)
+        posteriors = {}
+        for name, part in zip(self.sources, parts.chunk(len(self.sources), dim=-1), strict=True):
+            mean, log_variance = part.chunk(2, dim=-1)
+            posteriors[name] = Posterior(mean, log_variance.clamp(-_LOG_VARIANCE_LIMIT, _LOG_VARIANCE_LIMIT))
+        return posteriors
+
+    def decode(self, source: str, latent: Tensor) -> Decoded:
+        """Map latents (batch, frames, latent) of a source to its features (batch, frames, n_outputs)."""
+        number = self.sources.index(source)
+        hidden = self.decoders[number](self.from_latent[number](latent.transpose(1, 2)))
+        spectrum: Tensor = nn.functional.softplus(self.to_spectrum[number](hidden)).transpose(1, 2)
+        return Decoded(spectrum, None)
+
+    def reconstruct(self, features: Tensor, sample: Sampler) -> dict[str, Reconstruction]:
+        """Encode the mixture, draw the latents of each source and decode them."""
+        found = {}
+        for name, posterior in self.encode(features).items():
+            latent = sample(posterior)
+            found[name] = Reconstruction(posterior, None, latent, self.decode(name, latent))
+        return found

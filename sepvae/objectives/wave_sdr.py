@@ -1,0 +1,73 @@
+"""The negative signal-to-distortion ratio of the rebuilt waves, and the KL term of the latents behind them.
+
+Trains through mask and inverse STFT, so that what is minimised is what is heard: for VAEs of all sources together, and
+without the KL term for any network on waves.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from sepvae.config import Config
+from sepvae.objectives.contract import Batch, Loss, WaveEstimator
+from sepvae.objectives.elbo import kl_divergence, sampler
+
+
+class WaveSdrConfig(Config):
+    """Which ratio, how much of the KL term, and the noise of the latents.
+
+    `sdr` compares levels too, `si_sdr` (Le Roux et al. 2019) does not: of no use behind a mask that sets them.
+    `floor_db` bounds the ratio of a source that is silent: it is the level, relative to the mixture, of a noise that is
+    added to reference and error.
+    """
+
+    ratio: Literal["sdr", "si_sdr"] = "sdr"
+    kl_weight: float = Field(1e-3, ge=0)
+    epsilon_std: float = Field(1.0, ge=0)
+    floor_db: float = Field(-40.0, le=0)
+
+
+def ratio_db(estimate: Tensor, reference: Tensor, *, floor: Tensor, scale_invariant: bool = False) -> Tensor:
+    """Return 10 log10 of the energies of reference and error (…) of waves (…, time).
+
+    Args:
+        estimate: waves (…, time).
+        reference: waves (…, time).
+        floor: energy (…) added to both.
+        scale_invariant: project the estimate on the reference first (Le Roux et al. 2019, Eq. (3)).
+    """
+    energy = reference.square().sum(-1)
+    if scale_invariant:
+        share = (estimate * reference).sum(-1) / (energy + floor)
+        reference = share[..., None] * reference
+        energy = reference.square().sum(-1)
+    error = (estimate - reference).square().sum(-1)
+    return 10 * torch.log10((energy + floor) / (error + floor))
+
+
+class WaveSdr:
+    """−SDR in dB, averaged over sources and items, + kl_weight · KL per frame, averaged over sources."""
+
+    Config: ClassVar[type[Config]] = WaveSdrConfig
+    domain: ClassVar[Literal["features", "waves"]] = "waves"
+
+    def __init__(self, config: WaveSdrConfig) -> None:
+        self.config = config
+
+    def __call__(self, models: WaveEstimator, batch: Batch) -> Loss:
+        """Return the loss of an estimator on a batch of waves."""
+        config = self.config
+        found = models.estimate(batch.input, sampler(config.epsilon_std, batch.generator))
+        floor = 10 ** (config.floor_db / 10) * batch.input.square().sum(-1) + torch.finfo(batch.input.dtype).tiny
+        terms: dict[str, Tensor] = {}
+        for name, target in batch.targets.items():
+            ratio = ratio_db(found.waves[name], target, floor=floor, scale_invariant=config.ratio == "si_sdr")
+            terms[f"{name}/{config.ratio}"] = -ratio.mean() / len(batch.targets)
+        for name, item in found.reconstructions.items():
+            weight = config.kl_weight / len(found.reconstructions)
+            terms[f"{name}/kl"] = weight * kl_divergence(item.posterior, item.prior).mean()
+        return Loss(torch.stack(list(terms.values())).sum(), terms)

@@ -1,0 +1,99 @@
+"""The SDR of rebuilt waves as an objective: by hand, its laws, and its KL term."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sepvae.models.contract import Decoded, Posterior, Reconstruction, Sampler
+from sepvae.objectives.contract import Batch, Loss, WaveEstimate
+from sepvae.objectives.elbo import kl_divergence
+from sepvae.objectives.wave_sdr import WaveSdr, WaveSdrConfig, ratio_db
+from sepvae.seeds import torch_generator
+
+ZERO = torch.zeros(())
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+class Given:
+    """An estimator whose estimates are given."""
+
+    def __init__(self, waves: dict[str, Tensor], posterior: Posterior | None = None) -> None:
+        self.waves, self.posterior = waves, posterior
+        self.latent: Tensor | None = None
+
+    def estimate(self, mixture: Tensor, sample: Sampler) -> WaveEstimate:
+        if self.posterior is None:
+            return WaveEstimate(self.waves, {})
+        self.latent = sample(self.posterior)
+        found = Reconstruction(self.posterior, None, self.latent, Decoded(self.latent, None))
+        return WaveEstimate(self.waves, dict.fromkeys(self.waves, found))
+
+
+def loss_of(estimator: Given, targets: dict[str, Tensor], **settings: Any) -> Loss:
+    mixture = torch.stack(list(targets.values())).sum(0)
+    return WaveSdr(WaveSdrConfig(**settings))(estimator, Batch(mixture, targets, 0, torch_generator(0, "noise")))
+
+
+@pytest.mark.parametrize("error_db", [-20.0, 0.0, 13.0])
+def test_the_ratio_is_that_of_energies(error_db: float) -> None:
+    reference, error = noise(3, 1000), noise(3, 1000, seed=1)
+    error *= (reference.square().sum(-1) / error.square().sum(-1)).sqrt()[:, None] * 10 ** (error_db / 20)
+    found = ratio_db(reference + error, reference, floor=ZERO)
+    torch.testing.assert_close(found, torch.full((3,), -error_db, dtype=torch.float64))
+
+
+@given(gain=st.floats(0.01, 100), seed=st.integers(0, 5))
+def test_the_scale_invariant_ratio_ignores_the_gain(gain: float, seed: int) -> None:
+    reference, estimate = noise(200, seed=seed), noise(200, seed=seed + 10)
+    ratios = [ratio_db(g * estimate, reference, floor=ZERO, scale_invariant=True) for g in (1.0, gain)]
+    torch.testing.assert_close(*ratios)
+    cosine = torch.nn.functional.cosine_similarity(estimate, reference, dim=0)
+    torch.testing.assert_close(ratios[0], 10 * torch.log10(cosine**2 / (1 - cosine**2)))
+
+
+def test_a_silent_source_weighs_what_leaks_into_it() -> None:
+    targets = {"a": noise(1, 400), "b": torch.zeros(1, 400, dtype=torch.float64)}
+    clean = loss_of(Given(targets), targets)
+    leaking = loss_of(Given({"a": targets["a"], "b": 0.1 * targets["a"]}), targets)
+    assert torch.isfinite(clean.total)
+    # −40 dB under a leak of −20 dB: the ratio of the silent source is that of floor and leak.
+    assert float(leaking.terms["b/sdr"]) == pytest.approx(10 * math.log10((0.01 + 1e-4) / 1e-4) / 2)
+    assert float(clean.terms["b/sdr"]) == pytest.approx(0.0)
+
+
+def test_the_loss_by_hand() -> None:
+    targets = {"a": noise(2, 300), "b": noise(2, 300, seed=1)}
+    posterior = Posterior(noise(2, 7, 4, seed=2), noise(2, 7, 4, seed=3))
+    estimator = Given({"a": 0.5 * targets["a"], "b": 0.9 * targets["b"]}, posterior)
+    loss = loss_of(estimator, targets, kl_weight=0.3, floor_db=-200.0)
+    sdr = (10 * math.log10(1 / 0.25) + 10 * math.log10(1 / 0.01)) / 2
+    kl = 0.3 * float(kl_divergence(posterior).mean())
+    assert float(loss.total) == pytest.approx(kl - sdr)
+    torch.testing.assert_close(torch.stack(list(loss.terms.values())).sum(), loss.total)
+    assert estimator.latent is not None
+    assert not torch.equal(estimator.latent, posterior.mean)
+
+
+def test_without_noise_the_latent_is_the_mean() -> None:
+    targets = {"a": noise(1, 50)}
+    estimator = Given(targets, Posterior(noise(1, 3, 2), noise(1, 3, 2, seed=1)))
+    loss_of(estimator, targets, epsilon_std=0.0)
+    assert estimator.latent is not None
+    assert estimator.posterior is not None
+    assert torch.equal(estimator.latent, estimator.posterior.mean)
+
+
+@pytest.mark.parametrize("ratio", ["sdr", "si_sdr"])
+def test_gradients_are_right(ratio: str) -> None:
+    targets, estimate = {"a": noise(1, 12)}, noise(1, 12, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda e: loss_of(Given({"a": e}), targets, ratio=ratio).total, (estimate,))

@@ -1,0 +1,185 @@
+"""Batches of waves: their mixtures are sums of sources of the training set, and follow from seed and step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sepvae.config import parse_config
+from sepvae.errors import ConfigError, InputError
+from sepvae.mixing.mixture import render
+from sepvae.separation.estimator import Estimator
+from sepvae.training import wave_batches
+from sepvae.training.batches import BatchPlace
+from sepvae.training.config import TrainingConfig
+from sepvae.training.loop import Trainer, TrainingData
+from sepvae.training.wave_batches import WaveBatches
+
+RATE, BATCH = 8000, 4
+JOINT = {"hidden": 8, "latent": 3, "encoder_blocks": 2, "decoder_blocks": 1}
+Make = Callable[..., WaveBatches]
+
+
+def config(*, optimiser: dict[str, Any] | None = None, **waves: Any) -> TrainingConfig:
+    settings = {
+        "frontend": {"sample_rate": RATE},
+        "model": {"kind": "temporal_vae", "settings": JOINT},
+        "objective": {"kind": "wave_sdr"},
+        "optimiser": {"epochs": 4, "batch_size": BATCH, "learning_rate": 1e-2, "gradient_clip": 5, **(optimiser or {})},
+        "waves": {"segment_s": 0.2, "steps_per_epoch": 10, **waves},
+        "mask": "wiener",
+    }
+    return parse_config(TrainingConfig, settings, where="test")
+
+
+@pytest.fixture
+def make(humming: TrainingData, tmp_path: Path) -> Make:
+    """Return a maker of batches for keys of `waves`, and for one process of several."""
+
+    def maker(*, seed: int = 0, rank: int = 0, world: int = 1, **waves: Any) -> WaveBatches:
+        settings = config(**waves)
+        return WaveBatches(
+            settings,
+            Estimator(settings, ("hum", "hiss")),
+            (humming.train, humming.valid),
+            root=humming.root,
+            cache=tmp_path / "cache",
+            place=BatchPlace(seed, rank, world, torch.device("cpu")),
+        )
+
+    return maker
+
+
+def test_mixtures_are_the_sums_of_their_targets(make: Make) -> None:
+    batch = make().draw(3)
+    assert list(batch.targets) == ["hum", "hiss"]
+    assert batch.input.shape == (BATCH, round(0.2 * RATE))
+    torch.testing.assert_close(batch.input, batch.targets["hum"] + batch.targets["hiss"])
+
+
+def test_batches_follow_from_seed_and_step(make: Make) -> None:
+    one = make()
+    assert torch.equal(one.draw(7).input, make().draw(7).input)
+    one.draw(2)
+    assert torch.equal(one.draw(7).input, make().draw(7).input)
+    assert not torch.equal(one.draw(7).input, one.draw(8).input)
+    assert not torch.equal(one.draw(7).input, make(seed=1).draw(7).input)
+
+
+def test_processes_share_a_batch_between_them(make: Make) -> None:
+    whole, parts = make().draw(5).input, [make(rank=rank, world=2).draw(5).input for rank in range(2)]
+    assert torch.equal(whole[0::2], parts[0])
+    assert torch.equal(whole[1::2], parts[1])
+
+
+def test_without_remixing_segments_are_those_of_the_mixtures(make: Make, humming: TrainingData) -> None:
+    batches = make(remix=False, segment_s=0.3)
+    mixtures = {mixture.id: render(mixture, humming.root).mixture for mixture in humming.train}
+    found = set()
+    for step in range(6):
+        batch = batches.draw(step)
+        for item in batch.input.numpy():
+            # A mixture of 0.3 s fills the segment, so that the whole of it is found.
+            levels = {
+                name: float(np.abs(wave / wave.std() - item / item.std()).max()) for name, wave in mixtures.items()
+            }
+            name = min(levels, key=levels.__getitem__)
+            assert levels[name] < 1e-4
+            found.add(name)
+        assert found <= set(mixtures)
+        assert set(batches.items(step)) <= set(mixtures)
+    assert len(found) > 3
+
+
+def test_remixing_pairs_sources_of_different_mixtures(make: Make) -> None:
+    batches = make()
+    assert max(len(batches._chosen(step, place)[1]) for step in range(3) for place in range(BATCH)) == 3
+    pairs = [batches._chosen(step, place)[1][:2] for step in range(5) for place in range(BATCH)]
+    assert sum(one != two for one, two in pairs) > len(pairs) / 2
+    named = {batches._table.items[index] for place in range(BATCH) for index in batches._chosen(2, place)[1]}
+    assert set(batches.items(2)) == named
+
+
+def test_speed_moves_the_pitch(make: Make) -> None:
+    """A hum lies at multiples of its pitch; up to 30 % of speed spreads it by as much, and no speed not at all."""
+
+    def centroids(speed: float) -> set[float]:
+        batches = make(speed=speed, segment_s=0.25)
+        found = set()
+        for step in range(8):
+            for hum in batches.draw(step).targets["hum"].numpy():
+                spectrum = np.abs(np.fft.rfft(hum * np.hanning(len(hum)), 1 << 16))
+                found.add(float(np.argmax(spectrum[: 1 << 12]) * RATE / (1 << 16)))
+        return found
+
+    plain, varied = centroids(0.0), centroids(0.3)
+    assert max(varied) > 1.1 * max(plain)
+    assert min(varied) < 0.9 * min(plain)
+
+
+def test_gains_stay_in_their_range(make: Make) -> None:
+    levels = [make(gain_db=gain, speed=0.0).draw(1).targets["hiss"].std(-1).log10() * 20 for gain in (0.0, 6.0)]
+    change = (levels[1] - levels[0]).abs()
+    assert 0 < float(change.max()) <= 6.001
+
+
+def test_validation_is_the_mixtures_whole(make: Make, humming: TrainingData) -> None:
+    found = list(make().validation())
+    assert [names for _, names, _ in found] == [[mixture.id] for mixture in humming.valid]
+    for (batch, _, weight), mixture in zip(found, humming.valid, strict=True):
+        wave = render(mixture, humming.root).mixture
+        assert weight == len(wave)
+        np.testing.assert_allclose(np.corrcoef(batch.input[0], wave)[0, 1], 1.0, atol=1e-6)
+
+
+def test_a_second_table_is_read_not_computed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = make().draw(0).input
+    monkeypatch.setattr(wave_batches, "render", None)
+    assert torch.equal(make().draw(0).input, first)
+
+
+def test_a_source_that_is_never_heard_is_named(humming: TrainingData, tmp_path: Path) -> None:
+    settings = config()
+    with pytest.raises(InputError, match="source flute: is silent in all 6 training mixtures"):
+        WaveBatches(
+            settings,
+            Estimator(settings, ("hum", "flute")),
+            (humming.train[:6], []),
+            root=humming.root,
+            cache=tmp_path,
+            place=BatchPlace(0, 0, 1, torch.device("cpu")),
+        )
+
+
+def test_a_joint_network_learns_from_waves(humming: TrainingData, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    state = Trainer(config(steps_per_epoch=15), humming, tmp_path / "run", seed=0, device="cpu").run()
+    losses = [row["valid/total"] for row in state.history]
+    assert losses[-1] < losses[0] - 2
+    assert list(state.history[0])[-5:] == [
+        "valid/total",
+        "valid/hum/sdr",
+        "valid/hiss/sdr",
+        "valid/hum/kl",
+        "valid/hiss/kl",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"objective": {"kind": "elbo"}}, "objective elbo: trains one network per source on features, temporal_vae is"),
+        ({"optimiser": {"segment_frames": 20}}, "segment_frames = 20: objective wave_sdr trains on waves, set waves"),
+    ],
+)
+def test_what_does_not_fit_together_is_said(
+    humming: TrainingData, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    whole = parse_config(TrainingConfig, {**config().model_dump(mode="json"), **settings}, where="test")
+    with pytest.raises(ConfigError, match=message):
+        Trainer(whole, humming, tmp_path / "run", seed=0, device="cpu")
