@@ -18,8 +18,9 @@ class Source(Config):
     """One source of a mixture: a stretch of a file, where it starts in the mixture, and its gain.
 
     `name` is what a separator calls it. `path` is relative to the corpus (to `folder` where that is given), with
-    forward slashes. `start`, `n_samples` and `offset` count samples at the mixture's rate; a noise that is shorter
-    than its stretch is repeated. `sha256` is of the file, empty where it was not taken.
+    forward slashes; a `synthetic` background has `<kind>/<number>` there. `start`, `n_samples` and `offset` count
+    samples at the mixture's rate; a noise is repeated where it is too short, within the samples `loop` when they are
+    given. `sha256` is of the file, empty where it was not taken. `layers` are added to it, as one source.
     """
 
     name: str = Field(min_length=1, pattern=r"^[\w-]+$")
@@ -34,6 +35,9 @@ class Source(Config):
     n_samples: int = Field(ge=0)
     offset: int = Field(ge=0)
     gain: float
+    loop: tuple[int, int] | None = None
+    synthetic: bool = False
+    layers: tuple[Source, ...] = ()
 
     @field_validator("path")
     @classmethod
@@ -45,6 +49,18 @@ class Source(Config):
         if path.rstrip().endswith("|"):
             raise ConfigError("is a command, not a file: sepvae runs no commands from a manifest")
         return path
+
+    @field_validator("loop")
+    @classmethod
+    def _holds_samples(cls, loop: tuple[int, int] | None) -> tuple[int, int] | None:
+        if loop is not None and not 0 <= loop[0] < loop[1]:
+            raise ConfigError(f"the stretch {loop[0]} to {loop[1]} holds no samples")
+        return loop
+
+    def amplified(self, gain: float) -> Source:
+        """Return the source, with its layers, at `gain` times its level."""
+        layers = tuple(layer.amplified(gain) for layer in self.layers)
+        return self.model_copy(update={"gain": self.gain * gain, "layers": layers})
 
 
 class Mixture(Config):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sepvae import audio
 from sepvae.errors import InputError
 from sepvae.files import hash_file
+from sepvae.mixing.backgrounds import synthesise
 from sepvae.mixing.manifest import Manifest, Mixture, Source
 from sepvae.progress import progress
 
@@ -54,26 +55,44 @@ def load_source(path: Path, sample_rate: int) -> tuple[Wave, str]:
 
 
 def source_wave(source: Source, *, root: Path, n_samples: int, sample_rate: int, repeat: bool = False) -> Wave:
-    """Return a source as it is in a mixture of `n_samples`, (time,).
+    """Return a source as it is in a mixture of `n_samples`, (time,); its layers included.
 
     Raises:
         InputError: the file is missing, has changed since the manifest was made, or is too short.
     """
-    path = (Path(source.folder) if source.folder else root) / source.path
-    wave, digest = load_source(path, sample_rate)
-    if source.sha256 and digest != source.sha256:
-        raise InputError(f"{path}: has changed since the manifest was made: restore it, or make the mixtures anew")
+    wave, path = _samples(source, root, sample_rate)
     stop = source.start + source.n_samples
-    if repeat and stop > len(wave) > 0:
-        wave = np.resize(wave, stop)
-    if stop > len(wave) or source.offset + source.n_samples > n_samples:
+    if source.loop is not None:
+        first, last = source.loop
+        places = first + (np.arange(source.start, stop) - first) % (last - first)
+        part = wave[places] if last <= len(wave) else wave[:0]
+    else:
+        wave = np.resize(wave, stop) if repeat and stop > len(wave) > 0 else wave
+        part = wave[source.start : stop]
+    if len(part) < source.n_samples or source.offset + source.n_samples > n_samples:
         raise InputError(
             f"{path}: the manifest takes samples {source.start} to {stop} to position {source.offset} of a mixture of "
             f"{n_samples}, the file has {len(wave)}: make the mixtures anew"
         )
     placed = np.zeros(n_samples, np.float32)
-    placed[source.offset : source.offset + source.n_samples] = np.float32(source.gain) * wave[source.start : stop]
+    placed[source.offset : source.offset + source.n_samples] = np.float32(source.gain) * part
+    for layer in source.layers:
+        placed += source_wave(layer, root=root, n_samples=n_samples, sample_rate=sample_rate)
     return placed
+
+
+def _samples(source: Source, root: Path, sample_rate: int) -> tuple[Wave, Path]:
+    """Return all samples of the file (or synthetic recording) behind a source, (time,), and its path."""
+    if source.synthetic:
+        kind, _, number = source.path.partition("/")
+        if not number.isdecimal():
+            raise InputError(f"{source.path}: not the name of a synthetic background, such as water/3: mix anew")
+        return synthesise(kind, int(number), sample_rate=sample_rate), Path(source.path)
+    path = (Path(source.folder) if source.folder else root) / source.path
+    wave, digest = load_source(path, sample_rate)
+    if source.sha256 and digest != source.sha256:
+        raise InputError(f"{path}: has changed since the manifest was made: restore it, or make the mixtures anew")
+    return wave, path
 
 
 def render(mixture: Mixture, root: str | Path) -> Rendered:

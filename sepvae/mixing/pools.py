@@ -41,7 +41,7 @@ def sentence(utterance: Utterance) -> str:
 
 
 def class_members(utterances: Sequence[Utterance], label: str) -> list[Utterance]:
-    """Return the utterances of a class: `female`, `male`, `any`, or a speaker's id.
+    """Return the utterances of a class: `female`, `male`, `any` (or `speech`, the same), or a speaker's id.
 
     Raises:
         InputError: there are none.
@@ -49,13 +49,13 @@ def class_members(utterances: Sequence[Utterance], label: str) -> list[Utterance
     if label in ("female", "male"):
         found = [u for u in utterances if u.sex == label]
     else:
-        found = [u for u in utterances if label in ("any", u.speaker)]
+        found = [u for u in utterances if label in ("any", "speech", u.speaker)]
     if not found:
         speakers = sorted({u.speaker for u in utterances})
         raise InputError(
             f"no utterance of the class {label!r} that is long enough (of {len(utterances)} by {len(speakers)} "
-            f"speakers): classes are female, male, any, or a speaker such as {speakers[0] if speakers else 'p225'!r}; "
-            "sexes of a plain folder come from its speakers.csv"
+            "speakers): classes are female, male, any, speech, background, or a speaker such as "
+            f"{speakers[0] if speakers else 'p225'!r}; sexes of a plain folder come from its speakers.csv"
         )
     return found
 

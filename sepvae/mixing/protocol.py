@@ -3,51 +3,59 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-import numpy as np
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sepvae import audio
 from sepvae.config import Config
 from sepvae.corpora.damage import examine
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
-from sepvae.mixing.manifest import Header, Manifest, Mixture, Source
-from sepvae.mixing.mixture import Wave, load_source
-from sepvae.mixing.pools import make_pools, sentence
+from sepvae.mixing.manifest import Header, Manifest, Mixture
+from sepvae.mixing.mixer import BACKGROUND, Mixer
+from sepvae.mixing.noise import BackgroundConfig, Noises, list_backgrounds, list_noises
+from sepvae.mixing.pairs import choose_pair, pair_pools
+from sepvae.mixing.pools import Pools, make_pools
 from sepvae.progress import progress
-from sepvae.seeds import derive_seed, generator
+from sepvae.seeds import derive_seed
 
 _LOGGER = logging.getLogger(__name__)
 
 Range = tuple[float, float]
-
-# A stretch this quiet (−80 dBFS) has no level to normalise.
-_SILENCE_RMS = 1e-4
-_PEAK = 0.99
-# How often a deal that came to nothing is tried again with other cards.
-_ATTEMPTS = 200
-_NOISE_ENDINGS = (".wav", ".flac", ".ogg")
+# YAML reads the dialect 1 and the speaker 19 as numbers.
+Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class MixingConfig(Config):
     """What to mix, and how.
 
-    `sources` names the class of each source: `female`, `male`, `any`, or a speaker's id; repeated classes are numbered
-    (`any_1`, `any_2`). `n_valid` is an upper bound, and small: what is validated on cannot be learnt from. `length` is
-    `min`, all sources speak all the time, or `max`, shorter ones are padded. `snr_db` is the range of the level of the
-    first source over each other one, `noise_snr_db` of all speech over the noise. `skip_damaged` leaves out files that
-    a lost byte has turned into noise (`sepvae corpus validate` names them); it reads every file once.
+    `sources` names the class of each source: `female`, `male`, `any` or `speech` (anyone), a speaker's id, or
+    `background`; repeated classes are numbered (`any_1`, `any_2`). Only the speakers of `dialects` and among `speakers`
+    (their ids, or how many) take part, where these are given. `n_valid` is an upper bound, and small: what is validated
+    on cannot be learnt from. `length` is `min`, all sources are heard all the time, or `max`, shorter ones are padded.
+    `snr_db` is the range of the level of the first source over each other one, `noise_snr_db` of all sources over the
+    noise. `skip_damaged` leaves out files that a lost byte has turned into noise (`sepvae corpus validate` names them);
+    it reads every file once. `background` says what that source is drawn from; `noise_folder` lays noise under the
+    mixtures that is no source.
+
+    `pair`, a number or two speakers, is another protocol, of one pair of speakers: all their sentences train but the
+    two closest in length, which are the one test mixture (Subakan & Smaragdis 2018).
     """
 
     split: Literal["speaker_seen", "speaker_open"] = "speaker_seen"
     sources: tuple[str, ...] = Field(("female", "male"), min_length=1)
-    n_train: int = Field(80, ge=0)
-    n_valid: int = Field(3, ge=0)
-    n_test: int = Field(10, ge=0)
+    dialects: tuple[Name, ...] = ()
+    speakers: Annotated[int, Field(ge=1)] | tuple[Name, ...] | None = None
+    pair: Annotated[int, Field(ge=0)] | tuple[Name, Name] | None = None
+    background: BackgroundConfig = BackgroundConfig()
+    n_train: Count = 80
+    n_valid: Count = 3
+    n_test: Count = 10
     sample_rate: int = Field(16000, ge=1000, le=384000)
     duration_s: Range = (2.0, 4.0)
     length: Literal["min", "max"] = "min"
@@ -71,176 +79,24 @@ class MixingConfig(Config):
             raise ConfigError("durations must be positive")
         return value
 
+    @field_validator("sources")
+    @classmethod
+    def _someone_speaks(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+        if sources.count(BACKGROUND) > 1 or set(sources) == {BACKGROUND}:
+            raise ConfigError(f"needs someone who speaks, and at most one {BACKGROUND}: such as [speech, background]")
+        return sources
 
-class _Deck:
-    """Utterances in shuffled order, dealt so that all come up before one comes again."""
+    @model_validator(mode="after")
+    def _of_two(self) -> MixingConfig:
+        if self.pair is not None and (len(self.sources) != 2 or BACKGROUND in self.sources):
+            raise ConfigError(f"pair: needs two sources that speak, sources = {', '.join(self.sources)}")
+        return self
 
-    def __init__(self, cards: Sequence[Utterance], *names: Any, seed: int) -> None:
-        self._cards, self._seed, self._names = list(cards), seed, names
-        self._round, self._left = 0, list[Utterance]()
-
-    def _reshuffle(self) -> None:
-        order = generator(self._seed, "deck", *self._names, self._round).permutation(len(self._cards))
-        self._left += [self._cards[index] for index in order]
-        self._round += 1
-
-    def deal(self, accept: Callable[[Utterance], bool]) -> Utterance | None:
-        """Return the next utterance that is accepted; None when none is."""
-        for _ in range(2):
-            for position, card in enumerate(self._left):
-                if accept(card):
-                    return self._left.pop(position)
-            self._reshuffle()
-        return None
-
-    def give_back(self, card: Utterance) -> None:
-        """Put a card that was dealt in vain under the others."""
-        self._left.append(card)
-
-
-def source_labels(classes: Sequence[str]) -> list[str]:
-    """Return the name of each source: its class, numbered where classes repeat.
-
-    Example:
-        >>> source_labels(["female", "any", "any"])
-        ['female', 'any_1', 'any_2']
-    """
-    seen: dict[str, int] = {}
-    for name in classes:
-        seen[name] = seen.get(name, 0) + 1
-    count: dict[str, int] = {}
-    names = []
-    for name in classes:
-        count[name] = count.get(name, 0) + 1
-        names.append(f"{name}_{count[name]}" if seen[name] > 1 else name)
-    return names
-
-
-class _Mixer:
-    """Draws the mixtures of one split, each from its own stream of random numbers."""
-
-    def __init__(self, config: MixingConfig, root: Path, seed: int, noises: Sequence[Path]) -> None:
-        self.config, self.root, self.seed, self.noises = config, root, seed, noises
-        self.names = source_labels(config.sources)
-
-    def draw(self, split: str, count: int, pool: dict[str, list[Utterance]], bar: Any) -> list[Mixture]:
-        """Return `count` mixtures of different combinations of utterances; fewer mixtures are the first of more."""
-        decks = {label: _Deck(cards, split, label, seed=self.seed) for label, cards in pool.items()}
-        used: set[tuple[str, ...]] = set()
-        mixtures = []
-        for index in range(count):
-            dealt = next(filter(None, (self._deal(decks, used) for _ in range(_ATTEMPTS))), None)
-            if dealt is None and split == "valid":
-                break
-            if dealt is None:
-                raise InputError(
-                    f"only {index} different {split} mixtures of {' + '.join(self.config.sources)} can be made from "
-                    f"the sentences this split may use: ask for at most {index} (mixing.n_{split}), or add recordings"
-                )
-            used.add(tuple(card.id for card in dealt))
-            mixtures.append(self._mixture(split, index, dealt))
-            bar.advance(1)
-        return mixtures
-
-    def _deal(self, decks: dict[str, _Deck], used: set[tuple[str, ...]]) -> list[Utterance] | None:
-        """Take one utterance for each source: different speakers, different sentences, not all together before."""
-        dealt: list[Utterance] = []
-
-        def accept(card: Utterance) -> bool:
-            if any(card.speaker == other.speaker or sentence(card) == sentence(other) for other in dealt):
-                return False
-            return (*(other.id for other in dealt), card.id) not in used
-
-        for label in self.config.sources:
-            card = decks[label].deal(accept)
-            if card is None:
-                for other, its_label in zip(dealt, self.config.sources, strict=False):
-                    decks[its_label].give_back(other)
-                return None
-            dealt.append(card)
-        return dealt
-
-    def _mixture(self, split: str, index: int, utterances: Sequence[Utterance]) -> Mixture:
-        config, random = self.config, generator(self.seed, "mixture", split, index)
-        files = [load_source(self.root / u.path, config.sample_rate) for u in utterances]
-        longest = round(config.duration_s[1] * config.sample_rate)
-        lengths = [min(len(wave), longest) for wave, _ in files]
-        n_samples = min(lengths) if config.length == "min" else max(lengths)
-        sources, waves = [], []
-        snr_db = random.uniform(*config.snr_db, size=len(files))
-        for number, (utterance, (wave, digest)) in enumerate(zip(utterances, files, strict=True)):
-            count = min(len(wave), n_samples)
-            start = int(random.integers(len(wave) - count + 1))
-            offset = int(random.integers(n_samples - count + 1))
-            part = wave[start : start + count]
-            level = config.level_rms * 10 ** (-(snr_db[number] if number else 0.0) / 20)
-            gain = level / _rms(part, self.root / utterance.path)
-            facts = {"speaker": utterance.speaker, "sex": utterance.sex, "text": utterance.text, "sha256": digest}
-            place = {"start": start, "n_samples": count, "offset": offset, "gain": gain}
-            sources.append(
-                Source(name=self.names[number], utterance=utterance.id, path=utterance.path, **facts, **place)
-            )
-            placed = np.zeros(n_samples, np.float32)
-            placed[offset : offset + count] = np.float32(gain) * part
-            waves.append(placed)
-        noise = self._noise(random, np.sum(waves, axis=0)) if self.noises else None
-        if noise is not None:
-            waves.append(noise[1])
-        # One common gain for all, so that nothing clips and the ratios stay.
-        peak = max(float(np.abs(wave).max()) for wave in (*waves, np.sum(waves, axis=0)))
-        common = min(1.0, _PEAK / peak)
-        return Mixture(
-            id=f"{split}-{index:05}",
-            split=split,
-            sample_rate=config.sample_rate,
-            n_samples=n_samples,
-            sources=tuple(s.model_copy(update={"gain": s.gain * common}) for s in sources),
-            noise=None if noise is None else noise[0].model_copy(update={"gain": noise[0].gain * common}),
-            seed=derive_seed(self.seed, "mixture", split, index),
-        )
-
-    def _noise(self, random: np.random.Generator, speech: Wave) -> tuple[Source, Wave]:
-        path = self.noises[int(random.integers(len(self.noises)))]
-        wave, digest = load_source(path, self.config.sample_rate)
-        start = int(random.integers(max(len(wave) - len(speech), 0) + 1))
-        part = np.resize(wave, start + len(speech))[start:] if len(wave) else wave
-        snr_db = random.uniform(*self.config.noise_snr_db)
-        gain = _rms(speech, path) / _rms(part, path) * 10 ** (-snr_db / 20)
-        folder = Path(str(self.config.noise_folder))
-        source = Source(
-            name="noise",
-            utterance=path.stem,
-            path=path.relative_to(folder).as_posix(),
-            folder=str(folder.resolve()),
-            speaker="",
-            sex="unknown",
-            sha256=digest,
-            start=start,
-            n_samples=len(speech),
-            offset=0,
-            gain=gain,
-        )
-        return source, np.float32(gain) * part
-
-
-def _rms(wave: Wave, path: Path) -> float:
-    rms = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) if wave.size else 0.0
-    if rms < _SILENCE_RMS:
-        raise InputError(f"{path}: the stretch to be mixed is silent: leave the file out ('sepvae corpus validate')")
-    return rms
-
-
-def _list_noises(config: MixingConfig) -> list[Path]:
-    if config.noise_folder is None:
-        return []
-    found = sorted(p for p in Path(config.noise_folder).rglob("*") if p.suffix.lower() in _NOISE_ENDINGS)
-    if not found:
-        raise InputError(
-            f"{config.noise_folder}: no noise found there: give a folder with {', '.join(_NOISE_ENDINGS)} files"
-        )
-    for path in found:
-        audio.inspect(path)
-    return found
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders beside the corpus that recordings are drawn from."""
+        used = [self.background.folder if BACKGROUND in self.sources else None, self.noise_folder]
+        return tuple(Path(folder) for folder in used if folder is not None)
 
 
 def _list_damaged(utterances: Sequence[Utterance], root: Path) -> set[str]:
@@ -260,6 +116,53 @@ def _list_damaged(utterances: Sequence[Utterance], root: Path) -> set[str]:
     return damaged
 
 
+def _chosen_speakers(utterances: Sequence[Utterance], config: MixingConfig, seed: int) -> list[Utterance]:
+    """Return the utterances of the dialects and speakers asked for; a number of speakers is drawn, sexes in turn.
+
+    Raises:
+        InputError: there are none of them, or fewer.
+    """
+    found = [u for u in utterances if not config.dialects or u.dialect in config.dialects]
+    if not found:
+        there = sorted({u.dialect for u in utterances if u.dialect is not None})
+        raise InputError(
+            f"dialects = {', '.join(config.dialects)}: nobody speaks them: this corpus has "
+            f"{', '.join(there) or 'no dialects (TIMIT has), choose a number of speakers instead'}"
+        )
+    if config.speakers is None:
+        return found
+    sexes: dict[str, list[str]] = {}
+    for name, sex in sorted({(u.speaker, u.sex) for u in found}, key=lambda s: derive_seed(seed, "speaker", s[0])):
+        sexes.setdefault(sex, []).append(name)
+    if isinstance(config.speakers, int):
+        places = {name: (place, sex) for sex, own in sexes.items() for place, name in enumerate(own)}
+        names = sorted(places, key=lambda name: places[name])[: config.speakers]
+        missing = config.speakers - len(names)
+    else:
+        names = list(config.speakers)
+        missing = len(set(names) - {u.speaker for u in found})
+    if missing:
+        raise InputError(f"speakers = {config.speakers}: {missing} of them are not in this corpus (or its dialects)")
+    return [u for u in found if u.speaker in names]
+
+
+def indistinct_sources(mixtures: Sequence[Mixture]) -> list[tuple[str, str]]:
+    """Return the pairs of sources that share speakers: nothing tells a model which of the two it is to learn."""
+    heard: dict[str, set[str]] = {}
+    for source in (source for mixture in mixtures for source in mixture.sources if source.speaker):
+        heard.setdefault(source.name, set()).add(source.speaker)
+    return [(one, two) for one, two in combinations(heard, 2) if heard[one] & heard[two]]
+
+
+def describe_indistinct(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return what follows from sources that share speakers, as one sentence."""
+    names = " and ".join(dict.fromkeys(name for pair in pairs for name in pair))
+    return (
+        f"{names} share speakers: a model per source learns the same voices for each, and cannot tell them apart; use "
+        "classes such as female and male, or speakers by name, or an objective that allows any order of the sources"
+    )
+
+
 def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root: str | Path, seed: int) -> Manifest:
     """Draw training, validation and test mixtures.
 
@@ -272,24 +175,61 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
     Raises:
         InputError: too few speakers, sentences or long enough utterances; or a file cannot be used.
     """
-    root, ordered = Path(root), sorted(utterances, key=lambda u: u.id)
+    root, ordered = Path(root), _chosen_speakers(sorted(utterances, key=lambda u: u.id), config, seed)
     damaged = _list_damaged(ordered, root) if config.skip_damaged else set()
-    ordered = [u for u in ordered if u.id not in damaged]
-    long_enough = [u for u in ordered if u.duration_s >= config.duration_s[0]]
-    counts = {"train": config.n_train, "valid": config.n_valid, "test": config.n_test}
-    pools = make_pools(
-        long_enough, config.sources, split=config.split, n_valid=config.n_valid, n_test=config.n_test, seed=seed
-    )
-    mixer, mixtures = _Mixer(config, root, seed, _list_noises(config)), list[Mixture]()
-    with progress("mix", sum(counts.values()), unit="mixtures") as bar:
-        for split, count in counts.items():
-            mixtures += mixer.draw(split, count, getattr(pools, split), bar)
-    notes = [f"{len(ordered) - len(long_enough)} utterances shorter than {config.duration_s[0]:g} s were left out"]
+    whole = [u for u in ordered if u.id not in damaged]
+    long_enough = [u for u in whole if u.duration_s >= config.duration_s[0]]
+    classes, pools, notes = _share_out(long_enough, config, seed)
+    mixer, counts = _mixer(config, root, seed, classes), {"train": config.n_train, "valid": config.n_valid}
+    counts["test"] = config.n_test if config.pair is None else min(config.n_test, 1)
+    # Whether there are enough combinations is known before the first file is read.
+    hands = {split: mixer.deal(split, count, getattr(pools, split)) for split, count in counts.items()}
+    mixtures = list[Mixture]()
+    with progress("mix", sum(len(own) for own in hands.values()), unit="mixtures") as bar:
+        for split, own in hands.items():
+            for index, hand in enumerate(own):
+                mixtures.append(mixer.mixture(split, index, hand))
+                bar.advance(1)
+    notes += [f"{len(whole) - len(long_enough)} utterances shorter than {config.duration_s[0]:g} s were left out"]
     if damaged:
         notes.append(
-            f"{len(damaged)} of {len(utterances)} utterances were left out because their files are damaged, noise from "
+            f"{len(damaged)} of {len(ordered)} utterances were left out because their files are damaged, noise from "
             f"where a byte was lost on: {', '.join(sorted(damaged))}"
         )
     if any(u.text is None for u in long_enough):
         notes.append("some utterances have no text: sentences are told apart by utterance")
+    if alike := indistinct_sources([mixture for mixture in mixtures if mixture.split == "train"]):
+        notes.append(describe_indistinct(alike))
+        _LOGGER.warning("%s", notes[-1])
     return Manifest(Header(config=config.model_dump(mode="json"), seed=seed, notes=tuple(notes)), tuple(mixtures))
+
+
+def _share_out(
+    utterances: Sequence[Utterance], config: MixingConfig, seed: int
+) -> tuple[tuple[str, ...], Pools, list[str]]:
+    """Return the classes that speak, what each split may use of them, and what is to be said about it."""
+    classes = tuple(label for label in config.sources if label != BACKGROUND)
+    n_valid, n_test = config.n_valid, config.n_test
+    if config.pair is None:
+        return (
+            classes,
+            make_pools(utterances, classes, split=config.split, n_valid=n_valid, n_test=n_test, seed=seed),
+            [],
+        )
+    if config.split != "speaker_seen":
+        raise InputError("pair: both speakers also train, which is the split speaker_seen: leave the other out")
+    pair = choose_pair(utterances, classes, config.pair, seed=seed)
+    pools = pair_pools(utterances, pair, n_valid=n_valid)
+    counts = " and ".join(f"{len(pools.train[name])} of {name}" for name in pair)
+    return pair, pools, [f"pair {' + '.join(pair)}: trained on {counts}, tested on the two sentences closest in length"]
+
+
+def _mixer(config: MixingConfig, root: Path, seed: int, classes: Sequence[str]) -> Mixer:
+    backgrounds = noises = None
+    if BACKGROUND in config.sources:
+        kinds, together = list_backgrounds(config.background), config.background.together
+        backgrounds = Noises(kinds, together=together, sample_rate=config.sample_rate, seed=seed)
+    if config.noise_folder is not None:
+        kinds = list_noises(Path(config.noise_folder))
+        noises = Noises(kinds, together=False, sample_rate=config.sample_rate, seed=seed)
+    return Mixer(config, root, seed, classes=classes, backgrounds=backgrounds, noises=noises)

@@ -1,0 +1,204 @@
+"""Draws the mixtures of a split: which utterances meet, which stretches of them, at which levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sepvae.corpora.records import Utterance
+from sepvae.errors import InputError
+from sepvae.mixing.manifest import Mixture, Source
+from sepvae.mixing.mixture import Wave, load_source
+from sepvae.mixing.noise import Noises, rms
+from sepvae.mixing.pools import sentence
+from sepvae.seeds import derive_seed, generator
+
+if TYPE_CHECKING:
+    from sepvae.mixing.protocol import MixingConfig
+
+BACKGROUND = "background"
+_PEAK = 0.99
+# How often a deal that came to nothing is tried again with other cards.
+_ATTEMPTS = 200
+
+
+class _Deck:
+    """Utterances in shuffled order, dealt so that all come up before one comes again."""
+
+    def __init__(self, cards: Sequence[Utterance], *names: Any, seed: int) -> None:
+        self._cards, self._seed, self._names = list(cards), seed, names
+        self._round, self._left = 0, list[Utterance]()
+
+    def _reshuffle(self) -> None:
+        order = generator(self._seed, "deck", *self._names, self._round).permutation(len(self._cards))
+        self._left += [self._cards[index] for index in order]
+        self._round += 1
+
+    def deal(self, accept: Callable[[Utterance], bool]) -> Utterance | None:
+        """Return the next utterance that is accepted; None when none is."""
+        for _ in range(2):
+            for position, card in enumerate(self._left):
+                if accept(card):
+                    return self._left.pop(position)
+            self._reshuffle()
+        return None
+
+    def give_back(self, card: Utterance) -> None:
+        """Put a card that was dealt in vain under the others."""
+        self._left.append(card)
+
+
+def source_labels(classes: Sequence[str]) -> list[str]:
+    """Return the name of each source: its class, numbered where classes repeat.
+
+    Example:
+        >>> source_labels(["female", "any", "any"])
+        ['female', 'any_1', 'any_2']
+    """
+    seen: dict[str, int] = {}
+    for name in classes:
+        seen[name] = seen.get(name, 0) + 1
+    count: dict[str, int] = {}
+    names = []
+    for name in classes:
+        count[name] = count.get(name, 0) + 1
+        names.append(f"{name}_{count[name]}" if seen[name] > 1 else name)
+    return names
+
+
+class Mixer:
+    """Draws the mixtures of a manifest, each from its own stream of random numbers.
+
+    `classes` are those of the pools, one for each source that speaks; `backgrounds` is what the source `background` is
+    drawn from, `noises` what is laid under the mixtures and is no source.
+    """
+
+    def __init__(
+        self,
+        config: MixingConfig,
+        root: Path,
+        seed: int,
+        *,
+        classes: Sequence[str],
+        backgrounds: Noises | None,
+        noises: Noises | None,
+    ) -> None:
+        self.config, self.root, self.seed, self.classes = config, root, seed, tuple(classes)
+        self.backgrounds, self.noises = backgrounds, noises
+        self.names = source_labels(config.sources)
+
+    def deal(self, split: str, count: int, pool: Mapping[str, list[Utterance]]) -> list[list[Utterance]]:
+        """Return the utterances of `count` mixtures, no combination twice; fewer mixtures are the first of more.
+
+        With backgrounds combinations may come again: another background makes them another mixture.
+
+        Raises:
+            InputError: there are not so many combinations.
+        """
+        most = prod(len(pool[label]) for label in self.classes) if self.backgrounds is None else count
+        decks = {label: _Deck(cards, split, label, seed=self.seed) for label, cards in pool.items()}
+        used: set[tuple[str, ...]] = set()
+        hands: list[list[Utterance]] = []
+        # More than there can be are not drawn one by one to find that out, which may take hours.
+        while len(hands) < count and (most >= count or split == "valid"):
+            dealt = next(filter(None, (self._deal(decks, used) for _ in range(_ATTEMPTS))), None)
+            if dealt is None:
+                break
+            if self.backgrounds is None:
+                used.add(tuple(card.id for card in dealt))
+            hands.append(dealt)
+        if len(hands) < count and split != "valid":
+            most = len(hands) if most >= count else most
+            raise InputError(
+                f"at most {most} different {split} mixtures of {' + '.join(self.config.sources)} can be made from the "
+                f"sentences this split may use: ask for no more than that (mixing.n_{split}), or add recordings"
+            )
+        return hands
+
+    def _deal(self, decks: dict[str, _Deck], used: set[tuple[str, ...]]) -> list[Utterance] | None:
+        """Take one utterance for each source: different speakers, different sentences, not all together before."""
+        dealt: list[Utterance] = []
+
+        def accept(card: Utterance) -> bool:
+            if any(card.speaker == other.speaker or sentence(card) == sentence(other) for other in dealt):
+                return False
+            return (*(other.id for other in dealt), card.id) not in used
+
+        for label in self.classes:
+            card = decks[label].deal(accept)
+            if card is None:
+                for other, its_label in zip(dealt, self.classes, strict=False):
+                    decks[its_label].give_back(other)
+                return None
+            dealt.append(card)
+        return dealt
+
+    def mixture(self, split: str, index: int, utterances: Sequence[Utterance]) -> Mixture:
+        """Return the record of a mixture: stretches of utterances and backgrounds, and their levels.
+
+        Raises:
+            InputError: a file cannot be read, or a stretch is silent.
+        """
+        config, random = self.config, generator(self.seed, "mixture", split, index)
+        files = [load_source(self.root / u.path, config.sample_rate) for u in utterances]
+        longest = round(config.duration_s[1] * config.sample_rate)
+        lengths = [min(len(wave), longest) for wave, _ in files]
+        n_samples = min(lengths) if config.length == "min" else max(lengths)
+        sources, waves = list[Source](), list[Wave]()
+        snr_db = random.uniform(*config.snr_db, size=len(self.names))
+        speakers = iter(zip(utterances, files, strict=True))
+        for number, (name, label) in enumerate(zip(self.names, config.sources, strict=True)):
+            level = config.level_rms * 10 ** (-(snr_db[number] if number else 0.0) / 20)
+            if label == BACKGROUND and self.backgrounds is not None:
+                source, wave = self.backgrounds.draw(name, split, n_samples, random)
+                source, wave = source.amplified(level), np.float32(level) * wave
+            else:
+                utterance, file = next(speakers)
+                source, wave = self._speech(name, utterance, file, n_samples, level, random)
+            sources.append(source)
+            waves.append(wave)
+        noise = None
+        if self.noises is not None:
+            source, wave = self.noises.draw("noise", split, n_samples, random)
+            total = np.sum(waves, axis=0)
+            gain = rms(total, source.path) * 10 ** (-random.uniform(*config.noise_snr_db) / 20)
+            noise = source.amplified(gain)
+            waves.append(np.float32(gain) * wave)
+        # One common gain for all, so that nothing clips and the ratios stay.
+        peak = max(float(np.abs(wave).max()) for wave in (*waves, np.sum(waves, axis=0)))
+        common = min(1.0, _PEAK / peak)
+        return Mixture(
+            id=f"{split}-{index:05}",
+            split=split,
+            sample_rate=config.sample_rate,
+            n_samples=n_samples,
+            sources=tuple(source.amplified(common) for source in sources),
+            noise=None if noise is None else noise.amplified(common),
+            seed=derive_seed(self.seed, "mixture", split, index),
+        )
+
+    def _speech(
+        self,
+        name: str,
+        utterance: Utterance,
+        file: tuple[Wave, str],
+        n_samples: int,
+        level: float,
+        random: np.random.Generator,
+    ) -> tuple[Source, Wave]:
+        """Return a stretch of an utterance placed in the mixture (time,), with `level` as RMS of the stretch."""
+        wave, digest = file
+        count = min(len(wave), n_samples)
+        start = int(random.integers(len(wave) - count + 1))
+        offset = int(random.integers(n_samples - count + 1))
+        part = wave[start : start + count]
+        gain = level / rms(part, self.root / utterance.path)
+        facts = {"speaker": utterance.speaker, "sex": utterance.sex, "text": utterance.text, "sha256": digest}
+        place = {"start": start, "n_samples": count, "offset": offset, "gain": gain}
+        placed = np.zeros(n_samples, np.float32)
+        placed[offset : offset + count] = np.float32(gain) * part
+        return Source(name=name, utterance=utterance.id, path=utterance.path, **facts, **place), placed

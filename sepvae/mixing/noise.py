@@ -1,0 +1,190 @@
+"""Backgrounds and noises: which recordings there are, which of them train, validate and test, and stretches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from sepvae import audio
+from sepvae.config import Config
+from sepvae.errors import InputError
+from sepvae.mixing.backgrounds import N_RECORDINGS, SYNTHETIC_KINDS, synthesise
+from sepvae.mixing.manifest import Source
+from sepvae.mixing.mixture import Wave, load_source
+from sepvae.seeds import derive_seed
+
+_ENDINGS = (".wav", ".flac", ".ogg")
+# A stretch this quiet (−80 dBFS) has no level to normalise.
+SILENCE_RMS = 1e-4
+# Shares of time where a kind has too few files to split them: the first 60 % train, then validation, then test.
+_VALID_FROM, _TEST_FROM = 0.6, 0.8
+_TEST_FILES = 5
+
+
+class BackgroundConfig(Config):
+    """What the source `background` is made of.
+
+    `kinds` are folders in `folder`, each with recordings of one kind; without a folder, and for `gaussian` always, they
+    are synthesised. Each mixture has one of the kinds, or with `together` all of them at the same level.
+    """
+
+    kinds: tuple[str, ...] = Field(SYNTHETIC_KINDS, min_length=1)
+    folder: str | None = None
+    together: bool = False
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file (`folder` and `path`) or a synthetic recording (`kind/number`), and the part [start, stop) of it to use.
+
+    `start` and `stop` are fractions of its length.
+    """
+
+    kind: str
+    path: str
+    folder: Path | None
+    start: float = 0.0
+    stop: float = 1.0
+
+    def load(self, sample_rate: int) -> tuple[Wave, str]:
+        """Return its samples (time,) and the hash of the file, empty for a synthetic one."""
+        if self.folder is None:
+            return synthesise(self.kind, int(self.path.rpartition("/")[2]), sample_rate=sample_rate), ""
+        return load_source(self.folder / self.path, sample_rate)
+
+
+def rms(wave: Wave, path: Path | str) -> float:
+    """Return the root mean square of a stretch; InputError names the file where there is only silence."""
+    level = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) if wave.size else 0.0
+    if level < SILENCE_RMS:
+        raise InputError(f"{path}: the stretch to be mixed is silent: leave the file out ('sepvae corpus validate')")
+    return level
+
+
+def _listed(folder: Path, root: Path, kind: str) -> list[Recording]:
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS)
+    for path in found:
+        audio.inspect(path)
+    return [Recording(kind, path.relative_to(root).as_posix(), root) for path in found]
+
+
+def list_noises(folder: Path) -> dict[str, list[Recording]]:
+    """Return the recordings of a folder by kind, which is the folder inside it where they lie.
+
+    Raises:
+        InputError: there are none, or one cannot be read.
+    """
+    kinds: dict[str, list[Recording]] = {}
+    for recording in _listed(folder, folder, ""):
+        kind = recording.path.split("/")[0] if "/" in recording.path else ""
+        kinds.setdefault(kind, []).append(replace(recording, kind=kind))
+    if not kinds:
+        raise InputError(f"{folder}: no noise found there: give a folder with {', '.join(_ENDINGS)} files")
+    return kinds
+
+
+def list_backgrounds(config: BackgroundConfig) -> dict[str, list[Recording]]:
+    """Return the recordings of each kind asked for.
+
+    Raises:
+        InputError: a kind is neither a folder with recordings nor one that can be synthesised.
+    """
+    kinds: dict[str, list[Recording]] = {}
+    for kind in dict.fromkeys(config.kinds):
+        if config.folder is not None and kind != "gaussian":
+            root = Path(config.folder)
+            found = _listed(root / kind, root, kind) if (root / kind).is_dir() else []
+            there = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+            advice = f"its folders are {', '.join(there) or 'none'}"
+        else:
+            numbers = range(N_RECORDINGS) if kind in SYNTHETIC_KINDS else ()
+            found = [Recording(kind, f"{kind}/{number}", None) for number in numbers]
+            advice = f"what can be synthesised is {', '.join(SYNTHETIC_KINDS)}; give recordings with background.folder"
+        if not found:
+            raise InputError(f"{config.folder or 'background.kinds'}: no recordings of the kind {kind!r}: {advice}")
+        kinds[kind] = found
+    return kinds
+
+
+def split_recordings(recordings: Sequence[Recording], seed: int) -> dict[str, list[Recording]]:
+    """Share the recordings of one kind out between training, validation and test: no sample is in two of them.
+
+    Three or more are split by recording: one in five (at least one) for the test, one for validation. Of two, one is
+    the test's, and the end of the other is for validation; one alone is cut in three.
+
+    Example:
+        >>> rain = Recording("water", "water/rain.flac", Path("noise"))
+        >>> [(part.start, part.stop) for own in split_recordings([rain], 0).values() for part in own]
+        [(0.0, 0.6), (0.6, 0.8), (0.8, 1.0)]
+    """
+    order = sorted(recordings, key=lambda recording: derive_seed(seed, "recording", recording.path))
+    if len(order) >= 3:
+        n_test = max(len(order) // _TEST_FILES, 1)
+        return {"train": order[n_test + 1 :], "valid": order[n_test : n_test + 1], "test": order[:n_test]}
+    (first, *rest) = order
+    end = _TEST_FROM if not rest else 1.0
+    return {
+        "train": [replace(first, stop=_VALID_FROM)],
+        "valid": [replace(first, start=_VALID_FROM, stop=end)],
+        "test": rest or [replace(first, start=_TEST_FROM)],
+    }
+
+
+class Noises:
+    """Draws stretches of noise for the mixtures of a split."""
+
+    def __init__(
+        self, kinds: Mapping[str, Sequence[Recording]], *, together: bool, sample_rate: int, seed: int
+    ) -> None:
+        self._splits = {kind: split_recordings(own, seed) for kind, own in kinds.items()}
+        self._together, self._sample_rate = together, sample_rate
+
+    def draw(self, name: str, split: str, n_samples: int, random: np.random.Generator) -> tuple[Source, Wave]:
+        """Return a stretch (time,) with an RMS of 1 and its record: of one kind drawn, or of all kinds together.
+
+        Raises:
+            InputError: the stretch is silent.
+        """
+        kinds = sorted(self._splits)
+        if not self._together:
+            kinds = [kinds[int(random.integers(len(kinds)))]]
+        layers, total = list[Source](), np.zeros(n_samples, np.float64)
+        for kind in kinds:
+            own = self._splits[kind][split]
+            source, part = self._stretch(name, own[int(random.integers(len(own)))], n_samples, random)
+            layers.append(source)
+            total += source.gain * part
+        whole = layers[0].model_copy(update={"layers": tuple(layers[1:])})
+        gain = 1 / rms(total.astype(np.float32), whole.path)
+        return whole.amplified(gain), (gain * total).astype(np.float32)
+
+    def _stretch(
+        self, name: str, recording: Recording, n_samples: int, random: np.random.Generator
+    ) -> tuple[Source, Wave]:
+        wave, digest = recording.load(self._sample_rate)
+        first, last = round(recording.start * len(wave)), round(recording.stop * len(wave))
+        path = recording.path if recording.folder is None else recording.folder / recording.path
+        if last <= first:
+            raise InputError(f"{path}: holds {len(wave)} samples, too few to be noise: leave the file out")
+        start = first + int(random.integers(max(last - first - n_samples, 0) + 1))
+        part = wave[first + (np.arange(start, start + n_samples) - first) % (last - first)]
+        source = Source(
+            name=name,
+            utterance=Path(recording.path).stem if recording.folder else recording.path.replace("/", "-"),
+            path=recording.path,
+            folder=None if recording.folder is None else str(recording.folder.resolve()),
+            speaker="",
+            sex="unknown",
+            sha256=digest,
+            start=start,
+            n_samples=n_samples,
+            offset=0,
+            gain=1 / rms(part, path),
+            loop=(first, last),
+            synthetic=recording.folder is None,
+        )
+        return source, part

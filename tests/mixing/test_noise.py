@@ -1,0 +1,192 @@
+"""Backgrounds and noises: no sample of a recording in two splits, stated levels, rebuilt from the manifest."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepvae import audio
+from sepvae.config import parse_config
+from sepvae.corpora.records import Utterance
+from sepvae.errors import ConfigError, InputError
+from sepvae.mixing import Manifest, Source, read_manifest, render, write_manifest
+from sepvae.mixing.noise import Recording, split_recordings
+from sepvae.mixing.protocol import MixingConfig, make_mixtures
+
+RATE = 8000
+Corpus = tuple[Path, list[Utterance]]
+
+
+def config(**settings: object) -> MixingConfig:
+    small = {"sample_rate": RATE, "n_train": 12, "n_valid": 3, "n_test": 4, "sources": ["speech", "background"]}
+    return parse_config(MixingConfig, {**small, **settings}, where="test")
+
+
+def level_db(wave: np.ndarray) -> float:
+    return float(10 * np.log10(np.mean(wave.astype(float) ** 2)))
+
+
+def layers(source: Source) -> list[Source]:
+    return [source.model_copy(update={"layers": ()}), *source.layers]
+
+
+def heard(source: Source) -> set[tuple[str, int]]:
+    """Return the samples of recordings that a source is made of, in steps of 10 samples."""
+    found = set()
+    for layer in layers(source):
+        first, last = layer.loop or (0, layer.n_samples)
+        places = first + (np.arange(layer.start, layer.start + layer.n_samples) - first) % (last - first)
+        found |= {(layer.path, int(place)) for place in places // 10}
+    return found
+
+
+def check_disjoint(made: Manifest, which: str) -> None:
+    used = {}
+    for split in ("train", "valid", "test"):
+        sources = [m.noise if which == "noise" else m.sources[1] for m in made.of_split(split)]
+        assert sources
+        used[split] = set().union(*(heard(source) for source in sources if source is not None))
+    assert not used["train"] & used["test"]
+    assert not used["valid"] & (used["train"] | used["test"])
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """Five of water, two of traffic (one far shorter than a mixture), and one of wind that is long."""
+    random = np.random.default_rng(0)
+    lengths = {"water": [3.0] * 5, "traffic": [30.0, 1.0], "wind": [40.0]}
+    for kind, own in lengths.items():
+        for number, seconds in enumerate(own):
+            wave = random.standard_normal(int(seconds * RATE)).astype(np.float32) * 0.1
+            audio.write(tmp_path / kind / f"{number}.wav", wave, sample_rate=RATE)
+    return tmp_path
+
+
+@given(n_files=st.integers(1, 30), seed=st.integers(0, 100))
+def test_splits_share_no_part_of_a_recording(n_files: int, seed: int) -> None:
+    files = [Recording("k", f"k/{number}.wav", Path("x")) for number in range(n_files)]
+    split = split_recordings(files, seed)
+    assert all(split.values())
+    taken = sorted((r.path, r.start, r.stop) for own in split.values() for r in own)
+    for (path, start, stop), (after, after_start, _) in pairwise(taken):
+        assert start < stop and (path != after or stop <= after_start)
+    # Nothing is lost either.
+    assert sum(stop - start for _, start, stop in taken) == pytest.approx(n_files)
+    assert split == split_recordings(files[::-1], seed)
+
+
+@pytest.mark.parametrize("kinds", [["water", "traffic", "wind"], ["traffic"], ["wind"], ["gaussian", "wind"]])
+@pytest.mark.parametrize("together", [False, True])
+def test_backgrounds_from_a_folder(corpus: Corpus, recordings: Path, kinds: list[str], together: bool) -> None:
+    root, utterances = corpus
+    background = {"folder": str(recordings), "kinds": kinds, "together": together}
+    made = make_mixtures(utterances, config(background=background, snr_db=(3, 3)), root=root, seed=0)
+    check_disjoint(made, "source")
+    kinds_heard = set()
+    for mixture in made.mixtures:
+        speech, background_ = mixture.sources
+        rendered = render(mixture, root)
+        assert list(rendered.sources) == ["speech", "background"]
+        assert level_db(rendered.sources["speech"]) - level_db(rendered.sources["background"]) == pytest.approx(
+            3, abs=1e-3
+        )
+        own = [layer.path.split("/")[0] for layer in layers(background_)]
+        assert sorted(own) == sorted(kinds) if together else len(own) == 1
+        kinds_heard |= set(own)
+        total = np.float32(0) + rendered.sources["speech"] + rendered.sources["background"]
+        assert total.tobytes() == rendered.mixture.tobytes()
+        assert speech.speaker and not background_.speaker
+    assert kinds_heard == set(kinds)
+
+
+def test_kinds_together_have_the_same_level(corpus: Corpus, recordings: Path) -> None:
+    root, utterances = corpus
+    background = {"folder": str(recordings), "kinds": ["water", "wind"], "together": True}
+    mixture = make_mixtures(utterances, config(background=background), root=root, seed=0).mixtures[0]
+    alone = [
+        render(mixture.model_copy(update={"sources": (layer,)}), root).mixture for layer in layers(mixture.sources[1])
+    ]
+    assert level_db(alone[0]) == pytest.approx(level_db(alone[1]), abs=1e-3)
+    assert not np.array_equal(alone[0], alone[1])
+
+
+def test_synthetic_backgrounds_are_rebuilt_from_the_manifest(corpus: Corpus, tmp_path: Path) -> None:
+    root, utterances = corpus
+    settings = config(background={"kinds": ["trumpet", "gaussian"], "together": True}, n_train=4)
+    made = make_mixtures(utterances, settings, root=root, seed=0)
+    check_disjoint(made, "source")
+    write_manifest(tmp_path / "m.jsonl", made)
+    again = read_manifest(tmp_path / "m.jsonl")
+    assert again == made
+    for one, two in zip(made.mixtures, again.mixtures, strict=True):
+        assert all(layer.synthetic and layer.folder is None for layer in layers(one.sources[1]))
+        assert render(one, root).mixture.tobytes() == render(two, root).mixture.tobytes()
+
+
+@pytest.mark.parametrize("path", ["water", "water/x", "lava/0"])
+def test_a_synthetic_background_that_is_none(corpus: Corpus, path: str) -> None:
+    root, utterances = corpus
+    mixture = make_mixtures(utterances, config(n_train=1), root=root, seed=0).mixtures[0]
+    wrong = mixture.sources[1].model_copy(update={"path": path})
+    with pytest.raises((InputError, ConfigError), match="synthetic background"):
+        render(mixture.model_copy(update={"sources": (wrong,)}), root)
+
+
+def test_noise_under_the_mixtures_is_split_too(corpus: Corpus, recordings: Path) -> None:
+    root, utterances = corpus
+    settings = config(sources=["female", "male"], noise_folder=str(recordings), n_train=20, n_valid=6, n_test=6)
+    check_disjoint(make_mixtures(utterances, settings, root=root, seed=0), "noise")
+
+
+def test_a_mixture_of_a_speaker_and_noise_is_another_with_another_stretch(corpus: Corpus) -> None:
+    root, utterances = corpus
+    made = make_mixtures(utterances, config(n_train=100, n_test=12), root=root, seed=0)
+    for split, count in (("train", 100), ("test", 12)):
+        mixtures = made.of_split(split)
+        assert len({(m.sources[0].utterance, m.sources[1].path, m.sources[1].start) for m in mixtures}) == count
+
+
+def test_three_sources_of_which_one_is_a_background(corpus: Corpus) -> None:
+    root, utterances = corpus
+    made = make_mixtures(utterances, config(sources=["female", "background", "male"]), root=root, seed=0)
+    for mixture in made.mixtures:
+        assert [source.name for source in mixture.sources] == ["female", "background", "male"]
+        assert [source.sex for source in mixture.sources] == ["female", "unknown", "male"]
+
+
+@pytest.mark.parametrize("sources", [["background"], ["speech", "background", "background"]])
+def test_a_background_alone_is_no_mixture(sources: list[str]) -> None:
+    with pytest.raises(ConfigError, match="sources: needs someone who speaks, and at most one background"):
+        config(sources=sources)
+
+
+@pytest.mark.parametrize(
+    ("background", "message"),
+    [
+        ({"kinds": ["rain"]}, "no recordings of the kind 'rain': what can be synthesised is trumpet"),
+        ({"kinds": ["rain"], "folder": "HERE"}, "kind 'rain': its folders are traffic, water, wind"),
+        ({"kinds": ["rain"], "folder": "/nowhere"}, "its folders are none"),
+    ],
+)
+def test_a_kind_that_is_not_there(
+    corpus: Corpus, recordings: Path, background: dict[str, object], message: str
+) -> None:
+    root, utterances = corpus
+    if background.get("folder") == "HERE":
+        background = {**background, "folder": str(recordings)}
+    with pytest.raises(InputError, match=message):
+        make_mixtures(utterances, config(background=background), root=root, seed=0)
+
+
+def test_the_recordings_at_hand(corpus: Corpus, corpora: Path) -> None:
+    root, utterances = corpus
+    kinds = ["trumpet", "traffic", "water"]
+    settings = config(background={"folder": str(corpora / "noise"), "kinds": kinds}, n_train=20, n_test=8)
+    made = make_mixtures(utterances, settings, root=root, seed=0)
+    check_disjoint(made, "source")
+    assert {m.sources[1].path.split("/")[0] for m in made.mixtures} == set(kinds)

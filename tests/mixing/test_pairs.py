@@ -1,0 +1,182 @@
+"""Pairs of speakers and choices among them: 9 + 1 sentences, dialects, a number of speakers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sepvae.config import parse_config
+from sepvae.corpora import open_corpus
+from sepvae.corpora.records import Utterance
+from sepvae.errors import ConfigError, InputError
+from sepvae.mixing import render
+from sepvae.mixing.pairs import list_pairs
+from sepvae.mixing.protocol import MixingConfig, indistinct_sources, make_mixtures
+
+RATE = 8000
+Corpus = tuple[Path, list[Utterance]]
+
+
+def config(**settings: object) -> MixingConfig:
+    small = {"sample_rate": RATE, "n_train": 9, "n_valid": 0, "n_test": 1, "duration_s": [1, 8], "length": "max"}
+    return parse_config(MixingConfig, {**small, **settings}, where="test")
+
+
+@pytest.fixture(scope="module")
+def tens(
+    tmp_path_factory: pytest.TempPathFactory, build_corpus: Callable[..., list[Utterance]]
+) -> tuple[Path, list[Utterance]]:
+    """Eight speakers of two dialects with ten sentences, two of which all of them say."""
+    root = tmp_path_factory.mktemp("tens")
+    utterances = build_corpus(root, speakers=8, own=8, shared=2)
+    return root, [replace(u, dialect="1" if u.speaker < "s4" else "2") for u in utterances]
+
+
+@pytest.mark.parametrize("n_valid", [0, 3])
+@pytest.mark.parametrize("pair", [0, 7, ["s1", "s0"], ["s3", "s4"]])
+def test_nine_sentences_train_and_the_closest_two_are_the_test(tens: Corpus, pair: object, n_valid: int) -> None:
+    root, utterances = tens
+    made = make_mixtures(utterances, config(pair=pair, n_valid=n_valid), root=root, seed=0)
+    (test,) = made.of_split("test")
+    assert [s.name for s in test.sources] == ["female", "male"] == [s.sex for s in test.sources]
+    women, men = ([u for u in utterances if u.speaker == s.speaker] for s in test.sources)
+    if isinstance(pair, list):
+        assert [women[0].speaker, men[0].speaker] == pair
+    # The closest in length of the sentences that the other one does not say.
+    gaps = [
+        abs(a.n_samples - b.n_samples)
+        for a in women
+        for b in men
+        if "Speaker" in str(a.text) and "Speaker" in str(b.text)
+    ]
+    lengths = {u.id: u.n_samples for u in utterances}
+    assert abs(np.subtract(*(lengths[s.utterance] for s in test.sources))) == min(gaps)
+    for place, own in enumerate((women, men)):
+        train = {m.sources[place].utterance for m in made.of_split("train")}
+        valid = {m.sources[place].utterance for m in made.of_split("valid")}
+        assert len(train) == (8 if n_valid else 9) and len(valid) == (1 if n_valid else 0)
+        assert train | valid | {test.sources[place].utterance} == {u.id for u in own}
+    for mixture in made.mixtures:
+        for source in mixture.sources:
+            assert source.n_samples == lengths[source.utterance]
+        first, second = (
+            wave[s.offset : s.offset + s.n_samples].astype(float)
+            for wave, s in zip(render(mixture, root).sources.values(), mixture.sources, strict=True)
+        )
+        assert np.std(first) == pytest.approx(np.std(second), rel=1e-3)
+    assert any("tested on the two sentences closest in length" in note for note in made.header.notes)
+
+
+def test_pairs_of_one_dialect_come_first_and_each_once(tens: Corpus) -> None:
+    _, utterances = tens
+    dialects = {u.speaker: u.dialect for u in utterances}
+    pairs = list_pairs(utterances, ["female", "male"], seed=0)
+    assert len(set(pairs)) == len(pairs) == 16
+    assert [dialects[one] == dialects[two] for one, two in pairs] == [True] * 8 + [False] * 8
+    assert pairs != list_pairs(utterances, ["female", "male"], seed=1)
+    assert pairs == list_pairs(utterances[::-1], ["female", "male"], seed=0)
+    assert len(list_pairs(utterances, ["any", "any"], seed=0)) == 8 * 7 // 2
+
+
+def test_speakers_with_few_whole_sentences_are_passed_over(tens: Corpus) -> None:
+    _, utterances = tens
+    fewer = [u for u in utterances if u.speaker != "s1" or u.id < "s1_5"]
+    assert {one for one, _ in list_pairs(fewer, ["female", "male"], seed=0)} == {"s3", "s5", "s7"}
+
+
+def test_in_a_parallel_corpus_the_test_sentences_are_taken_from_both(
+    tmp_path: Path, build_corpus: Callable[..., list[Utterance]]
+) -> None:
+    utterances = build_corpus(tmp_path, speakers=2, own=0, shared=10)
+    made = make_mixtures(utterances, config(pair=0), root=tmp_path, seed=0)
+    (test,) = made.of_split("test")
+    tested, trained = ({s.text for s in m.sources} for m in (test, *made.of_split("train")[:1]))
+    assert len(tested) == 2 and not tested & {s.text for m in made.of_split("train") for s in m.sources} and trained
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pair": 16}, "pair 16: there are 16 pairs of female \\+ male"),
+        ({"pair": ["s0", "s1"]}, "no speaker 's0' of the class 'female'"),
+        ({"pair": 0, "split": "speaker_open"}, "leave the other out"),
+        ({"pair": 0, "duration_s": [4.5, 9]}, "there are 0 pairs"),
+        ({"dialects": [7]}, "dialects = 7: nobody speaks them: this corpus has 1, 2"),
+        ({"speakers": 9}, "speakers = 9: 1 of them are not"),
+        ({"speakers": ["s0", "bob"]}, "1 of them are not"),
+    ],
+)
+def test_what_is_not_there_is_named(tens: Corpus, settings: dict[str, object], message: str) -> None:
+    root, utterances = tens
+    with pytest.raises(InputError, match=message):
+        make_mixtures(utterances, config(**settings), root=root, seed=0)
+
+
+@pytest.mark.parametrize("sources", [["any"], ["speech", "background"]])
+def test_a_pair_is_of_two_who_speak(sources: list[str]) -> None:
+    with pytest.raises(ConfigError, match="pair: needs two sources that speak"):
+        config(pair=0, sources=sources)
+
+
+@pytest.mark.parametrize(
+    ("choice", "chosen"),
+    [({"dialects": [2]}, {"s4", "s5", "s6", "s7"}), ({"speakers": ["s0", "s5", "s6"]}, {"s0", "s5", "s6"})],
+)
+def test_only_the_speakers_asked_for_are_mixed(tens: Corpus, choice: dict[str, object], chosen: set[str]) -> None:
+    root, utterances = tens
+    made = make_mixtures(utterances, config(n_train=20, n_test=2, **choice), root=root, seed=0)
+    assert {s.speaker for m in made.mixtures for s in m.sources} == chosen
+
+
+def test_a_number_of_speakers_is_drawn_with_both_sexes(tens: Corpus) -> None:
+    root, utterances = tens
+
+    def heard(seed: int) -> set[tuple[str, str]]:
+        made = make_mixtures(utterances, config(n_train=20, n_test=2, speakers=4), root=root, seed=seed)
+        return {(s.speaker, s.sex) for m in made.mixtures for s in m.sources}
+
+    assert sorted(sex for _, sex in heard(0)) == ["female", "female", "male", "male"]
+    assert len({tuple(sorted(heard(seed))) for seed in range(4)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("sources", "alike"),
+    [
+        (["any", "any"], [("any_1", "any_2")]),
+        (["female", "any"], [("female", "any")]),
+        (["female", "male"], []),
+        (["speech", "background"], []),
+    ],
+)
+def test_sources_that_nothing_tells_apart_are_noted(
+    tens: Corpus, sources: list[str], alike: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    root, utterances = tens
+    made = make_mixtures(utterances, config(sources=sources, n_train=40, n_test=4), root=root, seed=0)
+    assert indistinct_sources(made.of_split("train")) == alike
+    assert (
+        any("share speakers" in note for note in made.header.notes) == bool(alike) == ("share speakers" in caplog.text)
+    )
+
+
+def test_too_many_mixtures_fail_before_a_file_is_read(tens: Corpus, tmp_path: Path) -> None:
+    _, utterances = tens
+    settings = config(n_train=1_000_000, skip_damaged=False)
+    with pytest.raises(InputError, match=r"at most \d+ different train mixtures of female"):
+        make_mixtures(utterances, settings, root=tmp_path / "nothing there", seed=0)
+    with pytest.raises(ConfigError, match="n_train = 1000001"):
+        config(n_train=1_000_001)
+
+
+def test_the_sample_of_timit_has_25_pairs_with_whole_sentences(corpora: Path) -> None:
+    corpus = open_corpus(corpora / "timit-sample")
+    utterances = list(corpus.utterances())
+    settings = parse_config(
+        MixingConfig, {"pair": 24, "n_train": 9, "n_valid": 0, "n_test": 1, "duration_s": [1, 10]}, where="x"
+    )
+    made = make_mixtures(utterances, settings, root=corpus.root, seed=0)
+    assert [len(made.of_split(name)) for name in ("train", "valid", "test")] == [9, 0, 1]
