@@ -132,7 +132,7 @@ def _mix(ledger: Ledger, experiment: Experiment, listing: Path, prepared: Mappin
         stages.mix(experiment, utterances)
 
     mixing = experiment.recipe.mixing
-    noises = None if mixing.noise_folder is None else stages.corpus_state(Path(mixing.noise_folder))
+    noises = [stages.corpus_state(folder) for folder in mixing.folders]
     inputs = [mixing.model_dump(mode="json"), experiment.recipe.seed, experiment.split, prepared, noises]
     return ledger.run(f"{experiment.split}-mix", inputs, [experiment.manifest_path], work)
 
