@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from sepvae.evaluation import ScoreTask
 
 _LAYOUT = """\
-Both folders hold one folder per item with one file per source, as 'sepvae separate' and the recipes write them:
-  REFERENCES/<item>/<source>.wav   REFERENCES/<item>/mixture.wav   ESTIMATES/<item>/<source>.wav
-The mixture may be missing: then it is the sum of the references."""
+Estimates lie as 'sepvae separate' and the recipes write them, references in the same way or as 'sepvae mix --audio'
+writes a split (give one split, such as DIR/test):
+  ESTIMATES/<item>/<source>.wav
+  REFERENCES/<item>/<source>.wav   REFERENCES/<item>/mixture.wav
+  REFERENCES/<source>/<item>.wav   REFERENCES/mixture/<item>.wav
+The mixture may be missing in the first form: then it is the sum of the references. A reference called noise is scored
+where there is an estimate of it; otherwise it is what was added to the sources."""
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -31,27 +35,37 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.set_defaults(run=run)
 
 
+def _reference_files(references: Path) -> dict[str, dict[str, Path]]:
+    """Return the files of each item by signal, from either layout; InputError when there are none."""
+    from sepvae.errors import InputError
+
+    folders = sorted(path for path in references.glob("*") if path.is_dir())
+    if (references / "mixture").is_dir():
+        items = sorted(path.name for path in (references / "mixture").glob("*.wav"))
+        return {Path(item).stem: {folder.name: folder / item for folder in folders} for item in items}
+    found = {folder.name: {file.stem: file for file in sorted(folder.glob("*.wav"))} for folder in folders}
+    if not found:
+        raise InputError(f"{references}: no folders of references found there: see 'sepvae evaluate --help'")
+    for item, files in found.items():
+        if not set(files) - {"mixture", "noise"}:
+            raise InputError(f"{references / item}: holds no references: see 'sepvae evaluate --help'")
+    return found
+
+
 def _tasks(references: Path, estimates: Path, name: str) -> Iterator[ScoreTask]:
     """Yield the items of both folders; InputError names an item or source that has no estimate."""
     import numpy as np
 
     from sepvae import audio
-    from sepvae.errors import InputError
     from sepvae.evaluation import ScoreTask
 
-    folders = sorted(path for path in references.glob("*") if path.is_dir())
-    if not folders:
-        raise InputError(f"{references}: no folders of references found there: see 'sepvae evaluate --help'")
-    for folder in folders:
-        sources = [file.stem for file in sorted(folder.glob("*.wav")) if file.stem != "mixture"]
-        if not sources:
-            raise InputError(f"{folder}: holds no references: see 'sepvae evaluate --help'")
-        rate = audio.inspect(folder / f"{sources[0]}.wav").sample_rate
-        true = {source: audio.read_mono(folder / f"{source}.wav", rate) for source in sources}
-        found = {source: audio.read_mono(estimates / folder.name / f"{source}.wav", rate) for source in sources}
-        mixed = folder / "mixture.wav"
-        mixture = audio.read_mono(mixed, rate) if mixed.is_file() else np.sum(list(true.values()), axis=0)
-        yield ScoreTask(folder.name, true, {name: found}, mixture, rate)
+    for item, files in _reference_files(references).items():
+        rate = audio.inspect(next(iter(files.values()))).sample_rate
+        waves = {signal: audio.read_mono(path, rate) for signal, path in files.items()}
+        mixture = waves.pop("mixture") if "mixture" in waves else np.sum(list(waves.values()), axis=0)
+        noise = None if (estimates / item / "noise.wav").is_file() else waves.pop("noise", None)
+        found = {source: audio.read_mono(estimates / item / f"{source}.wav", rate) for source in waves}
+        yield ScoreTask(item, waves, {name: found}, mixture, rate, noise)
 
 
 def run(args: argparse.Namespace) -> int:

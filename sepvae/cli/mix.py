@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sepvae.cli.corpus import KINDS
-from sepvae.cli.settings import add_settings, read_settings
+from sepvae.cli.settings import add_settings, read_settings, seed
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -21,10 +21,17 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="MANIFEST", help="manifest to write (.jsonl)")
     parser.add_argument("--corpus", choices=KINDS, help="layout of the corpus, recognised when not given")
     parser.add_argument("--ready", action="store_true", help="CORPUS holds ready mixtures: WSJ0-2mix or Libri2Mix")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
+    parser.add_argument("--seed", type=seed, default=None, help="seed of the draw, 0 when not given")
     parser.add_argument("--audio", type=Path, metavar="DIR", help="also write the mixtures and sources as audio")
     add_settings(parser, "the mixtures")
     parser.set_defaults(run=run)
+
+
+def _refuse(option: str, given: bool) -> None:
+    from sepvae.errors import ConfigError
+
+    if given:
+        raise ConfigError(f"mix --ready takes the mixtures as they are, {option} would change nothing: leave it out")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,6 +43,9 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.mixing.ready import read_ready_mixtures
 
     if args.ready:
+        for option, value in (("--config", args.config), ("--set", args.overrides), ("--corpus", args.corpus)):
+            _refuse(option, bool(value))
+        _refuse("--seed", args.seed is not None)
         manifest = read_ready_mixtures(args.folder)
     else:
         config = read_settings(args, MixingConfig)
@@ -43,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         utterances = list(corpus.utterances())
         for problem in corpus.problems:
             _LOGGER.warning("%s", problem.message)
-        manifest = make_mixtures(utterances, config, root=args.folder, seed=args.seed)
+        manifest = make_mixtures(utterances, config, root=args.folder, seed=args.seed or 0)
     write_manifest(args.out, manifest)
     if args.audio:
         write_mixtures(manifest, args.folder, args.audio)

@@ -20,6 +20,14 @@ def add_settings(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+def seed(text: str) -> int:
+    """Read a seed of the command line; negative numbers are refused, as in recipes."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is negative: give 0 or more")
+    return number
+
+
 def read_settings(args: argparse.Namespace, config_class: type[C]) -> C:
     """Return the config from the file, the overrides and the defaults; ConfigError names what is wrong."""
     from sepvae.config import parse_config

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 from typing import Any
 
-from sepvae.cli.settings import add_settings, read_settings
+from sepvae.cli.settings import add_settings, read_settings, seed
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -21,7 +24,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("manifest", type=Path, help="mixtures, from 'sepvae mix'")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the corpus they draw from")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the run")
-    parser.add_argument("--seed", type=int, default=0, help="seed of weights, batches and noise")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of weights, batches and noise")
     parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--overwrite", action="store_true", help="start anew where a run with other settings lies")
     add_settings(parser, "front-end, model, objective and optimiser")
@@ -33,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.errors import InputError
     from sepvae.files import remove
     from sepvae.mixing.manifest import read_manifest
+    from sepvae.mixing.protocol import describe_indistinct, indistinct_sources
     from sepvae.training.config import TrainingConfig
     from sepvae.training.loop import TrainingData, train
 
@@ -41,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     splits = {split: [m for m in mixtures if m.split == split] for split in ("train", "valid")}
     if not splits["train"]:
         raise InputError(f"{args.manifest}: has no mixtures of the split 'train': make some with 'sepvae mix'")
+    if alike := indistinct_sources(splits["train"]):
+        _LOGGER.warning("%s", describe_indistinct(alike))
     if args.overwrite:
         for name in ("state", "model", "log.csv", "tensorboard"):
             remove(args.out / name)

@@ -1,0 +1,99 @@
+"""`sepvae mix`, and what follows it: audio that `evaluate` reads, warnings, and options that would change nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sepvae import audio
+
+RATE = 8000
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("speech")
+    random = np.random.default_rng(0)
+    for number in range(4):
+        for index in range(12):
+            wave = (random.standard_normal(RATE) * 0.1).astype(np.float32)
+            audio.write(root / f"s{number}" / f"{index}.wav", wave, sample_rate=RATE)
+    (root / "speakers.csv").write_text("speaker,sex\ns0,f\ns1,m\ns2,f\ns3,m\n")
+    return root
+
+
+SMALL = ["--set", "sample_rate=8000", "--set", "duration_s=[0.5,1]", "--set", "n_train=4", "--set", "n_test=2"]
+
+
+def test_evaluate_reads_what_mix_writes(sepvae, corpus: Path, tmp_path: Path) -> None:
+    noises = tmp_path / "noises"
+    audio.write(
+        noises / "hiss.wav", np.random.default_rng(1).normal(0, 0.1, 9 * RATE).astype(np.float32), sample_rate=RATE
+    )
+    noise = ["--set", f"noise_folder={noises}"]
+    done = sepvae("mix", corpus, "-o", tmp_path / "m.jsonl", "--audio", tmp_path / "audio", *SMALL, *noise)
+    assert done.returncode == 0, done.stderr
+    test = tmp_path / "audio" / "test"
+    assert {folder.name for folder in test.iterdir()} == {"mixture", "female", "male", "noise"}
+    for item in (path.stem for path in (test / "mixture").iterdir()):
+        waves = {name: audio.read_mono(test / name / f"{item}.wav", RATE) for name in ("female", "male", "noise")}
+        # An estimate with a tenth of its power in errors.
+        for name in ("female", "male"):
+            error = np.random.default_rng(2).standard_normal(len(waves[name]))
+            error *= np.sqrt(0.1 * np.sum(waves[name] ** 2) / np.sum(error**2))
+            estimate = (waves[name] + error).astype(np.float32)
+            audio.write(tmp_path / "estimates" / item / f"{name}.wav", estimate, sample_rate=RATE)
+    command = [
+        "evaluate",
+        "--references",
+        test,
+        "--estimates",
+        tmp_path / "estimates",
+        "--measures",
+        "si_sdr",
+        "--json",
+    ]
+    done = sepvae(*command, "-j", "1")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)["estimates"]["si_sdr"]
+    assert summary["n_valid"] == summary["n_total"] == 4
+    assert summary["mean"] == pytest.approx(10, abs=0.5)
+    # With an estimate of the noise it is a source like the others.
+    for item in (path.stem for path in (test / "mixture").iterdir()):
+        wave = audio.read_mono(test / "noise" / f"{item}.wav", RATE)
+        audio.write(tmp_path / "estimates" / item / "noise.wav", wave + 1e-3, sample_rate=RATE)
+    assert json.loads(sepvae(*command, "-j", "1").stdout)["estimates"]["si_sdr"]["n_total"] == 6
+    (test / "male" / f"{item}.wav").unlink()
+    done = sepvae(*command, "-j", "1")
+    assert done.returncode == 1 and f"male/{item}.wav: no such file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [["--set", "n_train=3"], ["--config", "mixing.yaml"], ["--seed", "1"], ["--corpus", "folder"]]
+)
+def test_ready_mixtures_take_no_settings(sepvae, corpus: Path, tmp_path: Path, options: list[str]) -> None:
+    done = sepvae("mix", corpus, "-o", tmp_path / "m.jsonl", "--ready", *options)
+    assert done.returncode == 2
+    assert f"mix --ready takes the mixtures as they are, {options[0]} would change nothing" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["mix", "train"])
+def test_a_negative_seed_is_refused(sepvae, tmp_path: Path, verb: str) -> None:
+    more = ["--data", tmp_path] if verb == "train" else []
+    done = sepvae(verb, tmp_path, "-o", tmp_path / "out", "--seed", "-1", *more)
+    assert done.returncode == 2
+    assert "-1 is negative: give 0 or more" in done.stderr
+
+
+def test_sources_that_nothing_tells_apart_are_warned_of(sepvae, corpus: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "m.jsonl"
+    done = sepvae("mix", corpus, "-o", manifest, *SMALL, "--set", "sources=[any,any]", "--set", "n_train=12")
+    assert done.returncode == 0
+    assert "any_1 and any_2 share speakers" in done.stderr
+    assert "share speakers" in json.loads(manifest.read_text().splitlines()[0])["notes"][-1]
+    training = ["--set", "optimiser.epochs=1", "--set", "frontend.sample_rate=8000"]
+    done = sepvae("train", manifest, "--data", corpus, "-o", tmp_path / "model", "-d", "cpu", *training)
+    assert "any_1 and any_2 share speakers" in done.stderr
