@@ -51,8 +51,9 @@ class Published(Config):
 
 
 class EvaluationConfig(Config):
-    """Which measures to take; by default all that need no noise signal."""
+    """Which measures to take, by default all that need no noise signal, and of which sources, by default of all."""
 
+    sources: tuple[str, ...] | None = None
     measures: tuple[str, ...] = tuple(name for name in MEASURE_NAMES if not name.startswith("snr_bsseval"))
 
     @field_validator("measures")

@@ -175,9 +175,12 @@ def evaluate(experiment: Experiment, manifest: Manifest) -> list[ScoreRow]:
     """Score the estimates of all systems, one row for each mixture, system and source."""
     tasks, n_tests = score_tasks(experiment, manifest), len(of_split(manifest, "test"))
     rows: list[ScoreRow] = []
+    wanted = experiment.recipe.evaluation.sources
+    if unknown := set(wanted or ()) - {source.name for mixture in manifest.mixtures for source in mixture.sources}:
+        raise ConfigError(f"evaluation.sources: the mixtures have no source {min(unknown)!r}: see mixing.sources")
     with progress("evaluate", n_tests, unit="mixtures") as bar:
         for found in score_many(tasks, measures=experiment.recipe.evaluation.measures, jobs=experiment.jobs):
-            rows += found
+            rows += [row for row in found if wanted is None or row.source in wanted]
             bar.advance(1)
     return rows
 
