@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from sepvae.errors import ConfigError
 
@@ -34,3 +34,20 @@ def resolve_device(name: str) -> torch.device:
     if int(number or 0) >= available[kind]:
         raise ConfigError(f"device {name!r}: this machine has {available[kind]} of that kind: give --device cpu")
     return torch.device(name)
+
+
+def resolve_precision(name: Literal["auto", "32-true", "bf16-mixed"], device: str) -> Literal["32-true", "bf16-mixed"]:
+    """Return the precision to train at; `auto` is bfloat16 where the device has matrix units for it.
+
+    Elsewhere bfloat16 saves no time: processors without such units (AMX) take it apart into float32.
+    """
+    import torch
+
+    if name != "auto":
+        return name
+    kind = resolve_device(device).type
+    if kind == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    # Releases of torch before 2.11 do not say what the processor can do.
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bf16-mixed" if kind == "cpu" and capabilities.get("amx_bf16") else "32-true"

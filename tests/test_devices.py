@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sepvae.devices import resolve_device
+from sepvae.devices import resolve_device, resolve_precision
 from sepvae.errors import ConfigError
 
 
@@ -26,3 +26,19 @@ def test_devices_that_are_not_there_are_counted() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match=r"device 'cuda': this machine has 0 of that kind"):
             resolve_device("cuda")
+
+
+def test_a_precision_that_is_named_is_taken() -> None:
+    assert resolve_precision("32-true", "cpu") == "32-true"
+    assert resolve_precision("bf16-mixed", "cpu") == "bf16-mixed"
+
+
+@pytest.mark.parametrize(("units", "precision"), [(True, "bf16-mixed"), (False, "32-true"), (None, "32-true")])
+def test_auto_takes_what_the_processor_is_good_at(
+    units: bool | None, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if units is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": units}, raising=False)
+    assert resolve_precision("auto", "cpu") == precision

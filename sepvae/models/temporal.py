@@ -55,18 +55,21 @@ class TemporalVae(nn.Module):
         def stack(blocks: int) -> GatedStack:
             return GatedStack(config.hidden, blocks=blocks, cycle=config.dilation_cycle, dropout=config.dropout)
 
-        self.to_hidden = nn.Conv1d(n_inputs, config.hidden, 1)
+        self.to_hidden = nn.Linear(n_inputs, config.hidden)
         self.encoder = stack(config.encoder_blocks)
-        self.to_posterior = nn.Conv1d(config.hidden, 2 * config.latent * len(sources), 1)
-        self.from_latent = nn.ModuleList(nn.Conv1d(config.latent, config.hidden, 1) for _ in sources)
+        self.to_posterior = nn.Linear(config.hidden, 2 * config.latent * len(sources))
+        self.from_latent = nn.ModuleList(nn.Linear(config.latent, config.hidden) for _ in sources)
         self.decoders = nn.ModuleList(stack(config.decoder_blocks) for _ in sources)
-        self.to_spectrum = nn.ModuleList(nn.Conv1d(config.hidden, n_outputs, 1) for _ in sources)
+        self.to_spectrum = nn.ModuleList(nn.Linear(config.hidden, n_outputs) for _ in sources)
         self.context_frames = self.encoder.reach + cast("GatedStack", self.decoders[0]).reach
 
     def encode(self, features: Tensor) -> dict[str, Posterior]:
         """Map features (batch, frames, n_inputs) to q(z|x) of each source, (batch, frames, latent)."""
-        compressed = (features.transpose(1, 2) + _FLOOR).pow(self.config.compression)
-        parts = self.to_posterior(self.encoder(self.to_hidden(compressed))).transpose(1, 2)
+        compressed = (features + _FLOOR).pow(self.config.compression)
+        # The residual path and what leaves the network have the precision of the weights, whatever convolutions use.
+        precision = self.to_hidden.weight.dtype
+        hidden = self.encoder(self.to_hidden(compressed).to(precision))
+        parts = self.to_posterior(hidden).to(precision)
         posteriors = {}
         for name, part in zip(self.sources, parts.chunk(len(self.sources), dim=-1), strict=True):
             mean, log_variance = part.chunk(2, dim=-1)
@@ -76,8 +79,8 @@ class TemporalVae(nn.Module):
     def decode(self, source: str, latent: Tensor) -> Decoded:
         """Map latents (batch, frames, latent) of a source to its features (batch, frames, n_outputs)."""
         number = self.sources.index(source)
-        hidden = self.decoders[number](self.from_latent[number](latent.transpose(1, 2)))
-        spectrum: Tensor = nn.functional.softplus(self.to_spectrum[number](hidden)).transpose(1, 2)
+        hidden = self.decoders[number](self.from_latent[number](latent).to(latent.dtype))
+        spectrum = nn.functional.softplus(self.to_spectrum[number](hidden).to(latent.dtype))
         return Decoded(spectrum, None)
 
     def reconstruct(self, features: Tensor, sample: Sampler) -> dict[str, Reconstruction]:

@@ -148,5 +148,6 @@ def estimate_together(
         found |= estimator.reconstruct(estimator.frontend.input(padded), sample)
     magnitudes = [first.frontend.target.magnitude(item.decoded.spectrum) for item in found.values()]
     masks = make_masks(torch.stack(magnitudes), kind=mask or first.config.mask)
-    waves = stft.synthesise(apply_masks(spectrum, masks), n_samples=mixture.shape[-1])
-    return WaveEstimate(dict(zip(found, waves, strict=True)), found)
+    # The masks add up to one and synthesis is linear, so the last source is what the others leave of the mixture.
+    waves = stft.synthesise(apply_masks(spectrum, masks[:-1]), n_samples=mixture.shape[-1])
+    return WaveEstimate(dict(zip(found, [*waves, mixture - waves.sum(0)], strict=True)), found)

@@ -34,8 +34,9 @@ def make_masks(magnitudes: Tensor, *, kind: MaskKind = "ratio") -> Tensor:
     """
     if kind not in _EXPONENT:
         raise ConfigError(f"unknown mask {kind!r}: choose one of {', '.join(_EXPONENT)}")
-    # Scaled by the loudest source of each bin: no square under- or overflows, and 0/0 cannot happen.
-    loudest = magnitudes.amax(0)
+    # Scaled by the loudest source of each bin: no square under- or overflows, and 0/0 cannot happen. Shares do not
+    # change with that scale, so no gradient flows through it.
+    loudest = magnitudes.detach().amax(0)
     relative = torch.where(loudest > 0, magnitudes / loudest.clamp_min(torch.finfo(magnitudes.dtype).tiny), 1.0)
     share = relative.pow(_EXPONENT[kind])
     return share / share.sum(0)
@@ -43,4 +44,5 @@ def make_masks(magnitudes: Tensor, *, kind: MaskKind = "ratio") -> Tensor:
 
 def apply_masks(mixture: Tensor, masks: Tensor) -> Tensor:
     """Multiply a mixture's complex spectrum (…, frames, bins) by masks (sources, …, frames, bins): mixture phase."""
-    return masks * mixture
+    # Real times complex, which torch would do with a complex mask.
+    return torch.view_as_complex(torch.view_as_real(mixture) * masks[..., None])

@@ -16,6 +16,7 @@ class OptimiserConfig(Config):
 
     `batch_size` counts segments of `segment_frames` frames over all processes together, so that one process and many
     make the same steps. `patience` counts epochs without a better validation loss, 0 for no early stopping.
+    `precision` `auto` takes bfloat16 for matrix products where the machine has units for them, else float32.
     """
 
     epochs: int = Field(30, ge=1)
@@ -27,7 +28,7 @@ class OptimiserConfig(Config):
     gradient_clip: float = Field(0.0, ge=0)
     patience: int = Field(0, ge=0)
     max_bad_steps: int = Field(3, ge=0)
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
 
 
 class RemixConfig(Config):

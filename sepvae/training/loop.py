@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from sepvae.devices import resolve_device
+from sepvae.devices import resolve_device, resolve_precision
 from sepvae.errors import ConfigError, InputError, MissingExtra
 from sepvae.files import hash_json, make_folder, write_json
 from sepvae.mixing.manifest import Mixture
@@ -134,7 +134,8 @@ class Trainer:
 
     def __init__(self, config: TrainingConfig, data: TrainingData, out: Path, *, seed: int, device: str) -> None:
         self.config, self.optim, self.out, self.seed = config, config.optimiser, make_folder(out), seed
-        self.data, self.fabric = data, _fabric(device, config.optimiser.precision)
+        self.precision = resolve_precision(config.optimiser.precision, device)
+        self.data, self.fabric = data, _fabric(device, self.precision)
         if config.optimiser.batch_size % self.fabric.world_size:
             raise ConfigError(
                 f"optimiser.batch_size = {config.optimiser.batch_size}: must be a multiple of the "
@@ -279,7 +280,8 @@ class Trainer:
         state.finished = state.epoch >= self.optim.epochs or stop_early
         if better:
             state.best_loss = judged
-            provenance = {"seed": self.seed, "data_hash": self.data.hash, "epoch": state.epoch, "step": state.step}
+            made = {"seed": self.seed, "data_hash": self.data.hash, "precision": self.precision}
+            provenance = {**made, "epoch": state.epoch, "step": state.step}
             losses = {name: value for name, value in row.items() if "/" in name}
             if self.fabric.is_global_zero:
                 save_checkpoint(self.out / "model", self.models, provenance={**provenance, "losses": losses})

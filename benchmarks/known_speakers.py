@@ -1,0 +1,129 @@
+"""temporal_vae against Conv-TasNet at equal training time, on mixtures of known speakers, over several seeds.
+
+Both are trained by the settings of recipes/timit/temporal_vae.yaml on the same mixtures; a few steps of each are timed
+first, and each makes as many steps as fit into the time. A seed is that of mixtures, weights and batches at once.
+Run: python benchmarks/known_speakers.py [--minutes 15] [--seeds 0 1 2] [--splits speaker_seen speaker_open]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sepvae.corpora.records import open_corpus
+from sepvae.evaluation.bsseval import bss_eval_sources
+from sepvae.files import write_json
+from sepvae.mixing.manifest import Mixture
+from sepvae.mixing.mixture import render
+from sepvae.mixing.protocol import make_mixtures
+from sepvae.recipe.schema import Recipe, load_recipe
+from sepvae.separation.separator import Separator
+from sepvae.training.config import TrainingConfig
+from sepvae.training.loop import Trainer, TrainingData
+
+ROOT = Path(__file__).parents[1]
+RESULT = Path(__file__).parent / "results" / "known_speakers.json"
+REAL = Path(os.environ.get("SEPVAE_CORPORA", ROOT.parent / "shared" / "corpora")) / "timit-sample"
+SYSTEMS = ("temporal_vae", "conv_tasnet")
+TIMED_STEPS = 6
+
+
+def config_for(recipe: Recipe, system: str, *, steps: int, epochs: int) -> TrainingConfig:
+    """Return the recipe's settings of a system for so many steps in so many epochs."""
+    settings = dict(recipe.systems[system].settings)
+    settings["optimiser"] = {**settings["optimiser"], "epochs": epochs}
+    settings["waves"] = {**settings["waves"], "steps_per_epoch": max(1, steps // epochs)}
+    return TrainingConfig.model_validate(settings)
+
+
+def train(config: TrainingConfig, data: TrainingData, folder: Path, *, seed: int) -> float:
+    """Train into a folder and return the seconds it took, validation and checkpoints included."""
+    trainer = Trainer(config, data, folder, seed=seed, device="cpu")
+    started = time.perf_counter()
+    trainer.run()
+    return time.perf_counter() - started
+
+
+def seconds_per_step(recipe: Recipe, system: str, data: TrainingData, folder: Path) -> float:
+    """Return the time of a step, from a short run whose first epoch warms up."""
+    config = config_for(recipe, system, steps=2 * TIMED_STEPS, epochs=2)
+    trainer = Trainer(config, TrainingData(data.train, [], data.root), folder, seed=0, device="cpu")
+    return trainer.run().history[-1]["seconds"] / TIMED_STEPS
+
+
+def scores(folder: Path, mixtures: list[Mixture]) -> dict[str, float]:
+    """Return the mean SDR, SIR and SAR in dB of the trained system over the mixtures."""
+    separator, rows = Separator.load(folder), []
+    for mixture in mixtures:
+        rendered = render(mixture, REAL)
+        estimates = separator.separate(rendered.mixture, mixture.sample_rate)
+        found = bss_eval_sources(
+            references=np.stack(list(rendered.sources.values())),
+            estimates=np.stack([estimates[name] for name in rendered.sources]),
+        )
+        rows.append([float(np.mean(np.asarray(part))) for part in (found.sdr, found.sir, found.sar)])
+    means = np.mean(rows, axis=0)
+    return {name: round(float(value), 2) for name, value in zip(("sdr", "sir", "sar"), means, strict=True)}
+
+
+def run_seed(recipe: Recipe, split: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]:
+    """Train and score both systems with one seed."""
+    utterances = list(open_corpus(REAL).utterances())
+    mixing = recipe.mixing.model_copy(update={"split": split})
+    mixtures = make_mixtures(utterances, mixing, root=REAL, seed=seed).mixtures
+    train_set, valid, test = ([m for m in mixtures if m.split == name] for name in ("train", "valid", "test"))
+    data, found = TrainingData(train_set, valid, REAL), dict[str, Any]()
+    for system in SYSTEMS:
+        each = seconds_per_step(recipe, system, data, folder / f"{system}-timing")
+        epochs = recipe.systems[system].settings["optimiser"]["epochs"]
+        config = config_for(recipe, system, steps=int(seconds / each), epochs=epochs)
+        taken = train(config, data, folder / system, seed=seed)
+        found[system] = {
+            **scores(folder / system, test),
+            "steps": config.waves.steps_per_epoch * epochs,
+            "training_s": round(taken),
+        }
+    found["sdr_difference"] = round(found["temporal_vae"]["sdr"] - found["conv_tasnet"]["sdr"], 2)
+    return found
+
+
+def main() -> None:
+    """Measure and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--splits", nargs="+", default=["speaker_seen"])
+    args = parser.parse_args()
+    if not REAL.is_dir():
+        raise SystemExit(f"{REAL}: no sample of TIMIT there: set SEPVAE_CORPORA")
+    recipe = load_recipe(ROOT / "recipes" / "timit" / "temporal_vae.yaml")
+    results: dict[str, Any] = {
+        "torch": importlib.metadata.version("torch"),
+        "threads": torch.get_num_threads(),
+        "minutes": args.minutes,
+        "splits": {},
+    }
+    for split in args.splits:
+        rows = {}
+        for seed in args.seeds:
+            with tempfile.TemporaryDirectory() as folder:
+                rows[str(seed)] = run_seed(recipe, split, seed, 60 * args.minutes, Path(folder))
+            for system in SYSTEMS:
+                print(f"{split} seed {seed} {system}: {rows[str(seed)][system]}", flush=True)
+        mean = statistics.mean(row["sdr_difference"] for row in rows.values())
+        results["splits"][split] = {"seeds": rows, "mean_sdr_difference": round(mean, 2)}
+        print(f"{split}: temporal_vae is {mean:.2f} dB SDR above Conv-TasNet")
+        write_json(RESULT, results)
+
+
+if __name__ == "__main__":
+    main()
