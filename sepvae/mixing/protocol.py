@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -35,13 +36,13 @@ class MixingConfig(Config):
     """What to mix, and how.
 
     `sources` names the class of each source: `female`, `male`, `any` or `speech` (anyone), a speaker's id, or
-    `background`; repeated classes are numbered (`any_1`, `any_2`). Only the speakers of `dialects` and among `speakers`
-    (their ids, or how many) take part, where these are given. `n_valid` is an upper bound, and small: what is validated
-    on cannot be learnt from. `length` is `min`, all sources are heard all the time, or `max`, shorter ones are padded.
-    `snr_db` is the range of the level of the first source over each other one, `noise_snr_db` of all sources over the
-    noise. `skip_damaged` leaves out files that a lost byte has turned into noise (`sepvae corpus validate` names them);
-    it reads every file once. `background` says what that source is drawn from; `noise_folder` lays noise under the
-    mixtures that is no source.
+    `background`; repeated classes are numbered (`any_1`, `any_2`). Only the speakers of `dialects` (names, or a number:
+    so many, those with most utterances) and among `speakers` (names, or a number: so many, drawn) take part. `n_valid`
+    is an upper bound, and small: what is validated on cannot be learnt from. `length` is `min`, all sources are heard
+    all the time, or `max`, shorter ones are padded. `snr_db` is the range of the level of the first source over each
+    other one, `noise_snr_db` of all sources over the noise. `skip_damaged` leaves out files that a lost byte has turned
+    into noise (`sepvae corpus validate` names them); it reads every file once. `background` says what that source is
+    drawn from; `noise_folder` lays noise under the mixtures that is no source.
 
     `pair`, a number or two speakers, is another protocol, of one pair of speakers: all their sentences train but the
     two closest in length, which are the one test mixture (Subakan & Smaragdis 2018).
@@ -49,7 +50,7 @@ class MixingConfig(Config):
 
     split: Literal["speaker_seen", "speaker_open"] = "speaker_seen"
     sources: tuple[str, ...] = Field(("female", "male"), min_length=1)
-    dialects: tuple[Name, ...] = ()
+    dialects: Annotated[int, Field(ge=1)] | tuple[Name, ...] = ()
     speakers: Annotated[int, Field(ge=1)] | tuple[Name, ...] | None = None
     pair: Annotated[int, Field(ge=0)] | tuple[Name, Name] | None = None
     background: BackgroundConfig = BackgroundConfig()
@@ -122,28 +123,35 @@ def _chosen_speakers(utterances: Sequence[Utterance], config: MixingConfig, seed
     Raises:
         InputError: there are none of them, or fewer.
     """
-    found = [u for u in utterances if not config.dialects or u.dialect in config.dialects]
-    if not found:
-        there = sorted({u.dialect for u in utterances if u.dialect is not None})
-        raise InputError(
-            f"dialects = {', '.join(config.dialects)}: nobody speaks them: this corpus has "
-            f"{', '.join(there) or 'no dialects (TIMIT has), choose a number of speakers instead'}"
-        )
-    if config.speakers is None:
-        return found
+    found, dialects = list(utterances), config.dialects
+    if dialects:
+        counts = Counter(u.dialect for u in utterances if u.dialect is not None)
+        # Of those with as many utterances the first by name.
+        most = sorted(counts, key=lambda name: (-counts[name], name))
+        wanted = most[:dialects] if isinstance(dialects, int) else dialects
+        found = [u for u in utterances if u.dialect in wanted]
+        if not found or (isinstance(dialects, int) and dialects > len(most)):
+            raise InputError(
+                f"dialects = {dialects if isinstance(dialects, int) else ', '.join(dialects)}: this corpus has "
+                f"{', '.join(sorted(most)) or 'none (TIMIT has): choose a number of speakers instead'}"
+            )
+    return found if config.speakers is None else _among_speakers(found, config.speakers, seed)
+
+
+def _among_speakers(utterances: Sequence[Utterance], wanted: int | Sequence[str], seed: int) -> list[Utterance]:
     sexes: dict[str, list[str]] = {}
-    for name, sex in sorted({(u.speaker, u.sex) for u in found}, key=lambda s: derive_seed(seed, "speaker", s[0])):
+    for name, sex in sorted({(u.speaker, u.sex) for u in utterances}, key=lambda s: derive_seed(seed, "speaker", s[0])):
         sexes.setdefault(sex, []).append(name)
-    if isinstance(config.speakers, int):
+    if isinstance(wanted, int):
         places = {name: (place, sex) for sex, own in sexes.items() for place, name in enumerate(own)}
-        names = sorted(places, key=lambda name: places[name])[: config.speakers]
-        missing = config.speakers - len(names)
+        names = sorted(places, key=lambda name: places[name])[:wanted]
+        missing = wanted - len(names)
     else:
-        names = list(config.speakers)
-        missing = len(set(names) - {u.speaker for u in found})
+        names = list(wanted)
+        missing = len(set(names) - {u.speaker for u in utterances})
     if missing:
-        raise InputError(f"speakers = {config.speakers}: {missing} of them are not in this corpus (or its dialects)")
-    return [u for u in found if u.speaker in names]
+        raise InputError(f"speakers = {wanted}: {missing} of them are not in this corpus (or its dialects)")
+    return [u for u in utterances if u.speaker in names]
 
 
 def indistinct_sources(mixtures: Sequence[Mixture]) -> list[tuple[str, str]]:
@@ -175,9 +183,9 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
     Raises:
         InputError: too few speakers, sentences or long enough utterances; or a file cannot be used.
     """
-    root, ordered = Path(root), _chosen_speakers(sorted(utterances, key=lambda u: u.id), config, seed)
+    root, ordered = Path(root), sorted(utterances, key=lambda u: u.id)
     damaged = _list_damaged(ordered, root) if config.skip_damaged else set()
-    whole = [u for u in ordered if u.id not in damaged]
+    whole = _chosen_speakers([u for u in ordered if u.id not in damaged], config, seed)
     long_enough = [u for u in whole if u.duration_s >= config.duration_s[0]]
     classes, pools, notes = _share_out(long_enough, config, seed)
     mixer, counts = _mixer(config, root, seed, classes), {"train": config.n_train, "valid": config.n_valid}

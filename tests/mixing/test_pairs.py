@@ -105,7 +105,8 @@ def test_in_a_parallel_corpus_the_test_sentences_are_taken_from_both(
         ({"pair": ["s0", "s1"]}, "no speaker 's0' of the class 'female'"),
         ({"pair": 0, "split": "speaker_open"}, "leave the other out"),
         ({"pair": 0, "duration_s": [4.5, 9]}, "there are 0 pairs"),
-        ({"dialects": [7]}, "dialects = 7: nobody speaks them: this corpus has 1, 2"),
+        ({"dialects": [7]}, "dialects = 7: this corpus has 1, 2"),
+        ({"dialects": 3}, "dialects = 3: this corpus has 1, 2"),
         ({"speakers": 9}, "speakers = 9: 1 of them are not"),
         ({"speakers": ["s0", "bob"]}, "1 of them are not"),
     ],
@@ -130,6 +131,16 @@ def test_only_the_speakers_asked_for_are_mixed(tens: Corpus, choice: dict[str, o
     root, utterances = tens
     made = make_mixtures(utterances, config(n_train=20, n_test=2, **choice), root=root, seed=0)
     assert {s.speaker for m in made.mixtures for s in m.sources} == chosen
+
+
+def test_one_dialect_is_the_one_with_most_utterances(tens: Corpus) -> None:
+    root, utterances = tens
+    fewer = [u for u in utterances if u.id != "s0_9"]
+    made = make_mixtures(fewer, config(n_train=20, n_test=2, dialects=1), root=root, seed=0)
+    assert {s.speaker for m in made.mixtures for s in m.sources} == {"s4", "s5", "s6", "s7"}
+    none = [replace(u, dialect=None) for u in utterances]
+    with pytest.raises(InputError, match=r"dialects = 1: this corpus has none .*: choose a number of speakers instead"):
+        make_mixtures(none, config(dialects=1), root=root, seed=0)
 
 
 def test_a_number_of_speakers_is_drawn_with_both_sexes(tens: Corpus) -> None:
