@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -75,8 +76,14 @@ class Frontend:
 
     def levels(self, spectra: Tensor) -> Tensor:
         """Return the level of each of several spectra (batch, frames, bins), (batch, 1, 1), to divide it by."""
-        found = [self.meter().add(spectrum).level for spectrum in spectra.detach()]
-        return spectra.real.new_tensor(found)[:, None, None]
+        values, normalisation = spectra.detach(), self.config.normalisation
+        levels = torch.ones_like(values.real[:, :1, :1])
+        if values.numel() and normalisation == "rms":
+            energies = torch.view_as_real(values).flatten(1).square().sum(1)
+            levels = (energies / values[0].numel()).sqrt()[:, None, None]
+        elif values.numel() and normalisation == "peak":
+            levels = values.abs().amax((-2, -1), keepdim=True)
+        return torch.where(levels > _SILENCE, levels, 1.0)
 
     def training_pair(self, mixture: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
         """Return input and target features of one mixture, normalised by the level of the mixture.

@@ -25,7 +25,7 @@ from sepvae.models.contract import (
     most_likely,
 )
 from sepvae.objectives.contract import WaveEstimate
-from sepvae.separation.masks import MaskKind, apply_masks, make_masks
+from sepvae.separation.masks import MaskKind, apply_masks, make_masks, scale_spectrum
 
 # The name of the network of all sources among the modules, and so among the stored weights.
 _ALL = "all_sources"
@@ -144,7 +144,7 @@ def estimate_together(
     for estimator in estimators:
         context = estimator.context_frames if estimator.interface == "source" else 0
         # Silence before and after the file, as in training; in the spectrum, since not every feature of it is 0.
-        padded = nn.functional.pad(spectrum / levels, (0, 0, context, context))
+        padded = nn.functional.pad(scale_spectrum(spectrum, 1 / levels), (0, 0, context, context))
         found |= estimator.reconstruct(estimator.frontend.input(padded), sample)
     magnitudes = [first.frontend.target.magnitude(item.decoded.spectrum) for item in found.values()]
     masks = make_masks(torch.stack(magnitudes), kind=mask or first.config.mask)

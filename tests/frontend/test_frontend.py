@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Literal
 
 import pytest
 import torch
@@ -110,3 +111,14 @@ def test_typing_errors_are_named_with_their_path() -> None:
         parse_config(FrontendConfig, {"stft": {"window_mss": 3}}, where="f.yaml")
     with pytest.raises(ConfigError, match=r"f.yaml: sample_rate = -1: Input should be greater than or equal to 1000"):
         parse_config(FrontendConfig, {"sample_rate": -1}, where="f.yaml")
+
+
+@pytest.mark.parametrize("normalisation", ["none", "rms", "peak"])
+def test_levels_of_a_batch_are_those_of_the_meter(normalisation: Literal["none", "rms", "peak"]) -> None:
+    frontend = Frontend(FrontendConfig(normalisation=normalisation))
+    waves = torch.randn(3, 3000, generator=torch.Generator().manual_seed(0)) * torch.tensor([[1.0], [1e-3], [0.0]])
+    spectra = frontend.stft.analyse(waves)
+    levels = frontend.levels(spectra)
+    assert levels.shape == (3, 1, 1)
+    assert levels.flatten().tolist() == pytest.approx([frontend.meter().add(one).level for one in spectra])
+    assert frontend.levels(spectra[:, :0]).flatten().tolist() == [1.0, 1.0, 1.0]
