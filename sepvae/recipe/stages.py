@@ -211,7 +211,7 @@ def report_split(
             system: {name: experiment.estimates(system) / mixture.id / f"{name}.wav" for name in names}
             for system in experiment.recipe.systems
         }
-        who = " + ".join(f"{source.speaker} ({source.utterance})" for source in mixture.sources)
+        who = " + ".join(f"{source.speaker or source.name} ({source.utterance})" for source in mixture.sources)
         references = {name: folder / f"{name}.wav" for name in names}
         items.append(ReportItem(mixture.id, who, folder / "mixture.wav", references, estimates))
     description = {
