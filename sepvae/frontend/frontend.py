@@ -77,7 +77,7 @@ class Frontend:
     def levels(self, spectra: Tensor) -> Tensor:
         """Return the level of each of several spectra (batch, frames, bins), (batch, 1, 1), to divide it by."""
         values, normalisation = spectra.detach(), self.config.normalisation
-        levels = torch.ones_like(values.real[:, :1, :1])
+        levels = values.real.new_ones((len(values), 1, 1))
         if values.numel() and normalisation == "rms":
             energies = torch.view_as_real(values).flatten(1).square().sum(1)
             levels = (energies / values[0].numel()).sqrt()[:, None, None]
