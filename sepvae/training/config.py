@@ -23,7 +23,7 @@ class OptimiserConfig(Config):
     batch_size: int = Field(128, ge=1)
     segment_frames: int = Field(1, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
-    schedule: Literal["constant", "one_cycle"] = "one_cycle"
+    schedule: Literal["constant", "one_cycle", "cosine"] = "one_cycle"
     weight_decay: float = Field(0.0, ge=0)
     gradient_clip: float = Field(0.0, ge=0)
     patience: int = Field(0, ge=0)
@@ -34,7 +34,8 @@ class OptimiserConfig(Config):
 class RemixConfig(Config):
     """How batches of waves are made anew at every step from the sources of the training mixtures.
 
-    `remix` draws each source from a mixture of its own (dynamic mixing; Zeghidour & Grangier 2021), else segments are
+    `remix` draws each source from a mixture of its own (dynamic mixing; Zeghidour & Grangier 2021) and gives it the
+    level of the same source in a third, so that levels are related as in the training mixtures; else segments are
     those of the mixtures. `speed` changes the rate, and with it pitch and formants, of each drawn source by up to that
     share (Ko et al. 2015), `gain_db` its level. A pass over the data is `steps_per_epoch` batches.
     """

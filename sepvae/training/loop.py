@@ -117,16 +117,18 @@ def _fabric(device: str, precision: Literal["32-true", "bf16-mixed"]) -> Any:
 
 
 def learning_rate(config: OptimiserConfig, step: int, total_steps: int) -> float:
-    """Return the learning rate at a step.
+    """Return the learning rate at a step: constant, or a rise and then a fall to nothing along a cosine.
 
-    `one_cycle` rises over the first 30 % of the steps and falls to nothing along a cosine (Smith & Topin 2019).
+    `one_cycle` rises over the first 30 % of the steps (Smith & Topin 2019), `cosine` over the first 3 %
+    (Loshchilov & Hutter 2017, without restarts).
     """
     if config.schedule == "constant":
         return config.learning_rate
+    rise = 0.3 if config.schedule == "one_cycle" else 0.03
     position = (step + 1) / total_steps
-    if position < 0.3:
-        return config.learning_rate * (0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * position / 0.3)))
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (position - 0.3) / 0.7))
+    if position < rise:
+        return config.learning_rate * (0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * position / rise)))
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (position - rise) / (1 - rise)))
 
 
 class Trainer:

@@ -31,8 +31,11 @@ _INDEX, _WAVES = "index.json", "waves.npy"
 class WaveTable:
     """The sources (and the noise, last) of some mixtures: one long (sources + 1, samples) array, mapped from disk."""
 
-    def __init__(self, items: list[str], starts: list[int], waves: NDArray[np.float32], level: float) -> None:
-        self.items, self.starts, self.waves, self.level = items, starts, waves, level
+    def __init__(self, items: list[str], starts: list[int], waves: NDArray[np.float32]) -> None:
+        self.items, self.starts, self.waves = items, starts, waves
+        # Root mean square of each source and of the noise in each mixture, (items, sources + 1).
+        self.levels = np.array([np.sqrt(np.mean(np.square(self.item(i)), axis=1)) for i in range(len(items))])
+        self.level = float(np.sqrt(np.mean(np.square(self.levels[:, :-1]))))
 
     def __len__(self) -> int:
         return len(self.items)
@@ -68,12 +71,11 @@ def build_wave_table(mixtures: Sequence[Mixture], names: Sequence[str], *, root:
                     row[:] = part
                 bar.advance(1)
             table.flush()
-            level = float(np.sqrt(np.mean(np.square(table[:-1]), dtype=np.float64)))
             items = [mixture.id for mixture in mixtures]
-            write_json(folder / _INDEX, {"key": key, "items": items, "starts": starts, "level": level})
+            write_json(folder / _INDEX, {"key": key, "items": items, "starts": starts})
     index = read_json(cache / _INDEX)
     waves = np.load(cache / _WAVES, mmap_mode="r", allow_pickle=False)
-    return WaveTable(index["items"], index["starts"], waves, index["level"])
+    return WaveTable(index["items"], index["starts"], waves)
 
 
 class WaveBatches:
@@ -108,18 +110,21 @@ class WaveBatches:
 
     def _items_with(self, row: int) -> list[int]:
         """Return the mixtures in which a source is heard."""
-        heard = [index for index in range(len(self._table)) if self._table.item(index)[row].any()]
+        heard = np.flatnonzero(self._table.levels[:, row]).tolist()
         if not heard:
             raise InputError(f"source {self._names[row]}: is silent in all {len(self._table)} training mixtures")
-        return heard
+        return list(heard)
 
     def _chosen(self, step: int, place: int) -> tuple[np.random.Generator, list[int]]:
-        """Return the random stream of one item of a batch, and the mixture each of its rows is drawn from."""
+        """Return the random stream of one item of a batch, and the mixture each of its rows is drawn from.
+
+        The noise, last, is that of the mixture whose levels the sources are given.
+        """
         stream = generator(self._place.seed, "remix", step, place)
+        template = int(stream.integers(len(self._table)))
         if not self._config.remix:
-            return stream, [int(stream.integers(len(self._table)))] * (len(self._names) + 1)
-        rows = [active[int(stream.integers(len(active)))] for active in self._active]
-        return stream, [*rows, int(stream.integers(len(self._table)))]
+            return stream, [template] * (len(self._names) + 1)
+        return stream, [*(active[int(stream.integers(len(active)))] for active in self._active), template]
 
     def _places(self) -> range:
         return range(self._place.rank, self.batch_size, self._place.world)
@@ -144,9 +149,15 @@ class WaveBatches:
             start = round(position * (len(wave) - length))
             part = audio.resample(wave[start : start + length], from_rate=rate, to_rate=self._rate)[: self._segment]
             offset = round(position * (self._segment - len(part)))
-            gain = 10 ** (self._config.gain_db * (2 * float(stream.random()) - 1) / 20)
-            item[row, offset : offset + len(part)] = gain * part
+            item[row, offset : offset + len(part)] = self._gain(stream, row, drawn=index, template=chosen[-1]) * part
         return item
+
+    def _gain(self, stream: np.random.Generator, row: int, *, drawn: int, template: int) -> float:
+        """Return the factor that gives a drawn source the level it would have in the template, and a random one."""
+        gain = 10 ** (self._config.gain_db * (2 * float(stream.random()) - 1) / 20)
+        here, there = self._table.levels[drawn, row], self._table.levels[template, row]
+        # A source that the template has not keeps its own level.
+        return float(gain * there / here) if here > 0 and there > 0 else float(gain)
 
     def draw(self, step: int) -> Batch:
         """Return the batch of a step, at the level of the training data."""

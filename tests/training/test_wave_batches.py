@@ -105,6 +105,15 @@ def test_remixing_pairs_sources_of_different_mixtures(make: Make) -> None:
     assert set(batches.items(2)) == named
 
 
+def test_drawn_sources_have_the_levels_of_one_mixture(make: Make) -> None:
+    # Segments as long as the mixtures, so that levels of segments are those of the sources.
+    batches = make(segment_s=0.3, speed=0.0)
+    for place, (hum, hiss) in enumerate(zip(*batches.draw(4).targets.values(), strict=True)):
+        template = batches._chosen(4, place)[1][-1]
+        levels = batches._table.levels[template, :2] / batches._table.level
+        np.testing.assert_allclose([hum.square().mean() ** 0.5, hiss.square().mean() ** 0.5], levels, rtol=1e-4)
+
+
 def test_speed_moves_the_pitch(make: Make) -> None:
     """A hum lies at multiples of its pitch; up to 30 % of speed spreads it by as much, and no speed not at all."""
 
