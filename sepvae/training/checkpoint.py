@@ -146,6 +146,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: damaged weights file ({error}): copy it again, or train anew") from error
 
 
+def _check_hash(folder: Path) -> None:
+    """Raise CheckpointError when the weights are not those that were saved; a folder without provenance is believed."""
+    if not (folder / PROVENANCE).is_file():
+        return
+    try:
+        saved = dict(read_json(folder / PROVENANCE)).get("weights_sha256")
+    except (InputError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / PROVENANCE}: damaged ({error}): copy the folder again") from error
+    if saved is not None and saved != hash_file(folder / WEIGHTS):
+        raise CheckpointError(
+            f"{folder}: {WEIGHTS} is not the file that was saved with {PROVENANCE}: copy the folder again, or delete "
+            f"{PROVENANCE} when the weights were changed on purpose"
+        )
+
+
 def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> SourceModels:
     """Load a model folder with strict checks; no code comes from it.
 
@@ -175,6 +190,7 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
     bad = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     if bad:
         raise CheckpointError(f"{folder}: the weights {bad[0]} hold NaN or infinity: copy it again, or train anew")
+    _check_hash(folder)
     with torch.random.fork_rng(devices=[]):
         models = build_models(config)
     models.networks.load_state_dict(tensors, strict=True)

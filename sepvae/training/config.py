@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sepvae.config import Config
+from sepvae.errors import ConfigError
 from sepvae.objectives.contract import ObjectiveChoice
 from sepvae.separation.estimator import EstimatorConfig
 
@@ -56,3 +57,32 @@ class TrainingConfig(EstimatorConfig):
     objective: ObjectiveChoice = ObjectiveChoice()
     optimiser: OptimiserConfig = OptimiserConfig()
     waves: RemixConfig = RemixConfig()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TrainingConfig:
+        """Refuse combinations that would train without an error, and to no use."""
+        target, likelihood = self.frontend.target.kind, getattr(self.objective.config(), "likelihood", None)
+        if target in ("mel", "log_mel"):
+            raise ConfigError(
+                f"frontend.target.kind = {target}: a model of mel features cannot separate, they have lost the bins: "
+                "give magnitude, power or log_power (mel features can be its input)"
+            )
+        if likelihood == "itakura_saito" and target != "power":
+            raise ConfigError(
+                f"likelihood itakura_saito compares powers, frontend.target.kind is {target}: set it to power"
+            )
+        if likelihood == "bernoulli":
+            found = {
+                "frontend.target.kind": target,
+                "frontend.normalisation": self.frontend.normalisation,
+                "model.settings.output": self.model.settings.get("output"),
+            }
+            wanted = {
+                "frontend.target.kind": "magnitude",
+                "frontend.normalisation": "peak",
+                "model.settings.output": "sigmoid",
+            }
+            for key, value in wanted.items():
+                if found[key] != value:
+                    raise ConfigError(f"likelihood bernoulli needs {key} = {value}, found {found[key]}")
+        return self

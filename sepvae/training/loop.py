@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from filelock import FileLock, Timeout
 from torch import nn
 
 from sepvae.devices import resolve_device, resolve_precision
@@ -167,7 +168,24 @@ class Trainer:
         self.bad_items: list[dict[str, Any]] = []
 
     def run(self) -> Progress:
-        """Train until the last epoch or until validation has not improved for `patience` epochs."""
+        """Train until the last epoch or until validation has not improved for `patience` epochs.
+
+        Raises:
+            ConfigError: another process trains in the folder, or it holds another run.
+            InputError: losses that stay NaN.
+        """
+        if not self.fabric.is_global_zero:
+            return self._run()
+        lock = FileLock(self.out / ".lock")
+        try:
+            with lock.acquire(timeout=0):
+                return self._run()
+        except Timeout:
+            raise ConfigError(
+                f"{self.out}: another process trains here: wait for it, or choose another --out"
+            ) from None
+
+    def _run(self) -> Progress:
         key = hash_json([self.models.config.model_dump(mode="json"), self.data.hash, self.seed])
         restored = load_state(self.out / "state", key=key, networks=self.models.networks, optimiser=self.optimiser)
         state = restored or Progress(key)
@@ -280,7 +298,8 @@ class Trainer:
         state.epochs_since_best = 0 if better else state.epochs_since_best + 1
         stop_early = bool(self.optim.patience) and state.epochs_since_best >= self.optim.patience
         state.finished = state.epoch >= self.optim.epochs or stop_early
-        if better:
+        # An epoch without one good step has learnt nothing that should replace a model, or be one.
+        if better and "train/total" in row:
             state.best_loss = judged
             made = {"seed": self.seed, "data_hash": self.data.hash, "precision": self.precision}
             provenance = {**made, "epoch": state.epoch, "step": state.step}

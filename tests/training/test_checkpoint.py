@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,16 @@ def test_a_folder_holds_weights_config_provenance_and_card(tmp_path: Path) -> No
     assert provenance["versions"] == versions()
     assert provenance["config_hash"] == hash_json(config)
     assert provenance["weights_sha256"] == hash_file(tmp_path / "model" / "model.safetensors")
+
+
+def test_weights_that_were_exchanged_are_refused(tmp_path: Path) -> None:
+    for name, seed in (("one", 0), ("two", 1)):
+        save_checkpoint(tmp_path / name, make(seed), provenance={})
+    shutil.copy(tmp_path / "two/model.safetensors", tmp_path / "one/model.safetensors")
+    with pytest.raises(CheckpointError, match=r"is not the file that was saved with provenance\.json: copy the"):
+        load_checkpoint(tmp_path / "one")
+    (tmp_path / "one/provenance.json").unlink()
+    assert same_weights(load_checkpoint(tmp_path / "one"), make(1))
 
 
 def test_the_card_tells_a_person_what_it_is(tmp_path: Path) -> None:

@@ -78,6 +78,30 @@ def test_mistakes_are_named_with_their_path(data: Any, words: str) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (
+            {"frontend": {"target": {"kind": "log_mel"}}},
+            "target.kind = log_mel: a model of mel features cannot",
+        ),
+        (
+            {"objective": {"settings": {"likelihood": "itakura_saito"}}},
+            "compares powers, frontend.target.kind is",
+        ),
+        ({"objective": {"settings": {"likelihood": "bernoulli"}}}, "needs frontend.normalisation = peak, found rms"),
+        (
+            {"objective": {"settings": {"likelihood": "bernoulli"}}, "frontend": {"normalisation": "peak"}},
+            "likelihood bernoulli needs model.settings.output = sigmoid, found softplus",
+        ),
+    ],
+)
+def test_what_would_train_to_no_use_is_refused(data: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(data)
+    assert words in str(caught.value)
+
+
 def test_every_mistake_is_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse({"optimiser": {"epochs": 0, "epoch": 3}, "mask": "no"})

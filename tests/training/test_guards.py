@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 
-from sepvae.errors import InputError
+from sepvae.errors import ConfigError, InputError
 from sepvae.files import read_json
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import Trainer, TrainingData
@@ -77,3 +78,17 @@ def test_gradients_are_clipped_per_source(make_config: Make, humming: TrainingDa
     for network in trainer.models.networks.values():
         norm = torch.cat([w.grad.flatten() for w in network.parameters() if w.grad is not None]).norm()
         assert float(norm) == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_two_processes_do_not_train_in_one_folder(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
+    trainer = Trainer(make_config(), humming, tmp_path / "run", seed=0, device="cpu")
+    with FileLock(tmp_path / "run/.lock"), pytest.raises(ConfigError, match="another process trains here: wait for it, or"):
+        trainer.run()
+
+
+def test_an_epoch_of_bad_steps_alone_is_no_model(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
+    data = TrainingData(humming.train[:1], [], humming.root)
+    trainer = Trainer(make_config(epochs=1, max_bad_steps=1000), data, tmp_path / "run", seed=0, device="cpu")
+    trainer.batches.table.input[:] = torch.nan
+    trainer.run()
+    assert not (tmp_path / "run/model").exists()

@@ -339,7 +339,7 @@ def test_provenance_says_what_made_the_model(humming: TrainingData, whole: Path)
 
 
 def test_nothing_half_written_is_left(whole: Path) -> None:
-    assert {path.name for path in whole.iterdir()} == {"data", "log.csv", "model", "state", "tensorboard"}
+    assert {path.name for path in whole.iterdir()} == {".lock", "data", "log.csv", "model", "state", "tensorboard"}
     assert not [path for path in whole.rglob("*") if path.suffix in (".part", ".old")]
 
 
