@@ -82,7 +82,10 @@ def test_gradients_are_clipped_per_source(make_config: Make, humming: TrainingDa
 
 def test_two_processes_do_not_train_in_one_folder(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
     trainer = Trainer(make_config(), humming, tmp_path / "run", seed=0, device="cpu")
-    with FileLock(tmp_path / "run/.lock"), pytest.raises(ConfigError, match="another process trains here: wait for it, or"):
+    with (
+        FileLock(tmp_path / "run/.lock"),
+        pytest.raises(ConfigError, match="another process trains here: wait for it, or choose another --out"),
+    ):
         trainer.run()
 
 
