@@ -21,6 +21,7 @@ _OUTPUTS: dict[str, type[nn.Module]] = {"softplus": nn.Softplus, "sigmoid": nn.S
 class DenseVaeConfig(ModelConfig):
     """Layer sizes; the defaults are the survey's encoder [M, 256, 256, 128] and decoder [256, 256, M].
 
+    `deterministic` makes the posterior a point, as autoencoders other than variational ones have it.
     `dropout` zeroes that share of the hidden units in training (Srivastava et al. 2014).
     """
 
@@ -30,6 +31,7 @@ class DenseVaeConfig(ModelConfig):
     activation: Literal["relu", "tanh", "silu"] = "relu"
     output: Literal["softplus", "sigmoid", "identity"] = "softplus"
     learned_variance: bool = False
+    deterministic: bool = False
     dropout: float = Field(0.0, ge=0, lt=1)
 
 
@@ -57,7 +59,7 @@ class DenseVae(SourceNetwork):
         activation = _ACTIVATIONS[config.activation]
         window = 2 * config.context_frames + 1
         self.encoder = _stack([n_inputs * window, *config.hidden], activation, config.dropout)
-        self.to_posterior = nn.Linear(config.hidden[-1], 2 * config.latent)
+        self.to_posterior = nn.Linear(config.hidden[-1], config.latent * (1 if config.deterministic else 2))
         self.decoder = _stack([config.latent, *reversed(config.hidden)], activation, config.dropout)
         self.to_spectrum = nn.Linear(config.hidden[0], n_outputs)
         self.to_log_variance = nn.Linear(config.hidden[0], n_outputs) if config.learned_variance else None
@@ -69,6 +71,8 @@ class DenseVae(SourceNetwork):
             # (batch, frames, n_inputs, window) -> one row per frame, the frames of its context side by side
             windows = features.unfold(1, 2 * self.context_frames + 1, 1)
             features = windows.transpose(-1, -2).flatten(-2)
+        if self.config.deterministic:
+            return Posterior(self.to_posterior(self.encoder(features)), None)
         mean, log_variance = self.to_posterior(self.encoder(features)).chunk(2, dim=-1)
         return Posterior(mean, log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT))
 

@@ -25,6 +25,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"hidden": [7], "latent": 3, "activation": "tanh"},
         {"hidden": [7, 5], "latent": 3, "activation": "silu", "context_frames": 2, "learned_variance": True},
         {"hidden": [5], "latent": 2, "activation": "silu", "output": "sigmoid", "dropout": 0.5},
+        {"hidden": [5], "latent": 2, "activation": "tanh", "deterministic": True},
     ],
     "temporal_vae": [{"hidden": 4, "latent": 2, "encoder_blocks": 2, "decoder_blocks": 1}],
     "conv_tasnet": [{"filters": 8, "filter_samples": 4, "bottleneck": 4, "hidden": 6, "blocks": 2, "repeats": 1}],

@@ -32,6 +32,12 @@ TRIALS: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         ({"likelihood": "itakura_saito"}, {}),
         ({"likelihood": "poisson", "epsilon_std": 0.0}, {}),
     ],
+    # A fixed kernel: no gradient flows through the median distance, which differences would see.
+    "itl": [
+        ({"kernel_variance": 2.0}, {"deterministic": True}),
+        ({"kernel_variance": 1.0, "divergence": "euclidean", "prior": "laplace"}, {"deterministic": True}),
+        ({"kernel_variance": 1.0, "weight": 0.1, "prior": "swiss_roll"}, {"deterministic": True, "context_frames": 1}),
+    ],
 }
 CASES = [
     pytest.param(kind, *trial, id=f"{kind}-{i}")
@@ -135,7 +141,8 @@ def test_config_survives_json_and_lists_its_defaults(
 def test_the_loss_is_the_mean_over_the_batch(kind: str, config: dict[str, Any], network: dict[str, Any]) -> None:
     networks = make_networks(network)
     # A batch of the same item over and over has the loss of the item, noise aside.
-    settings = {**config, **({"epsilon_std": 0.0} if kind == "elbo" else {})}
+    noiseless = {"elbo": {"epsilon_std": 0.0}, "itl": {"weight": 0.0}}
+    settings = {**config, **noiseless.get(kind, {})}
     one = make_batch(networks, batch=1)
     many = Batch(one.input.repeat(5, 1, 1), {n: t.repeat(5, 1, 1) for n, t in one.targets.items()}, 300, one.generator)
     torch.testing.assert_close(

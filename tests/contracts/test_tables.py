@@ -17,7 +17,7 @@ TABLES = {"models": MODELS, "objectives": OBJECTIVES, "systems": SYSTEMS}
 # Pure functions that entries of the shelf share.
 HELPERS = {
     "models": {"dictionary", "layers", "network"},
-    "objectives": {"likelihoods"},
+    "objectives": {"divergences", "likelihoods", "priors"},
     "systems": set[str](),
 }
 

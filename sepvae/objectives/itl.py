@@ -1,0 +1,75 @@
+"""The objective of the information-theoretic-learning autoencoder: reconstruction + λ · divergence of codes and prior.
+
+Santana, Emigh & Principe 2016; Singh & Ogunfunmi 2022, Eqs. (80)–(85).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from sepvae.config import Config
+from sepvae.errors import ConfigError
+from sepvae.models.contract import SourceModel, most_likely
+from sepvae.objectives.contract import Batch, Loss
+from sepvae.objectives.divergences import cauchy_schwarz_divergence, euclidean_divergence, median_kernel_variance
+from sepvae.objectives.likelihoods import LIKELIHOODS
+from sepvae.objectives.priors import PRIORS
+
+_DIVERGENCES = {"cauchy_schwarz": cauchy_schwarz_divergence, "euclidean": euclidean_divergence}
+
+
+class ItlConfig(Config):
+    """Likelihood, divergence and its weight λ, and the prior that the codes are compared with.
+
+    `kernel_variance` is 2σ² of Parzen windows of variance σ²; None takes the median squared distance between codes and
+    prior in each batch. `prior_std` scales the prior, whose variance is 1.
+    """
+
+    likelihood: Literal["gaussian", "gaussian_learned", "bernoulli", "itakura_saito", "poisson"] = "gaussian"
+    likelihood_std: float = Field(1.0, gt=0)
+    divergence: Literal["cauchy_schwarz", "euclidean"] = "cauchy_schwarz"
+    weight: float = Field(1.0, ge=0)
+    prior: Literal["gaussian", "laplace", "swiss_roll"] = "gaussian"
+    prior_std: float = Field(1.0, gt=0)
+    kernel_variance: float | None = Field(None, gt=0)
+
+
+class Itl:
+    """−log p(s|z) per frame + λ · D(codes of the batch, as many samples of the prior), summed over sources.
+
+    The encoder is deterministic: nothing is sampled, and no density of the codes is needed.
+    """
+
+    Config: ClassVar[type[Config]] = ItlConfig
+    domain: ClassVar[Literal["features", "waves"]] = "features"
+
+    def __init__(self, config: ItlConfig) -> None:
+        self.config = config
+
+    def __call__(self, models: Mapping[str, SourceModel], batch: Batch) -> Loss:
+        """Return the loss of the models, one per named source, on a batch.
+
+        Raises:
+            ConfigError: a network gives the log-variance of a posterior.
+        """
+        config, terms = self.config, dict[str, Tensor]()
+        for name, model in models.items():
+            found = model.reconstruct(batch.input, most_likely)
+            if found.posterior.log_variance is not None:
+                raise ConfigError(
+                    "objective itl needs a deterministic encoder: set model.settings.deterministic = true"
+                )
+            nll = LIKELIHOODS[config.likelihood](batch.targets[name], found.decoded, config.likelihood_std)
+            terms[f"{name}/reconstruction"] = nll.sum(-1).mean()
+            # (batch, frames, latent) -> (batch · frames, latent): every frame is a sample
+            codes = found.latent.flatten(0, -2)
+            prior = config.prior_std * PRIORS[config.prior](len(codes), codes.shape[1], batch.generator).to(codes)
+            variance = config.kernel_variance or median_kernel_variance(codes, prior)
+            divergence = _DIVERGENCES[config.divergence](codes, prior, kernel_variance=variance)
+            terms[f"{name}/divergence"] = config.weight * divergence
+        return Loss(torch.stack(list(terms.values())).sum(), terms)
