@@ -31,7 +31,7 @@ def seed(text: str) -> int:
 def read_settings(args: argparse.Namespace, config_class: type[C]) -> C:
     """Return the config from the file, the overrides and the defaults; ConfigError names what is wrong."""
     from sepvae.config import parse_config
-    from sepvae.recipe.schema import merge, parse_override, read_mapping
+    from sepvae.recipe.compose import merge, parse_override, read_mapping
 
     data = read_mapping(args.config) if args.config else {}
     for text in args.overrides:

@@ -196,6 +196,12 @@ def _compare(measure: str, a: str, b: str, cells_a: _Cells, cells_b: _Cells) -> 
     return replace(described, p_value=_wilcoxon(nonzero), reason=None)
 
 
+def paired_differences(rows: Iterable[ScoreRow], a: str, b: str, measure: str) -> NDArray[np.float64]:
+    """Return system `a` minus system `b` by a measure for each item, averaged over the sources scored in both."""
+    table = _by_system_and_measure(row for row in rows if row.system in (a, b))
+    return _paired_differences(table.get(a, {}).get(measure, {}), table.get(b, {}).get(measure, {}))
+
+
 def _paired_differences(
     a: Mapping[str, Mapping[str, float]], b: Mapping[str, Mapping[str, float]]
 ) -> NDArray[np.float64]:

@@ -148,7 +148,8 @@ def _run_split(
             f"{split}-reference", mixed, [references], lambda: stages.write_references(experiment, manifest)
         )
     }
-    for name, choice in recipe.systems.items():
+    # Systems that work on another's estimates come after it.
+    for name, choice in sorted(recipe.systems.items(), key=lambda item: "of" in item[1].settings):
         settings = [choice.model_dump(mode="json"), recipe.seed, mixed]
         trained = ledger.run(
             f"{split}-train-{name}",
@@ -156,9 +157,10 @@ def _run_split(
             [experiment.system_folder(name)],
             lambda name=name: stages.train_system(experiment, name, manifest),  # type: ignore[misc]
         )
+        of = separated.get(choice.settings.get("of", ""))
         separated[name] = ledger.run(
             f"{split}-separate-{name}",
-            [settings, trained],
+            [settings, trained, of],
             [experiment.estimates(name)],
             lambda name=name: stages.separate_tests(experiment, name, manifest),  # type: ignore[misc]
         )

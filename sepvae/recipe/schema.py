@@ -1,23 +1,21 @@
-"""The schema of a recipe, and how files, includes and overrides become one."""
+"""The schema of a recipe."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
 from sepvae.evaluation import MEASURE_NAMES
-from sepvae.files import read_text
+from sepvae.evaluation.hypotheses import Claim
 from sepvae.mixing.protocol import MixingConfig
+from sepvae.recipe.compose import resolve
 from sepvae.systems.contract import parse_system_config
-
-_MAX_INCLUDES = 8
 
 
 class CorpusConfig(Config):
@@ -50,6 +48,40 @@ class Published(Config):
     source: str
 
 
+def _known_measure(name: str) -> str:
+    """Return the name; ConfigError when there is no such measure."""
+    if name not in MEASURE_NAMES:
+        close = difflib.get_close_matches(name, MEASURE_NAMES, n=1)
+        raise ConfigError(
+            f"unknown measure {name!r}: {f'did you mean {close[0]!r}? ' if close else ''}"
+            f"choose from {', '.join(MEASURE_NAMES)}"
+        )
+    return name
+
+
+class Hypothesis(Config):
+    """A claim that the scores are to be tested for, such as one of the survey's.
+
+    `system` against each of `others` by `measure`: `greater`, `less`, or `equal` up to `margin` on both sides.
+    """
+
+    claim: str
+    system: str
+    others: tuple[str, ...] = Field(min_length=1)
+    measure: str = "sdr_bsseval_v3_512"
+    direction: Literal["greater", "less", "equal"]
+    margin: float = Field(0.5, gt=0)
+
+    @field_validator("measure")
+    @classmethod
+    def _known(cls, measure: str) -> str:
+        return _known_measure(measure)
+
+    def to_claim(self) -> Claim:
+        """Return what the evaluation tests."""
+        return Claim(self.claim, self.system, self.others, self.measure, self.direction, self.margin)
+
+
 class EvaluationConfig(Config):
     """Which measures to take, by default all that need no noise signal, and of which sources, by default of all."""
 
@@ -59,14 +91,7 @@ class EvaluationConfig(Config):
     @field_validator("measures")
     @classmethod
     def _known(cls, measures: tuple[str, ...]) -> tuple[str, ...]:
-        for name in measures:
-            if name not in MEASURE_NAMES:
-                close = difflib.get_close_matches(name, MEASURE_NAMES, n=1)
-                raise ConfigError(
-                    f"unknown measure {name!r}: {f'did you mean {close[0]!r}? ' if close else ''}"
-                    f"choose from {', '.join(MEASURE_NAMES)}"
-                )
-        return measures
+        return tuple(_known_measure(name) for name in measures)
 
 
 class Recipe(Config):
@@ -84,6 +109,7 @@ class Recipe(Config):
     systems: dict[str, SystemChoice] = Field(min_length=1)
     evaluation: EvaluationConfig = EvaluationConfig()
     published: tuple[Published, ...] = ()
+    hypotheses: tuple[Hypothesis, ...] = ()
     notes: tuple[str, ...] = ()
 
     @field_validator("systems")
@@ -92,62 +118,20 @@ class Recipe(Config):
         for name in systems:
             if not name.replace("_", "").isalnum() or not name.isascii():
                 raise ConfigError(f"system name {name!r}: use letters, digits and underscores, it names files")
+            of = systems[name].settings.get("of")
+            if of is not None and (of not in systems or "of" in systems[of].settings):
+                others = [other for other, choice in systems.items() if "of" not in choice.settings]
+                raise ConfigError(f"system {name}: of = {of!r}: name another system of the recipe: {', '.join(others)}")
         return systems
 
-
-def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `changes` laid over it, mapping by mapping; lists and values are replaced.
-
-    Example:
-        >>> merge({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}})
-        {'a': {'x': 1, 'y': 3}}
-    """
-    merged = dict(base)
-    for key, value in changes.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def read_mapping(path: Path, depth: int = 0) -> dict[str, Any]:
-    """Read a YAML mapping and what it includes (a path beside the file, laid under it)."""
-    if depth > _MAX_INCLUDES:
-        raise ConfigError(f"{path}: more than {_MAX_INCLUDES} recipes include one another: remove the circle")
-    try:
-        data = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: a recipe is a mapping of keys to values, found {type(data).__name__}")
-    included = data.pop("include", None)
-    if included is None:
-        return data
-    if not isinstance(included, str):
-        raise ConfigError(f"{path}: include = {included!r}: give the path of one recipe")
-    return merge(read_mapping(path.parent / included, depth + 1), data)
-
-
-def parse_override(text: str) -> dict[str, Any]:
-    """Turn `a.b=value`, the value being YAML, into a nested mapping.
-
-    Raises:
-        ConfigError: no `=`, an empty key, or a value that is not YAML.
-
-    Example:
-        >>> parse_override("systems.vae.settings.optimiser.epochs=3")["systems"]["vae"]["settings"]["optimiser"]
-        {'epochs': 3}
-    """
-    path, equals, value = text.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise ConfigError(f"--set {text}: write it as key=value, such as seed=1 or mixing.n_test=10")
-    try:
-        parsed: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text}: the value is not valid YAML: {error}") from error
-    for key in reversed(keys):
-        parsed = {key: parsed}
-    return dict(parsed)
+    @model_validator(mode="after")
+    def _hypotheses_name_systems(self) -> Recipe:
+        for hypothesis in self.hypotheses:
+            for name in (hypothesis.system, *hypothesis.others):
+                if name not in self.systems:
+                    known = ", ".join(self.systems)
+                    raise ConfigError(f"hypothesis {hypothesis.claim!r}: unknown system {name!r}: choose from {known}")
+        return self
 
 
 def load_recipe(path: str | Path, *, overrides: Sequence[str] = (), quick: bool = False) -> Recipe:
@@ -157,12 +141,4 @@ def load_recipe(path: str | Path, *, overrides: Sequence[str] = (), quick: bool 
         ConfigError: unknown keys, wrong types and impossible values, each named with its path.
         InputError: the file cannot be read.
     """
-    data = read_mapping(Path(path))
-    quick_changes = data.pop("quick", {})
-    if not isinstance(quick_changes, dict):
-        raise ConfigError(f"{path}: quick = {quick_changes!r}: give a mapping of keys to values")
-    if quick:
-        data = merge(data, quick_changes)
-    for text in overrides:
-        data = merge(data, parse_override(text))
-    return parse_config(Recipe, data, where=str(path))
+    return parse_config(Recipe, resolve(Path(path), overrides=overrides, quick=quick), where=str(path))

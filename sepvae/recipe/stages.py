@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sepvae import audio
 from sepvae.corpora.records import Corpus, Utterance, open_corpus
@@ -18,7 +18,7 @@ from sepvae.mixing.mixture import Wave, render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.progress import progress
 from sepvae.recipe.schema import Recipe, SystemChoice
-from sepvae.systems.contract import Material, System, make_system, parse_system_config
+from sepvae.systems.contract import DerivedSystem, Material, System, make_system, parse_system_config
 
 if TYPE_CHECKING:
     from sepvae.report.page import ReportSplit
@@ -124,6 +124,11 @@ def train_system(experiment: Experiment, name: str, manifest: Manifest) -> None:
     system.train(Material(train, valid, experiment.root, experiment.recipe.seed, experiment.device), folder)
 
 
+def _waves(folder: Path, mixture: Mixture, names: Sequence[str]) -> dict[str, Wave]:
+    """Return what a system made of a mixture, by source."""
+    return {name: audio.read_mono(folder / mixture.id / f"{name}.wav", mixture.sample_rate) for name in names}
+
+
 def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> None:
     """Separate the test mixtures with one system and write an estimate of each source."""
     system, tests = _system(experiment.recipe.systems[name], manifest), of_split(manifest, "test")
@@ -131,7 +136,11 @@ def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> Non
     with progress(f"separate {name}", len(tests), unit="mixtures") as bar:
         for mixture in tests:
             rendered = render(mixture, experiment.root)
-            estimates = system.separate(rendered)
+            if hasattr(system, "of"):
+                derived, names = cast("DerivedSystem", system), list(rendered.sources)
+                estimates = derived.derive(_waves(experiment.estimates(derived.of), mixture, names))
+            else:
+                estimates = system.separate(rendered)
             if set(estimates) != set(rendered.sources):
                 raise InputError(
                     f"{mixture.id}: system {name} gives the sources {sorted(estimates)}, the mixture has "
@@ -154,17 +163,14 @@ def write_references(experiment: Experiment, manifest: Manifest) -> None:
 
 def score_tasks(experiment: Experiment, manifest: Manifest) -> Iterator[ScoreTask]:
     """Yield what is to be scored: every test mixture under all systems."""
+    recipe = experiment.recipe
     for mixture in of_split(manifest, "test"):
         names = [source.name for source in mixture.sources]
-
-        def waves(folder: Path, mixture: Mixture = mixture, names: list[str] = names) -> dict[str, Wave]:
-            return {name: audio.read_mono(folder / mixture.id / f"{name}.wav", mixture.sample_rate) for name in names}
-
         rendered = render(mixture, experiment.root)
         yield ScoreTask(
             item=mixture.id,
             references=rendered.sources,
-            estimates={system: waves(experiment.estimates(system)) for system in experiment.recipe.systems},
+            estimates={system: _waves(experiment.estimates(system), mixture, names) for system in recipe.systems},
             mixture=rendered.mixture,
             sample_rate=mixture.sample_rate,
             noise=rendered.noise,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
@@ -20,6 +20,7 @@ SYSTEMS: dict[str, str] = {
     "mixture": "sepvae.systems.bounds:UnprocessedMixture",
     "ideal_mask": "sepvae.systems.bounds:IdealMask",
     "nmf": "sepvae.systems.nmf:Nmf",
+    "filtered": "sepvae.systems.filtered:Filtered",
     "source_models": "sepvae.systems.source_models:TrainedSourceModels",
 }
 
@@ -60,6 +61,16 @@ class System(Protocol):
 
     def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
         """Return an estimate (time,) for each source; only ideal masks may look at `mixture.sources`' waves."""
+        ...
+
+
+class DerivedSystem(System, Protocol):
+    """A system that works on the estimates of another one of the same recipe, called `of`."""
+
+    of: str
+
+    def derive(self, estimates: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Return an estimate (time,) for each source from those of the other system."""
         ...
 
 

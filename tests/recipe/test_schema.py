@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from sepvae.errors import ConfigError, InputError
-from sepvae.recipe.schema import load_recipe, merge, parse_override
+from sepvae.recipe.compose import merge, parse_override
+from sepvae.recipe.schema import load_recipe
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
@@ -115,7 +116,11 @@ def test_merge_replaces_lists_and_leaves_its_arguments_alone() -> None:
     assert base == {"a": {"b": [1, 2], "c": 1}}
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: path.stem)
+# Parts that recipes include are no recipes by themselves.
+WHOLE = [path for path in sorted(RECIPES.rglob("*.yaml")) if path.parent.name != "systems"]
+
+
+@pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
 @pytest.mark.parametrize("quick", [False, True])
 def test_every_recipe_of_the_project_is_valid(path: Path, quick: bool) -> None:
     assert load_recipe(path, quick=quick).title
@@ -124,3 +129,70 @@ def test_every_recipe_of_the_project_is_valid(path: Path, quick: bool) -> None:
 def test_a_quick_section_that_is_no_mapping(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="quick = 3: give a mapping"):
         load_recipe(write(tmp_path, quick=3))
+
+
+def test_several_includes_add_up(tmp_path: Path) -> None:
+    write(tmp_path, "base.yaml", notes=["first"], quick={"seed": 7})
+    (tmp_path / "part.yaml").write_text("systems: {ceiling: {kind: ideal_mask}}\nnotes: [second]\n")
+    path = tmp_path / "whole.yaml"
+    path.write_text("include: [base.yaml, part.yaml]\ntitle: whole\nnotes: [third]\n")
+    recipe = load_recipe(path)
+    assert (recipe.title, list(recipe.systems), recipe.notes) == (
+        "whole",
+        ["mixture", "ceiling"],
+        ("first", "second", "third"),
+    )
+    assert load_recipe(path, quick=True).seed == 7
+    path.write_text("include: {a: 1}\n")
+    with pytest.raises(ConfigError, match="give the path of a recipe, or a list of paths"):
+        load_recipe(path)
+
+
+def test_quick_settings_of_systems_that_are_not_there_change_nothing(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, quick={"systems": {"vae": {"settings": {"mask": "wiener"}}}}), quick=True)
+    assert list(recipe.systems) == ["mixture"]
+
+
+GRID = [
+    {"system": "vae", "cells": {"A": {"frontend": {"stft": {"window_ms": 64}}}, "B": {}}},
+    {"system": "vae", "cells": {"latent_32": {"model": {"settings": {"latent": 32}}}}},
+]
+
+
+def test_a_grid_is_a_system_for_each_cell(tmp_path: Path) -> None:
+    systems = {"mixture": {"kind": "mixture"}, "vae": {"kind": "source_models", "settings": {"mask": "wiener"}}}
+    recipe = load_recipe(write(tmp_path, systems=systems, grid=GRID), overrides=["systems.vae.settings.mask=ratio"])
+    assert list(recipe.systems) == ["mixture", "vae_A", "vae_B", "vae_latent_32"]
+    stft = {name: choice.settings["frontend"]["stft"] for name, choice in recipe.systems.items() if name != "mixture"}
+    assert stft["vae_A"]["window_ms"] == 64
+    assert stft["vae_B"]["window_ms"] != 64
+    assert recipe.systems["vae_latent_32"].settings["model"]["settings"]["latent"] == 32
+    assert {choice.settings["mask"] for name, choice in recipe.systems.items() if name != "mixture"} == {"ratio"}
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ([{"system": "vea", "cells": {}}], "grid: unknown system 'vea': choose from mixture"),
+        ([{"system": "mixture"}], r"an entry has the keys system and cells \(a mapping"),
+        ({"system": "mixture"}, "give a list of entries with system and cells"),
+        ([{"system": "mixture", "cells": {"x": {"windw": 3}}}], "unknown key 'windw'"),
+    ],
+)
+def test_mistakes_in_a_grid_are_named(tmp_path: Path, grid: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(write(tmp_path, grid=grid))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"system": "vea"}, "hypothesis 'c': unknown system 'vea': choose from mixture"),
+        ({"measure": "sdr"}, "unknown measure 'sdr'"),
+        ({"others": []}, "others"),
+    ],
+)
+def test_mistakes_in_a_hypothesis_are_named(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    claim = {"claim": "c", "system": "mixture", "others": ["mixture"], "direction": "greater", **changes}
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(write(tmp_path, hypotheses=[claim]))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sepvae.config import parse_config
 from sepvae.errors import CheckpointError, ConfigError, InputError
-from sepvae.recipe.schema import merge
+from sepvae.recipe.compose import merge
 from sepvae.separation.separator import Separator
 from sepvae.training.checkpoint import CheckpointConfig, SourceModels, build_models, save_checkpoint
 

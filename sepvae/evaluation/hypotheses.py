@@ -1,0 +1,114 @@
+"""Claims about systems, tested on paired scores: that one is better, worse, or no different by more than a margin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepvae.evaluation.rows import ScoreRow
+from sepvae.evaluation.statistics import holm, paired_differences
+
+Direction = Literal["greater", "less", "equal"]
+Verdict = Literal["supported", "contradicted", "undecided"]
+# Fewer items that differ than this, and no test could come out at 5 %.
+_FEWEST_PAIRS = 6
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`system` against each of `others` by `measure`; `equal` means within ± `margin`."""
+
+    text: str
+    system: str
+    others: tuple[str, ...]
+    measure: str
+    direction: Direction
+    margin: float = 0.5
+
+
+@dataclass(frozen=True)
+class ClaimTest:
+    """The outcome of a claim: of all others, the one that is hardest to tell the system from.
+
+    `p_for` is the probability of such scores if the claim is false, `p_against` if its opposite is false, both
+    corrected by Holm's method over all claims tested together; None where there are too few pairs. `mean_difference`
+    is system minus other, over the items.
+    """
+
+    claim: Claim
+    other: str
+    n_pairs: int
+    mean_difference: float | None
+    p_for: float | None
+    p_against: float | None
+    verdict: Verdict
+
+
+def check_claims(rows: Iterable[ScoreRow], claims: Sequence[Claim]) -> list[ClaimTest]:
+    """Test claims on the scores of one experiment.
+
+    One-sided Wilcoxon signed-rank tests over the items. A claim against several systems must hold against each, so its
+    p-value is the largest of them, and it is contradicted when one system is significantly on the other side
+    (intersection–union tests, Berger 1982). Equality is supported when the difference is significantly above −margin
+    and below +margin (two one-sided tests, Schuirmann 1987), contradicted when it is significantly beyond one of them.
+    """
+    rows = list(rows)
+    tests = [_hardest([_against(rows, claim, other) for other in claim.others]) for claim in claims]
+    p_for, p_against = (_corrected([getattr(test, side) for test in tests]) for side in ("p_for", "p_against"))
+    tests = [
+        replace(test, p_for=own, p_against=other) for test, own, other in zip(tests, p_for, p_against, strict=True)
+    ]
+    return [replace(test, verdict=_verdict(test)) for test in tests]
+
+
+def _corrected(p_values: Sequence[float | None]) -> list[float | None]:
+    """Return p-values corrected by Holm's method, those that are missing left out of the family."""
+    corrected = iter(holm([value for value in p_values if value is not None]))
+    return [None if value is None else next(corrected) for value in p_values]
+
+
+def _verdict(test: ClaimTest) -> Verdict:
+    if test.p_for is not None and test.p_for < _LEVEL:
+        return "supported"
+    if test.p_against is not None and test.p_against < _LEVEL:
+        return "contradicted"
+    return "undecided"
+
+
+def _against(rows: Sequence[ScoreRow], claim: Claim, other: str) -> ClaimTest:
+    differences = paired_differences(rows, claim.system, other, claim.measure)
+    found = ClaimTest(claim, other, differences.size, None, None, None, "undecided")
+    if not differences.size:
+        return found
+    found = replace(found, mean_difference=float(differences.mean()))
+    if claim.direction == "equal":
+        within = [_p_greater(differences + claim.margin), _p_greater(claim.margin - differences)]
+        beyond = [_p_greater(differences - claim.margin), _p_greater(-differences - claim.margin)]
+        p_beyond = [p for p in beyond if p is not None]
+        p_within = None if None in within else max(p for p in within if p is not None)
+        return replace(found, p_for=p_within, p_against=min(1.0, 2 * min(p_beyond)) if p_beyond else None)
+    sign = 1.0 if claim.direction == "greater" else -1.0
+    return replace(found, p_for=_p_greater(sign * differences), p_against=_p_greater(-sign * differences))
+
+
+def _hardest(tests: Sequence[ClaimTest]) -> ClaimTest:
+    """Return the test of a claim against several systems: it must hold against each, and may fail against any."""
+    hardest = max(tests, key=lambda test: math.inf if test.p_for is None else test.p_for)
+    against = [test.p_against for test in tests if test.p_against is not None]
+    return replace(hardest, p_against=min(1.0, len(tests) * min(against)) if against else None)
+
+
+def _p_greater(differences: NDArray[np.float64]) -> float | None:
+    """Return the p-value of the one-sided signed-rank test that differences lie above 0."""
+    from scipy.stats import wilcoxon
+
+    nonzero = differences[differences != 0]
+    if nonzero.size < _FEWEST_PAIRS:
+        return None
+    return float(wilcoxon(nonzero, alternative="greater").pvalue)

@@ -1,0 +1,62 @@
+"""Another system's estimates behind a band-pass filter: BPF alone (of the mixture), VAE + BPF, and any other.
+
+Do, Tran & Chau 2020 put a Chebyshev band-pass behind their VAE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from sepvae.config import Config
+from sepvae.mixing.mixture import Rendered
+from sepvae.separation.band_pass import BandPassConfig, band_pass, design
+from sepvae.systems.contract import Material
+
+
+class FilteredConfig(Config):
+    """The system of the recipe whose estimates are filtered, and the filter.
+
+    `sources` are filtered, the others stay as they are; None filters all.
+    """
+
+    of: str = "mixture"
+    filter: BandPassConfig = BandPassConfig()
+    sources: tuple[str, ...] | None = Field(None, min_length=1)
+
+
+class Filtered:
+    """A filter behind another system; it learns nothing."""
+
+    Config: ClassVar[type[Config]] = FilteredConfig
+    uses_references: ClassVar[bool] = False
+    trainable: ClassVar[bool] = False
+
+    def __init__(self, config: FilteredConfig, *, sample_rate: int) -> None:
+        self._config, self._sample_rate, self.of = config, sample_rate, config.of
+        # An edge that this rate cannot have is an error now, not after the training of the other system.
+        design(config.filter, sample_rate=sample_rate)
+
+    def train(self, material: Material, folder: Path) -> None:
+        """Learn nothing."""
+
+    def load(self, folder: Path, *, device: str) -> None:
+        """Load nothing."""
+
+    def derive(self, estimates: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Return the other system's estimates (time,), filtered."""
+        config = self._config
+        chosen = set(estimates if config.sources is None else config.sources)
+        return {
+            name: band_pass(wave, config.filter, sample_rate=self._sample_rate) if name in chosen else wave
+            for name, wave in estimates.items()
+        }
+
+    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+        """Return the filtered mixture for each source: what it does behind a system that does nothing."""
+        return self.derive(dict.fromkeys(mixture.sources, mixture.mixture))
