@@ -64,7 +64,10 @@ class Source(Config):
 
 
 class Mixture(Config):
-    """One mixture: what it is made of and how long it is; `mixture_path` only where the corpus has it ready."""
+    """One mixture: what it is made of and how long it is; `mixture_path` only where the corpus has it ready.
+
+    Models are trained on mixtures of one `group` and tested on the same: a pair of speakers, where there are several.
+    """
 
     id: str = Field(pattern=r"^[\w.+-]+$")
     split: str
@@ -74,6 +77,7 @@ class Mixture(Config):
     noise: Source | None = None
     seed: int | None = None
     mixture_path: str | None = None
+    group: str | None = Field(None, pattern=r"^[\w-]+$")
 
     @field_validator("sources")
     @classmethod

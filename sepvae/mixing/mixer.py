@@ -71,7 +71,7 @@ def source_labels(classes: Sequence[str]) -> list[str]:
 
 
 class Mixer:
-    """Draws the mixtures of a manifest, each from its own stream of random numbers.
+    """Draws the mixtures of a manifest, or of a group of it, each from its own stream of random numbers.
 
     `classes` are those of the pools, one for each source that speaks; `backgrounds` is what the source `background` is
     drawn from, `noises` what is laid under the mixtures and is no source.
@@ -86,10 +86,12 @@ class Mixer:
         classes: Sequence[str],
         backgrounds: Noises | None,
         noises: Noises | None,
+        group: str | None = None,
     ) -> None:
         self.config, self.root, self.seed, self.classes = config, root, seed, tuple(classes)
         self.backgrounds, self.noises = backgrounds, noises
-        self.names = source_labels(config.sources)
+        self.names, self.group = source_labels(config.sources), group
+        self._stream = () if group is None else (group,)
 
     def deal(self, split: str, count: int, pool: Mapping[str, list[Utterance]]) -> list[list[Utterance]]:
         """Return the utterances of `count` mixtures, no combination twice; fewer mixtures are the first of more.
@@ -100,7 +102,7 @@ class Mixer:
             InputError: there are not so many combinations.
         """
         most = prod(len(pool[label]) for label in self.classes) if self.backgrounds is None else count
-        decks = {label: _Deck(cards, split, label, seed=self.seed) for label, cards in pool.items()}
+        decks = {label: _Deck(cards, *self._stream, split, label, seed=self.seed) for label, cards in pool.items()}
         used: set[tuple[str, ...]] = set()
         hands: list[list[Utterance]] = []
         # More than there can be are not drawn one by one to find that out, which may take hours.
@@ -143,7 +145,7 @@ class Mixer:
         Raises:
             InputError: a file cannot be read, or a stretch is silent.
         """
-        config, random = self.config, generator(self.seed, "mixture", split, index)
+        config, random = self.config, generator(self.seed, "mixture", *self._stream, split, index)
         files = [load_source(self.root / u.path, config.sample_rate) for u in utterances]
         longest = round(config.duration_s[1] * config.sample_rate)
         lengths = [min(len(wave), longest) for wave, _ in files]
@@ -172,13 +174,14 @@ class Mixer:
         peak = max(float(np.abs(wave).max()) for wave in (*waves, np.sum(waves, axis=0)))
         common = min(1.0, _PEAK / peak)
         return Mixture(
-            id=f"{split}-{index:05}",
+            id="-".join((*self._stream, split, f"{index:05}")),
             split=split,
             sample_rate=config.sample_rate,
             n_samples=n_samples,
             sources=tuple(source.amplified(common) for source in sources),
             noise=None if noise is None else noise.amplified(common),
-            seed=derive_seed(self.seed, "mixture", split, index),
+            seed=derive_seed(self.seed, "mixture", *self._stream, split, index),
+            group=self.group,
         )
 
     def _speech(

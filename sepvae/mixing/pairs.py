@@ -46,26 +46,27 @@ def list_pairs(utterances: Sequence[Utterance], classes: Sequence[str], *, seed:
     return sorted({tuple(sorted(pair)): pair for pair in found}.values(), key=order)
 
 
-def choose_pair(
-    utterances: Sequence[Utterance], classes: Sequence[str], wanted: int | tuple[str, str], *, seed: int
-) -> tuple[str, str]:
-    """Return the two speakers that are asked for by name or by their number in `list_pairs`.
+def choose_pairs(
+    utterances: Sequence[Utterance], classes: Sequence[str], wanted: int | Sequence[tuple[str, str]], *, seed: int
+) -> list[tuple[str, str]]:
+    """Return the pairs of speakers that are asked for by name, or the first of `list_pairs`.
 
     Raises:
         InputError: there are not so many pairs, or a speaker is not of the class of its place.
     """
     if isinstance(wanted, int):
         pairs = list_pairs(utterances, classes, seed=seed)
-        if wanted >= len(pairs):
+        if wanted > len(pairs):
             raise InputError(
-                f"pair {wanted}: there are {len(pairs)} pairs of {' + '.join(classes)} whose speakers have at least "
-                f"{MIN_SENTENCES} whole sentences, numbered from 0: choose a smaller number, or two speakers by name"
+                f"pairs = {wanted}: there are {len(pairs)} pairs of {' + '.join(classes)} whose speakers have at least "
+                f"{MIN_SENTENCES} whole sentences: ask for fewer, or for speakers by name"
             )
-        return pairs[wanted]
-    for name, label in zip(wanted, classes, strict=True):
-        if name not in {u.speaker for u in class_members(utterances, label)}:
-            raise InputError(f"pair {' + '.join(wanted)}: no speaker {name!r} of the class {label!r}: see sources")
-    return wanted
+        return pairs[:wanted]
+    for pair in wanted:
+        for name, label in zip(pair, classes, strict=True):
+            if name not in {u.speaker for u in class_members(utterances, label)}:
+                raise InputError(f"pair {' + '.join(pair)}: no speaker {name!r} of the class {label!r}: see sources")
+    return list(wanted)
 
 
 def _closest(one: Sequence[Utterance], two: Sequence[Utterance]) -> tuple[Utterance, Utterance]:

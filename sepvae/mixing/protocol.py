@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.manifest import Header, Manifest, Mixture
 from sepvae.mixing.mixer import BACKGROUND, Mixer
 from sepvae.mixing.noise import BackgroundConfig, Noises, list_backgrounds, list_noises
-from sepvae.mixing.pairs import choose_pair, pair_pools
+from sepvae.mixing.pairs import choose_pairs, pair_pools
 from sepvae.mixing.pools import Pools, make_pools
 from sepvae.progress import progress
 from sepvae.seeds import derive_seed
@@ -44,15 +44,16 @@ class MixingConfig(Config):
     into noise (`sepvae corpus validate` names them); it reads every file once. `background` says what that source is
     drawn from; `noise_folder` lays noise under the mixtures that is no source.
 
-    `pair`, a number or two speakers, is another protocol, of one pair of speakers: all their sentences train but the
-    two closest in length, which are the one test mixture (Subakan & Smaragdis 2018).
+    `pairs`, a number or a list of pairs of speakers, is another protocol: each pair is a group with models of its own,
+    all sentences of the two train but those closest in length, which are its one test mixture (Subakan & Smaragdis
+    2018). `n_train` and `n_valid` are then for each pair.
     """
 
     split: Literal["speaker_seen", "speaker_open"] = "speaker_seen"
     sources: tuple[str, ...] = Field(("female", "male"), min_length=1)
     dialects: Annotated[int, Field(ge=1)] | tuple[Name, ...] = ()
     speakers: Annotated[int, Field(ge=1)] | tuple[Name, ...] | None = None
-    pair: Annotated[int, Field(ge=0)] | tuple[Name, Name] | None = None
+    pairs: Annotated[int, Field(ge=1)] | tuple[tuple[Name, Name], ...] | None = None
     background: BackgroundConfig = BackgroundConfig()
     n_train: Count = 80
     n_valid: Count = 3
@@ -89,8 +90,8 @@ class MixingConfig(Config):
 
     @model_validator(mode="after")
     def _of_two(self) -> MixingConfig:
-        if self.pair is not None and (len(self.sources) != 2 or BACKGROUND in self.sources):
-            raise ConfigError(f"pair: needs two sources that speak, sources = {', '.join(self.sources)}")
+        if self.pairs is not None and (len(self.sources) != 2 or BACKGROUND in self.sources):
+            raise ConfigError(f"pairs: needs two sources that speak, sources = {', '.join(self.sources)}")
         return self
 
     @property
@@ -156,10 +157,12 @@ def _among_speakers(utterances: Sequence[Utterance], wanted: int | Sequence[str]
 
 def indistinct_sources(mixtures: Sequence[Mixture]) -> list[tuple[str, str]]:
     """Return the pairs of sources that share speakers: nothing tells a model which of the two it is to learn."""
-    heard: dict[str, set[str]] = {}
-    for source in (source for mixture in mixtures for source in mixture.sources if source.speaker):
-        heard.setdefault(source.name, set()).add(source.speaker)
-    return [(one, two) for one, two in combinations(heard, 2) if heard[one] & heard[two]]
+    heard: dict[tuple[str | None, str], set[str]] = {}
+    for mixture in mixtures:
+        for source in (source for source in mixture.sources if source.speaker):
+            heard.setdefault((mixture.group, source.name), set()).add(source.speaker)
+    alike = ((one[1], two[1]) for one, two in combinations(heard, 2) if one[0] == two[0] and heard[one] & heard[two])
+    return list(dict.fromkeys(alike))
 
 
 def describe_indistinct(pairs: Sequence[tuple[str, str]]) -> str:
@@ -187,17 +190,22 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
     damaged = _list_damaged(ordered, root) if config.skip_damaged else set()
     whole = _chosen_speakers([u for u in ordered if u.id not in damaged], config, seed)
     long_enough = [u for u in whole if u.duration_s >= config.duration_s[0]]
-    classes, pools, notes = _share_out(long_enough, config, seed)
-    mixer, counts = _mixer(config, root, seed, classes), {"train": config.n_train, "valid": config.n_valid}
-    counts["test"] = config.n_test if config.pair is None else min(config.n_test, 1)
+    shares, notes = _share_out(long_enough, config, seed)
+    counts = {"train": config.n_train, "valid": config.n_valid, "test": config.n_test}
+    if config.pairs is not None:
+        counts["test"] = min(config.n_test, 1)
     # Whether there are enough combinations is known before the first file is read.
-    hands = {split: mixer.deal(split, count, getattr(pools, split)) for split, count in counts.items()}
+    hands = [
+        (mixer, split, index, hand)
+        for mixer, pools in _mixers(config, root, seed, shares)
+        for split, count in counts.items()
+        for index, hand in enumerate(mixer.deal(split, count, getattr(pools, split)))
+    ]
     mixtures = list[Mixture]()
-    with progress("mix", sum(len(own) for own in hands.values()), unit="mixtures") as bar:
-        for split, own in hands.items():
-            for index, hand in enumerate(own):
-                mixtures.append(mixer.mixture(split, index, hand))
-                bar.advance(1)
+    with progress("mix", len(hands), unit="mixtures") as bar:
+        for mixer, split, index, hand in hands:
+            mixtures.append(mixer.mixture(split, index, hand))
+            bar.advance(1)
     notes += [f"{len(whole) - len(long_enough)} utterances shorter than {config.duration_s[0]:g} s were left out"]
     if damaged:
         notes.append(
@@ -214,25 +222,27 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
 
 def _share_out(
     utterances: Sequence[Utterance], config: MixingConfig, seed: int
-) -> tuple[tuple[str, ...], Pools, list[str]]:
-    """Return the classes that speak, what each split may use of them, and what is to be said about it."""
+) -> tuple[dict[tuple[str, ...], Pools], list[str]]:
+    """Return what each split may use, by the classes that speak: one share, or one for each pair; and notes on it."""
     classes = tuple(label for label in config.sources if label != BACKGROUND)
-    n_valid, n_test = config.n_valid, config.n_test
-    if config.pair is None:
-        return (
-            classes,
-            make_pools(utterances, classes, split=config.split, n_valid=n_valid, n_test=n_test, seed=seed),
-            [],
-        )
+    if config.pairs is None:
+        counts = {"n_valid": config.n_valid, "n_test": config.n_test}
+        return {classes: make_pools(utterances, classes, split=config.split, **counts, seed=seed)}, []
     if config.split != "speaker_seen":
-        raise InputError("pair: both speakers also train, which is the split speaker_seen: leave the other out")
-    pair = choose_pair(utterances, classes, config.pair, seed=seed)
-    pools = pair_pools(utterances, pair, n_valid=n_valid)
-    counts = " and ".join(f"{len(pools.train[name])} of {name}" for name in pair)
-    return pair, pools, [f"pair {' + '.join(pair)}: trained on {counts}, tested on the two sentences closest in length"]
+        raise InputError("pairs: both speakers also train, which is the split speaker_seen: leave the other out")
+    pairs = choose_pairs(utterances, classes, config.pairs, seed=seed)
+    shares: dict[tuple[str, ...], Pools] = {
+        pair: pair_pools(utterances, pair, n_valid=config.n_valid) for pair in pairs
+    }
+    counted = (" + ".join(f"{name} ({len(pools.train[name])})" for name in pair) for pair, pools in shares.items())
+    note = "pairs, with the number of sentences that train; the two closest in length are the test: "
+    return shares, [note + ", ".join(counted)]
 
 
-def _mixer(config: MixingConfig, root: Path, seed: int, classes: Sequence[str]) -> Mixer:
+def _mixers(
+    config: MixingConfig, root: Path, seed: int, shares: Mapping[tuple[str, ...], Pools]
+) -> Iterator[tuple[Mixer, Pools]]:
+    """Yield a mixer for each share, and its pools; pairs are groups with a number (`pair-00`)."""
     backgrounds = noises = None
     if BACKGROUND in config.sources:
         kinds, together = list_backgrounds(config.background), config.background.together
@@ -240,4 +250,9 @@ def _mixer(config: MixingConfig, root: Path, seed: int, classes: Sequence[str]) 
     if config.noise_folder is not None:
         kinds = list_noises(Path(config.noise_folder))
         noises = Noises(kinds, together=False, sample_rate=config.sample_rate, seed=seed)
-    return Mixer(config, root, seed, classes=classes, backgrounds=backgrounds, noises=noises)
+    for number, (classes, pools) in enumerate(shares.items()):
+        group = None if config.pairs is None else f"pair-{number:02}"
+        yield (
+            Mixer(config, root, seed, classes=classes, backgrounds=backgrounds, noises=noises, group=group),
+            pools,
+        )

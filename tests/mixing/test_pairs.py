@@ -37,15 +37,14 @@ def tens(
 
 
 @pytest.mark.parametrize("n_valid", [0, 3])
-@pytest.mark.parametrize("pair", [0, 7, ["s1", "s0"], ["s3", "s4"]])
-def test_nine_sentences_train_and_the_closest_two_are_the_test(tens: Corpus, pair: object, n_valid: int) -> None:
+@pytest.mark.parametrize("pair", [["s1", "s0"], ["s3", "s4"]])
+def test_nine_sentences_train_and_the_closest_two_are_the_test(tens: Corpus, pair: list[str], n_valid: int) -> None:
     root, utterances = tens
-    made = make_mixtures(utterances, config(pair=pair, n_valid=n_valid), root=root, seed=0)
+    made = make_mixtures(utterances, config(pairs=[pair], n_valid=n_valid), root=root, seed=0)
     (test,) = made.of_split("test")
     assert [s.name for s in test.sources] == ["female", "male"] == [s.sex for s in test.sources]
     women, men = ([u for u in utterances if u.speaker == s.speaker] for s in test.sources)
-    if isinstance(pair, list):
-        assert [women[0].speaker, men[0].speaker] == pair
+    assert [women[0].speaker, men[0].speaker] == pair
     # The closest in length of the sentences that the other one does not say.
     gaps = [
         abs(a.n_samples - b.n_samples)
@@ -68,7 +67,25 @@ def test_nine_sentences_train_and_the_closest_two_are_the_test(tens: Corpus, pai
             for wave, s in zip(render(mixture, root).sources.values(), mixture.sources, strict=True)
         )
         assert np.std(first) == pytest.approx(np.std(second), rel=1e-3)
-    assert any("tested on the two sentences closest in length" in note for note in made.header.notes)
+    trained = 8 if n_valid else 9
+    assert f"{pair[0]} ({trained}) + {pair[1]} ({trained})" in made.header.notes[0]
+
+
+def test_each_pair_is_a_group_with_its_own_mixtures(tens: Corpus) -> None:
+    root, utterances = tens
+    made = make_mixtures(utterances, config(pairs=3), root=root, seed=0)
+    groups = {
+        f"pair-{number:02}": pair for number, pair in enumerate(list_pairs(utterances, ["female", "male"], seed=0)[:3])
+    }
+    for group, pair in groups.items():
+        own = [mixture for mixture in made.mixtures if mixture.group == group]
+        assert [mixture.split for mixture in own] == ["train"] * 9 + ["test"]
+        assert {tuple(s.speaker for s in mixture.sources) for mixture in own} == {pair}
+    fewer = make_mixtures(utterances, config(pairs=2), root=root, seed=0)
+    assert fewer.mixtures == made.mixtures[:20]
+    # A speaker may be the first of one pair and the second of another.
+    anyone = make_mixtures(utterances, config(pairs=28, sources=["any", "any"]), root=root, seed=0)
+    assert indistinct_sources(anyone.of_split("train")) == []
 
 
 def test_pairs_of_one_dialect_come_first_and_each_once(tens: Corpus) -> None:
@@ -92,7 +109,7 @@ def test_in_a_parallel_corpus_the_test_sentences_are_taken_from_both(
     tmp_path: Path, build_corpus: Callable[..., list[Utterance]]
 ) -> None:
     utterances = build_corpus(tmp_path, speakers=2, own=0, shared=10)
-    made = make_mixtures(utterances, config(pair=0), root=tmp_path, seed=0)
+    made = make_mixtures(utterances, config(pairs=1), root=tmp_path, seed=0)
     (test,) = made.of_split("test")
     tested, trained = ({s.text for s in m.sources} for m in (test, *made.of_split("train")[:1]))
     assert len(tested) == 2 and not tested & {s.text for m in made.of_split("train") for s in m.sources} and trained
@@ -101,10 +118,10 @@ def test_in_a_parallel_corpus_the_test_sentences_are_taken_from_both(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pair": 16}, "pair 16: there are 16 pairs of female \\+ male"),
-        ({"pair": ["s0", "s1"]}, "no speaker 's0' of the class 'female'"),
-        ({"pair": 0, "split": "speaker_open"}, "leave the other out"),
-        ({"pair": 0, "duration_s": [4.5, 9]}, "there are 0 pairs"),
+        ({"pairs": 17}, "pairs = 17: there are 16 pairs of female \\+ male"),
+        ({"pairs": [["s0", "s1"]]}, "no speaker 's0' of the class 'female'"),
+        ({"pairs": 1, "split": "speaker_open"}, "leave the other out"),
+        ({"pairs": 1, "duration_s": [4.5, 9]}, "there are 0 pairs"),
         ({"dialects": [7]}, "dialects = 7: this corpus has 1, 2"),
         ({"dialects": 3}, "dialects = 3: this corpus has 1, 2"),
         ({"speakers": 9}, "speakers = 9: 1 of them are not"),
@@ -119,8 +136,8 @@ def test_what_is_not_there_is_named(tens: Corpus, settings: dict[str, object], m
 
 @pytest.mark.parametrize("sources", [["any"], ["speech", "background"]])
 def test_a_pair_is_of_two_who_speak(sources: list[str]) -> None:
-    with pytest.raises(ConfigError, match="pair: needs two sources that speak"):
-        config(pair=0, sources=sources)
+    with pytest.raises(ConfigError, match="pairs: needs two sources that speak"):
+        config(pairs=1, sources=sources)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +204,7 @@ def test_the_sample_of_timit_has_25_pairs_with_whole_sentences(corpora: Path) ->
     corpus = open_corpus(corpora / "timit-sample")
     utterances = list(corpus.utterances())
     settings = parse_config(
-        MixingConfig, {"pair": 24, "n_train": 9, "n_valid": 0, "n_test": 1, "duration_s": [1, 10]}, where="x"
+        MixingConfig, {"pairs": 25, "n_train": 9, "n_valid": 0, "n_test": 1, "duration_s": [1, 10]}, where="x"
     )
     made = make_mixtures(utterances, settings, root=corpus.root, seed=0)
-    assert [len(made.of_split(name)) for name in ("train", "valid", "test")] == [9, 0, 1]
+    assert [len(made.of_split(name)) for name in ("train", "valid", "test")] == [9 * 25, 0, 25]
