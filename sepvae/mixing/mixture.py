@@ -24,11 +24,12 @@ _STEP_16_BIT = 1.0 / 32768
 
 @dataclass(frozen=True)
 class Rendered:
-    """The waves of one mixture, each (time,) float32; sources and noise add up to the mixture."""
+    """The waves of one mixture, each (time,) float32; sources and noise add up to the mixture; and its group."""
 
     mixture: Wave
     sources: dict[str, Wave]
     noise: Wave | None
+    group: str | None = None
 
 
 @lru_cache(maxsize=64)
@@ -122,7 +123,7 @@ def render(mixture: Mixture, root: str | Path) -> Rendered:
         total += wave
     if mixture.mixture_path is not None:
         total = _ready_mixture(mixture, folder, total)
-    return Rendered(total, sources, noise)
+    return Rendered(total, sources, noise, mixture.group)
 
 
 def _ready_mixture(mixture: Mixture, root: Path, total: Wave) -> Wave:
