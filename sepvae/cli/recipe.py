@@ -31,7 +31,13 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
                 "-o", "--out", type=Path, metavar="DIR", help="folder of the results; runs/NAME if not given"
             )
             action.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-            action.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="processes for the scores")
+            action.add_argument(
+                "-j",
+                "--jobs",
+                type=int,
+                default=os.cpu_count() or 1,
+                help="processes, each with its share of the cores",
+            )
             action.add_argument("--json", action="store_true", help="for programs: the results as JSON on stdout")
 
 
@@ -53,6 +59,10 @@ def _run(args: argparse.Namespace) -> int:
         headings = {name: name.removesuffix(_BSSEVAL) for name in columns}
         table = format_table(systems, columns, intervals=columns[:1], headings=headings)
         sys.stdout.write(f"\n{split}\n{table}\n")
+        for test in results["hypotheses"]:
+            difference = test["mean_difference"]
+            found = "no pairs" if difference is None else f"{difference:+.2f} against {test['other']}"
+            sys.stdout.write(f"{test['verdict']}: {test['claim']['text']} ({found})\n")
     sys.stdout.write("\nMeans over sources with the 95 % interval of the first; sdr, sir, sar: BSSEval v3, 512 taps.\n")
     sys.stdout.write(f"results {done.results_path}\npage    {done.report_path.resolve()}\n")
     return 0

@@ -19,6 +19,7 @@ from sepvae.files import hash_json, make_folder, read_json, read_jsonl, write_js
 from sepvae.mixing.manifest import Manifest, read_manifest
 from sepvae.recipe import stages
 from sepvae.recipe.ledger import Ledger
+from sepvae.recipe.parallel import run_side_by_side
 from sepvae.recipe.schema import Recipe
 from sepvae.recipe.stages import Experiment
 from sepvae.training.checkpoint import versions
@@ -45,7 +46,7 @@ def run_recipe(
         out: folder of the results.
         data: folder of the corpus; the recipe's demo corpus when None.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        jobs: processes for the evaluation.
+        jobs: processes, each of which trains and runs one system at a time, and then scores one mixture at a time.
 
     Raises:
         ConfigError: impossible settings, or another process runs in `out`.
@@ -149,21 +150,11 @@ def _run_split(
         )
     }
     # Systems that work on another's estimates come after it.
-    for name, choice in sorted(recipe.systems.items(), key=lambda item: "of" in item[1].settings):
-        settings = [choice.model_dump(mode="json"), recipe.seed, mixed]
-        trained = ledger.run(
-            f"{split}-train-{name}",
-            settings,
-            [experiment.system_folder(name)],
-            lambda name=name: stages.train_system(experiment, name, manifest),  # type: ignore[misc]
-        )
-        of = separated.get(choice.settings.get("of", ""))
-        separated[name] = ledger.run(
-            f"{split}-separate-{name}",
-            [settings, trained, of],
-            [experiment.estimates(name)],
-            lambda name=name: stages.separate_tests(experiment, name, manifest),  # type: ignore[misc]
-        )
+    behind = {name: choice.settings["of"] for name, choice in recipe.systems.items() if "of" in choice.settings}
+    first = {name: (ledger, experiment, name, manifest, mixed, None) for name in recipe.systems if name not in behind}
+    separated |= run_side_by_side(_run_system, first, jobs=experiment.jobs)
+    second = {name: (ledger, experiment, name, manifest, mixed, separated[of]) for name, of in behind.items()}
+    separated |= run_side_by_side(_run_system, second, jobs=experiment.jobs)
     scores, summary = experiment.scores_path, experiment.out / "results.json"
 
     def work() -> None:
@@ -174,6 +165,26 @@ def _run_split(
     ledger.run(f"{split}-evaluate", [recipe.evaluation.model_dump(mode="json"), separated], [scores, summary], work)
     results: dict[str, Any] = read_json(summary)
     return results, stages.report_split(experiment, manifest, read_rows(scores), results)
+
+
+def _run_system(
+    ledger: Ledger, experiment: Experiment, name: str, manifest: Manifest, mixed: Mapping[str, str], behind: Any
+) -> dict[str, str]:
+    """Train one system and separate the test mixtures with it; return the hashes of the estimates."""
+    recipe, split = experiment.recipe, experiment.split
+    settings = [recipe.systems[name].model_dump(mode="json"), recipe.seed, mixed]
+    trained = ledger.run(
+        f"{split}-train-{name}",
+        settings,
+        [experiment.system_folder(name)],
+        lambda: stages.train_system(experiment, name, manifest),
+    )
+    return ledger.run(
+        f"{split}-separate-{name}",
+        [settings, trained, behind],
+        [experiment.estimates(name)],
+        lambda: stages.separate_tests(experiment, name, manifest),
+    )
 
 
 def _report(recipe: Recipe, results: Mapping[str, Any], pages: list[Any], path: Path) -> None:
@@ -187,5 +198,5 @@ def _report(recipe: Recipe, results: Mapping[str, Any], pages: list[Any], path: 
         versions=results["versions"],
         seed=recipe.seed,
         notes=[recipe.description, *results["notes"]],
-        published=[figure.model_dump(mode="json") for figure in recipe.published],
+        published=[figure.model_dump(mode="json") for figure in recipe.published if figure.system in recipe.systems],
     )

@@ -12,6 +12,7 @@ from sepvae import audio
 from sepvae.corpora.records import Corpus, Utterance, open_corpus
 from sepvae.errors import ConfigError, InputError
 from sepvae.evaluation import ScoreRow, ScoreTask, compare_systems, score_many, summarise
+from sepvae.evaluation.hypotheses import check_claims
 from sepvae.files import hash_json, make_folder, write_json, write_jsonl
 from sepvae.mixing.manifest import Manifest, Mixture, write_manifest
 from sepvae.mixing.mixture import Wave, render
@@ -200,6 +201,9 @@ def split_results(experiment: Experiment, rows: Sequence[ScoreRow]) -> dict[str,
         "comparisons": [
             asdict(test) for test in compare_systems(competitors, measures=experiment.recipe.evaluation.measures)
         ],
+        "hypotheses": [
+            asdict(test) for test in check_claims(rows, [claim.to_claim() for claim in experiment.recipe.hypotheses])
+        ],
     }
 
 
@@ -224,4 +228,12 @@ def report_split(
         "speaker_seen": "The test speakers also speak in training, other sentences (the survey's protocol).",
         "speaker_open": "The test speakers never speak in training.",
     }[experiment.split]
-    return ReportSplit(experiment.split, description, results["systems"], results["comparisons"], list(rows), items)
+    return ReportSplit(
+        experiment.split,
+        description,
+        results["systems"],
+        results["comparisons"],
+        results["hypotheses"],
+        list(rows),
+        items,
+    )

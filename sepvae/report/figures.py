@@ -16,6 +16,7 @@ from sepvae.report.labels import COLOURS, measure_of, ordered_systems, role_of, 
 _RANGE_DB = 70.0
 # About 20 ms: separates harmonics and still shows syllables.
 _WINDOW_S = 0.02
+_MOST_UPRIGHT = 7
 
 
 def violins(scores: Mapping[str, Sequence[float]], measure: str) -> bytes:
@@ -37,23 +38,33 @@ def violins(scores: Mapping[str, Sequence[float]], measure: str) -> bytes:
     except ImportError as error:
         raise MissingExtra("the report page", "report", error) from error
     systems = [name for name in ordered_systems(scores) if len(scores[name])]
+    # Side by side while their names fit below them; else one below the other.
+    upright = len(systems) <= _MOST_UPRIGHT
+    across, along = 0.95 * len(systems) + 0.9, 0.32 * len(systems) + 0.9
     # rc_context puts everything back: drawing changes no global state.
     with mpl.rc_context({"svg.hashsalt": measure, "svg.fonttype": "path", "font.size": 9}):
-        figure = Figure(figsize=(max(3.2, 0.95 * len(systems) + 0.9), 3.0), layout="constrained")
+        figure = Figure(figsize=(max(3.2, across), 3.0) if upright else (5.2, along), layout="constrained")
         axes: Any = figure.subplots()
         values = {"system": [s for s in systems for _ in scores[s]], "value": [v for s in systems for v in scores[s]]}
         palette = {system: COLOURS[role_of(system)] for system in systems}
-        style = {"data": values, "x": "system", "y": "value", "hue": "system", "palette": palette, "order": systems}
+        sides = ("system", "value") if upright else ("value", "system")
+        style = {"data": values, "x": sides[0], "y": sides[1], "hue": "system", "palette": palette, "order": systems}
         sns.violinplot(
             **style, ax=axes, inner=None, cut=0, linewidth=0.8, alpha=0.35, legend=False, density_norm="width"
         )
-        sns.swarmplot(**style, ax=axes, size=2.6, legend=False, warn_thresh=1.0)
+        sns.swarmplot(**style, ax=axes, size=2.6 if upright else 1.8, legend=False, warn_thresh=1.0)
         for position, system in enumerate(systems):
+            draw_mean = axes.hlines if upright else axes.vlines
             mean = float(np.mean(scores[system]))
-            axes.hlines(mean, position - 0.28, position + 0.28, color=COLOURS["ink"], linewidth=1.4)
-        axes.set_xticks(range(len(systems)), [system_label(s).replace(" ", "\n", 1) for s in systems])
-        axes.set(xlabel="", ylabel=measure_of(measure).heading)
-        axes.grid(axis="y", color=COLOURS["rule"], linewidth=0.6)
+            draw_mean(mean, position - 0.28, position + 0.28, color=COLOURS["ink"], linewidth=1.4)
+        label = measure_of(measure).heading
+        if upright:
+            axes.set_xticks(range(len(systems)), [system_label(s).replace(" ", "\n", 1) for s in systems])
+            axes.set(xlabel="", ylabel=label)
+        else:
+            axes.set_yticks(range(len(systems)), [system_label(s) for s in systems])
+            axes.set(xlabel=label, ylabel="")
+        axes.grid(axis="y" if upright else "x", color=COLOURS["rule"], linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         buffer = io.BytesIO()

@@ -36,14 +36,39 @@ IMPROVEMENT = "_improvement"
 
 # What a system is in the comparison, in the order of the tables.
 ROLES = ("floor", "baseline", "ours", "ceiling")
-_ROLE_OF = {"mixture": "floor", "kl_nmf": "baseline", "ideal_ratio_mask": "ceiling", "ideal_wiener": "ceiling"}
+_ROLE_OF = {
+    "mixture": "floor",
+    "ideal_ratio_mask": "ceiling",
+    "ideal_wiener": "ceiling",
+    **dict.fromkeys(("kl_nmf", "is_nmf", "ica", "wavelet", "filter_bank", "bpf", "conv_tasnet"), "baseline"),
+}
 _SYSTEM_LABELS = {
     "mixture": "Mixture",
     "ideal_ratio_mask": "Ideal ratio mask",
     "ideal_wiener": "Ideal Wiener",
     "kl_nmf": "KL-NMF",
+    "is_nmf": "IS-NMF",
     "vae": "VAE",
     "beta_vae": "β-VAE",
+    "itl_ae_cs": "ITL-AE (CS)",
+    "itl_ae_ed": "ITL-AE (ED)",
+    "complex_vae": "Complex VAE",
+    "bpf": "BPF",
+    "vae_bpf": "VAE + BPF",
+    "complex_vae_bpf": "Complex VAE + BPF",
+    "mlae": "MLAE",
+    "gan": "GAN",
+    "wgan": "WGAN",
+    "ae_wgan": "AE-WGAN",
+    "cdae": "CDAE",
+    "weak_class_vae": "Weak-class VAE",
+    "vrnn": "VRNN",
+    "ica": "ICA (2 channels)",
+    "wavelet": "Wavelet",
+    "filter_bank": "Filter bank",
+    "vass": "VASS",
+    "temporal_vae": "Temporal VAE",
+    "conv_tasnet": "Conv-TasNet",
 }
 # Light-mode colours, at least 4.5:1 on white; the page exchanges them for its own variables.
 COLOURS = {

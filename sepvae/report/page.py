@@ -48,12 +48,13 @@ class ReportItem:
 
 @dataclass(frozen=True)
 class ReportSplit:
-    """The results of one split: summary by system and measure, paired tests, rows, and items to listen to."""
+    """The results of one split: summary by system and measure, paired tests, claims, rows, and items to listen to."""
 
     name: str
     description: str
     summary: Mapping[str, Mapping[str, Any]]
     comparisons: Sequence[Mapping[str, Any]]
+    hypotheses: Sequence[Mapping[str, Any]]
     rows: Sequence[ScoreRow]
     items: Sequence[ReportItem]
 
@@ -123,6 +124,7 @@ def _split(split: ReportSplit) -> dict[str, Any]:
         "missing": [measure_of(m).label for m in measures if m not in scored],
         "systems": [_system_row(s, split.summary, [m for m in measures if m in scored]) for s in systems],
         "tests": [_test(test) for test in split.comparisons if test["measure"] in _TESTED and test["n_pairs"]],
+        "claims": [_claim(test) for test in split.hypotheses],
         "violins": [_violin(split.rows, m) for m in drawn],
         "items": [_item(item, split.rows) for item in split.items],
     }
@@ -156,20 +158,35 @@ def _cell(system: str, summary: Mapping[str, Mapping[str, Any]], measure: str) -
     }
 
 
-def _test(test: Mapping[str, Any]) -> dict[str, str]:
-    def p_value(value: Any) -> str:
-        if not is_number(value):
-            return "–"
-        return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _p_value(value: Any) -> str:
+    if not is_number(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
+
+def _claim(test: Mapping[str, Any]) -> dict[str, str]:
+    claim = test["claim"]
+    return {
+        "text": claim["text"],
+        "verdict": test["verdict"],
+        "pair": f"{system_label(claim['system'])} against {system_label(test['other'])}",
+        "measure": measure_of(claim["measure"]).label,
+        "difference": format_value(test["mean_difference"], claim["measure"]),
+        "n": str(test["n_pairs"]),
+        "p_for": _p_value(test["p_for"]),
+        "p_against": _p_value(test["p_against"]),
+    }
+
+
+def _test(test: Mapping[str, Any]) -> dict[str, str]:
     return {
         "measure": measure_of(test["measure"]).label,
         "a": system_label(test["system_a"]),
         "b": system_label(test["system_b"]),
         "difference": format_value(test["median_difference"], test["measure"]),
         "n": str(test["n_pairs"]),
-        "p": p_value(test["p_value"]),
-        "p_holm": p_value(test["p_holm"]),
+        "p": _p_value(test["p_value"]),
+        "p_holm": _p_value(test["p_holm"]),
         "effect": format_value(test["rank_biserial"], "si_sdr"),
         "reason": (test["reason"] or "").replace("_", " "),
     }

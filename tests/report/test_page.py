@@ -57,7 +57,7 @@ def make_split(folder: Path, *, item: str = "test-00000", n_samples: int = 4000)
     estimates = {system: {name: write(f"{system}-{name}") for name in names} for system in SYSTEMS}
     tests = [vars(test) for test in compare_systems(rows)]
     listed = ReportItem(item, "FAEM0 + MAEB0", write("mixture"), references, estimates)
-    return ReportSplit("speaker_seen", "Seen.", summarise(rows), tests, rows, [listed])
+    return ReportSplit("speaker_seen", "Seen.", summarise(rows), tests, [], rows, [listed])
 
 
 def write_page(folder: Path, split: ReportSplit, **options: object) -> str:
@@ -131,7 +131,7 @@ def test_missing_measures_are_named(tmp_path: Path) -> None:
     for row in split.rows:
         row.values["pesq_wb"] = float("nan")
         row.reasons["pesq_wb"] = "pesq_not_installed"
-    split = ReportSplit(split.name, "", summarise(split.rows), split.comparisons, split.rows, split.items)
+    split = ReportSplit(split.name, "", summarise(split.rows), split.comparisons, [], split.rows, split.items)
     assert "Not measured: PESQ WB" in write_page(tmp_path, split)
 
 
@@ -169,5 +169,5 @@ def test_real_speech_makes_a_page_of_reasonable_size(corpora: Path, tmp_path: Pa
     paths = sorted((corpora / "timit-sample").glob("dr1-*/s*.wav"))[:3]
     item = ReportItem("a", "b", paths[0], {"female": paths[1]}, {"vae": {"female": paths[2]}})
     rows = [ScoreRow("vae", "a", "female", {SDR: 5.0}, {})]
-    split = ReportSplit("speaker_seen", "", summarise(rows), [], rows, [item])
+    split = ReportSplit("speaker_seen", "", summarise(rows), [], [], rows, [item])
     assert 20_000 < len(write_page(tmp_path, split)) < 800_000
