@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(to_json(done.results, indent=2) + "\n")
         return 0
-    for split in (name for name in recipe.splits if name in done.results["splits"]):
+    for split in done.results["splits"]:
         results = done.results["splits"][split]
         systems = {name: results["systems"][name] for name in recipe.systems}
         columns = _columns(recipe.evaluation.measures)

@@ -80,24 +80,26 @@ def _run(recipe: Recipe, out: Path, data: Path | None, device: str, jobs: int) -
     )
     results: dict[str, Any] = {"splits": {}, "notes": list(recipe.notes)}
     pages = []
-    for split in recipe.splits:
-        experiment = Experiment(recipe, root, split, out / split, device, jobs)
+    parts = recipe.parts
+    for part in parts:
+        experiment = Experiment(recipe, root, part, out / part.name, device, jobs)
         try:
             mixed = _mix(ledger, experiment, listing, prepared)
         except InputError as error:
-            if split == recipe.splits[0]:
+            if part is parts[0]:
                 raise
-            # The first split is the experiment; another one that this corpus cannot give is reported as missing.
-            _LOGGER.warning("split %s left out: %s", split, error)
-            results["notes"].append(f"split {split} is missing: {error}")
+            # The first part is the experiment; another one that this corpus cannot give is reported as missing.
+            _LOGGER.warning("%s left out: %s", part.name, error)
+            results["notes"].append(f"{part.name} is missing: {error}")
             continue
         manifest = read_manifest(experiment.manifest_path)
         results["notes"] += [note for note in manifest.header.notes if note not in results["notes"]]
-        results["splits"][split], page = _run_split(ledger, experiment, manifest, mixed)
+        results["splits"][part.name], page = _run_part(ledger, experiment, manifest, mixed)
         pages.append(page)
-    results["systems"] = results["splits"][recipe.splits[0]]["systems"]
+    results["systems"] = results["splits"][parts[0].name]["systems"]
     results |= {"config": recipe.model_dump(mode="json"), "versions": versions(), "seed": recipe.seed}
-    results["data_hash"] = hash_json(prepared)
+    # JSON keeps no order, and the first part is the main result.
+    results |= {"data_hash": hash_json(prepared), "order": list(results["splits"])}
     write_json(out / "results.json", results)
     report_path = out / "report.html"
     ledger.run("report", results, [report_path], lambda: _report(recipe, results, pages, report_path))
@@ -117,11 +119,12 @@ def rebuild_report(out: str | Path) -> Path:
     results = read_json(results_path)
     recipe = parse_config(Recipe, results["config"], where=str(results_path))
     pages = []
-    for split in (name for name in recipe.splits if name in results["splits"]):
-        experiment = Experiment(recipe, folder, split, folder / split, "cpu", 1)
+    parts = {part.name: part for part in recipe.parts}
+    for part in (parts[name] for name in results["order"]):
+        experiment = Experiment(recipe, folder, part, folder / part.name, "cpu", 1)
         manifest = read_manifest(experiment.manifest_path)
         pages.append(
-            stages.report_split(experiment, manifest, read_rows(experiment.scores_path), results["splits"][split])
+            stages.report_split(experiment, manifest, read_rows(experiment.scores_path), results["splits"][part.name])
         )
     _report(recipe, results, pages, folder / "report.html")
     return folder / "report.html"
@@ -132,21 +135,21 @@ def _mix(ledger: Ledger, experiment: Experiment, listing: Path, prepared: Mappin
         utterances = [Utterance.from_json(record) for record in read_jsonl(listing)]
         stages.mix(experiment, utterances)
 
-    mixing = experiment.recipe.mixing
+    mixing = experiment.part.mixing
     noises = [stages.corpus_state(folder) for folder in mixing.folders]
-    inputs = [mixing.model_dump(mode="json"), experiment.recipe.seed, experiment.split, prepared, noises]
-    return ledger.run(f"{experiment.split}-mix", inputs, [experiment.manifest_path], work)
+    inputs = [mixing.model_dump(mode="json"), experiment.recipe.seed, prepared, noises]
+    return ledger.run(f"{experiment.part.name}-mix", inputs, [experiment.manifest_path], work)
 
 
-def _run_split(
+def _run_part(
     ledger: Ledger, experiment: Experiment, manifest: Manifest, mixed: Mapping[str, str]
 ) -> tuple[dict[str, Any], Any]:
-    """Train, separate and evaluate one split; return its results and its part of the page."""
-    recipe, split = experiment.recipe, experiment.split
+    """Train, separate and evaluate one part; return its results and its part of the page."""
+    recipe, part = experiment.recipe, experiment.part.name
     references = experiment.estimates("reference")
     separated: dict[str, Any] = {
         "reference": ledger.run(
-            f"{split}-reference", mixed, [references], lambda: stages.write_references(experiment, manifest)
+            f"{part}-reference", mixed, [references], lambda: stages.write_references(experiment, manifest)
         )
     }
     # Systems that work on another's estimates come after it.
@@ -162,7 +165,7 @@ def _run_split(
         write_rows(scores, rows)
         write_json(summary, stages.split_results(experiment, rows))
 
-    ledger.run(f"{split}-evaluate", [recipe.evaluation.model_dump(mode="json"), separated], [scores, summary], work)
+    ledger.run(f"{part}-evaluate", [recipe.evaluation.model_dump(mode="json"), separated], [scores, summary], work)
     results: dict[str, Any] = read_json(summary)
     return results, stages.report_split(experiment, manifest, read_rows(scores), results)
 
@@ -171,16 +174,16 @@ def _run_system(
     ledger: Ledger, experiment: Experiment, name: str, manifest: Manifest, mixed: Mapping[str, str], behind: Any
 ) -> dict[str, str]:
     """Train one system and separate the test mixtures with it; return the hashes of the estimates."""
-    recipe, split = experiment.recipe, experiment.split
+    recipe, part = experiment.recipe, experiment.part.name
     settings = [recipe.systems[name].model_dump(mode="json"), recipe.seed, mixed]
     trained = ledger.run(
-        f"{split}-train-{name}",
+        f"{part}-train-{name}",
         settings,
         [experiment.system_folder(name)],
         lambda: stages.train_system(experiment, name, manifest),
     )
     return ledger.run(
-        f"{split}-separate-{name}",
+        f"{part}-separate-{name}",
         [settings, trained, behind],
         [experiment.estimates(name)],
         lambda: stages.separate_tests(experiment, name, manifest),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from sepvae.errors import ConfigError
 from sepvae.evaluation import MEASURE_NAMES
 from sepvae.evaluation.hypotheses import Claim
 from sepvae.mixing.protocol import MixingConfig
-from sepvae.recipe.compose import resolve
+from sepvae.recipe.compose import merge, resolve
 from sepvae.systems.contract import parse_system_config
 
 
@@ -94,10 +95,33 @@ class EvaluationConfig(Config):
         return tuple(_known_measure(name) for name in measures)
 
 
+class Case(Config):
+    """Another form of the mixtures: what it changes of `mixing`, and a sentence about it."""
+
+    description: str = ""
+    mixing: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One round of a recipe: its mixtures, on which all systems are trained and scored anew."""
+
+    name: str
+    mixing: MixingConfig
+    description: str
+
+
+_SPLITS = {
+    "speaker_seen": "The test speakers also speak in training, other sentences (the survey's protocol).",
+    "speaker_open": "The test speakers never speak in training.",
+}
+
+
 class Recipe(Config):
     """One experiment: corpus, mixtures, systems, measures and report.
 
-    `splits` are run one after the other, the first is the main result. `quick` overrides keys for a run of seconds.
+    `splits`, and `cases` where there are any, are run one after the other, the first is the main result. `quick`
+    overrides keys for a run of seconds; a case it sets to null is left out.
     """
 
     title: str
@@ -106,6 +130,7 @@ class Recipe(Config):
     corpus: CorpusConfig = CorpusConfig()
     mixing: MixingConfig = MixingConfig()
     splits: tuple[Literal["speaker_seen", "speaker_open"], ...] = Field(("speaker_seen", "speaker_open"), min_length=1)
+    cases: dict[str, Case] = Field(default_factory=dict)
     systems: dict[str, SystemChoice] = Field(min_length=1)
     evaluation: EvaluationConfig = EvaluationConfig()
     published: tuple[Published, ...] = ()
@@ -123,6 +148,37 @@ class Recipe(Config):
                 others = [other for other, choice in systems.items() if "of" not in choice.settings]
                 raise ConfigError(f"system {name}: of = {of!r}: name another system of the recipe: {', '.join(others)}")
         return systems
+
+    @field_validator("cases", mode="before")
+    @classmethod
+    def _named_cases(cls, cases: Any) -> Any:
+        if not isinstance(cases, dict):
+            return cases
+        for name in cases:
+            if not str(name).replace("_", "").isalnum() or not str(name).isascii():
+                raise ConfigError(f"case {name!r}: use letters, digits and underscores, it names folders")
+        return {str(name): case for name, case in cases.items() if case is not None}
+
+    @property
+    def parts(self) -> list[Part]:
+        """What is run: each split, or each split of each case."""
+        if not self.cases:
+            return [Part(name, self.mixing.model_copy(update={"split": name}), _SPLITS[name]) for name in self.splits]
+        parts = []
+        for case, changes in self.cases.items():
+            for split in self.splits:
+                data = {**merge(self.mixing.model_dump(mode="json"), changes.mixing), "split": split}
+                mixing = parse_config(MixingConfig, data, where=f"case {case}")
+                name = case if len(self.splits) == 1 else f"{case}_{split}"
+                parts.append(Part(name, mixing, f"{changes.description} {_SPLITS[split]}".strip()))
+        return parts
+
+    @model_validator(mode="after")
+    def _cases_can_be_mixed(self) -> Recipe:
+        names = [part.name for part in self.parts]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ConfigError(f"cases: {min(twice)} is the name of two parts: rename a case")
+        return self
 
     @model_validator(mode="after")
     def _hypotheses_name_systems(self) -> Recipe:

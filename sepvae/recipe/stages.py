@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,8 +19,9 @@ from sepvae.mixing.manifest import Manifest, Mixture, write_manifest
 from sepvae.mixing.mixture import Wave, render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.progress import progress
-from sepvae.recipe.schema import Recipe, SystemChoice
+from sepvae.recipe.schema import Part, Recipe, SystemChoice
 from sepvae.systems.contract import DerivedSystem, Material, System, make_system, parse_system_config
+from sepvae.systems.grouped import Grouped
 
 if TYPE_CHECKING:
     from sepvae.report.page import ReportSplit
@@ -29,18 +31,18 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Experiment:
-    """What every stage of one split needs: the recipe, the corpus folder, and where this split's results go."""
+    """What every stage of one part needs: the recipe, the corpus folder, and where this part's results go."""
 
     recipe: Recipe
     root: Path
-    split: str
+    part: Part
     out: Path
     device: str
     jobs: int
 
     @property
     def manifest_path(self) -> Path:
-        """The mixtures of this split."""
+        """The mixtures of this part."""
         return self.out / "mixtures.jsonl"
 
     def system_folder(self, name: str) -> Path:
@@ -101,8 +103,8 @@ def open_recipe_corpus(recipe: Recipe, root: Path) -> Corpus:
 
 
 def mix(experiment: Experiment, utterances: Sequence[Utterance]) -> Manifest:
-    """Draw the mixtures of this split and write their manifest."""
-    config = experiment.recipe.mixing.model_copy(update={"split": experiment.split})
+    """Draw the mixtures of this part and write their manifest."""
+    config = experiment.part.mixing
     manifest = make_mixtures(utterances, config, root=experiment.root, seed=experiment.recipe.seed)
     write_manifest(experiment.manifest_path, manifest)
     return manifest
@@ -114,8 +116,13 @@ def of_split(manifest: Manifest, name: str) -> list[Mixture]:
 
 
 def _system(choice: SystemChoice, manifest: Manifest) -> System:
+    """Build a system, or what trains one for each group where the mixtures have groups."""
     config = parse_system_config(choice.kind, choice.settings, where=f"system {choice.kind}")
-    return make_system(choice.kind, config, sample_rate=manifest.mixtures[0].sample_rate)
+    make = partial(make_system, choice.kind, config, sample_rate=manifest.mixtures[0].sample_rate)
+    system = make()
+    if manifest.mixtures[0].group is None or hasattr(system, "of"):
+        return system
+    return cast("System", Grouped(make))
 
 
 def train_system(experiment: Experiment, name: str, manifest: Manifest) -> None:
@@ -210,7 +217,7 @@ def split_results(experiment: Experiment, rows: Sequence[ScoreRow]) -> dict[str,
 def report_split(
     experiment: Experiment, manifest: Manifest, rows: Sequence[ScoreRow], results: Mapping[str, Any]
 ) -> ReportSplit:
-    """Gather what the page shows of one split."""
+    """Gather what the page shows of one part."""
     from sepvae.report.page import ReportItem, ReportSplit
 
     items = []
@@ -224,13 +231,9 @@ def report_split(
         who = " + ".join(f"{source.speaker or source.name} ({source.utterance})" for source in mixture.sources)
         references = {name: folder / f"{name}.wav" for name in names}
         items.append(ReportItem(mixture.id, who, folder / "mixture.wav", references, estimates))
-    description = {
-        "speaker_seen": "The test speakers also speak in training, other sentences (the survey's protocol).",
-        "speaker_open": "The test speakers never speak in training.",
-    }[experiment.split]
     return ReportSplit(
-        experiment.split,
-        description,
+        experiment.part.name,
+        experiment.part.description,
         results["systems"],
         results["comparisons"],
         results["hypotheses"],
