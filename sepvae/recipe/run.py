@@ -120,7 +120,7 @@ def rebuild_report(out: str | Path) -> Path:
     recipe = parse_config(Recipe, results["config"], where=str(results_path))
     pages = []
     parts = {part.name: part for part in recipe.parts}
-    for part in (parts[name] for name in results["order"]):
+    for part in (parts[name] for name in results.get("order", results["splits"])):
         experiment = Experiment(recipe, folder, part, folder / part.name, "cpu", 1)
         manifest = read_manifest(experiment.manifest_path)
         pages.append(
