@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "models": set(),
     "objectives": {"models.contract"},
     "training": {"mixing", "frontend", "models", "objectives", "separation.estimator"},
-    "separation": {"frontend", "models", "objectives.contract", "training.checkpoint"},
+    "separation": {"frontend", "models", "objectives.contract", "objectives.likelihoods", "training.checkpoint"},
     "evaluation": set(),
     "systems": {"mixing", "frontend", "models", "objectives", "training", "separation"},
     "report": {"evaluation"},

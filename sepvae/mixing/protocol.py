@@ -101,7 +101,7 @@ class MixingConfig(Config):
         return tuple(Path(folder) for folder in used if folder is not None)
 
 
-def _list_damaged(utterances: Sequence[Utterance], root: Path) -> set[str]:
+def list_damaged(utterances: Sequence[Utterance], root: Path) -> set[str]:
     """Return the ids of utterances whose samples are shifted by a byte."""
     damaged = set()
     with progress("check", len(utterances), unit="files") as bar:
@@ -187,7 +187,7 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
         InputError: too few speakers, sentences or long enough utterances; or a file cannot be used.
     """
     root, ordered = Path(root), sorted(utterances, key=lambda u: u.id)
-    damaged = _list_damaged(ordered, root) if config.skip_damaged else set()
+    damaged = list_damaged(ordered, root) if config.skip_damaged else set()
     whole = _chosen_speakers([u for u in ordered if u.id not in damaged], config, seed)
     long_enough = [u for u in whole if u.duration_s >= config.duration_s[0]]
     shares, notes = _share_out(long_enough, config, seed)

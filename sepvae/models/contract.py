@@ -21,6 +21,7 @@ Interface = Literal["source", "joint", "waves"]
 # The only registry of models: name -> "module:Class".
 MODELS: dict[str, str] = {
     "dense_vae": "sepvae.models.dense:DenseVae",
+    "generator": "sepvae.models.generator:Generator",
     "temporal_vae": "sepvae.models.temporal:TemporalVae",
     "conv_tasnet": "sepvae.models.conv_tasnet:ConvTasNet",
 }

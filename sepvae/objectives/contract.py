@@ -19,6 +19,7 @@ END_OF_SCHEDULE = 1 << 60
 # The only registry of objectives: name -> "module:Class".
 OBJECTIVES: dict[str, str] = {
     "elbo": "sepvae.objectives.elbo:Elbo",
+    "adversarial": "sepvae.objectives.adversarial:Adversarial",
     "itl": "sepvae.objectives.itl:Itl",
     "wave_sdr": "sepvae.objectives.wave_sdr:WaveSdr",
 }

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from sepvae.config import Config
@@ -17,6 +18,7 @@ from sepvae.errors import ConfigError
 from sepvae.frontend.frontend import Frontend, FrontendConfig
 from sepvae.models.contract import (
     ModelChoice,
+    Posterior,
     Reconstruction,
     Sampler,
     SourceModel,
@@ -25,6 +27,7 @@ from sepvae.models.contract import (
     most_likely,
 )
 from sepvae.objectives.contract import WaveEstimate
+from sepvae.separation.generative import GenerativeConfig, infer_sources
 from sepvae.separation.masks import MaskKind, apply_masks, make_masks, scale_spectrum
 
 # The name of the network of all sources among the modules, and so among the stored weights.
@@ -32,11 +35,31 @@ _ALL = "all_sources"
 
 
 class EstimatorConfig(Config):
-    """Everything that decides how estimates are made, the weights aside."""
+    """Everything that decides how estimates are made, the weights aside.
+
+    `inference` None takes what the encoders make of the mixture; `{kind: generative}` fits the decoders to it, for
+    models that were trained on clean sources.
+    """
 
     frontend: FrontendConfig = FrontendConfig()
     model: ModelChoice = ModelChoice()
+    inference: GenerativeConfig | None = None
     mask: MaskKind = "ratio"
+
+    @model_validator(mode="after")
+    def _can_be_fitted(self) -> EstimatorConfig:
+        """Refuse to fit what has no decoders, or spectra that do not add up under the likelihood."""
+        if self.inference is None:
+            return self
+        if interface_of(self.model.kind) != "source":
+            raise ConfigError(f"inference generative fits networks of one source each, {self.model.kind} is of all")
+        wanted = {"poisson": "magnitude", "itakura_saito": "power"}[self.inference.likelihood]
+        if self.frontend.target.kind != wanted:
+            raise ConfigError(
+                f"inference.likelihood = {self.inference.likelihood} adds up spectra of the kind {wanted}, "
+                f"frontend.target.kind is {self.frontend.target.kind}: set it to {wanted}"
+            )
+        return self
 
 
 class Estimator(nn.Module):
@@ -140,12 +163,19 @@ def estimate_together(
         scale = levels[:, 0] / math.sqrt(stft.window_energy)
         estimates: Tensor = first.networks[_ALL](mixture / scale) * scale
         return WaveEstimate(dict(zip(first.sources, estimates, strict=True)), {})
-    found: dict[str, Reconstruction] = {}
+    found, posteriors = dict[str, Reconstruction](), dict[str, Posterior]()
+    normalised = scale_spectrum(spectrum, 1 / levels)
     for estimator in estimators:
         context = estimator.context_frames if estimator.interface == "source" else 0
         # Silence before and after the file, as in training; in the spectrum, since not every feature of it is 0.
-        padded = nn.functional.pad(scale_spectrum(spectrum, 1 / levels), (0, 0, context, context))
-        found |= estimator.reconstruct(estimator.frontend.input(padded), sample)
+        features = estimator.frontend.input(nn.functional.pad(normalised, (0, 0, context, context)))
+        if first.config.inference is None:
+            found |= estimator.reconstruct(features, sample)
+        else:
+            posteriors |= {name: model.encode(features) for name, model in estimator.models.items()}
+    if first.config.inference is not None:
+        models = {name: model for estimator in estimators for name, model in estimator.models.items()}
+        found = infer_sources(models, posteriors, first.frontend.target(normalised), first.config.inference)
     magnitudes = [first.frontend.target.magnitude(item.decoded.spectrum) for item in found.values()]
     masks = make_masks(torch.stack(magnitudes), kind=mask or first.config.mask)
     # The masks add up to one and synthesis is linear, so the last source is what the others leave of the mixture.

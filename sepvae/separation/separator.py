@@ -56,6 +56,7 @@ class Separator:
     """Separates mixtures into the sources whose models it holds.
 
     Blocks overlap by as many samples as an output sample can depend on, so the result is that of the whole file.
+    Models that are fitted to the mixture (`inference`) are fitted block by block, with gains of their own in each.
 
     Args:
         checkpoints: one or more model folders' contents, with the same front-end and different sources.
@@ -80,6 +81,8 @@ class Separator:
         for estimator in self._estimators:
             if estimator.config.frontend != first.frontend:
                 raise CheckpointError("the models have different front-ends: separate with models trained alike")
+            if estimator.config.inference != first.inference:
+                raise CheckpointError("the models are fitted to mixtures in different ways: give models trained alike")
             if estimator.interface == "waves" and len(checkpoints) > 1:
                 raise CheckpointError(
                     "a network on waves gives all its sources by itself: give it without other models"

@@ -20,6 +20,7 @@ SYSTEMS: dict[str, str] = {
     "mixture": "sepvae.systems.bounds:UnprocessedMixture",
     "ideal_mask": "sepvae.systems.bounds:IdealMask",
     "nmf": "sepvae.systems.nmf:Nmf",
+    "generative": "sepvae.systems.generative:GenerativeModels",
     "filtered": "sepvae.systems.filtered:Filtered",
     "source_models": "sepvae.systems.source_models:TrainedSourceModels",
 }

@@ -27,6 +27,11 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"hidden": [5], "latent": 2, "activation": "silu", "output": "sigmoid", "dropout": 0.5},
         {"hidden": [5], "latent": 2, "activation": "tanh", "deterministic": True},
     ],
+    "generator": [
+        # Without an encoder the latent of any features is 0, and a weight of it has no gradient: see test_generator.
+        {"hidden": 5, "encoder": "identity"},
+        {"latent": 3, "hidden": 5, "encoder": "dense"},
+    ],
     "temporal_vae": [{"hidden": 4, "latent": 2, "encoder_blocks": 2, "decoder_blocks": 1}],
     "conv_tasnet": [{"filters": 8, "filter_samples": 4, "bottleneck": 4, "hidden": 6, "blocks": 2, "repeats": 1}],
 }

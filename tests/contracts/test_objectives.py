@@ -38,7 +38,13 @@ TRIALS: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         ({"kernel_variance": 1.0, "divergence": "euclidean", "prior": "laplace"}, {"deterministic": True}),
         ({"kernel_variance": 1.0, "weight": 0.1, "prior": "swiss_roll"}, {"deterministic": True, "context_frames": 1}),
     ],
+    "adversarial": [
+        ({"game": "wgan"}, {"kind": "generator", "hidden": 5, "latent": 3, "critic": 4}),
+        ({"game": "gan", "reconstruction": 2.0}, {"kind": "generator", "hidden": 5, "critic": 4, "encoder": "dense"}),
+    ],
 }
+# Games have several losses in one, each for the weights of one player: `test_adversarial.py` takes their gradients.
+GAMES = {"adversarial"}
 CASES = [
     pytest.param(kind, *trial, id=f"{kind}-{i}")
     for kind in OBJECTIVES
@@ -50,10 +56,12 @@ every_objective = pytest.mark.parametrize(("kind", "config", "network"), CASES)
 
 
 def make_networks(settings: dict[str, Any]) -> nn.ModuleDict:
-    config = parse_model_config("dense_vae", {"hidden": [5], "latent": 3, "activation": "tanh", **settings})
+    kind = settings.get("kind", "dense_vae")
+    small = {"hidden": [5], "latent": 3, "activation": "tanh"} if kind == "dense_vae" else {}
+    config = parse_model_config(kind, small | {key: value for key, value in settings.items() if key != "kind"})
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        networks = {name: make_model("dense_vae", config, n_inputs=N_BINS, n_outputs=N_BINS) for name in ("a", "b")}
+        networks = {name: make_model(kind, config, n_inputs=N_BINS, n_outputs=N_BINS) for name in ("a", "b")}
     return nn.ModuleDict(networks).double()
 
 
@@ -86,6 +94,8 @@ def test_terms_add_up_to_the_total(kind: str, config: dict[str, Any], network: d
 
 @every_objective
 def test_gradient_is_that_of_finite_differences(kind: str, config: dict[str, Any], network: dict[str, Any]) -> None:
+    if kind in GAMES:
+        pytest.skip("the gradient of a game is not that of its total")
     networks = make_networks(network)
     weights = tuple(networks.parameters())
     assert torch.autograd.gradcheck(lambda *_: evaluate(kind, config, networks, make_batch(networks)).total, weights)
@@ -141,7 +151,11 @@ def test_config_survives_json_and_lists_its_defaults(
 def test_the_loss_is_the_mean_over_the_batch(kind: str, config: dict[str, Any], network: dict[str, Any]) -> None:
     networks = make_networks(network)
     # A batch of the same item over and over has the loss of the item, noise aside.
-    noiseless = {"elbo": {"epsilon_std": 0.0}, "itl": {"weight": 0.0}}
+    noiseless = {
+        "elbo": {"epsilon_std": 0.0},
+        "itl": {"weight": 0.0},
+        "adversarial": {"game": "gan", "epsilon_std": 0.0},
+    }
     settings = {**config, **noiseless.get(kind, {})}
     one = make_batch(networks, batch=1)
     many = Batch(one.input.repeat(5, 1, 1), {n: t.repeat(5, 1, 1) for n, t in one.targets.items()}, 300, one.generator)

@@ -20,6 +20,11 @@ RATE = 8000
 # Settings under which a system learns the humming corpus in a second or two.
 QUICK: dict[str, dict[str, Any]] = {
     "filtered": {"filter": {"low_hz": 300, "high_hz": 3400}},
+    "generative": {
+        "frontend": {"sample_rate": RATE, "stft": {"window_ms": 16, "hop_ms": 8}},
+        "optimiser": {"epochs": 20, "batch_size": 32, "learning_rate": 1e-2},
+        "inference": {"n_steps": 40, "n_restarts": 1},
+    },
     "ideal_mask": {"mask": "wiener"},
     "nmf": {"n_atoms": 8, "train_iterations": 60, "fit_iterations": 60},
     "source_models": {

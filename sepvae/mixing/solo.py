@@ -1,0 +1,103 @@
+"""Manifests of single sources, for models of clean speech: a mixture of one source is that source.
+
+No model of a source sees another source, or a mixture (Subakan & Smaragdis 2018).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from sepvae.corpora.records import Utterance
+from sepvae.errors import InputError
+from sepvae.mixing.manifest import Mixture, Source
+from sepvae.mixing.mixture import load_source
+from sepvae.mixing.noise import rms
+from sepvae.mixing.pools import sentence
+from sepvae.mixing.protocol import list_damaged
+from sepvae.seeds import derive_seed
+
+# One sentence in so many is kept to validate on.
+_VALID_SHARE = 10
+_LEVEL_RMS = 0.05
+
+
+def solo_mixtures(mixtures: Sequence[Mixture], name: str) -> list[Mixture]:
+    """Return what some mixtures hold of the source called `name`: each utterance once, its longest stretch, alone."""
+    longest: dict[str, tuple[Mixture, Source]] = {}
+    for mixture in mixtures:
+        for source in mixture.sources:
+            if source.name != name:
+                continue
+            known = longest.get(source.utterance)
+            if known is None or source.n_samples > known[1].n_samples:
+                longest[source.utterance] = mixture, source
+    return [
+        mixture.model_copy(
+            update={
+                "id": f"{mixture.id}-{name}",
+                "n_samples": source.n_samples,
+                "sources": (source.model_copy(update={"offset": 0}),),
+                "noise": None,
+                "mixture_path": None,
+            }
+        )
+        for mixture, source in longest.values()
+    ]
+
+
+def _solo(utterance: Utterance, root: Path, split: str, sample_rate: int) -> Mixture:
+    """Return one whole utterance as a mixture of one source, named by its speaker."""
+    wave, digest = load_source(root / utterance.path, sample_rate)
+    source = Source(
+        name=utterance.speaker,
+        utterance=utterance.id,
+        path=utterance.path,
+        speaker=utterance.speaker,
+        sex=utterance.sex,
+        text=utterance.text,
+        sha256=digest,
+        start=0,
+        n_samples=len(wave),
+        offset=0,
+        gain=_LEVEL_RMS / rms(wave, root / utterance.path),
+    )
+    name = f"{split}-{derive_seed(0, utterance.id):016x}"
+    return Mixture(id=name, split=split, sample_rate=sample_rate, n_samples=len(wave), sources=(source,))
+
+
+def speaker_mixtures(
+    utterances: Sequence[Utterance], speaker: str, *, root: str | Path, sample_rate: int, seed: int
+) -> tuple[list[Mixture], list[Mixture]]:
+    """Return the utterances of one speaker to train and to validate on, one sentence in ten to validate.
+
+    Args:
+        utterances: of the corpus; damaged files are left out.
+        speaker: whose.
+        root: folder of the corpus.
+        sample_rate: Hz that the model works at.
+        seed: of the choice of sentences.
+
+    Raises:
+        InputError: no such speaker, nothing of theirs that can be used, or a name that cannot name a source.
+    """
+    if not re.fullmatch(r"[\w-]+", speaker):
+        raise InputError(
+            f"the speaker {speaker!r} cannot name a source: only letters, digits, _ and - may be in it"
+        )
+    own = sorted((u for u in utterances if u.speaker == speaker), key=lambda u: u.id)
+    if not own:
+        known = sorted({u.speaker for u in utterances})
+        more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+        raise InputError(f"no utterances of the speaker {speaker!r}: there are {', '.join(known[:20])}{more}")
+    damaged = list_damaged(own, Path(root))
+    own = [u for u in own if u.id not in damaged and u.n_samples]
+    if not own:
+        raise InputError(f"all files of the speaker {speaker!r} are damaged or empty: see 'sepvae corpus validate'")
+    sentences = sorted({sentence(u) for u in own}, key=lambda text: derive_seed(seed, "solo", text))
+    held_out = set(sentences[: len(sentences) // _VALID_SHARE])
+    splits = [("train", [u for u in own if sentence(u) not in held_out])]
+    splits.append(("valid", [u for u in own if sentence(u) in held_out]))
+    train, valid = ([_solo(u, Path(root), split, sample_rate) for u in part] for split, part in splits)
+    return train, valid

@@ -1,0 +1,121 @@
+"""Generators against critics: GAN, Wasserstein GAN and autoencoding Wasserstein GAN, in one backward pass.
+
+Goodfellow et al. 2014; Arjovsky et al. 2017; Gulrajani et al. 2017; Subakan & Smaragdis 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from sepvae.config import Config
+from sepvae.errors import ConfigError
+from sepvae.models.contract import SourceModel
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss
+from sepvae.objectives.elbo import sampler
+from sepvae.objectives.likelihoods import LIKELIHOODS
+
+# Penalties: Mescheder et al. 2018, §4.1 (real spectra), and Gulrajani et al. 2017, Eq. (3) (between real and made).
+_WASSERSTEIN_SLOPE = 1.0
+
+
+class AdversarialConfig(Config):
+    """Which game, how smooth its critic is kept, and how much of an autoencoder the generator is.
+
+    `game`: `gan` in its non-saturating form with the penalty of Mescheder et al. 2018, or `wgan` with the penalty of
+    Gulrajani et al. 2017. The paper clips the critic's weights to ±0.01 instead, which needs another change of the
+    weights behind each step of the optimiser, and lets the critic learn little but the simplest functions.
+    `reconstruction` weighs −log p(target|decoded) per frame, for networks with an encoder.
+    """
+
+    game: Literal["gan", "wgan"] = "wgan"
+    penalty: float = Field(10.0, ge=0)
+    adversarial: float = Field(1.0, ge=0)
+    reconstruction: float = Field(0.0, ge=0)
+    likelihood: Literal["gaussian", "itakura_saito", "poisson"] = "poisson"
+    epsilon_std: float = Field(1.0, ge=0)
+
+
+def energy_distance(samples: Tensor, others: Tensor) -> Tensor:
+    """Return the energy distance of two sets of samples (n, dimensions) and (m, dimensions); 0 for equal sets.
+
+    Source: Székely & Rizzo 2013, Eq. (6.1).
+    """
+    between = torch.cdist(samples, others).mean()
+    return 2 * between - torch.cdist(samples, samples).mean() - torch.cdist(others, others).mean()
+
+
+def gradient_penalty(critic: nn.Module, at: Tensor, *, slope: float) -> Tensor:
+    """Return the mean squared difference of the norm of the critic's gradient from `slope`, at spectra (…, bins).
+
+    It has gradients for the critic's weights, also where they are switched off around it, and none for `at`.
+    """
+    with torch.enable_grad():
+        at = at.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(at).sum(), at, create_graph=True)
+        if slope == 0:
+            return gradient.square().sum(-1).mean()
+        # The root has no slope at 0, where a critic that is still flat stands.
+        return ((gradient.square().sum(-1) + 1e-12).sqrt() - slope).square().mean()
+
+
+class Adversarial:
+    """Loss of the generators, which does not move the critics, and loss of the critics, which moves nothing else.
+
+    At validation, where a game has no loss that could be compared over time, the total is the reconstruction where the
+    config weighs one, and otherwise the energy distance of the generated frames from the target's.
+    """
+
+    Config: ClassVar[type[Config]] = AdversarialConfig
+    domain: ClassVar[Literal["features", "waves"]] = "features"
+
+    def __init__(self, config: AdversarialConfig) -> None:
+        self.config = config
+
+    def __call__(self, models: Mapping[str, SourceModel], batch: Batch) -> Loss:
+        """Return the loss of the models, one per named source, on a batch.
+
+        Raises:
+            ConfigError: a network has no critic.
+        """
+        terms: dict[str, Tensor] = {}
+        for name, model in models.items():
+            critic = getattr(model, "critic", None)
+            if critic is None:
+                raise ConfigError(
+                    "objective adversarial needs a network with a critic: model.kind = generator, settings.critic = 90"
+                )
+            found = model.reconstruct(batch.input, sampler(self.config.epsilon_std, batch.generator))
+            real, made = batch.targets[name], found.decoded.spectrum
+            if self.config.reconstruction:
+                nll = LIKELIHOODS[self.config.likelihood](real, found.decoded, 1.0).sum(-1).mean()
+                terms[f"{name}/reconstruction"] = self.config.reconstruction * nll
+            if batch.step < END_OF_SCHEDULE:
+                terms |= {f"{name}/{key}": term for key, term in self._game(critic, real, made, batch).items()}
+            elif not self.config.reconstruction:
+                terms[f"{name}/energy_distance"] = energy_distance(real.flatten(0, -2), made.flatten(0, -2))
+        return Loss(torch.stack(list(terms.values())).sum(), terms)
+
+    def _game(self, critic: Any, real: Tensor, made: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return the loss of the generator, the critic, and the penalty of the critic's gradient."""
+        fixed = {name: weight.detach() for name, weight in critic.named_parameters()}
+        # (batch, frames, bins) -> scores (batch, frames, 1)
+        moving = functional_call(critic, fixed, (made,))
+        of_real, of_made = critic(real), critic(made.detach())
+        softplus = nn.functional.softplus
+        if self.config.game == "gan":
+            generator, judged = softplus(-moving).mean(), softplus(-of_real).mean() + softplus(of_made).mean()
+            at, slope = real, 0.0
+        else:
+            generator, judged = -moving.mean(), of_made.mean() - of_real.mean()
+            share = torch.rand(real.shape[:-1], generator=batch.generator, device=real.device).to(real)[..., None]
+            at, slope = share * real + (1 - share) * made.detach(), _WASSERSTEIN_SLOPE
+        terms = {"generator": self.config.adversarial * generator, "critic": judged}
+        if self.config.penalty:
+            terms["penalty"] = self.config.penalty * gradient_penalty(critic, at, slope=slope)
+        return terms
