@@ -1,4 +1,4 @@
-"""Supervised KL-NMF: atoms learnt per class from clean sources, activations fitted to the mixture, ratio mask.
+"""Supervised NMF: atoms learnt per class from clean sources, activations fitted to the mixture, a mask of the parts.
 
 The baseline of Subakan & Smaragdis 2018 and of the survey.
 """
@@ -18,7 +18,7 @@ from sepvae.config import Config
 from sepvae.errors import CheckpointError
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.mixing.mixture import Rendered, render
-from sepvae.models.dictionary import fit_activations, learn_atoms
+from sepvae.models.dictionary import Divergence, fit_activations, learn_atoms
 from sepvae.progress import progress
 from sepvae.seeds import torch_generator
 from sepvae.separation.masks import apply_masks, make_masks
@@ -30,11 +30,15 @@ _ATOMS = "atoms.safetensors"
 
 
 class NmfConfig(Config):
-    """Atoms per class, iterations of both fits, and the STFT.
+    """Divergence, atoms per class, iterations of both fits, and the STFT.
+
+    The Kullback–Leibler divergence is taken of magnitudes; the Itakura–Saito divergence of powers, whose shares are the
+    Wiener filter, so that `mask` is of no concern to it.
 
     The STFT is NMF's own: its atoms need the frequency resolution of longer windows than a VAE does.
     """
 
+    divergence: Divergence = "kullback_leibler"
     n_atoms: int = Field(20, ge=1)
     train_iterations: int = Field(100, ge=1)
     fit_iterations: int = Field(150, ge=1)
@@ -58,7 +62,7 @@ class Nmf:
         names = source_names(material.train)
         rendered = [render(mixture, material.root) for mixture in material.train]
         atoms = {}
-        with progress("kl-nmf", len(names), unit="classes") as bar:
+        with progress("nmf", len(names), unit="classes") as bar:
             for name in names:
                 waves = [torch.from_numpy(item.sources[name]) for item in rendered if name in item.sources]
                 spectrum = torch.cat([self._normalised(wave)[1] for wave in waves])
@@ -67,6 +71,7 @@ class Nmf:
                     n_atoms=self._config.n_atoms,
                     n_iterations=self._config.train_iterations,
                     generator=torch_generator(material.seed, "nmf", name),
+                    divergence=self._config.divergence,
                 )
                 bar.advance(1)
         write_tensors(folder / _ATOMS, atoms)
@@ -78,20 +83,22 @@ class Nmf:
         self._atoms = read_tensors(folder / _ATOMS)
 
     def _normalised(self, wave: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the complex spectrum (frames, bins), and its magnitudes at a root mean square of 1."""
+        """Return the complex spectrum (frames, bins), and its magnitudes, or powers, at a root mean square of 1."""
         spectrum = self._stft.analyse(wave)
         magnitudes = spectrum.abs()
         level = magnitudes.square().mean().sqrt()
-        return spectrum, magnitudes / level if level > 0 else magnitudes
+        normalised = magnitudes / level if level > 0 else magnitudes
+        return spectrum, normalised.square() if self._config.divergence == "itakura_saito" else normalised
 
     def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
         """Return the masked mixture for each source of the dictionary."""
-        spectrum, magnitudes = self._normalised(torch.from_numpy(mixture.mixture))
+        spectrum, observed = self._normalised(torch.from_numpy(mixture.mixture))
         names = list(self._atoms)
         atoms = torch.cat([self._atoms[name] for name in names])
-        activations = fit_activations(magnitudes, atoms, n_iterations=self._config.fit_iterations)
+        divergence, n_iterations = self._config.divergence, self._config.fit_iterations
+        activations = fit_activations(observed, atoms, n_iterations=n_iterations, divergence=divergence)
         shares = torch.split(activations, self._config.n_atoms, dim=-1)
         parts = [share @ self._atoms[name] for name, share in zip(names, shares, strict=True)]
-        masks = make_masks(torch.stack(parts), kind=self._config.mask)
+        masks = make_masks(torch.stack(parts), kind="ratio" if divergence == "itakura_saito" else self._config.mask)
         estimates = self._stft.synthesise(apply_masks(spectrum, masks), n_samples=len(mixture.mixture))
         return dict(zip(names, estimates.numpy(), strict=True))

@@ -8,7 +8,7 @@ import torch
 from sklearn.decomposition import NMF
 
 from sepvae.models import dictionary
-from sepvae.models.dictionary import fit_activations, kl_divergence, learn_atoms
+from sepvae.models.dictionary import Divergence, fit_activations, is_divergence, kl_divergence, learn_atoms
 from sepvae.seeds import torch_generator
 
 
@@ -18,8 +18,11 @@ def positive(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(rng.gamma(0.5, size=shape).astype(np.float32))
 
 
-def learn(spectrum: torch.Tensor, n_atoms: int, n_iterations: int) -> torch.Tensor:
-    return learn_atoms(spectrum, n_atoms=n_atoms, n_iterations=n_iterations, generator=torch_generator(0, "test"))
+def learn(
+    spectrum: torch.Tensor, n_atoms: int, n_iterations: int, divergence: Divergence = "kullback_leibler"
+) -> torch.Tensor:
+    stream = torch_generator(0, "test")
+    return learn_atoms(spectrum, n_atoms=n_atoms, n_iterations=n_iterations, generator=stream, divergence=divergence)
 
 
 def test_divergence_is_zero_only_at_equality() -> None:
@@ -42,18 +45,19 @@ def test_divergence_is_scipys() -> None:
     assert float(kl_divergence(spectrum, activations, atoms)) == pytest.approx(expected, rel=1e-6)
 
 
-def test_divergence_never_rises_while_atoms_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("divergence", ["kullback_leibler", "itakura_saito"])
+def test_divergence_never_rises_while_atoms_are_learnt(divergence: Divergence, monkeypatch: pytest.MonkeyPatch) -> None:
     values = []
-    update = dictionary._update_activations
+    update, measure = dictionary._update_left, {"kullback_leibler": kl_divergence, "itakura_saito": is_divergence}
 
-    def recorded(spectrum: torch.Tensor, activations: torch.Tensor, atoms: torch.Tensor) -> torch.Tensor:
-        values.append(float(kl_divergence(spectrum, activations, atoms)))
-        changed = update(spectrum, activations, atoms)
-        values.append(float(kl_divergence(spectrum, changed, atoms)))
+    def recorded(spectrum: torch.Tensor, left: torch.Tensor, right: torch.Tensor, name: Divergence) -> torch.Tensor:
+        values.append(float(measure[name](spectrum, left, right)))
+        changed = update(spectrum, left, right, name)
+        values.append(float(measure[name](spectrum, changed, right)))
         return changed
 
-    monkeypatch.setattr(dictionary, "_update_activations", recorded)
-    learn(positive(80, 33).double(), 6, 100)
+    monkeypatch.setattr(dictionary, "_update_left", recorded)
+    learn(positive(80, 33).double(), 6, 100, divergence)
     assert (np.diff(values) <= 1e-9 * values[0]).all()
     assert values[-1] < 0.5 * values[0]
 
@@ -141,3 +145,17 @@ def test_batches_are_their_items() -> None:
     together = fit_activations(spectrum, atoms, n_iterations=20)
     for index in range(3):
         torch.testing.assert_close(together[index], fit_activations(spectrum[index], atoms, n_iterations=20))
+
+
+def test_the_is_divergence_ignores_the_scale() -> None:
+    spectrum, activations, atoms = (0.1 + positive(*shape).double() for shape in ((6, 8), (6, 3), (3, 8)))
+    values = [float(is_divergence(gain * spectrum, gain * activations, atoms)) for gain in (1, 100)]
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+    ratio = (spectrum / (activations @ atoms)).numpy()
+    assert values[0] == pytest.approx(float((ratio - np.log(ratio) - 1).sum()), rel=1e-5)
+
+
+def test_is_activations_of_known_atoms_are_found() -> None:
+    atoms, activations = 0.05 + positive(3, 40, seed=1).double(), 0.1 + positive(30, 3).double()
+    found = fit_activations(activations @ atoms, atoms, n_iterations=3000, divergence="itakura_saito")
+    torch.testing.assert_close(found, activations, rtol=0.02, atol=0.01)
