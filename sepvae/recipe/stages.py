@@ -20,8 +20,9 @@ from sepvae.mixing.mixture import Wave, render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.progress import progress
 from sepvae.recipe.schema import Part, Recipe, SystemChoice
-from sepvae.systems.contract import DerivedSystem, Material, System, make_system, parse_system_config
+from sepvae.systems.contract import SYSTEMS, DerivedSystem, Material, System, make_system, parse_system_config
 from sepvae.systems.grouped import Grouped
+from sepvae.tables import resolve
 
 if TYPE_CHECKING:
     from sepvae.report.page import ReportSplit
@@ -202,7 +203,9 @@ def evaluate(experiment: Experiment, manifest: Manifest) -> list[ScoreRow]:
 def split_results(experiment: Experiment, rows: Sequence[ScoreRow]) -> dict[str, Any]:
     """Return the summary of each system and the paired tests between those that are no ceilings."""
     seed = experiment.recipe.seed
-    competitors = [row for row in rows if experiment.recipe.systems[row.system].kind != "ideal_mask"]
+    systems = experiment.recipe.systems
+    told = {name for name, choice in systems.items() if resolve(SYSTEMS, choice.kind, what="system").uses_references}
+    competitors = [row for row in rows if row.system not in told]
     return {
         "systems": summarise(rows, seed=seed),
         "comparisons": [

@@ -19,6 +19,9 @@ from sepvae.tables import resolve
 SYSTEMS: dict[str, str] = {
     "mixture": "sepvae.systems.bounds:UnprocessedMixture",
     "ideal_mask": "sepvae.systems.bounds:IdealMask",
+    "ica": "sepvae.systems.ica:Ica",
+    "wavelet": "sepvae.systems.wavelet:Wavelet",
+    "filter_bank": "sepvae.systems.filter_bank:FilterBank",
     "nmf": "sepvae.systems.nmf:Nmf",
     "generative": "sepvae.systems.generative:GenerativeModels",
     "filtered": "sepvae.systems.filtered:Filtered",
@@ -43,7 +46,8 @@ class Material:
 class System(Protocol):
     """One way to separate a mixture.
 
-    `uses_references` marks the ideal masks, which are told the sources: ceilings, never competitors.
+    `uses_references` marks those that are told more than the mixture, as the ideal masks are told the sources: they are
+    kept out of the tests between competitors.
     """
 
     Config: ClassVar[type[Config]]
