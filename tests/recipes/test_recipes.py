@@ -19,6 +19,7 @@ RECIPES = {
     "demo.yaml": ("vae", 1.0),
     "timit/vae.yaml": ("vae", 1.0),
     "timit/beta_vae.yaml": ("beta_vae", 1.0),
+    "timit/gass.yaml": ("kl_nmf", 3.0),
     "noise/table2.yaml": ("vae", 1.0),
     "noise/vivos.yaml": ("vae", 1.0),
 }
