@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from sepvae.config import Config
-from sepvae.files import read_json, write_json
 from sepvae.mixing.mixture import Rendered
 from sepvae.systems.contract import Material
-from sepvae.systems.profiles import Bands, learn_profiles
+from sepvae.systems.profiles import Bands, learn_profiles, read_profiles, write_profiles
 
 _PROFILES = "profiles.json"
 _FLOOR = 1e-12
@@ -92,11 +91,11 @@ class FilterBank:
     def train(self, material: Material, folder: Path) -> None:
         """Measure the mean power of every band of each source in the training mixtures."""
         profiles = learn_profiles(material, lambda wave: np.mean(np.square(self._bands(wave)), 1))
-        write_json(folder / _PROFILES, {name: bands.tolist() for name, bands in profiles.items()})
+        write_profiles(folder / _PROFILES, profiles)
 
     def load(self, folder: Path, *, device: str) -> None:  # noqa: ARG002
         """Read the powers."""
-        self._profiles = {name: np.array(bands) for name, bands in read_json(folder / _PROFILES).items()}
+        self._profiles = read_profiles(folder / _PROFILES)
 
     def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
         """Return the weighted bands of each source; they add up to the mixture."""

@@ -16,12 +16,11 @@ from pydantic import Field
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError, MissingExtra
-from sepvae.files import read_json, write_json
 from sepvae.mixing.mixture import Rendered
 from sepvae.seeds import derive_seed
 from sepvae.systems.contract import Material
 from sepvae.systems.filter_bank import design_bank, filter_bands
-from sepvae.systems.profiles import Bands, learn_profiles
+from sepvae.systems.profiles import Bands, learn_profiles, read_profiles, write_profiles
 
 _PROFILES = "profiles.json"
 _BANDS, _TAPS = 24, 513
@@ -65,11 +64,11 @@ class Ica:
         profiles = learn_profiles(material, self._shape)
         if len(profiles) != 2:
             raise ConfigError(f"ica is set up for 2 sources, the mixtures have {len(profiles)}")
-        write_json(folder / _PROFILES, {name: bands.tolist() for name, bands in profiles.items()})
+        write_profiles(folder / _PROFILES, profiles)
 
     def load(self, folder: Path, *, device: str) -> None:  # noqa: ARG002
         """Read the long-term spectra."""
-        self._profiles = {name: np.array(bands) for name, bands in read_json(folder / _PROFILES).items()}
+        self._profiles = read_profiles(folder / _PROFILES)
 
     def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
         """Return the components as they are in the mixture, named by their spectra."""

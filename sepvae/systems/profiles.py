@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sepvae.errors import CheckpointError
+from sepvae.files import read_json, write_json
 from sepvae.mixing.mixture import Wave, render
 from sepvae.systems.contract import Material
 from sepvae.training.batches import source_names
@@ -29,3 +32,19 @@ def learn_profiles(material: Material, band_powers: Callable[[Wave], Bands]) -> 
             if name in rendered.sources:
                 sums[name] = sums.get(name, np.zeros(1)) + band_powers(rendered.sources[name]) / level
     return {name: total / len(material.train) for name, total in sums.items()}
+
+
+def write_profiles(path: Path, profiles: Mapping[str, Bands]) -> None:
+    """Write profiles in the order of the sources, which JSON objects would lose: the first is the one to keep."""
+    write_json(path, [[name, bands.tolist()] for name, bands in profiles.items()])
+
+
+def read_profiles(path: Path) -> dict[str, Bands]:
+    """Read profiles in the order in which they were written.
+
+    Raises:
+        CheckpointError: there are none.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent}: holds no {path.name}: train the system first")
+    return {name: np.array(bands) for name, bands in read_json(path)}

@@ -15,10 +15,9 @@ from pydantic import Field
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError, MissingExtra
-from sepvae.files import read_json, write_json
 from sepvae.mixing.mixture import Rendered
 from sepvae.systems.contract import Material
-from sepvae.systems.profiles import Bands, learn_profiles
+from sepvae.systems.profiles import Bands, learn_profiles, read_profiles, write_profiles
 
 _PROFILES = "profiles.json"
 
@@ -71,11 +70,11 @@ class Wavelet:
         )
         if len(profiles) != 2:
             raise ConfigError(f"wavelet shrinkage tells 2 sources apart, the mixtures have {len(profiles)}")
-        write_json(folder / _PROFILES, {name: bands.tolist() for name, bands in profiles.items()})
+        write_profiles(folder / _PROFILES, profiles)
 
     def load(self, folder: Path, *, device: str) -> None:  # noqa: ARG002
         """Read the variances."""
-        self._profiles = {name: np.array(bands) for name, bands in read_json(folder / _PROFILES).items()}
+        self._profiles = read_profiles(folder / _PROFILES)
 
     def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
         """Return what the thresholds leave and what they take away; they add up to the mixture."""
