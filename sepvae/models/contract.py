@@ -21,7 +21,10 @@ Interface = Literal["source", "joint", "waves"]
 # The only registry of models: name -> "module:Class".
 MODELS: dict[str, str] = {
     "dense_vae": "sepvae.models.dense:DenseVae",
+    "conv_time_vae": "sepvae.models.conv_time:ConvTimeVae",
     "generator": "sepvae.models.generator:Generator",
+    "conv_patch": "sepvae.models.conv_patch:ConvPatch",
+    "vrnn": "sepvae.models.vrnn:Vrnn",
     "temporal_vae": "sepvae.models.temporal:TemporalVae",
     "conv_tasnet": "sepvae.models.conv_tasnet:ConvTasNet",
 }

@@ -56,9 +56,7 @@ class Generator(SourceNetwork):
         self.critic: nn.Module | None = None
         if config.critic:
             # No batch norm: it would tie the penalty of a frame's gradient to the other frames (Gulrajani et al. 2017).
-            self.critic = nn.Sequential(
-                Compression(), nn.Linear(n_outputs, config.critic), nn.Softplus(), nn.Linear(config.critic, 1)
-            )
+            self.critic = nn.Sequential(nn.Linear(n_outputs, config.critic), nn.Softplus(), nn.Linear(config.critic, 1))
 
     def encode(self, features: Tensor) -> Posterior:
         """Map features (batch, frames, n_inputs) to q(z|x), (batch, frames, latent); the prior without an encoder."""
@@ -72,11 +70,3 @@ class Generator(SourceNetwork):
     def decode(self, latent: Tensor) -> Decoded:
         """Map latents (batch, frames, latent) to spectra (batch, frames, n_outputs)."""
         return Decoded(self.decoder(latent), None)
-
-
-class Compression(nn.Module):
-    """The square root of spectra: the loud bins of a frame are then not all that a critic sees of it."""
-
-    def forward(self, spectrum: Tensor) -> Tensor:
-        """Map spectra (…, bins), non-negative, to the same shape."""
-        return (spectrum + 1e-3).sqrt()

@@ -22,6 +22,8 @@ from sepvae.objectives.likelihoods import LIKELIHOODS
 
 # Penalties: Mescheder et al. 2018, §4.1 (real spectra), and Gulrajani et al. 2017, Eq. (3) (between real and made).
 _WASSERSTEIN_SLOPE = 1.0
+# −60 dB of the level of a file: below it the slope of a root would make noise of quiet bins.
+_COMPRESSION_FLOOR = 1e-3
 
 
 class AdversarialConfig(Config):
@@ -50,6 +52,11 @@ def energy_distance(samples: Tensor, others: Tensor) -> Tensor:
     return 2 * between - torch.cdist(samples, samples).mean() - torch.cdist(others, others).mean()
 
 
+def compress(spectrum: Tensor) -> Tensor:
+    """Return the square root of spectra (…, bins), non-negative: the loud bins are then not all that a critic sees."""
+    return (spectrum + _COMPRESSION_FLOOR).sqrt()
+
+
 def gradient_penalty(critic: nn.Module, at: Tensor, *, slope: float) -> Tensor:
     """Return the mean squared difference of the norm of the critic's gradient from `slope`, at spectra (…, bins).
 
@@ -68,7 +75,8 @@ class Adversarial:
     """Loss of the generators, which does not move the critics, and loss of the critics, which moves nothing else.
 
     At validation, where a game has no loss that could be compared over time, the total is the reconstruction where the
-    config weighs one, and otherwise the energy distance of the generated frames from the target's.
+    config weighs one, and otherwise the energy distance of the generated frames from the target's,
+    both compressed.
     """
 
     Config: ClassVar[type[Config]] = AdversarialConfig
@@ -98,11 +106,14 @@ class Adversarial:
             if batch.step < END_OF_SCHEDULE:
                 terms |= {f"{name}/{key}": term for key, term in self._game(critic, real, made, batch).items()}
             elif not self.config.reconstruction:
-                terms[f"{name}/energy_distance"] = energy_distance(real.flatten(0, -2), made.flatten(0, -2))
+                terms[f"{name}/energy_distance"] = energy_distance(
+                    compress(real).flatten(0, -2), compress(made).flatten(0, -2)
+                )
         return Loss(torch.stack(list(terms.values())).sum(), terms)
 
     def _game(self, critic: Any, real: Tensor, made: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Return the loss of the generator, the critic, and the penalty of the critic's gradient."""
+        real, made = compress(real), compress(made)
         fixed = {name: weight.detach() for name, weight in critic.named_parameters()}
         # (batch, frames, bins) -> scores (batch, frames, 1)
         moving = functional_call(critic, fixed, (made,))

@@ -16,8 +16,8 @@ class OptimiserConfig(Config):
     """How to train.
 
     `batch_size` counts segments of `segment_frames` frames over all processes together, so that one process and many
-    make the same steps. `patience` counts epochs without a better validation loss, 0 for no early stopping.
-    `precision` `auto` takes bfloat16 for matrix products where the machine has units for them, else float32.
+    make the same steps. `momentum` is Adam's β₁; games of a generator and a critic need little of it. `patience` counts
+    epochs without a better validation loss, 0 for no early stopping. `precision` `auto` takes bfloat16 for matrix products where the machine has units for them, else float32.
     """
 
     epochs: int = Field(30, ge=1)
@@ -26,6 +26,7 @@ class OptimiserConfig(Config):
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["constant", "one_cycle", "cosine"] = "one_cycle"
     weight_decay: float = Field(0.0, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
     gradient_clip: float = Field(0.0, ge=0)
     patience: int = Field(0, ge=0)
     max_bad_steps: int = Field(3, ge=0)

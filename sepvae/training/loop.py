@@ -161,7 +161,11 @@ class Trainer:
             )
         step = _Step(self.models.estimator, objective)
         self.optimiser = torch.optim.AdamW(
-            step.parameters(), lr=self.optim.learning_rate, weight_decay=self.optim.weight_decay, fused=True
+            step.parameters(),
+            lr=self.optim.learning_rate,
+            betas=(self.optim.momentum, 0.999),
+            weight_decay=self.optim.weight_decay,
+            fused=True,
         )
         self.step, self.wrapped_optimiser = self.fabric.setup(step, self.optimiser)
         self.weights = [list(network.parameters()) for network in self.models.networks.values()]

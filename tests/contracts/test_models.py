@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sepvae.frontend.frontend import FrontendConfig
-from sepvae.models.contract import MODELS, ModelChoice, interface_of, make_model, parse_model_config
+from sepvae.models.contract import MODELS, ModelChoice, interface_of, make_model, most_likely, parse_model_config
 from sepvae.training.checkpoint import CheckpointConfig, build_models, load_checkpoint, save_checkpoint
 from sepvae.training.config import TrainingConfig
 
@@ -27,11 +27,17 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"hidden": [5], "latent": 2, "activation": "silu", "output": "sigmoid", "dropout": 0.5},
         {"hidden": [5], "latent": 2, "activation": "tanh", "deterministic": True},
     ],
+    "conv_time_vae": [{"hidden": 4, "latent": 2, "encoder_blocks": 2, "decoder_blocks": 1}],
     "generator": [
         # Without an encoder the latent of any features is 0, and a weight of it has no gradient: see test_generator.
         {"hidden": 5, "encoder": "identity"},
         {"latent": 3, "hidden": 5, "encoder": "dense"},
     ],
+    "conv_patch": [
+        {"filters": [2, 3], "kernel_bins": 3},
+        {"filters": [2], "kernel_frames": 1, "deterministic": False},
+    ],
+    "vrnn": [{"hidden": 4, "latent": 2, "warm_up_frames": 3}, {"hidden": 3, "latent": 2, "warm_up_frames": 0}],
     "temporal_vae": [{"hidden": 4, "latent": 2, "encoder_blocks": 2, "decoder_blocks": 1}],
     "conv_tasnet": [{"filters": 8, "filter_samples": 4, "bottleneck": 4, "hidden": 6, "blocks": 2, "repeats": 1}],
 }
@@ -149,6 +155,9 @@ def test_gradients_are_right(kind: str, small: dict[str, Any]) -> None:
 @every_model
 def test_every_weight_takes_part(kind: str, small: dict[str, Any]) -> None:
     network = make(kind, small)
-    sum(part.square().sum() for part in flat(network, features(network, 2, 9))).backward()  # type: ignore[union-attr]
+    values = features(network, 2, 9)
+    # A learnt prior is part of a reconstruction, and of neither encoder nor decoder.
+    prior = network.reconstruct(values, most_likely).prior or ()
+    sum(part.square().sum() for part in (*flat(network, values), *prior)).backward()  # type: ignore[union-attr]
     silent = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert silent == []

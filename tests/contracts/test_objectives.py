@@ -38,6 +38,7 @@ TRIALS: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         ({"kernel_variance": 1.0, "divergence": "euclidean", "prior": "laplace"}, {"deterministic": True}),
         ({"kernel_variance": 1.0, "weight": 0.1, "prior": "swiss_roll"}, {"deterministic": True, "context_frames": 1}),
     ],
+    "weak_class": [({}, {}), ({"beta": 0.5, "single_class_weight": 2.0}, {"context_frames": 1})],
     "adversarial": [
         ({"game": "wgan"}, {"kind": "generator", "hidden": 5, "latent": 3, "critic": 4}),
         ({"game": "gan", "reconstruction": 2.0}, {"kind": "generator", "hidden": 5, "critic": 4, "encoder": "dense"}),
@@ -57,7 +58,7 @@ every_objective = pytest.mark.parametrize(("kind", "config", "network"), CASES)
 
 def make_networks(settings: dict[str, Any]) -> nn.ModuleDict:
     kind = settings.get("kind", "dense_vae")
-    small = {"hidden": [5], "latent": 3, "activation": "tanh"} if kind == "dense_vae" else {}
+    small: dict[str, Any] = {"hidden": [5], "latent": 3, "activation": "tanh"} if kind == "dense_vae" else {}
     config = parse_model_config(kind, small | {key: value for key, value in settings.items() if key != "kind"})
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -151,10 +152,11 @@ def test_config_survives_json_and_lists_its_defaults(
 def test_the_loss_is_the_mean_over_the_batch(kind: str, config: dict[str, Any], network: dict[str, Any]) -> None:
     networks = make_networks(network)
     # A batch of the same item over and over has the loss of the item, noise aside.
-    noiseless = {
+    noiseless: dict[str, dict[str, Any]] = {
         "elbo": {"epsilon_std": 0.0},
         "itl": {"weight": 0.0},
         "adversarial": {"game": "gan", "epsilon_std": 0.0},
+        "weak_class": {"epsilon_std": 0.0},
     }
     settings = {**config, **noiseless.get(kind, {})}
     one = make_batch(networks, batch=1)
