@@ -17,7 +17,8 @@ class OptimiserConfig(Config):
 
     `batch_size` counts segments of `segment_frames` frames over all processes together, so that one process and many
     make the same steps. `momentum` is Adam's β₁; games of a generator and a critic need little of it. `patience` counts
-    epochs without a better validation loss, 0 for no early stopping. `precision` `auto` takes bfloat16 for matrix products where the machine has units for them, else float32.
+    epochs without a better validation loss, 0 for no early stopping. `precision` `auto` takes bfloat16 for matrix
+    products where the machine has units for them, else float32.
     """
 
     epochs: int = Field(30, ge=1)
