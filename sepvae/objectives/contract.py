@@ -21,6 +21,7 @@ OBJECTIVES: dict[str, str] = {
     "elbo": "sepvae.objectives.elbo:Elbo",
     "adversarial": "sepvae.objectives.adversarial:Adversarial",
     "itl": "sepvae.objectives.itl:Itl",
+    "weak_class": "sepvae.objectives.weak_class:WeakClass",
     "wave_sdr": "sepvae.objectives.wave_sdr:WaveSdr",
 }
 

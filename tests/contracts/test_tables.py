@@ -18,7 +18,7 @@ TABLES = {"models": MODELS, "objectives": OBJECTIVES, "systems": SYSTEMS}
 HELPERS = {
     "models": {"dictionary", "layers", "network"},
     "objectives": {"divergences", "likelihoods", "priors"},
-    "systems": {"profiles"},
+    "systems": {"grouped", "profiles"},
 }
 
 
