@@ -1,4 +1,4 @@
-"""`sepvae train`: one model per source of a manifest of mixtures."""
+"""`sepvae train`: one model per source of a manifest of mixtures, or a model of one speaker's clean speech."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.settings import add_settings, read_settings, seed
+
+if TYPE_CHECKING:
+    from sepvae.training.config import TrainingConfig
+    from sepvae.training.loop import TrainingData
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -18,10 +22,13 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser = verbs.add_parser(
         "train",
         help="train one model per source",
-        description="Train one model per source. On several devices: torchrun --nproc-per-node N -m sepvae train …",
+        description="Train one model per source of a manifest of mixtures. With --speaker and without a manifest: "
+        "a model of one speaker's clean speech; 'sepvae separate FILE -m ONE -m ANOTHER' then separates speakers whose "
+        "models know nothing of each other. On several devices: torchrun --nproc-per-node N -m sepvae train …",
         **options,
     )
-    parser.add_argument("manifest", type=Path, help="mixtures, from 'sepvae mix'")
+    parser.add_argument("manifest", type=Path, nargs="?", help="mixtures, from 'sepvae mix'")
+    parser.add_argument("--speaker", metavar="NAME", help="learn this speaker of the corpus, from clean speech alone")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the corpus they draw from")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument("--seed", type=seed, default=0, help="seed of weights, batches and noise")
@@ -31,26 +38,53 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Train, or continue a run that was stopped."""
+def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
     from sepvae.errors import InputError
-    from sepvae.files import remove
     from sepvae.mixing.manifest import read_manifest
     from sepvae.mixing.protocol import describe_indistinct, indistinct_sources
     from sepvae.training.config import TrainingConfig
-    from sepvae.training.loop import TrainingData, train
+    from sepvae.training.loop import TrainingData
 
     config = read_settings(args, TrainingConfig)
-    mixtures = read_manifest(args.manifest).mixtures
-    splits = {split: [m for m in mixtures if m.split == split] for split in ("train", "valid")}
-    if not splits["train"]:
+    manifest = read_manifest(args.manifest)
+    train = manifest.of_split("train")
+    if not train:
         raise InputError(f"{args.manifest}: has no mixtures of the split 'train': make some with 'sepvae mix'")
-    if alike := indistinct_sources(splits["train"]):
+    if alike := indistinct_sources(train):
         _LOGGER.warning("%s", describe_indistinct(alike))
+    return config, TrainingData(train, manifest.of_split("valid"), args.data)
+
+
+def _of_speaker(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
+    from sepvae.corpora.records import open_corpus
+    from sepvae.mixing.solo import speaker_mixtures
+    from sepvae.systems.generative import SoloConfig
+    from sepvae.training.loop import TrainingData
+
+    config = read_settings(args, SoloConfig)
+    corpus = open_corpus(args.data)
+    utterances = list(corpus.utterances())
+    for problem in corpus.problems:
+        _LOGGER.warning("%s", problem.message)
+    train, valid = speaker_mixtures(
+        utterances, args.speaker, root=args.data, sample_rate=config.frontend.sample_rate, seed=args.seed
+    )
+    _LOGGER.info("%s: %d utterances to train, %d to validate", args.speaker, len(train), len(valid))
+    return config, TrainingData(train, valid, args.data)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or continue a run that was stopped."""
+    from sepvae.errors import ConfigError
+    from sepvae.files import remove
+    from sepvae.training.loop import train
+
+    if (args.manifest is None) == (args.speaker is None):
+        raise ConfigError("train: give a manifest of mixtures, or --speaker NAME of the corpus, and not both")
+    config, data = _of_manifest(args) if args.speaker is None else _of_speaker(args)
     if args.overwrite:
         for name in ("state", "model", "log.csv", "tensorboard"):
             remove(args.out / name)
-    data = TrainingData(splits["train"], splits["valid"], args.data)
     train(config, data, args.out, seed=args.seed, device=args.device)
     sys.stdout.write(f"{args.out / 'model'}\n")
     return 0
