@@ -1,4 +1,4 @@
-"""Real features of a complex spectrum: magnitude, power, log-power, mel and log-mel."""
+"""Real features of a complex spectrum: magnitude, power, log-power, mel, log-mel, and real beside imaginary part."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from sepvae.errors import ConfigError, MissingExtra
 # exp(80) is 5e34: the square of no amplitude a file can hold, and far from the overflow of float32.
 _MAX_LOG_POWER = 80.0
 
-FeatureKind = Literal["magnitude", "power", "log_power", "mel", "log_mel"]
+FeatureKind = Literal["magnitude", "power", "log_power", "mel", "log_mel", "complex"]
 
 
 class FeatureConfig(Config):
-    """Which features to take; `floor` is the power added before a logarithm (−100 dB of the normalised spectrum)."""
+    """Which features to take.
+
+    `complex` is the real parts of all bins, and then their imaginary parts. `floor` is the power added before a
+    logarithm (−100 dB of the normalised spectrum).
+    """
 
     kind: FeatureKind = "magnitude"
     n_mels: int = Field(80, ge=1, le=1024)
@@ -62,10 +66,14 @@ class Features:
         self._filters: Tensor | None = None
         if config.kind in ("mel", "log_mel"):
             self._filters = mel_filterbank(sample_rate=sample_rate, n_bins=n_bins, n_mels=config.n_mels)
-        self.n_features = n_bins if self._filters is None else config.n_mels
+        self.n_features = {"mel": config.n_mels, "log_mel": config.n_mels, "complex": 2 * n_bins}.get(
+            config.kind, n_bins
+        )
 
     def __call__(self, spectrum: Tensor) -> Tensor:
         """Return the features (…, frames, n_features) of complex spectra (…, frames, bins)."""
+        if self.config.kind == "complex":
+            return torch.cat([spectrum.real, spectrum.imag], dim=-1)
         power = spectrum.real.square() + spectrum.imag.square()
         if self._filters is not None:
             power = power @ self._filters.to(power)
@@ -85,7 +93,19 @@ class Features:
             raise ConfigError(f"{self.config.kind} features cannot be turned back into a spectrum: use log_power")
         if self.config.kind == "magnitude":
             return features.clamp_min(0)
+        if self.config.kind == "complex":
+            return self.spectrum(features).abs()
         power = features
         if self.config.kind == "log_power":
             power = features.clamp_max(_MAX_LOG_POWER).exp() - self.config.floor
         return power.clamp_min(0).sqrt()
+
+    def spectrum(self, features: Tensor) -> Tensor:
+        """Undo the feature `complex`: return the complex spectra (…, frames, bins) that have these features.
+
+        Raises:
+            ConfigError: other features have lost the phase.
+        """
+        if self.config.kind != "complex":
+            raise ConfigError(f"{self.config.kind} features have no phase: only complex ones are a spectrum")
+        return torch.complex(*features.chunk(2, dim=-1))

@@ -23,6 +23,8 @@ MODELS: dict[str, str] = {
     "dense_vae": "sepvae.models.dense:DenseVae",
     "conv_time_vae": "sepvae.models.conv_time:ConvTimeVae",
     "generator": "sepvae.models.generator:Generator",
+    "complex_pair": "sepvae.models.complex_pair:ComplexPair",
+    "complex_dense": "sepvae.models.complex_dense:ComplexDense",
     "conv_patch": "sepvae.models.conv_patch:ConvPatch",
     "vrnn": "sepvae.models.vrnn:Vrnn",
     "temporal_vae": "sepvae.models.temporal:TemporalVae",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from pydantic import model_validator
@@ -38,13 +38,25 @@ class EstimatorConfig(Config):
     """Everything that decides how estimates are made, the weights aside.
 
     `inference` None takes what the encoders make of the mixture; `{kind: generative}` fits the decoders to it, for
-    models that were trained on clean sources.
+    models that were trained on clean sources. `mask` `direct` takes complex estimates as they are, in place of a share
+    of the mixture: then they do not add up to it.
     """
 
     frontend: FrontendConfig = FrontendConfig()
     model: ModelChoice = ModelChoice()
     inference: GenerativeConfig | None = None
-    mask: MaskKind = "ratio"
+    mask: MaskKind | Literal["direct"] = "ratio"
+
+    @model_validator(mode="after")
+    def _has_phases(self) -> EstimatorConfig:
+        """Refuse to take as a spectrum what has no phase."""
+        if self.mask == "direct" and self.frontend.target.kind != "complex":
+            kind = self.frontend.target.kind
+            raise ConfigError(
+                f"mask direct takes the estimates themselves; frontend.target.kind = {kind} has no phase: set it to "
+                "complex, or mask to ratio or wiener"
+            )
+        return self
 
     @model_validator(mode="after")
     def _can_be_fitted(self) -> EstimatorConfig:
@@ -139,7 +151,7 @@ def estimate_together(
     mixture: Tensor,
     *,
     levels: Tensor | None = None,
-    mask: MaskKind | None = None,
+    mask: MaskKind | Literal["direct"] | None = None,
     sample: Sampler = most_likely,
 ) -> WaveEstimate:
     """Map mixtures (batch, time) to the estimates of the sources of all estimators, behind one mask.
@@ -148,7 +160,7 @@ def estimate_together(
         estimators: with the same front-end; networks on waves have no mask, and stand alone.
         mixture: waves (batch, time).
         levels: of the spectrum of each mixture (batch, 1, 1), when it is a part of a longer one.
-        mask: the one of the first estimator when None.
+        mask: the one of the first estimator when None, which may be `direct`.
         sample: how latents are drawn.
 
     Returns:
@@ -176,8 +188,13 @@ def estimate_together(
     if first.config.inference is not None:
         models = {name: model for estimator in estimators for name, model in estimator.models.items()}
         found = infer_sources(models, posteriors, first.frontend.target(normalised), first.config.inference)
+    kind = mask or first.config.mask
+    if kind == "direct":
+        direct = torch.stack([first.frontend.target.spectrum(item.decoded.spectrum) for item in found.values()])
+        waves = stft.synthesise(scale_spectrum(direct, levels), n_samples=mixture.shape[-1])
+        return WaveEstimate(dict(zip(found, waves, strict=True)), found)
     magnitudes = [first.frontend.target.magnitude(item.decoded.spectrum) for item in found.values()]
-    masks = make_masks(torch.stack(magnitudes), kind=mask or first.config.mask)
+    masks = make_masks(torch.stack(magnitudes), kind=kind)
     # The masks add up to one and synthesis is linear, so the last source is what the others leave of the mixture.
     waves = stft.synthesise(apply_masks(spectrum, masks[:-1]), n_samples=mixture.shape[-1])
     return WaveEstimate(dict(zip(found, [*waves, mixture - waves.sum(0)], strict=True)), found)

@@ -75,7 +75,7 @@ class Separator:
             raise ConfigError("a Separator needs at least one model folder")
         first = checkpoints[0].config.training
         self.frontend, self.device = Frontend(first.frontend), resolve_device(device)
-        self.mask: MaskKind = mask or first.mask
+        self.mask = mask or first.mask
         self._estimators = [checkpoint.estimator.to(self.device).eval() for checkpoint in checkpoints]
         names: list[str] = []
         for estimator in self._estimators:

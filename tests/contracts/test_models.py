@@ -33,6 +33,11 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"hidden": 5, "encoder": "identity"},
         {"latent": 3, "hidden": 5, "encoder": "dense"},
     ],
+    "complex_pair": [
+        {"hidden": [5], "latent": 2},
+        {"hidden": [4], "latent": 2, "learned_variance": True, "context_frames": 1},
+    ],
+    "complex_dense": [{"hidden": [4, 3], "latent": 2}],
     "conv_patch": [
         {"filters": [2, 3], "kernel_bins": 3},
         {"filters": [2], "kernel_frames": 1, "deterministic": False},
@@ -130,7 +135,10 @@ def test_config_survives_json_and_lists_its_defaults(kind: str, small: dict[str,
 
 @any_model
 def test_saved_and_loaded_is_bit_equal(kind: str, small: dict[str, Any], tmp_path: Path) -> None:
-    training = TrainingConfig(model=ModelChoice(kind=kind, settings=small), frontend=FrontendConfig(sample_rate=8000))
+    # Features that every network can take: an even number of them.
+    features = {"input": {"kind": "complex"}, "target": {"kind": "complex"}}
+    frontend = FrontendConfig.model_validate({"sample_rate": 8000, **features})
+    training = TrainingConfig(model=ModelChoice(kind=kind, settings=small), frontend=frontend)
     with torch.random.fork_rng():
         torch.manual_seed(3)
         models = build_models(CheckpointConfig(sources=("a", "b"), training=training))

@@ -93,3 +93,14 @@ def test_missing_librosa_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "librosa.filters", None)
     with pytest.raises(MissingExtra, match=r"mel features needs the optional extra 'mel'.*pip install 'sepvae\[mel\]'"):
         make("mel")
+
+
+def test_complex_features_are_the_spectrum() -> None:
+    features = Features(FeatureConfig(kind="complex"), sample_rate=16000, n_bins=9)
+    spectrum = torch.randn(3, 9, generator=torch.Generator().manual_seed(0), dtype=torch.complex64)
+    found = features(spectrum)
+    assert found.shape == (3, features.n_features) == (3, 18)
+    assert torch.equal(features.spectrum(found), spectrum)
+    torch.testing.assert_close(features.magnitude(found), spectrum.abs())
+    with pytest.raises(ConfigError, match="magnitude features have no phase: only complex ones are a spectrum"):
+        Features(FeatureConfig(), sample_rate=16000, n_bins=9).spectrum(spectrum.abs())
