@@ -1,6 +1,6 @@
 """Generators against critics: GAN, Wasserstein GAN and autoencoding Wasserstein GAN, in one backward pass.
 
-Goodfellow et al. 2014; Arjovsky et al. 2017; Gulrajani et al. 2017; Subakan & Smaragdis 2018.
+Goodfellow et al. 2014; Arjovsky et al. 2017; Mescheder et al. 2018; Subakan & Smaragdis 2018.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss
 from sepvae.objectives.elbo import sampler
 from sepvae.objectives.likelihoods import LIKELIHOODS
 
-# Penalties: Mescheder et al. 2018, §4.1 (real spectra), and Gulrajani et al. 2017, Eq. (3) (between real and made).
-_WASSERSTEIN_SLOPE = 1.0
 # −60 dB of the level of a file: below it the slope of a root would make noise of quiet bins.
 _COMPRESSION_FLOOR = 1e-3
 
@@ -29,14 +27,16 @@ _COMPRESSION_FLOOR = 1e-3
 class AdversarialConfig(Config):
     """Which game, how smooth its critic is kept, and how much of an autoencoder the generator is.
 
-    `game`: `gan` in its non-saturating form with the penalty of Mescheder et al. 2018, or `wgan` with the penalty of
-    Gulrajani et al. 2017. The paper clips the critic's weights to ±0.01 instead, which needs another change of the
-    weights behind each step of the optimiser, and lets the critic learn little but the simplest functions.
-    `reconstruction` weighs −log p(target|decoded) per frame, for networks with an encoder.
+    `game`: `gan` in its non-saturating form, or `wgan`. `penalty` weighs the squared gradient of the critic, at real
+    spectra in a `gan`, between real and made ones in a `wgan`. Both players move at once, and that penalty is what lets
+    them settle (Mescheder et al. 2018); the one of Gulrajani et al. 2017, which wants gradients of norm 1, makes them
+    circle. Subakan & Smaragdis 2018 clip the critic's weights to ±0.01 instead, which is another change of the weights
+    behind each step of the optimiser. `reconstruction` weighs −log p(target|decoded) per frame, for networks with an
+    encoder.
     """
 
     game: Literal["gan", "wgan"] = "wgan"
-    penalty: float = Field(10.0, ge=0)
+    penalty: float = Field(1.0, ge=0)
     adversarial: float = Field(1.0, ge=0)
     reconstruction: float = Field(0.0, ge=0)
     likelihood: Literal["gaussian", "itakura_saito", "poisson"] = "poisson"
@@ -57,18 +57,17 @@ def compress(spectrum: Tensor) -> Tensor:
     return (spectrum + _COMPRESSION_FLOOR).sqrt()
 
 
-def gradient_penalty(critic: nn.Module, at: Tensor, *, slope: float) -> Tensor:
-    """Return the mean squared difference of the norm of the critic's gradient from `slope`, at spectra (…, bins).
+def gradient_penalty(critic: nn.Module, at: Tensor) -> Tensor:
+    """Return the mean squared norm of the critic's gradient at spectra (…, bins).
 
     It has gradients for the critic's weights, also where they are switched off around it, and none for `at`.
+
+    Source: Mescheder et al. 2018, Eq. (9), without its factor ½.
     """
     with torch.enable_grad():
         at = at.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(critic(at).sum(), at, create_graph=True)
-        if slope == 0:
-            return gradient.square().sum(-1).mean()
-        # The root has no slope at 0, where a critic that is still flat stands.
-        return ((gradient.square().sum(-1) + 1e-12).sqrt() - slope).square().mean()
+        return gradient.square().sum(-1).mean()
 
 
 class Adversarial:
@@ -121,12 +120,12 @@ class Adversarial:
         softplus = nn.functional.softplus
         if self.config.game == "gan":
             generator, judged = softplus(-moving).mean(), softplus(-of_real).mean() + softplus(of_made).mean()
-            at, slope = real, 0.0
+            at = real
         else:
             generator, judged = -moving.mean(), of_made.mean() - of_real.mean()
             share = torch.rand(real.shape[:-1], generator=batch.generator, device=real.device).to(real)[..., None]
-            at, slope = share * real + (1 - share) * made.detach(), _WASSERSTEIN_SLOPE
+            at = share * real + (1 - share) * made.detach()
         terms = {"generator": self.config.adversarial * generator, "critic": judged}
         if self.config.penalty:
-            terms["penalty"] = self.config.penalty * gradient_penalty(critic, at, slope=slope)
+            terms["penalty"] = self.config.penalty * gradient_penalty(critic, at)
         return terms
