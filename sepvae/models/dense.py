@@ -15,13 +15,30 @@ from sepvae.models.network import SourceNetwork
 LOG_VARIANCE_LIMIT = 10.0
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
-_OUTPUTS: dict[str, type[nn.Module]] = {"softplus": nn.Softplus, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
+# exp(±14) is ±61 dB in power around the level of the file: no bin of speech is further away.
+_LOG_POWER_LIMIT = 14.0
+
+
+class _Exp(nn.Module):
+    """From log-powers to powers, within what speech has."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.clamp(-_LOG_POWER_LIMIT, _LOG_POWER_LIMIT).exp()
+
+
+_OUTPUTS: dict[str, type[nn.Module]] = {
+    "softplus": nn.Softplus,
+    "sigmoid": nn.Sigmoid,
+    "identity": nn.Identity,
+    "exp": _Exp,
+}
 
 
 class DenseVaeConfig(ModelConfig):
     """Layer sizes; the defaults are the survey's encoder [M, 256, 256, 128] and decoder [256, 256, M].
 
     `deterministic` makes the posterior a point, as autoencoders other than variational ones have it.
+    `output` `exp` takes what the last layer gives as log-powers, as models of variances have it.
     `dropout` zeroes that share of the hidden units in training (Srivastava et al. 2014).
     """
 
@@ -29,7 +46,7 @@ class DenseVaeConfig(ModelConfig):
     latent: int = Field(128, ge=1, le=1 << 16)
     context_frames: int = Field(0, ge=0, le=64)
     activation: Literal["relu", "tanh", "silu"] = "relu"
-    output: Literal["softplus", "sigmoid", "identity"] = "softplus"
+    output: Literal["softplus", "sigmoid", "identity", "exp"] = "softplus"
     learned_variance: bool = False
     deterministic: bool = False
     dropout: float = Field(0.0, ge=0, lt=1)

@@ -48,7 +48,9 @@ def test_frames_do_not_see_each_other_in_the_decoder() -> None:
         torch.testing.assert_close(network.decode(latent[:, frame : frame + 1]).spectrum[:, 0], spectrum[:, frame])
 
 
-@pytest.mark.parametrize(("output", "low", "high"), [("softplus", 0, torch.inf), ("sigmoid", 0, 1)])
+@pytest.mark.parametrize(
+    ("output", "low", "high"), [("softplus", 0, torch.inf), ("sigmoid", 0, 1), ("exp", 8e-7, 1.3e6)]
+)
 def test_outputs_keep_their_range(output: str, low: float, high: float) -> None:
     spectrum = make(output=output).decode(1e3 * torch.randn(2, 50, 128, dtype=torch.float64)).spectrum
     assert (spectrum >= low).all()
