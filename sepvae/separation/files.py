@@ -14,7 +14,7 @@ import torch
 from sepvae import audio
 from sepvae.errors import OutputError
 from sepvae.files import make_folder
-from sepvae.separation.separator import Separator
+from sepvae.separation.arrays import BlockSeparator
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".sph", ".aif", ".aiff")
 
@@ -62,14 +62,14 @@ def _common_parts(parts: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def separate_file(
-    separator: Separator, path: Path, folder: Path, *, subtype: str = "float", overwrite: bool = False
+    separator: BlockSeparator, path: Path, folder: Path, *, subtype: str = "float", overwrite: bool = False
 ) -> SeparatedFile:
     """Separate one audio file into `folder/<source>.wav`, at the rate and length of the input.
 
     A file at another rate than the model's is resampled there and back. Every channel is separated by itself.
 
     Args:
-        separator: the models.
+        separator: what separates it.
         path: audio file.
         folder: folder of the outputs.
         subtype: `float`, `pcm16` or `pcm24`; integers saturate, and how often is counted.
@@ -112,7 +112,7 @@ def separate_file(
     )
 
 
-def _separate_to(separator: Separator, source: Path, targets: dict[str, Path], *, subtype: str) -> int:
+def _separate_to(separator: BlockSeparator, source: Path, targets: dict[str, Path], *, subtype: str) -> int:
     """Separate a file at the model's rate into one file for each source; return the number of clipped samples."""
     info = audio.inspect(source)
 
