@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -28,12 +29,18 @@ def seed(text: str) -> int:
     return number
 
 
-def read_settings(args: argparse.Namespace, config_class: type[C]) -> C:
-    """Return the config from the file, the overrides and the defaults; ConfigError names what is wrong."""
+def read_settings(args: argparse.Namespace, config_class: type[C], *, base: Mapping[str, Any] | None = None) -> C:
+    """Return the config from the file, the overrides and the defaults; ConfigError names what is wrong.
+
+    `base` is what they are laid over when there is no file and no override chooses another kind of component.
+    """
     from sepvae.config import parse_config
     from sepvae.recipe.compose import merge, parse_override, read_mapping
 
     data = read_mapping(args.config) if args.config else {}
+    chosen = any(text.partition("=")[0].strip().endswith(".kind") for text in args.overrides)
+    if base is not None and not args.config and not chosen:
+        data = dict(base)
     for text in args.overrides:
         data = merge(data, parse_override(text))
     return parse_config(config_class, data, where=str(args.config or "--set"))

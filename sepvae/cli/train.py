@@ -22,7 +22,8 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser = verbs.add_parser(
         "train",
         help="train one model per source",
-        description="Train one model per source of a manifest of mixtures. With --speaker and without a manifest: "
+        description="Train a model for the sources of a manifest of mixtures: the temporal VAE, or what --config or "
+        "--set model.kind=KIND ask for. With --speaker and without a manifest: "
         "a model of one speaker's clean speech; 'sepvae separate FILE -m ONE -m ANOTHER' then separates speakers whose "
         "models know nothing of each other. On several devices: torchrun --nproc-per-node N -m sepvae train …",
         **options,
@@ -43,9 +44,10 @@ def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData
     from sepvae.mixing.manifest import read_manifest
     from sepvae.mixing.protocol import describe_indistinct, indistinct_sources
     from sepvae.training.config import TrainingConfig
+    from sepvae.training.known_classes import KNOWN_CLASSES
     from sepvae.training.loop import TrainingData
 
-    config = read_settings(args, TrainingConfig)
+    config = read_settings(args, TrainingConfig, base=KNOWN_CLASSES)
     manifest = read_manifest(args.manifest)
     train = manifest.of_split("train")
     if not train:

@@ -20,7 +20,7 @@ class ComplexPairConfig(DenseVaeConfig):
     """Layer sizes of each of the two networks, as of `dense_vae`; their output takes both signs."""
 
     activation: Literal["relu", "tanh", "silu"] = "tanh"
-    output: Literal["softplus", "sigmoid", "identity"] = "identity"
+    output: Literal["softplus", "exp", "sigmoid", "identity"] = "identity"
 
 
 class ComplexPair(SourceNetwork):

@@ -26,12 +26,12 @@ class TemporalVaeConfig(ModelConfig):
     raised to before the first layer.
     """
 
-    hidden: int = Field(192, ge=1, le=1 << 12)
+    hidden: int = Field(256, ge=1, le=1 << 12)
     latent: int = Field(64, ge=1, le=1 << 12)
     encoder_blocks: int = Field(8, ge=1, le=64)
     decoder_blocks: int = Field(3, ge=0, le=64)
     dilation_cycle: int = Field(4, ge=1, le=10)
-    compression: float = Field(0.3, gt=0, le=1)
+    compression: float = Field(0.5, gt=0, le=1)
     dropout: float = Field(0.0, ge=0, lt=1)
 
 

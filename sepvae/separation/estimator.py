@@ -45,7 +45,7 @@ class EstimatorConfig(Config):
     frontend: FrontendConfig = FrontendConfig()
     model: ModelChoice = ModelChoice()
     inference: GenerativeConfig | None = None
-    mask: MaskKind | Literal["direct"] = "ratio"
+    mask: Literal["ratio", "wiener", "direct"] = "ratio"
 
     @model_validator(mode="after")
     def _has_phases(self) -> EstimatorConfig:

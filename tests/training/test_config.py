@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sepvae.files import to_json
 from sepvae.models.dense import DenseVaeConfig
 from sepvae.objectives.elbo import ElboConfig
 from sepvae.training.config import TrainingConfig
+from sepvae.training.known_classes import KNOWN_CLASSES
 
 
 def parse(data: Any) -> TrainingConfig:
@@ -67,7 +69,7 @@ def test_defaults_of_model_and_objective_are_written_out() -> None:
         ({"optimiser": {"epochs": "many"}}, "vae.yaml: optimiser.epochs = 'many': Input should be a valid integer"),
         ({"optimiser": {"learning_rate": float("nan")}}, "optimiser.learning_rate = nan"),
         ({"optimiser": {"precision": "16"}}, "optimiser.precision = '16'"),
-        ({"mask": "binary"}, "vae.yaml: mask = 'binary': Input should be 'ratio' or 'wiener'"),
+        ({"mask": "binary"}, "vae.yaml: mask = 'binary': Input should be 'ratio', 'wiener' or 'direct'"),
         ([1], "vae.yaml: (top level) = [1]"),
         (None, "vae.yaml: (top level) = None"),
     ],
@@ -117,3 +119,9 @@ def test_long_values_are_shortened_in_the_message() -> None:
 def test_configs_cannot_be_changed_by_accident() -> None:
     with pytest.raises(ValueError, match="frozen"):
         parse({}).mask = "wiener"
+
+
+def test_the_recipe_of_the_temporal_vae_is_what_train_does_by_default() -> None:
+    path = Path(__file__).parents[2] / "recipes/systems/temporal_vae.yaml"
+    settings = yaml.safe_load(path.read_text())["systems"]["temporal_vae"]["settings"]
+    assert parse(settings) == parse(KNOWN_CLASSES)
