@@ -31,6 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "objectives": {"models.contract"},
     "training": {"mixing", "frontend", "models", "objectives", "separation.estimator"},
     "separation": {"frontend", "models", "objectives.contract", "objectives.likelihoods", "training.checkpoint"},
+    "enhancement": {"frontend", "models", "separation", "training.checkpoint"},
     "evaluation": set(),
     "systems": {"mixing", "frontend", "models", "objectives", "training", "separation"},
     "report": {"evaluation"},
