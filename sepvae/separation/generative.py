@@ -22,6 +22,8 @@ Decoder = Callable[[Tensor], Tensor]
 
 # How many steps an objective must stand still for to have converged; Adam may climb for some before it falls on.
 _STILL_STEPS = 20
+# An objective per bin that is as good as nothing: silence, which is explained exactly, would else never stand still.
+_NOTHING = 1e-3
 
 
 class GenerativeConfig(Config):
@@ -117,13 +119,14 @@ def draw_starts(posteriors: Mapping[str, Posterior], config: GenerativeConfig) -
 class _Best:
     """The lowest objective of each fit so far, and what gave it."""
 
-    def __init__(self, n_fits: int, like: Tensor) -> None:
-        self.objective = like.new_full((n_fits,), torch.inf)
-        self.moving = torch.ones(n_fits, dtype=torch.bool, device=like.device)
+    def __init__(self, mixture: Tensor, tolerance: float) -> None:
+        self.objective = mixture.new_full((len(mixture),), torch.inf)
+        self.moving = torch.ones(len(mixture), dtype=torch.bool, device=mixture.device)
+        self._tolerance, self._nothing = tolerance, _NOTHING * mixture[0].numel()
         self.latents, self.gains = list[Tensor](), torch.empty(0)
         self.trace: list[Tensor] = []
 
-    def take(self, objective: Tensor, latents: Sequence[Tensor], gains: Tensor, tolerance: float) -> bool:
+    def take(self, objective: Tensor, latents: Sequence[Tensor], gains: Tensor) -> bool:
         """Keep what is better of the fits that still move, and say whether any does."""
         better = (objective < self.objective) & self.moving
         if not self.trace:
@@ -137,7 +140,7 @@ class _Best:
         if len(self.trace) > _STILL_STEPS:
             before = self.trace[-1 - _STILL_STEPS]
             # A fit that has stopped stays stopped: what is beside it in the batch does not change its result.
-            self.moving &= before - self.objective > tolerance * before.abs()
+            self.moving &= before - self.objective > self._tolerance * before.abs().clamp_min(self._nothing)
         return bool(self.moving.any())
 
 
@@ -167,12 +170,12 @@ def fit_sources(
         n_gains = n_frames if config.gain == "frame" else 1
         gains = repeated.new_ones((len(starts), len(repeated), n_gains, 1))
         adam = torch.optim.Adam(latents, lr=config.learning_rate)
-        best = _Best(len(repeated), repeated)
+        best = _Best(repeated, config.tolerance)
         for step in range(config.n_steps + 1):
             spectra = torch.stack([decode(latent) for decode, latent in zip(decoders, latents, strict=True)])
             gains = update_gains(repeated, spectra.detach(), gains, config)
             objective = fit_objective(repeated, gains * spectra, latents, config)
-            moving = best.take(objective.detach(), latents, gains.transpose(0, 1).flatten(2), config.tolerance)
+            moving = best.take(objective.detach(), latents, gains.transpose(0, 1).flatten(2))
             if not moving or step == config.n_steps:
                 break
             for latent, slope in zip(latents, torch.autograd.grad(objective.sum(), latents), strict=True):
