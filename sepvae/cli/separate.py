@@ -26,6 +26,13 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the outputs")
     parser.add_argument("--mask", choices=["ratio", "wiener"], help="mask; the model's own when not given")
     parser.add_argument(
+        "--band-pass",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="keep these frequencies in Hz of every source; the sources then do not add up to the file",
+    )
+    parser.add_argument(
         "--subtype", choices=["float", "pcm16", "pcm24"], default="float", help="samples of the outputs"
     )
     parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -50,17 +57,24 @@ def _listed(files: Sequence[str]) -> Iterator[Path]:
 
 def run(args: argparse.Namespace) -> int:
     """Separate every file; one that fails is named and does not stop the others."""
+    from sepvae.config import parse_config
     from sepvae.devices import resolve_device
     from sepvae.errors import InputError, SepvaeError
     from sepvae.files import to_json
     from sepvae.progress import progress
+    from sepvae.separation.arrays import BlockSeparator
+    from sepvae.separation.band_pass import BandPassConfig, BandPassed
     from sepvae.separation.files import output_folders, separate_file
     from sepvae.separation.separator import Separator
 
     paths = list(dict.fromkeys(_listed(args.files)))
     if not paths:
         raise InputError(f"{' '.join(args.files)}: no audio files found there")
-    separator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
+    separator: BlockSeparator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
+    if args.band_pass:
+        low_hz, high_hz = args.band_pass
+        config = parse_config(BandPassConfig, {"low_hz": low_hz, "high_hz": high_hz}, where="--band-pass")
+        separator = BandPassed(separator, config)
     failed = 0
     with progress("separate", len(paths), unit="files") as bar:
         for path, folder in zip(paths, output_folders(paths, args.out), strict=True):

@@ -119,3 +119,20 @@ def test_an_hour_stays_within_a_fixed_memory(model: Path, tmp_path: Path) -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=1200)
     assert int(done.stdout.rpartition("PEAK ")[2]) < 1_500_000, "kilobytes"
+
+
+def test_a_band_is_kept_of_every_source(sepvae, model: Path, recording: Path, tmp_path: Path) -> None:
+    command = ("separate", recording, "-m", model, "-o")
+    assert sepvae(*command, tmp_path / "all").returncode == 0
+    done = sepvae(*command, tmp_path / "band", "--band-pass", "300", "3400")
+    assert done.returncode == 0, done.stderr
+    whole, band = (
+        np.abs(np.fft.rfft(audio.read(tmp_path / name / "talk/male.wav").wave[0])) for name in ("all", "band")
+    )
+    hz = np.fft.rfftfreq(2 * len(whole) - 2, 1 / audio.inspect(recording).sample_rate)
+    middle, outside = (hz > 1000) & (hz < 1800), (hz < 200) | (hz > 4000)
+    np.testing.assert_allclose(band[middle], whole[middle], rtol=0.05, atol=1e-3 * whole.max())
+    assert np.sum(band[outside] ** 2) < 1e-3 * np.sum(whole[outside] ** 2)
+    done = sepvae(*command, tmp_path / "none", "--band-pass", "300", "30000")
+    assert done.returncode == 2
+    assert "give high_hz below" in done.stderr

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sepvae.errors import ConfigError
-from sepvae.separation.band_pass import BandPassConfig, BandPassStream, band_pass, design, settling_samples
+from sepvae.separation.band_pass import BandPassConfig, BandPassed, BandPassStream, band_pass, design, settling_samples
 
 RATE = 16000
 CONFIGS = [
@@ -123,3 +125,33 @@ def test_impossible_edges_are_named(settings: dict[str, float], words: str) -> N
 def test_a_stream_cannot_look_ahead() -> None:
     with pytest.raises(ConfigError, match="zero-phase band-pass needs the whole signal: set zero_phase = false"):
         BandPassStream(BandPassConfig(), sample_rate=RATE, n_channels=1)
+
+
+class Split:
+    """Stands for a separator: the signal and its negative, in blocks of a given length."""
+
+    device, sources, sample_rate = torch.device("cpu"), ("plain", "turned"), RATE
+
+    def __init__(self, block: int) -> None:
+        self.block = block
+
+    def stream(self, read: Any, *, n_samples: int) -> Iterator[dict[str, Any]]:
+        for start in range(0, n_samples, self.block):
+            wave = read(start, min(start + self.block, n_samples))
+            yield {"plain": wave, "turned": -wave}
+
+
+@every_filter
+@pytest.mark.parametrize("zero_phase", [True, False])
+@pytest.mark.parametrize(("block", "n_samples"), [(700, 9000), (5000, 12001), (20_000, 9000), (300, 0)])
+def test_a_filtered_separator_gives_what_the_whole_gives(
+    config: BandPassConfig, zero_phase: bool, block: int, n_samples: int
+) -> None:
+    config = config.model_copy(update={"zero_phase": zero_phase})
+    wave = noise(2, n_samples)
+    filtered = BandPassed(Split(block), config)
+    assert filtered.sources == ("plain", "turned")
+    blocks = list(filtered.stream(lambda start, stop: torch.from_numpy(wave[:, start:stop]), n_samples=n_samples))
+    for name, sign in (("plain", 1), ("turned", -1)):
+        found = np.concatenate([np.zeros((2, 0), np.float32), *(part[name].numpy() for part in blocks)], axis=1)
+        np.testing.assert_allclose(found, sign * band_pass(wave, config, sample_rate=RATE), atol=1e-4)
