@@ -8,7 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sepvae.separation.arrays import BlockSeparator
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -21,28 +24,35 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         description="Separate audio files into OUT/<file>/<source>.wav, at their own rate and length.",
         **options,
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="audio files or folders of them; - reads a list")
     parser.add_argument("-m", "--model", action="append", required=True, metavar="DIR", help="model folder; repeat")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the outputs")
     parser.add_argument("--mask", choices=["ratio", "wiener"], help="mask; the model's own when not given")
-    parser.add_argument(
-        "--band-pass",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
-        help="keep these frequencies in Hz of every source; the sources then do not add up to the file",
-    )
+    add_files(parser)
+    parser.set_defaults(run=run)
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a verb that makes several files of each one."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="audio files or folders of them; - reads a list")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the outputs")
     parser.add_argument(
         "--subtype", choices=["float", "pcm16", "pcm24"], default="float", help="samples of the outputs"
     )
     parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.add_argument("--json", action="store_true", help="for programs: one JSON record per file on stdout")
-    parser.set_defaults(run=run)
+
+
+def list_files(files: Sequence[str]) -> list[Path]:
+    """Return the files named, those in folders named, and those listed on stdin for `-`; InputError when none."""
+    from sepvae.errors import InputError
+
+    paths = list(dict.fromkeys(_listed(files)))
+    if not paths:
+        raise InputError(f"{' '.join(files)}: no audio files found there")
+    return paths
 
 
 def _listed(files: Sequence[str]) -> Iterator[Path]:
-    """Yield the files named, those in folders named, and those listed on stdin for `-`."""
     from sepvae.separation.files import AUDIO_ENDINGS
 
     for name in files:
@@ -56,30 +66,34 @@ def _listed(files: Sequence[str]) -> Iterator[Path]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Separate every file; one that fails is named and does not stop the others."""
-    from sepvae.config import parse_config
+    """Separate every file."""
     from sepvae.devices import resolve_device
-    from sepvae.errors import InputError, SepvaeError
-    from sepvae.files import to_json
-    from sepvae.progress import progress
-    from sepvae.separation.arrays import BlockSeparator
-    from sepvae.separation.band_pass import BandPassConfig, BandPassed
-    from sepvae.separation.files import output_folders, separate_file
     from sepvae.separation.separator import Separator
 
-    paths = list(dict.fromkeys(_listed(args.files)))
-    if not paths:
-        raise InputError(f"{' '.join(args.files)}: no audio files found there")
-    separator: BlockSeparator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
-    if args.band_pass:
-        low_hz, high_hz = args.band_pass
-        config = parse_config(BandPassConfig, {"low_hz": low_hz, "high_hz": high_hz}, where="--band-pass")
-        separator = BandPassed(separator, config)
+    paths = list_files(args.files)
+    separator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
+    return run_files(args, paths, separator, done="separated")
+
+
+def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockSeparator, *, done: str) -> int:
+    """Take every file apart, and return the exit code; one that fails is named and does not stop the others.
+
+    Args:
+        args: with the arguments of `add_files`.
+        paths: the files.
+        separator: what takes them apart.
+        done: what becomes of them, for messages.
+    """
+    from sepvae.errors import SepvaeError
+    from sepvae.files import to_json
+    from sepvae.progress import progress
+    from sepvae.separation.files import output_folders, separate_file
+
     failed = 0
-    with progress("separate", len(paths), unit="files") as bar:
+    with progress(args.verb, len(paths), unit="files") as bar:
         for path, folder in zip(paths, output_folders(paths, args.out), strict=True):
             try:
-                done = separate_file(separator, path, folder, subtype=args.subtype, overwrite=args.overwrite)
+                made = separate_file(separator, path, folder, subtype=args.subtype, overwrite=args.overwrite)
             except SepvaeError as error:
                 failed += 1
                 _LOGGER.error("%s", error)
@@ -87,13 +101,13 @@ def run(args: argparse.Namespace) -> int:
                     sys.stdout.write(to_json({"path": str(path), "error": str(error)}) + "\n")
                 bar.advance(1)
                 continue
-            if done.resampled_to:
-                _LOGGER.info("%s: resampled from %d to %d Hz and back", path, done.sample_rate, done.resampled_to)
-            if done.n_channels > 1:
-                _LOGGER.info("%s: each of the %d channels was separated by itself", path, done.n_channels)
-            if done.clipped_samples:
-                _LOGGER.warning("%s: %d samples clipped, write --subtype float", path, done.clipped_samples)
-            lines = [to_json(asdict(done))] if args.json else list(done.outputs.values())
+            if made.resampled_to:
+                _LOGGER.info("%s: resampled from %d to %d Hz and back", path, made.sample_rate, made.resampled_to)
+            if made.n_channels > 1:
+                _LOGGER.info("%s: each of the %d channels was %s by itself", path, made.n_channels, done)
+            if made.clipped_samples:
+                _LOGGER.warning("%s: %d samples clipped, write --subtype float", path, made.clipped_samples)
+            lines = [to_json(asdict(made))] if args.json else list(made.outputs.values())
             sys.stdout.write("\n".join(lines) + "\n")
             bar.advance(1)
     if failed:

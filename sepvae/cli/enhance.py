@@ -1,0 +1,41 @@
+"""`sepvae enhance`: noisy audio files to speech and noise."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from sepvae.cli.separate import add_files, list_files, run_files
+from sepvae.cli.settings import add_settings, read_settings
+
+
+def add(verbs: Any, options: dict[str, Any]) -> None:
+    """Add the verb to the parser."""
+    parser = verbs.add_parser(
+        "enhance",
+        help="take speech out of noise with a model of clean speech",
+        description="Take audio files apart into OUT/<file>/speech.wav and noise.wav, at their own rate and length. "
+        "The model is of clean speech alone (see recipes/enhancement/speech_prior.yaml); the noise is "
+        "learnt from each file.",
+        **options,
+    )
+    parser.add_argument("-m", "--model", type=Path, required=True, metavar="DIR", help="model folder of clean speech")
+    parser.add_argument("--method", choices=["mcem", "map", "langevin"], help="inference; see method in the settings")
+    add_files(parser)
+    add_settings(parser, "the inference")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Enhance every file."""
+    from sepvae.devices import resolve_device
+    from sepvae.enhancement.config import EnhancementConfig
+    from sepvae.enhancement.enhancer import Enhancer
+
+    paths = list_files(args.files)
+    config = read_settings(args, EnhancementConfig)
+    if args.method:
+        config = config.model_copy(update={"method": args.method})
+    enhancer = Enhancer.load(args.model, config, device=str(resolve_device(args.device)))
+    return run_files(args, paths, enhancer, done="enhanced")
