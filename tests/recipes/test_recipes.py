@@ -28,7 +28,7 @@ RECIPES = {
     "noise/vivos.yaml": ("vae", 1.0),
 }
 # Those that train many systems wait for `make test-all`.
-LONG = {"timit/stft_grid.yaml", "timit/hyperparameters.yaml"}
+LONG = {"timit/stft_grid.yaml", "timit/hyperparameters.yaml", "noise/vivos.yaml"}
 
 
 def run(recipe: str, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
