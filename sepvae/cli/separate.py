@@ -26,6 +26,13 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     )
     parser.add_argument("-m", "--model", action="append", required=True, metavar="DIR", help="model folder; repeat")
     parser.add_argument("--mask", choices=["ratio", "wiener"], help="mask; the model's own when not given")
+    parser.add_argument(
+        "--band-pass",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="keep these frequencies in Hz of every source; the sources then do not add up to the file",
+    )
     add_files(parser)
     parser.set_defaults(run=run)
 
@@ -67,11 +74,17 @@ def _listed(files: Sequence[str]) -> Iterator[Path]:
 
 def run(args: argparse.Namespace) -> int:
     """Separate every file."""
+    from sepvae.config import parse_config
     from sepvae.devices import resolve_device
+    from sepvae.separation.band_pass import BandPassConfig, BandPassed
     from sepvae.separation.separator import Separator
 
     paths = list_files(args.files)
-    separator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
+    separator: BlockSeparator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
+    if args.band_pass:
+        low_hz, high_hz = args.band_pass
+        config = parse_config(BandPassConfig, {"low_hz": low_hz, "high_hz": high_hz}, where="--band-pass")
+        separator = BandPassed(separator, config)
     return run_files(args, paths, separator, done="separated")
 
 
