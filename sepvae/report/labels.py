@@ -100,8 +100,19 @@ def role_of(system: str) -> str:
 
 
 def system_label(system: str) -> str:
-    """Return the name of a system as the page writes it."""
-    return _SYSTEM_LABELS.get(system, system)
+    """Return the name of a system as the page writes it; the cells of a grid keep their own after the system's.
+
+    Example:
+        >>> system_label("itl_ae_cs"), system_label("vae_latent_32"), system_label("mine")
+        ('ITL-AE (CS)', 'VAE: latent 32', 'mine')
+    """
+    if system in _SYSTEM_LABELS:
+        return _SYSTEM_LABELS[system]
+    stems = [name for name in _SYSTEM_LABELS if system.startswith(f"{name}_")]
+    if not stems:
+        return system
+    stem = max(stems, key=len)
+    return f"{_SYSTEM_LABELS[stem]}: {system.removeprefix(f'{stem}_').replace('_', ' ')}"
 
 
 def ordered_systems(systems: Iterable[str]) -> list[str]:
