@@ -31,9 +31,9 @@ ROOMS: dict[str, set[str]] = {
     "objectives": {"models.contract"},
     "training": {"mixing", "frontend", "models", "objectives", "separation.estimator"},
     "separation": {"frontend", "models", "objectives.contract", "objectives.likelihoods", "training.checkpoint"},
-    "enhancement": {"frontend", "models", "separation", "training.checkpoint"},
+    "enhancement": {"frontend", "models", "objectives.likelihoods", "separation", "training.checkpoint"},
     "evaluation": set(),
-    "systems": {"mixing", "frontend", "models", "objectives", "training", "separation"},
+    "systems": {"mixing", "frontend", "models", "objectives", "training", "separation", "enhancement"},
     "report": {"evaluation"},
 }
 # These see every room; only the program sees the recipes, and nothing sees the program.

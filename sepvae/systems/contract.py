@@ -24,6 +24,7 @@ SYSTEMS: dict[str, str] = {
     "filter_bank": "sepvae.systems.filter_bank:FilterBank",
     "nmf": "sepvae.systems.nmf:Nmf",
     "generative": "sepvae.systems.generative:GenerativeModels",
+    "enhancement": "sepvae.systems.enhancement:Enhancement",
     "filtered": "sepvae.systems.filtered:Filtered",
     "source_models": "sepvae.systems.source_models:TrainedSourceModels",
 }

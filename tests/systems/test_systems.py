@@ -19,6 +19,16 @@ from sepvae.training.loop import TrainingData
 RATE = 8000
 # Settings under which a system learns the humming corpus in a second or two.
 QUICK: dict[str, dict[str, Any]] = {
+    "enhancement": {
+        "frontend": {
+            "sample_rate": RATE,
+            "stft": {"window_ms": 32, "hop_ms": 8},
+            "input": {"kind": "log_power", "floor": 1e-5},
+            "target": {"kind": "power"},
+        },
+        "optimiser": {"epochs": 40, "batch_size": 32, "learning_rate": 1e-2},
+        "enhancement": {"n_iterations": 30, "map": {"n_steps": 3}},
+    },
     "filtered": {"filter": {"low_hz": 300, "high_hz": 3400}},
     "generative": {
         "frontend": {"sample_rate": RATE, "stft": {"window_ms": 16, "hop_ms": 8}},
