@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -171,19 +172,24 @@ def test_a_set_with_itself_is_its_own_potential() -> None:
 
 
 MEMORY = """
-import resource, torch
+import pathlib, torch
 from sepvae.objectives.divergences import cauchy_schwarz_divergence
 torch.set_num_threads(1)
 left, right = torch.randn(2, 8192, 128)
 left.requires_grad_()
 cauchy_schwarz_divergence(left[:64], right[:64], kernel_variance=128.0).backward()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak_mb():
+    # Not ru_maxrss: a child's starts at its parent's.
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+before = peak_mb()
 cauchy_schwarz_divergence(left, right, kernel_variance=128.0).backward()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(peak_mb() - before)
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from Linux's /proc")
 def test_memory_is_linear_in_the_samples() -> None:
     """8192 samples of 128 dimensions, forward and backward; the kernels of all pairs would take 268 MB a time."""
     result = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
-    assert float(result.stdout) < 250
+    assert 5 < float(result.stdout) < 250
