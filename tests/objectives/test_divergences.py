@@ -190,6 +190,6 @@ print(peak_mb() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from Linux's /proc")
 def test_memory_is_linear_in_the_samples() -> None:
-    """8192 samples of 128 dimensions, forward and backward; all pairs at once would take 268 MB a kernel, and several of them."""
+    """8192 samples of 128 dimensions, forward and backward; all pairs at once would take several times 268 MB."""
     result = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert 5 < float(result.stdout) < 400
