@@ -1,0 +1,39 @@
+"""Small models of clean speech, untrained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from sepvae.config import parse_config
+from sepvae.training.checkpoint import CheckpointConfig, SourceModels, build_models
+
+TRAINING: dict[str, Any] = {
+    "frontend": {
+        "sample_rate": 8000,
+        "stft": {"window_ms": 16, "hop_ms": 4, "window": "sine"},
+        "input": {"kind": "log_power", "floor": 1e-5},
+        "target": {"kind": "power"},
+    },
+    "model": {"settings": {"hidden": [16], "latent": 4, "activation": "tanh", "output": "exp"}},
+    "objective": {"settings": {"likelihood": "itakura_saito"}},
+}
+
+
+@pytest.fixture(scope="session")
+def make_model() -> Callable[..., SourceModels]:
+    def make(sources: tuple[str, ...] = ("speech",), **changes: Any) -> SourceModels:
+        data = {"sources": sources, "training": {**TRAINING, **changes}}
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return build_models(parse_config(CheckpointConfig, data, where="test"))
+
+    return make
+
+
+@pytest.fixture
+def model(make_model: Callable[..., SourceModels]) -> SourceModels:
+    return make_model()
