@@ -39,12 +39,12 @@ class GenerativeConfig(Config):
 
     kind: Literal["generative"] = "generative"
     likelihood: Literal["poisson", "itakura_saito"] = "poisson"
-    n_steps: int = Field(150, ge=0, le=100_000)
+    n_steps: int = Field(100, ge=0, le=100_000)
     learning_rate: float = Field(0.05, gt=0)
     n_restarts: int = Field(2, ge=1, le=1000)
     prior_weight: float = Field(1.0, ge=0)
     smoothness: float = Field(0.0, ge=0)
-    gain: Literal["none", "source", "frame"] = "source"
+    gain: Literal["none", "source", "frame"] = "frame"
     tolerance: float = Field(1e-4, ge=0, lt=1)
     seed: int = Field(0, ge=0)
 

@@ -34,10 +34,10 @@ class SoloConfig(TrainingConfig):
     """A training config whose defaults suit a model of one clean source that is fitted to mixtures."""
 
     frontend: FrontendConfig = FrontendConfig(stft=StftConfig(window_ms=64, hop_ms=16))
-    model: ModelChoice = ModelChoice(kind="generator", settings={"encoder": "identity"})
+    model: ModelChoice = ModelChoice(kind="generator", settings={"encoder": "dense", "latent": 32})
     objective: ObjectiveChoice = ObjectiveChoice(kind="elbo", settings={"likelihood": "poisson"})
-    optimiser: OptimiserConfig = OptimiserConfig(epochs=30)
-    inference: GenerativeConfig | None = GenerativeConfig()
+    optimiser: OptimiserConfig = OptimiserConfig(epochs=60, learning_rate=3e-3)
+    inference: GenerativeConfig | None = GenerativeConfig(prior_weight=0.1)
 
 
 class GenerativeModels:

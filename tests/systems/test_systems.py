@@ -32,8 +32,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "filtered": {"filter": {"low_hz": 300, "high_hz": 3400}},
     "generative": {
         "frontend": {"sample_rate": RATE, "stft": {"window_ms": 16, "hop_ms": 8}},
-        "optimiser": {"epochs": 20, "batch_size": 32, "learning_rate": 1e-2},
-        "inference": {"n_steps": 40, "n_restarts": 1},
+        "optimiser": {"epochs": 8, "batch_size": 32, "learning_rate": 1e-2},
+        "inference": {"n_steps": 30, "n_restarts": 1},
     },
     "ideal_mask": {"mask": "wiener"},
     "nmf": {"n_atoms": 8, "train_iterations": 60, "fit_iterations": 60},
