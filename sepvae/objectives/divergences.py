@@ -17,11 +17,12 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from sepvae.errors import InputError
 
-# Pairs whose kernels are in memory at once: 16 MB of float32.
-_PAIRS = 1 << 22
+# Pairs whose kernels are in memory at once: 4 MB of float32, which caches hold.
+_PAIRS = 1 << 20
 # Samples of each set that the median distance is taken over.
 _MEDIAN_SAMPLES = 512
 
@@ -39,40 +40,71 @@ def _augmented(left: Tensor, right: Tensor, kernel_variance: float) -> tuple[Ten
     return torch.cat([a, half_a, ones_a], 1), torch.cat([b, ones_b, half_b], 1)
 
 
+def _full_precision(values: Tensor) -> torch.autocast:
+    """Return a context in which products are not rounded: the exponents of narrow kernels would be wrong by factors."""
+    return torch.autocast(values.device.type, enabled=False)
+
+
 class _LogMeanKernel(torch.autograd.Function):
-    """log of the mean kernel over all pairs, block by block; the backward pass computes the blocks again."""
+    """log of the mean kernel over all pairs, block by block; the backward pass computes the blocks again.
+
+    `right` is None for the pairs of a set with itself, whose gradient needs one product less.
+    """
 
     @staticmethod
-    def forward(ctx: Any, left: Tensor, right: Tensor, kernel_variance: float) -> Tensor:
-        a, b = _augmented(left, right, kernel_variance)
-        rows = max(1, _PAIRS // len(b))
+    def forward(ctx: Any, left: Tensor, right: Tensor | None, kernel_variance: float) -> Tensor:
         logs = []
-        for block in torch.split(a, rows):
-            # Rounding may leave the exponent of a pair of equal samples above 0.
-            exponents = (block @ b.T).clamp_(max=0)
-            peak = exponents.max()
-            logs.append(peak + exponents.sub_(peak).exp_().sum().log())
+        with _full_precision(left):
+            a, b = _augmented(left, left if right is None else right, kernel_variance)
+            for block in torch.split(a, max(1, _PAIRS // len(b))):
+                # Rounding may leave the exponent of a pair of equal samples above 0.
+                exponents = (block @ b.T).clamp_(max=0)
+                peak = exponents.max()
+                logs.append(peak + exponents.sub_(peak).exp_().sum().log())
         log_sum = torch.stack(logs).logsumexp(0)
         ctx.save_for_backward(left, right, log_sum)
         ctx.kernel_variance = kernel_variance
-        return log_sum - math.log(len(left) * len(right))
+        return log_sum - math.log(len(a) * len(b))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         left, right, log_sum = ctx.saved_tensors
-        a, b = _augmented(left, right, ctx.kernel_variance)
-        rows = max(1, _PAIRS // len(b))
-        to_left, to_right, columns = torch.empty_like(left), torch.zeros_like(right), right.new_zeros(len(right))
-        for block, samples, out in zip(
-            torch.split(a, rows), torch.split(left, rows), torch.split(to_left, rows), strict=True
-        ):
-            weights = (block @ b.T).clamp_(max=0).sub_(log_sum).exp_()
-            torch.addmm(samples * weights.sum(1)[:, None], weights, right, alpha=-1, out=out)
-            to_right.addmm_(weights.T, samples, alpha=-1)
-            columns += weights.sum(0)
-        to_right += right * columns[:, None]
-        factor = -gradients[0] / ctx.kernel_variance
-        return to_left * factor, to_right * factor, None
+        for_left, for_right, _ = ctx.needs_input_grad
+        d, to_left = left.shape[1], torch.empty_like(left) if for_left else None
+        with _full_precision(left):
+            a, b = _augmented(left, left if right is None else right, ctx.kernel_variance)
+            sums = torch.zeros_like(b) if for_right else None
+            rows = max(1, _PAIRS // len(b))
+            for start in range(0, len(a), rows):
+                block = a[start : start + rows]
+                weights = (block @ b.T).clamp_(max=0).sub_(log_sum).exp_()
+                if to_left is not None:
+                    # The column of ones in `b` sums the weights of every row; that in `a`, of every column.
+                    pulled = weights @ b
+                    to_left[start : start + rows] = pulled[:, :d] - block[:, :d] * pulled[:, d : d + 1]
+                if sums is not None:
+                    sums.addmm_(weights.T, block)
+        factor = gradients[0] / math.sqrt(ctx.kernel_variance)
+        if to_left is not None:
+            to_left *= factor * (2 if right is None else 1)
+        return to_left, None if sums is None else (sums[:, :d] - b[:, :d] * sums[:, d + 1 :]) * factor, None
+
+
+def _log_mean_kernel(left: Tensor, right: Tensor | None, kernel_variance: float) -> Tensor:
+    return cast("Tensor", _LogMeanKernel.apply(left, right, kernel_variance))  # type: ignore[no-untyped-call]
+
+
+def _check(left: Tensor, right: Tensor) -> None:
+    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1] or not len(left) or not len(right):
+        raise InputError(
+            f"samples of shapes {tuple(left.shape)} and {tuple(right.shape)}: give two sets (samples, dimensions) of "
+            "the same dimensions"
+        )
+
+
+def _at_least_single(samples: Tensor) -> Tensor:
+    return samples.to(torch.promote_types(samples.dtype, torch.float32))
 
 
 def log_cross_potential(left: Tensor, right: Tensor, *, kernel_variance: float) -> Tensor:
@@ -88,12 +120,8 @@ def log_cross_potential(left: Tensor, right: Tensor, *, kernel_variance: float) 
 
     Source: Principe 2010, Eq. (10.18).
     """
-    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1] or not len(left) or not len(right):
-        raise InputError(
-            f"samples of shapes {tuple(left.shape)} and {tuple(right.shape)}: give two sets (samples, dimensions) of "
-            "the same dimensions"
-        )
-    return cast("Tensor", _LogMeanKernel.apply(left, right, kernel_variance))  # type: ignore[no-untyped-call]
+    _check(left, right)
+    return _log_mean_kernel(_at_least_single(left), _at_least_single(right), kernel_variance)
 
 
 def log_information_potential(samples: Tensor, *, kernel_variance: float) -> Tensor:
@@ -101,7 +129,8 @@ def log_information_potential(samples: Tensor, *, kernel_variance: float) -> Ten
 
     Source: Principe 2010, Eq. (2.14).
     """
-    return log_cross_potential(samples, samples, kernel_variance=kernel_variance)
+    _check(samples, samples)
+    return _log_mean_kernel(_at_least_single(samples), None, kernel_variance)
 
 
 def quadratic_entropy(samples: Tensor, *, kernel_variance: float) -> Tensor:
@@ -111,6 +140,11 @@ def quadratic_entropy(samples: Tensor, *, kernel_variance: float) -> Tensor:
     """
     constant = 0.5 * samples.shape[1] * math.log(2 * math.pi * kernel_variance)
     return constant - log_information_potential(samples, kernel_variance=kernel_variance)
+
+
+def _without_rounding_below_0(value: Tensor) -> Tensor:
+    """Return 0 for what rounding alone makes negative, with its gradient, which a clamp would cut."""
+    return value - value.detach().clamp(max=0)
 
 
 def cauchy_schwarz_divergence(left: Tensor, right: Tensor, *, kernel_variance: float) -> Tensor:
@@ -131,7 +165,8 @@ def cauchy_schwarz_divergence(left: Tensor, right: Tensor, *, kernel_variance: f
         0.0
     """
     own = [log_information_potential(samples, kernel_variance=kernel_variance) for samples in (left, right)]
-    return own[0] + own[1] - 2 * log_cross_potential(left, right, kernel_variance=kernel_variance)
+    across = log_cross_potential(left, right, kernel_variance=kernel_variance)
+    return _without_rounding_below_0(own[0] + own[1] - 2 * across)
 
 
 def euclidean_divergence(left: Tensor, right: Tensor, *, kernel_variance: float) -> Tensor:
@@ -148,8 +183,7 @@ def euclidean_divergence(left: Tensor, right: Tensor, *, kernel_variance: float)
     """
     own = [log_information_potential(samples, kernel_variance=kernel_variance).exp() for samples in (left, right)]
     across = log_cross_potential(left, right, kernel_variance=kernel_variance).exp()
-    # Rounding alone can make it negative.
-    return (own[0] + own[1] - 2 * across).clamp_min(0)
+    return _without_rounding_below_0(own[0] + own[1] - 2 * across)
 
 
 def median_kernel_variance(left: Tensor, right: Tensor) -> float:
