@@ -23,12 +23,13 @@ RECIPES = {
     "timit/compare_models.yaml": ("itl_ae_cs", 1.0),
     "timit/hyperparameters.yaml": ("vae_latent_128", 1.0),
     "timit/temporal_vae.yaml": ("temporal_vae", 1.0),
+    "timit/compare_all.yaml": ("temporal_vae", 3.0),
     "timit/gass.yaml": ("kl_nmf", 3.0),
     "noise/table2.yaml": ("vae", 1.0),
     "noise/vivos.yaml": ("vae", 1.0),
 }
 # Those that train many systems wait for `make test-all`.
-LONG = {"timit/stft_grid.yaml", "timit/hyperparameters.yaml", "noise/vivos.yaml"}
+LONG = {"timit/stft_grid.yaml", "timit/hyperparameters.yaml", "timit/compare_all.yaml", "noise/vivos.yaml"}
 
 
 def run(recipe: str, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
