@@ -27,7 +27,9 @@ class NoiseModel(NamedTuple):
 
 
 def start_noise(power: Tensor, n_components: int, generator: torch.Generator) -> NoiseModel:
-    """Return a noise model to start from: all components like the mean spectrum of the recording, but for chance.
+    """Return a noise model to start from: all components like the median spectrum of the recording, but for chance.
+
+    Most of the time a bin is without speech: a start at the mean leaves the noise with what is loud of the speech.
 
     Args:
         power: of the recording (frames, bins).
@@ -36,11 +38,11 @@ def start_noise(power: Tensor, n_components: int, generator: torch.Generator) ->
     """
     n_frames, n_bins = power.shape
     chance = 0.5 + torch.rand((n_components, n_bins), generator=generator).to(power)
-    spectra = chance * (power.mean(0) + SPECTRUM_FLOOR)
+    usual = power.median(0).values + SPECTRUM_FLOOR
+    spectra = chance * usual
     spectra = spectra / spectra.sum(1, keepdim=True)
-    level = (power.mean() + SPECTRUM_FLOOR) * n_bins / n_components
     chance = 0.5 + torch.rand((n_frames, n_components), generator=generator).to(power)
-    return NoiseModel(spectra, chance * level)
+    return NoiseModel(spectra, chance * (usual.sum() / n_components))
 
 
 def variance(speech: Tensor, noise: Tensor) -> Tensor:

@@ -1,0 +1,61 @@
+"""`sepvae enhance` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from sepvae import audio
+from sepvae.config import parse_config
+from sepvae.training.checkpoint import CheckpointConfig, build_models, save_checkpoint
+
+SETTINGS = Path(__file__).resolve().parents[2] / "recipes/enhancement/speech_prior.yaml"
+
+
+@pytest.fixture(scope="module")
+def speech_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model as the settings for users describe it."""
+    folder = tmp_path_factory.mktemp("speech")
+    training = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))
+    config = parse_config(CheckpointConfig, {"sources": ["speech"], "training": training}, where="test")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_checkpoint(folder / "model", build_models(config), provenance={"seed": 0})
+    return folder / "model"
+
+
+def test_a_file_becomes_speech_and_noise(sepvae, speech_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "stereo.wav"
+    wave = np.random.default_rng(1).uniform(-0.2, 0.2, (2, 22100)).astype(np.float32)
+    audio.write(path, wave, sample_rate=22050)
+    few = ("--set", "n_iterations=2", "--set", "n_components=2")
+    done = sepvae("enhance", path, "-m", speech_model, "-o", tmp_path / "out", "--json", "--method", "map", *few)
+    assert done.returncode == 0, done.stderr
+    assert "each of the 2 channels was enhanced by itself" in done.stderr
+    record = json.loads(done.stdout)
+    outputs = {name: Path(output) for name, output in record["outputs"].items()}
+    assert outputs == {name: tmp_path / f"out/stereo/{name}.wav" for name in ("speech", "noise")}
+    info = audio.inspect(outputs["noise"])
+    assert (info.sample_rate, info.n_channels, info.n_samples) == (22050, 2, 22100)
+    total = sum(audio.read(output).wave for output in outputs.values())
+    there_and_back = audio.resample(
+        audio.resample(wave, from_rate=22050, to_rate=16000), from_rate=16000, to_rate=22050
+    )
+    assert np.abs(total - there_and_back[:, :22100]).max() < 1e-3
+    again = sepvae("enhance", path, "-m", speech_model, "-o", tmp_path / "out", *few)
+    assert again.returncode == 1
+    assert "pass --overwrite to replace it" in again.stderr
+
+
+def test_what_is_wrong_is_said(sepvae, model: Path, recording: Path, tmp_path: Path) -> None:
+    done = sepvae("enhance", recording, "-m", model, "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert "this model cannot enhance speech, it is of the sources female, male: train one on clean" in done.stderr
+    done = sepvae("enhance", recording, "-m", model, "-o", tmp_path / "out", "--set", "gains=mm")
+    assert done.returncode == 2
+    assert "unknown key 'gains': did you mean 'gain'?" in done.stderr
