@@ -83,7 +83,9 @@ def run(args: argparse.Namespace) -> int:
     separator: BlockSeparator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
     if args.band_pass:
         low_hz, high_hz = args.band_pass
-        config = parse_config(BandPassConfig, {"low_hz": low_hz, "high_hz": high_hz}, where="--band-pass")
+        # Type I: its edges are those of what is kept.
+        settings = {"family": "chebyshev1", "low_hz": low_hz, "high_hz": high_hz}
+        config = parse_config(BandPassConfig, settings, where="--band-pass")
         separator = BandPassed(separator, config)
     return run_files(args, paths, separator, done="separated")
 

@@ -1,7 +1,7 @@
 """`complex_dense`: a VAE whose layers are complex, so that real and imaginary part are one number throughout.
 
-Trabelsi et al. 2018 for complex layers, Arjovsky et al. 2016, Eq. (8), for modReLU. Without biases the whole network
-turns with its input: a mixture turned by a phase gives sources turned by it.
+Trabelsi et al. 2018 for complex layers; Arjovsky et al. 2016, Eq. (8), for modReLU, made smooth here. Without biases
+of layers the whole network turns with its input: a mixture turned by a phase gives sources turned by it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ComplexLinear(nn.Module):
 
 
 class ModRelu(nn.Module):
-    """Shrinks or stretches moduli by a learnt bias and leaves phases: z · relu(|z| + b) / |z|."""
+    """Shrinks or stretches moduli by a learnt bias b and leaves phases: z · log(1 + exp(|z| + b)) / (|z| + 1)."""
 
     def __init__(self, n_units: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class ModRelu(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Map (…, 2 · n_units) to the same shape."""
         size = modulus(values)
-        # Smooth where the modulus and its bias meet, so that no unit dies.
+        # Smooth where the modulus and its bias meet, so that no unit dies as under relu(|z| + b) / |z|.
         gain = nn.functional.softplus(size + self.bias) / (size + 1)
         return values * torch.cat([gain, gain], dim=-1)
 

@@ -205,6 +205,8 @@ def split_results(experiment: Experiment, rows: Sequence[ScoreRow]) -> dict[str,
     seed = experiment.recipe.seed
     systems = experiment.recipe.systems
     told = {name for name, choice in systems.items() if resolve(SYSTEMS, choice.kind, what="system").uses_references}
+    # What works on the estimates of a ceiling is told as much.
+    told |= {name for name, choice in systems.items() if choice.settings.get("of") in told}
     competitors = [row for row in rows if row.system not in told]
     return {
         "systems": summarise(rows, seed=seed),

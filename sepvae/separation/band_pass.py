@@ -5,6 +5,7 @@ The filter behind the VAE of Do, Tran & Chau 2020, who state neither its type no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -20,13 +21,18 @@ from sepvae.separation.arrays import BlockSeparator, Reader
 
 Wave = NDArray[np.float32]
 
+# The longest that a filter may ring: blocks wait for it, and sections this near to instability lose their precision.
+_MAX_SETTLING_S = 60.0
+# A response that has fallen so far has died away.
+_LEVEL_DB = -120.0
+
 
 class BandPassConfig(Config):
     """Type, order, edges and ripple of the filter.
 
-    `chebyshev1` ripples by `ripple_db` inside the band, whose edges are `low_hz` and `high_hz`; `chebyshev2` is flat
-    inside and reaches `attenuation_db` at the edges. `order` counts poles of the low-pass it is made of. With
-    `zero_phase` the filter runs forwards and backwards: no delay, twice the attenuation in dB, twice the ripple.
+    `chebyshev1` passes `low_hz` to `high_hz` and ripples there by `ripple_db` at most; `chebyshev2` stops what is
+    outside of them by `attenuation_db` at least, so that its slopes lie inside. `order` counts poles of the low-pass it
+    is made of. With `zero_phase` the filter runs forwards and backwards: no delay, and twice the attenuation in dB.
     """
 
     family: Literal["chebyshev1", "chebyshev2"] = "chebyshev2"
@@ -42,7 +48,8 @@ def design(config: BandPassConfig, *, sample_rate: int) -> NDArray[np.float64]:
     """Return the filter as second-order sections (sections, 6).
 
     Raises:
-        ConfigError: edges that are not in order, or at or above half the sample rate.
+        ConfigError: edges that are not in order, or at or above half the sample rate, or so low or so close to each
+            other that the filter rings for more than a minute.
     """
     from scipy import signal
 
@@ -56,10 +63,17 @@ def design(config: BandPassConfig, *, sample_rate: int) -> NDArray[np.float64]:
     edges = [config.low_hz, config.high_hz]
     kind: dict[str, Any] = {"btype": "bandpass", "output": "sos", "fs": sample_rate}
     if config.family == "chebyshev1":
-        sections = signal.cheby1(config.order, config.ripple_db, edges, **kind)
+        # What ripples twice ripples by half as much each time.
+        ripple_db = config.ripple_db / 2 if config.zero_phase else config.ripple_db
+        sections = np.asarray(signal.cheby1(config.order, ripple_db, edges, **kind), np.float64)
     else:
-        sections = signal.cheby2(config.order, config.attenuation_db, edges, **kind)
-    return np.asarray(sections, np.float64)
+        sections = np.asarray(signal.cheby2(config.order, config.attenuation_db, edges, **kind), np.float64)
+    if not _settling_samples(sections, level_db=_LEVEL_DB) <= _MAX_SETTLING_S * sample_rate:
+        raise ConfigError(
+            f"band-pass from {config.low_hz:g} to {config.high_hz:g} Hz of order {config.order}: it rings for more "
+            f"than {_MAX_SETTLING_S:g} s: raise low_hz, widen the band, or lower the order"
+        )
+    return sections
 
 
 def band_pass(wave: Wave, config: BandPassConfig, *, sample_rate: int) -> Wave:
@@ -108,11 +122,19 @@ class BandPassStream:
         return np.asarray(filtered, np.float32)
 
 
-def settling_samples(config: BandPassConfig, *, sample_rate: int, level_db: float = -120.0) -> int:
-    """Return after how many samples the impulse response stays below a level: how far a sample reaches."""
-    poles = np.concatenate([np.roots(section[3:]) for section in design(config, sample_rate=sample_rate)])
-    slowest = float(np.abs(poles).max())
-    return int(np.ceil(level_db / (20 * np.log10(slowest))))
+def settling_samples(config: BandPassConfig, *, sample_rate: int, level_db: float = _LEVEL_DB) -> int:
+    """Return after how many samples the impulse response stays below a level: how far a sample reaches.
+
+    Raises:
+        ConfigError: as `design`.
+    """
+    return int(_settling_samples(design(config, sample_rate=sample_rate), level_db=level_db))
+
+
+def _settling_samples(sections: NDArray[np.float64], *, level_db: float) -> float:
+    """Return after how many samples the slowest pole has died away; infinity when it never does."""
+    slowest = max(float(np.abs(np.roots(section[3:])).max()) for section in sections)
+    return math.ceil(level_db / (20 * math.log10(slowest))) if slowest < 1 else math.inf
 
 
 class BandPassed:

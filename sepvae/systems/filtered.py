@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from sepvae.config import Config
+from sepvae.errors import ConfigError
 from sepvae.mixing.mixture import Rendered
 from sepvae.separation.band_pass import BandPassConfig, band_pass, design
 from sepvae.systems.contract import Material
@@ -49,9 +50,17 @@ class Filtered:
         """Load nothing."""
 
     def derive(self, estimates: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        """Return the other system's estimates (time,), filtered."""
+        """Return the other system's estimates (time,), filtered.
+
+        Raises:
+            ConfigError: a source to be filtered that is none of them.
+        """
         config = self._config
         chosen = set(estimates if config.sources is None else config.sources)
+        if unknown := chosen - set(estimates):
+            raise ConfigError(
+                f"sources: {min(unknown)!r} is no source of {self.of}: choose from {', '.join(estimates)}"
+            )
         return {
             name: band_pass(wave, config.filter, sample_rate=self._sample_rate) if name in chosen else wave
             for name, wave in estimates.items()

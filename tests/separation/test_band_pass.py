@@ -45,7 +45,8 @@ def test_the_measured_response_is_what_was_asked_for(config: BandPassConfig, zer
     inside = (frequencies > config.low_hz) & (frequencies < config.high_hz)
     assert found.max() < 0.01
     if config.family == "chebyshev1":
-        assert found[inside].min() > -passes * config.ripple_db - 0.01
+        # All of the ripple that was asked for, and no more, however often the filter runs.
+        assert found[inside].min() == pytest.approx(-config.ripple_db, abs=0.01)
         far = (frequencies < config.low_hz / 3) | (frequencies > min(config.high_hz * 2, 7900))
         assert found[far].max() < -20 * passes
     else:
@@ -114,7 +115,11 @@ def test_a_sample_reaches_no_further_than_is_said(config: BandPassConfig) -> Non
     ("settings", "words"),
     [
         ({"low_hz": 400, "high_hz": 300}, "band-pass from 400 to 300 Hz: give low_hz < high_hz"),
+        ({"low_hz": 300, "high_hz": 300}, "band-pass from 300 to 300 Hz: give low_hz < high_hz"),
         ({"high_hz": 8000}, "band-pass to 8000 Hz at a sample rate of 16000 Hz: give high_hz below 8000 Hz"),
+        # Too near to instability for the start of a signal to be made up (a singular matrix), or for blocks to wait.
+        ({"low_hz": 1e-6}, "of order 6: it rings for more than 60 s: raise low_hz, widen the band, or lower the order"),
+        ({"low_hz": 1000, "high_hz": 1000.01, "order": 20}, "band-pass from 1000 to 1000.01 Hz of order 20: it rings"),
     ],
 )
 def test_impossible_edges_are_named(settings: dict[str, float], words: str) -> None:
