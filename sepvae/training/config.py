@@ -73,6 +73,11 @@ class TrainingConfig(EstimatorConfig):
             raise ConfigError(
                 f"likelihood itakura_saito compares powers, frontend.target.kind is {target}: set it to power"
             )
+        if likelihood == "poisson" and target in ("complex", "log_power"):
+            raise ConfigError(
+                f"likelihood poisson compares what has no sign, frontend.target.kind is {target}: set it to magnitude "
+                "or power, or likelihood to gaussian"
+            )
         if likelihood == "bernoulli":
             found = {
                 "frontend.target.kind": target,

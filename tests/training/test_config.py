@@ -91,6 +91,10 @@ def test_mistakes_are_named_with_their_path(data: Any, words: str) -> None:
             {"objective": {"settings": {"likelihood": "itakura_saito"}}},
             "compares powers, frontend.target.kind is",
         ),
+        (
+            {"objective": {"settings": {"likelihood": "poisson"}}, "frontend": {"target": {"kind": "complex"}}},
+            "likelihood poisson compares what has no sign, frontend.target.kind is complex: set it to magnitude",
+        ),
         ({"objective": {"settings": {"likelihood": "bernoulli"}}}, "needs frontend.normalisation = peak, found rms"),
         (
             {"objective": {"settings": {"likelihood": "bernoulli"}}, "frontend": {"normalisation": "peak"}},
