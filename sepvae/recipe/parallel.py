@@ -40,8 +40,9 @@ def run_side_by_side(work: Any, tasks: Mapping[str, Sequence[Any]], *, jobs: int
     n_threads = max(1, (os.cpu_count() or 1) // jobs)
     # Forked children would inherit torch's thread pool in an unusable state.
     context = multiprocessing.get_context("spawn")
+    prepared = (n_threads, _LOGGER.getEffectiveLevel())
     with _environment(dict.fromkeys(_THREADS, str(n_threads))):
-        pool = context.Pool(min(jobs, len(tasks)), initializer=_prepare, initargs=(n_threads, logging.root.level))
+        pool = context.Pool(min(jobs, len(tasks)), initializer=_prepare, initargs=prepared)
     # Leaving the block ends the processes, finished or not: what they write is whole or not there.
     with pool:
         calls = [(work, name, arguments) for name, arguments in tasks.items()]
@@ -73,12 +74,16 @@ def _revived(name: str, kind: str, text: str) -> SepvaeError:
 
 
 def _prepare(n_threads: int, level: int) -> None:
-    """Give a process its threads, and leave the bars to the process that waits for all."""
+    """Give a process its threads and its log; bars are left to the process that waits for all."""
     import torch
 
     torch.set_num_threads(n_threads)
     progress.configure(quiet=True)
-    logging.basicConfig(level=max(level, logging.WARNING), format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("sepvae: %(message)s"))
+    logger = logging.getLogger("sepvae")
+    logger.addHandler(handler)
+    logger.setLevel(level)
 
 
 @contextlib.contextmanager
