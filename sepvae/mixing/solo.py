@@ -83,9 +83,7 @@ def speaker_mixtures(
         InputError: no such speaker, nothing of theirs that can be used, or a name that cannot name a source.
     """
     if not re.fullmatch(r"[\w-]+", speaker):
-        raise InputError(
-            f"the speaker {speaker!r} cannot name a source: only letters, digits, _ and - may be in it"
-        )
+        raise InputError(f"the speaker {speaker!r} cannot name a source: only letters, digits, _ and - may be in it")
     own = sorted((u for u in utterances if u.speaker == speaker), key=lambda u: u.id)
     if not own:
         known = sorted({u.speaker for u in utterances})

@@ -73,9 +73,7 @@ class WeakClass:
         context = max(model.context_frames for model in models.values())
         mixtures = batch.input[:, context : batch.input.shape[1] - context]
         if any(mixtures.shape != target.shape for target in batch.targets.values()):
-            raise ConfigError(
-                "objective weak_class compares outputs with inputs: make both features the same"
-            )
+            raise ConfigError("objective weak_class compares outputs with inputs: make both features the same")
         return mixtures
 
     @staticmethod

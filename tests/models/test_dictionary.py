@@ -59,7 +59,7 @@ def test_divergence_never_rises_while_atoms_are_learnt(divergence: Divergence, m
     monkeypatch.setattr(dictionary, "_update_left", recorded)
     learn(positive(80, 33).double(), 6, 100, divergence)
     assert (np.diff(values) <= 1e-9 * values[0]).all()
-    assert values[-1] < 0.5 * values[0]
+    assert values[-1] < 0.6 * values[0]
 
 
 def test_divergence_never_rises_while_activations_are_fitted() -> None:

@@ -24,7 +24,7 @@ RECIPES = {
     "timit/hyperparameters.yaml": ("vae_latent_128", 1.0),
     "timit/temporal_vae.yaml": ("temporal_vae", 1.0),
     "timit/compare_all.yaml": ("temporal_vae", 3.0),
-    "timit/gass.yaml": ("kl_nmf", 3.0),
+    "timit/gass.yaml": ("mlae", 2.0),
     "noise/table2.yaml": ("vae", 1.0),
     "noise/vivos.yaml": ("vae", 1.0),
 }
