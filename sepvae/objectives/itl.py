@@ -67,7 +67,8 @@ class Itl:
             nll = LIKELIHOODS[config.likelihood](batch.targets[name], found.decoded, config.likelihood_std)
             terms[f"{name}/reconstruction"] = nll.sum(-1).mean()
             # (batch, frames, latent) -> (batch · frames, latent): every frame is a sample; networks may give bfloat16
-            codes = found.latent.flatten(0, -2).float()
+            codes = found.latent.flatten(0, -2)
+            codes = codes.to(torch.promote_types(codes.dtype, torch.float32))
             prior = config.prior_std * PRIORS[config.prior](len(codes), codes.shape[1], batch.generator).to(codes)
             variance = config.kernel_variance or median_kernel_variance(codes, prior)
             divergence = _DIVERGENCES[config.divergence](codes, prior, kernel_variance=variance)
