@@ -191,7 +191,9 @@ def estimate_together(
     kind = mask or first.config.mask
     if kind == "direct":
         direct = torch.stack([first.frontend.target.spectrum(item.decoded.spectrum) for item in found.values()])
-        waves = stft.synthesise(scale_spectrum(direct, levels), n_samples=mixture.shape[-1])
+        # Biases make something of nothing, where a mask does not.
+        heard = (spectrum != 0).any(-1, keepdim=True)
+        waves = stft.synthesise(scale_spectrum(direct, levels * heard), n_samples=mixture.shape[-1])
         return WaveEstimate(dict(zip(found, waves, strict=True)), found)
     magnitudes = [first.frontend.target.magnitude(item.decoded.spectrum) for item in found.values()]
     masks = make_masks(torch.stack(magnitudes), kind=kind)
