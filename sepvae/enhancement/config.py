@@ -15,7 +15,7 @@ class McemConfig(Config):
     """Metropolis–Hastings: moves of `step_std`, `burn_in` of them forgotten, then `n_samples` kept (Leglaive 2018)."""
 
     n_samples: int = Field(10, ge=1, le=10_000)
-    burn_in: int = Field(30, ge=0, le=10_000)
+    burn_in: int = Field(10, ge=0, le=10_000)
     step_std: float = Field(0.1, gt=0)
 
 
@@ -30,7 +30,7 @@ class LangevinConfig(Config):
     """Langevin dynamics: chains side by side, steps for each update of the noise, and their size."""
 
     n_chains: int = Field(4, ge=1, le=1000)
-    n_steps: int = Field(1, ge=1, le=10_000)
+    n_steps: int = Field(3, ge=1, le=10_000)
     step_size: float = Field(0.02, gt=0)
 
 
