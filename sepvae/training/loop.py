@@ -101,6 +101,8 @@ def _fabric(device: str, precision: Literal["32-true", "bf16-mixed"]) -> Any:
     except ImportError as error:
         raise MissingExtra("training", "train", error) from error
     resolve_device(device)
+    # Fabric announces the precision to the user, in its own words and at every start.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     accelerator = {"auto": "auto", "cpu": "cpu", "mps": "mps"}.get(device, "cuda")
     world = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     devices: Any = world
