@@ -27,6 +27,7 @@ RECIPES = {
     "timit/gass.yaml": ("mlae", 2.0),
     "noise/table2.yaml": ("vae", 1.0),
     "noise/vivos.yaml": ("vae", 1.0),
+    "noise/enhancement.yaml": ("vae_nmf_mcem", 1.0),
 }
 # Those that train many systems wait for `make test-all`.
 LONG = {"timit/stft_grid.yaml", "timit/hyperparameters.yaml", "timit/compare_all.yaml", "noise/vivos.yaml"}
