@@ -103,17 +103,20 @@ class WaveBatches:
         self._rate = config.frontend.sample_rate
         self._table = build_wave_table(train, self._names, root=root, cache=cache / "train")
         self._valid = build_wave_table(valid, self._names, root=root, cache=cache / "valid") if valid else None
-        self._active = [self._items_with(row) for row in range(len(self._names))]
+        self._voices = [self._items_by_speaker(train, row) for row in range(len(self._names))]
         self.batch_size, self.steps_per_pass = config.optimiser.batch_size, config.waves.steps_per_epoch
         self._segment = round(config.waves.segment_s * self._rate)
         self.frames_per_step = self.batch_size * estimator.frontend.stft.n_frames(self._segment)
 
-    def _items_with(self, row: int) -> list[int]:
-        """Return the mixtures in which a source is heard."""
-        heard = np.flatnonzero(self._table.levels[:, row]).tolist()
-        if not heard:
-            raise InputError(f"source {self._names[row]}: is silent in all {len(self._table)} training mixtures")
-        return list(heard)
+    def _items_by_speaker(self, mixtures: Sequence[Mixture], row: int) -> list[list[int]]:
+        """Return the mixtures in which a source is heard, those of each of its speakers by themselves."""
+        name, voices = self._names[row], dict[str, list[int]]()
+        for index in np.flatnonzero(self._table.levels[:, row]).tolist():
+            (speaker,) = {source.speaker for source in mixtures[index].sources if source.name == name}
+            voices.setdefault(speaker, []).append(index)
+        if not voices:
+            raise InputError(f"source {name}: is silent in all {len(self._table)} training mixtures")
+        return [voices[speaker] for speaker in sorted(voices)]
 
     def _chosen(self, step: int, place: int) -> tuple[np.random.Generator, list[int]]:
         """Return the random stream of one item of a batch, and the mixture each of its rows is drawn from.
@@ -124,7 +127,12 @@ class WaveBatches:
         template = int(stream.integers(len(self._table)))
         if not self._config.remix:
             return stream, [template] * (len(self._names) + 1)
-        return stream, [*(active[int(stream.integers(len(active)))] for active in self._active), template]
+        drawn = []
+        for voices in self._voices:
+            # Every speaker as often as any other: of some the mixtures may have a single sentence.
+            own = voices[int(stream.integers(len(voices)))]
+            drawn.append(own[int(stream.integers(len(own)))])
+        return stream, [*drawn, template]
 
     def _places(self) -> range:
         return range(self._place.rank, self.batch_size, self._place.world)

@@ -12,6 +12,7 @@ import torch
 
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError, InputError
+from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
 from sepvae.separation.estimator import Estimator
 from sepvae.training import wave_batches
@@ -41,12 +42,14 @@ def config(*, optimiser: dict[str, Any] | None = None, **waves: Any) -> Training
 def make(humming: TrainingData, tmp_path: Path) -> Make:
     """Return a maker of batches for keys of `waves`, and for one process of several."""
 
-    def maker(*, seed: int = 0, rank: int = 0, world: int = 1, **waves: Any) -> WaveBatches:
+    def maker(
+        *, train: list[Mixture] | None = None, seed: int = 0, rank: int = 0, world: int = 1, **waves: Any
+    ) -> WaveBatches:
         settings = config(**waves)
         return WaveBatches(
             settings,
             Estimator(settings, ("hum", "hiss")),
-            (humming.train, humming.valid),
+            (train or humming.train, humming.valid),
             root=humming.root,
             cache=tmp_path / "cache",
             place=BatchPlace(seed, rank, world, torch.device("cpu")),
@@ -103,6 +106,17 @@ def test_remixing_pairs_sources_of_different_mixtures(make: Make) -> None:
     assert sum(one != two for one, two in pairs) > len(pairs) / 2
     named = {batches._table.items[index] for place in range(BATCH) for index in batches._chosen(2, place)[1]}
     assert set(batches.items(2)) == named
+
+
+def test_speakers_are_drawn_equally_often(make: Make, humming: TrainingData) -> None:
+    """One mixture of the training set is of a second speaker: half of what is drawn is theirs."""
+    first, *others = humming.train
+    hum, *rest = first.sources
+    rare = first.model_copy(update={"sources": (hum.model_copy(update={"speaker": "rare"}), *rest)})
+    batches = make(train=[rare, *others])
+    drawn = [batches._chosen(step, 0)[1][0] for step in range(400)]
+    assert sum(index == 0 for index in drawn) / len(drawn) == pytest.approx(0.5, abs=0.08)
+    assert len(set(drawn)) == len(humming.train)
 
 
 def test_drawn_sources_have_the_levels_of_one_mixture(make: Make) -> None:
