@@ -39,8 +39,9 @@ class RemixConfig(Config):
 
     `remix` draws each source from a mixture of its own (dynamic mixing; Zeghidour & Grangier 2021), a speaker first and
     then a mixture of theirs, and gives it the level of the same source in a third, so that levels are related as in the
-    training mixtures; else segments are those of the mixtures. `speed` changes the rate, and with it pitch and formants, of each drawn source by up to that
-    share (Ko et al. 2015), `gain_db` its level. A pass over the data is `steps_per_epoch` batches.
+    training mixtures; else segments are those of the mixtures. `speed` changes the rate, and with it pitch and
+    formants, of each drawn source by up to that share (Ko et al. 2015), `gain_db` its level. A pass over the data is
+    `steps_per_epoch` batches.
     """
 
     segment_s: float = Field(3.0, gt=0, le=60)
