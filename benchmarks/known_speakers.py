@@ -1,8 +1,9 @@
 """temporal_vae against Conv-TasNet at equal training time, on mixtures of known speakers, over several seeds.
 
 Both are trained by the settings of recipes/timit/temporal_vae.yaml on the same mixtures; a few steps of each are timed
-first, and each makes as many steps as fit into the time. A seed is that of mixtures, weights and batches at once.
-Run: python benchmarks/known_speakers.py [--minutes 15] [--seeds 0 1 2] [--splits speaker_seen speaker_open]
+first, and each makes as many steps as fit into the time. A seed is that of mixtures, weights and batches at once. Each
+training has a process and a share of the cores; `--jobs` of them run side by side.
+Run: python benchmarks/known_speakers.py [--minutes 15] [--jobs 2] [--seeds 0 1 2] [--splits speaker_seen speaker_open]
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from sepvae.corpora.records import open_corpus
 from sepvae.evaluation.bsseval import bss_eval_sources
@@ -25,12 +25,14 @@ from sepvae.files import write_json
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
 from sepvae.mixing.protocol import make_mixtures
+from sepvae.recipe.parallel import run_side_by_side
 from sepvae.recipe.schema import Recipe, load_recipe
 from sepvae.separation.separator import Separator
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import Trainer, TrainingData
 
 ROOT = Path(__file__).parents[1]
+RECIPE = ROOT / "recipes" / "timit" / "temporal_vae.yaml"
 RESULT = Path(__file__).parent / "results" / "known_speakers.json"
 REAL = Path(os.environ.get("SEPVAE_CORPORA", ROOT.parent / "shared" / "corpora")) / "timit-sample"
 SYSTEMS = ("temporal_vae", "conv_tasnet")
@@ -75,54 +77,56 @@ def scores(folder: Path, mixtures: list[Mixture]) -> dict[str, float]:
     return {name: round(float(value), 2) for name, value in zip(("sdr", "sir", "sar"), means, strict=True)}
 
 
-def run_seed(recipe: Recipe, split: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]:
-    """Train and score both systems with one seed."""
+def train_and_score(system: str, split: str, seed: int, seconds: float) -> dict[str, float]:
+    """Train one system with one seed for so many seconds, and score it."""
+    recipe = load_recipe(RECIPE)
     utterances = list(open_corpus(REAL).utterances())
     mixing = recipe.mixing.model_copy(update={"split": split})
     mixtures = make_mixtures(utterances, mixing, root=REAL, seed=seed).mixtures
     train_set, valid, test = ([m for m in mixtures if m.split == name] for name in ("train", "valid", "test"))
-    data, found = TrainingData(train_set, valid, REAL), dict[str, Any]()
-    for system in SYSTEMS:
-        each = seconds_per_step(recipe, system, data, folder / f"{system}-timing")
-        epochs = recipe.systems[system].settings["optimiser"]["epochs"]
+    data, epochs = TrainingData(train_set, valid, REAL), recipe.systems[system].settings["optimiser"]["epochs"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        each = seconds_per_step(recipe, system, data, folder / "timing")
         config = config_for(recipe, system, steps=int(seconds / each), epochs=epochs)
-        taken = train(config, data, folder / system, seed=seed)
-        found[system] = {
-            **scores(folder / system, test),
-            "steps": config.waves.steps_per_epoch * epochs,
-            "training_s": round(taken),
-        }
-    found["sdr_difference"] = round(found["temporal_vae"]["sdr"] - found["conv_tasnet"]["sdr"], 2)
-    return found
+        taken = train(config, data, folder / "model", seed=seed)
+        found = scores(folder / "model", test)
+    steps = config.waves.steps_per_epoch * epochs
+    print(f"{split} seed {seed} {system}: {found}, {steps} steps in {taken:.0f} s", flush=True)
+    return {**found, "steps": steps, "training_s": round(taken)}
 
 
 def main() -> None:
     """Measure and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--splits", nargs="+", default=["speaker_seen"])
     args = parser.parse_args()
     if not REAL.is_dir():
         raise SystemExit(f"{REAL}: no sample of TIMIT there: set SEPVAE_CORPORA")
-    recipe = load_recipe(ROOT / "recipes" / "timit" / "temporal_vae.yaml")
+    tasks = {
+        f"{split}/{seed}/{system}": (system, split, seed, 60 * args.minutes)
+        for split in args.splits
+        for seed in args.seeds
+        for system in SYSTEMS
+    }
+    found = run_side_by_side(train_and_score, tasks, jobs=args.jobs)
     results: dict[str, Any] = {
         "torch": importlib.metadata.version("torch"),
-        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "jobs": args.jobs,
         "minutes": args.minutes,
         "splits": {},
     }
     for split in args.splits:
-        rows = {}
-        for seed in args.seeds:
-            with tempfile.TemporaryDirectory() as folder:
-                rows[str(seed)] = run_seed(recipe, split, seed, 60 * args.minutes, Path(folder))
-            for system in SYSTEMS:
-                print(f"{split} seed {seed} {system}: {rows[str(seed)][system]}", flush=True)
-        mean = statistics.mean(row["sdr_difference"] for row in rows.values())
-        results["splits"][split] = {"seeds": rows, "mean_sdr_difference": round(mean, 2)}
+        seeds = {str(seed): {name: found[f"{split}/{seed}/{name}"] for name in SYSTEMS} for seed in args.seeds}
+        differences = [row["temporal_vae"]["sdr"] - row["conv_tasnet"]["sdr"] for row in seeds.values()]
+        mean = statistics.mean(differences)
+        results["splits"][split] = {"seeds": seeds, "mean_sdr_difference": round(mean, 2)}
         print(f"{split}: temporal_vae is {mean:.2f} dB SDR above Conv-TasNet")
-        write_json(RESULT, results)
+    write_json(RESULT, results)
 
 
 if __name__ == "__main__":
