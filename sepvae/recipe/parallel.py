@@ -6,6 +6,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -77,6 +78,7 @@ def _prepare(n_threads: int, level: int) -> None:
     """Give a process its threads and its log; bars are left to the process that waits for all."""
     import torch
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(n_threads)
     progress.configure(quiet=True)
     handler = logging.StreamHandler()
@@ -84,6 +86,14 @@ def _prepare(n_threads: int, level: int) -> None:
     logger = logging.getLogger("sepvae")
     logger.addHandler(handler)
     logger.setLevel(level)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: killed, it could stop none, and they would work on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextlib.contextmanager
