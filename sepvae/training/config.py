@@ -16,11 +16,13 @@ class OptimiserConfig(Config):
     """How to train.
 
     `batch_size` counts segments of `segment_frames` frames over all processes together, so that one process and many
-    make the same steps. `momentum` is Adam's β₁; games of a generator and a critic need little of it. `patience` counts
-    epochs without a better validation loss, 0 for no early stopping. `precision` `auto` takes bfloat16 for matrix
-    products where the machine has units for them, else float32.
+    make the same steps. `kind` is AdamW for all weights, or Muon for those that are matrices. `momentum` is Adam's β₁;
+    games of a generator and a critic need little of it. `patience` counts epochs without a better validation loss, 0
+    for no early stopping. `precision` `auto` takes bfloat16 for matrix products where the machine has units for them,
+    else float32.
     """
 
+    kind: Literal["adamw", "muon"] = "adamw"
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(128, ge=1)
     segment_frames: int = Field(1, ge=1)

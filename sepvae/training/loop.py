@@ -29,6 +29,7 @@ from sepvae.training.checkpoint import CheckpointConfig, SourceModels, build_mod
 from sepvae.training.config import OptimiserConfig, TrainingConfig
 from sepvae.training.frame_batches import FrameBatches
 from sepvae.training.logs import TrainingLog
+from sepvae.training.optimisers import make_optimisers
 from sepvae.training.state import Progress, load_state, save_state
 from sepvae.training.wave_batches import WaveBatches
 
@@ -162,14 +163,8 @@ class Trainer:
                 config, self.models.estimator, (data.train, data.valid), root=data.root, cache=out / "data", place=place
             )
         step = _Step(self.models.estimator, objective)
-        self.optimiser = torch.optim.AdamW(
-            step.parameters(),
-            lr=self.optim.learning_rate,
-            betas=(self.optim.momentum, 0.999),
-            weight_decay=self.optim.weight_decay,
-            fused=True,
-        )
-        self.step, self.wrapped_optimiser = self.fabric.setup(step, self.optimiser)
+        self.optimisers = make_optimisers(step.parameters(), self.optim)
+        self.step, *self.wrapped_optimisers = self.fabric.setup(step, *self.optimisers)
         self.weights = [list(network.parameters()) for network in self.models.networks.values()]
         self.bad_items: list[dict[str, Any]] = []
 
@@ -193,7 +188,7 @@ class Trainer:
 
     def _run(self) -> Progress:
         key = hash_json([self.models.config.model_dump(mode="json"), self.data.hash, self.seed])
-        restored = load_state(self.out / "state", key=key, networks=self.models.networks, optimiser=self.optimiser)
+        restored = load_state(self.out / "state", key=key, networks=self.models.networks, optimisers=self.optimisers)
         state = restored or Progress(key)
         if state.finished:
             _LOGGER.info("%s: already trained", self.out)
@@ -211,7 +206,7 @@ class Trainer:
                 self._judge(state, row)
                 log.write(state.history)
                 if self.fabric.is_global_zero:
-                    save_state(self.out / "state", state, networks=self.models.networks, optimiser=self.optimiser)
+                    save_state(self.out / "state", state, networks=self.models.networks, optimisers=self.optimisers)
                 self.fabric.barrier()
         return state
 
@@ -222,7 +217,7 @@ class Trainer:
         for _ in range(steps):
             batch = self.batches.draw(state.step)
             rate = learning_rate(self.optim, state.step, steps * self.optim.epochs)
-            for group in self.optimiser.param_groups:
+            for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
                 group["lr"] = rate
             # Dropout draws from the global generator: give it the stream of this step.
             _seed_layers(derive_seed(self.seed, "layers", state.step, self.fabric.global_rank), self.fabric.device)
@@ -248,8 +243,9 @@ class Trainer:
         return row
 
     def _update(self, loss: Loss) -> bool:
-        """Take an optimiser's step unless loss or gradients are not finite, and say whether it was taken."""
-        self.wrapped_optimiser.zero_grad()
+        """Take a step of the optimisers unless loss or gradients are not finite, and say whether it was taken."""
+        for optimiser in self.wrapped_optimisers:
+            optimiser.zero_grad()
         if not self._all_ranks(bool(torch.isfinite(loss.total))):
             return False
         self.fabric.backward(loss.total)
@@ -260,7 +256,8 @@ class Trainer:
         if self.optim.gradient_clip:
             for own, norm in zip(self.weights, norms, strict=True):
                 nn.utils.clip_grads_with_norm_(own, self.optim.gradient_clip, norm)
-        self.wrapped_optimiser.step()
+        for optimiser in self.wrapped_optimisers:
+            optimiser.step()
         return True
 
     def _all_ranks(self, flag: bool) -> bool:

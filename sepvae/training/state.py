@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,18 +31,23 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def save_state(folder: Path, progress: Progress, *, networks: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    """Write progress, weights and the optimiser's moments atomically."""
+def save_state(
+    folder: Path, progress: Progress, *, networks: nn.Module, optimisers: Sequence[torch.optim.Optimizer]
+) -> None:
+    """Write progress, weights and the optimisers' moments atomically."""
     tensors = {f"weights/{name}": tensor for name, tensor in networks.state_dict().items()}
-    for index, moments in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser/{index}/{name}": torch.as_tensor(value) for name, value in moments.items()}
+    for number, optimiser in enumerate(optimisers):
+        for index, moments in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser/{number}/{index}/{name}": torch.as_tensor(v) for name, v in moments.items()}
     with atomic_folder(folder) as part:
         write_tensors(part / _TENSORS, tensors)
         write_json(part / _PROGRESS, vars(progress))
 
 
-def load_state(folder: Path, *, key: str, networks: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
-    """Restore networks and optimiser in place and return the progress, or None when there is nothing to resume.
+def load_state(
+    folder: Path, *, key: str, networks: nn.Module, optimisers: Sequence[torch.optim.Optimizer]
+) -> Progress | None:
+    """Restore networks and optimisers in place and return the progress, or None when there is nothing to resume.
 
     Raises:
         ConfigError: the folder holds a run with other settings or data.
@@ -61,13 +67,14 @@ def load_state(folder: Path, *, key: str, networks: nn.Module, optimiser: torch.
         )
     tensors = read_tensors(folder / _TENSORS)
     weights = {name.removeprefix("weights/"): tensors[name] for name in tensors if name.startswith("weights/")}
-    moments: dict[int, dict[str, Any]] = {}
+    moments: list[dict[int, dict[str, Any]]] = [{} for _ in optimisers]
     try:
         for name in tensors.keys() - {f"weights/{name}" for name in weights}:
-            _, index, moment = name.split("/")
-            moments.setdefault(int(index), {})[moment] = tensors[name]
+            _, number, index, moment = name.split("/")
+            moments[int(number)].setdefault(int(index), {})[moment] = tensors[name]
         networks.load_state_dict(weights, strict=True)
-        optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
-    except (RuntimeError, ValueError) as error:
+        for optimiser, own in zip(optimisers, moments, strict=True):
+            optimiser.load_state_dict({"state": own, "param_groups": optimiser.state_dict()["param_groups"]})
+    except (RuntimeError, ValueError, IndexError) as error:
         raise CheckpointError(damaged.format(error)) from error
     return progress
