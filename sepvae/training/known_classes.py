@@ -12,9 +12,10 @@ KNOWN_CLASSES: dict[str, Any] = {
     "model": {"kind": "temporal_vae"},
     "objective": {"kind": "wave_sdr"},
     "optimiser": {
-        "epochs": 80,
-        "batch_size": 4,
-        "learning_rate": 0.0005,
+        "kind": "muon",
+        "epochs": 60,
+        "batch_size": 8,
+        "learning_rate": 0.002,
         "weight_decay": 0.01,
         "gradient_clip": 5,
         "precision": "auto",
