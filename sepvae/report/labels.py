@@ -69,6 +69,9 @@ _SYSTEM_LABELS = {
     "vass": "VASS",
     "temporal_vae": "Temporal VAE",
     "conv_tasnet": "Conv-TasNet",
+    "vae_nmf_mcem": "VAE + NMF (MCEM)",
+    "vae_nmf_map": "VAE + NMF (MAP)",
+    "vae_nmf_langevin": "VAE + NMF (Langevin)",
 }
 # Light-mode colours, at least 4.5:1 on white; the page exchanges them for its own variables.
 COLOURS = {
