@@ -102,6 +102,11 @@ def role_of(system: str) -> str:
     return _ROLE_OF.get(system, "ours")
 
 
+def competes(system: str) -> bool:
+    """Say whether a system may be marked as the best: ceilings know the sources, and ICA hears a second channel."""
+    return role_of(system) in ("baseline", "ours") and system != "ica"
+
+
 def system_label(system: str) -> str:
     """Return the name of a system as the page writes it; the cells of a grid keep their own after the system's.
 
