@@ -32,15 +32,15 @@ def seed(text: str) -> int:
 def read_settings(args: argparse.Namespace, config_class: type[C], *, base: Mapping[str, Any] | None = None) -> C:
     """Return the config from the file, the overrides and the defaults; ConfigError names what is wrong.
 
-    `base` is what they are laid over when there is no file and no override chooses another kind of component.
+    `base` is what they are laid over unless they choose the kind of model or objective, which its settings are of.
     """
     from sepvae.config import parse_config
     from sepvae.recipe.compose import merge, parse_override, read_mapping
 
     data = read_mapping(args.config) if args.config else {}
-    chosen = any(text.partition("=")[0].strip().endswith(".kind") for text in args.overrides)
-    if base is not None and not args.config and not chosen:
-        data = dict(base)
     for text in args.overrides:
         data = merge(data, parse_override(text))
+    chosen = any("kind" in part for name in ("model", "objective") if isinstance(part := data.get(name), dict))
+    if base is not None and not chosen:
+        data = merge(dict(base), data)
     return parse_config(config_class, data, where=str(args.config or "--set"))

@@ -96,7 +96,8 @@ class Mixer:
     def deal(self, split: str, count: int, pool: Mapping[str, list[Utterance]]) -> list[list[Utterance]]:
         """Return the utterances of `count` mixtures, no combination twice; fewer mixtures are the first of more.
 
-        With backgrounds combinations may come again: another background makes them another mixture.
+        With backgrounds combinations may come again: another background makes them another mixture. Of one source
+        training has as many as there are: each is an utterance, and no more can be made.
 
         Raises:
             InputError: there are not so many combinations.
@@ -106,14 +107,15 @@ class Mixer:
         used: set[tuple[str, ...]] = set()
         hands: list[list[Utterance]] = []
         # More than there can be are not drawn one by one to find that out, which may take hours.
-        while len(hands) < count and (most >= count or split == "valid"):
+        fewer_do = split == "valid" or (split == "train" and len(self.names) == 1)
+        while len(hands) < count and (most >= count or fewer_do):
             dealt = next(filter(None, (self._deal(decks, used) for _ in range(_ATTEMPTS))), None)
             if dealt is None:
                 break
             if self.backgrounds is None:
                 used.add(tuple(card.id for card in dealt))
             hands.append(dealt)
-        if len(hands) < count and split != "valid":
+        if len(hands) < count and not fewer_do:
             most = len(hands) if most >= count else most
             raise InputError(
                 f"at most {most} different {split} mixtures of {' + '.join(self.config.sources)} can be made from the "

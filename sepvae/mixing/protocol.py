@@ -38,11 +38,12 @@ class MixingConfig(Config):
     `sources` names the class of each source: `female`, `male`, `any` or `speech` (anyone), a speaker's id, or
     `background`; repeated classes are numbered (`any_1`, `any_2`). Only the speakers of `dialects` (names, or a number:
     so many, those with most utterances) and among `speakers` (names, or a number: so many, drawn) take part. `n_valid`
-    is an upper bound, and small: what is validated on cannot be learnt from. `length` is `min`, all sources are heard
-    all the time, or `max`, shorter ones are padded. `snr_db` is the range of the level of the first source over each
-    other one, `noise_snr_db` of all sources over the noise. `skip_damaged` leaves out files that a lost byte has turned
-    into noise (`sepvae corpus validate` names them); it reads every file once. `background` says what that source is
-    drawn from; `noise_folder` lays noise under the mixtures that is no source.
+    is an upper bound, and small: what is validated on cannot be learnt from; so is `n_train` of a single source.
+    `length` is `min`, all sources are heard all the time, or `max`, shorter ones are padded. `snr_db` is the range of
+    the level of the first source over each other one, `noise_snr_db` of all sources over the noise. `skip_damaged`
+    leaves out files that a lost byte has turned into noise (`sepvae corpus validate` names them); it reads every file
+    once. `background` says what that source is drawn from; `noise_folder` lays noise under the mixtures that is no
+    source.
 
     `pairs`, a number or a list of pairs of speakers, is another protocol: each pair is a group with models of its own,
     all sentences of the two train but those closest in length, which are its one test mixture (Subakan & Smaragdis

@@ -16,6 +16,8 @@ from sepvae.errors import InputError, SepvaeError
 _LOGGER = logging.getLogger(__name__)
 # What the libraries of linear algebra read when they are loaded.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# How often to look whether the processes still live.
+_LOOK_EVERY_S = 2.0
 
 # (name of the system, what it gave or None, class of the error or None, its text)
 _Outcome = tuple[str, Any, str, str]
@@ -33,7 +35,7 @@ def run_side_by_side(work: Any, tasks: Mapping[str, Sequence[Any]], *, jobs: int
         jobs: processes.
 
     Raises:
-        SepvaeError: of the first task that failed, with its name; the others are stopped.
+        SepvaeError: of the first task that failed, with its name, or that a process was killed; the others are stopped.
     """
     if jobs == 1 or len(tasks) < 2:
         return {name: work(*arguments) for name, arguments in tasks.items()}
@@ -42,12 +44,25 @@ def run_side_by_side(work: Any, tasks: Mapping[str, Sequence[Any]], *, jobs: int
     # Forked children would inherit torch's thread pool in an unusable state.
     context = multiprocessing.get_context("spawn")
     prepared = (n_threads, _LOGGER.getEffectiveLevel())
+    others = set(multiprocessing.active_children())
     with _environment(dict.fromkeys(_THREADS, str(n_threads))):
         pool = context.Pool(min(jobs, len(tasks)), initializer=_prepare, initargs=prepared)
+    processes = set(multiprocessing.active_children()) - others
     # Leaving the block ends the processes, finished or not: what they write is whole or not there.
     with pool:
-        calls = [(work, name, arguments) for name, arguments in tasks.items()]
-        for name, result, kind, text in pool.imap_unordered(_call, calls):
+        outcomes = pool.imap_unordered(_call, [(work, name, arguments) for name, arguments in tasks.items()])
+        while len(done) < len(tasks):
+            try:
+                name, result, kind, text = outcomes.next(timeout=_LOOK_EVERY_S)
+            except multiprocessing.TimeoutError:
+                # The pool would start another process in its place, and wait for the lost result for ever.
+                if all(process.is_alive() for process in processes):
+                    continue
+                left = ", ".join(name for name in tasks if name not in done)
+                raise InputError(
+                    f"a process was killed, most often for want of memory, before all of {left} were done: run it "
+                    "again with fewer --jobs"
+                ) from None
             if kind:
                 raise _revived(name, kind, text)
             done[name] = result

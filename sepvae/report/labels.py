@@ -69,6 +69,9 @@ _SYSTEM_LABELS = {
     "vass": "VASS",
     "temporal_vae": "Temporal VAE",
     "conv_tasnet": "Conv-TasNet",
+    "vae_nmf_mcem": "VAE + NMF (MCEM)",
+    "vae_nmf_map": "VAE + NMF (MAP)",
+    "vae_nmf_langevin": "VAE + NMF (Langevin)",
 }
 # Light-mode colours, at least 4.5:1 on white; the page exchanges them for its own variables.
 COLOURS = {
@@ -97,6 +100,11 @@ def measure_of(name: str) -> Measure:
 def role_of(system: str) -> str:
     """Return `floor`, `baseline`, `ceiling`, or `ours` for every system that is none of these."""
     return _ROLE_OF.get(system, "ours")
+
+
+def competes(system: str) -> bool:
+    """Say whether a system may be marked as the best: ceilings know the sources, and ICA hears a second channel."""
+    return role_of(system) in ("baseline", "ours") and system != "ica"
 
 
 def system_label(system: str) -> str:

@@ -19,6 +19,7 @@ from sepvae.files import write_text
 from sepvae.report import figures
 from sepvae.report.labels import (
     IMPROVEMENT,
+    competes,
     format_value,
     is_number,
     measure_of,
@@ -147,14 +148,14 @@ def _cell(system: str, summary: Mapping[str, Mapping[str, Any]], measure: str) -
     rivals = [
         row[measure]["mean"]
         for name, row in summary.items()
-        if role_of(name) in ("baseline", "ours") and measure in row and is_number(row[measure]["mean"])
+        if competes(name) and measure in row and is_number(row[measure]["mean"])
     ]
     complete = found["n_valid"] == found["n_total"]
     return {
         "mean": format_value(found["mean"], measure),
         "interval": f"{format_value(low, measure)} to {format_value(high, measure)}" if is_number(low) else "",
         "count": "" if complete else f"{found['n_valid']} of {found['n_total']}",
-        "best": role_of(system) in ("baseline", "ours") and len(rivals) > 1 and found["mean"] == max(rivals),
+        "best": competes(system) and len(rivals) > 1 and found["mean"] == max(rivals),
     }
 
 

@@ -59,6 +59,12 @@ class Separator:
             if again := sorted(set(names) & set(estimator.sources)):
                 raise CheckpointError(f"two models are for the source {again[0]!r}: give each source once")
             names += estimator.sources
+        # A mask of one source is 1 everywhere; networks that need none may well give one.
+        if len(names) < 2 and self.mask != "direct" and self._estimators[0].interface != "waves":
+            raise CheckpointError(
+                f"the models are of {names[0]!r} alone, and there is nothing to separate it from: give the models of "
+                "all who speak, or take speech out of noise with 'sepvae enhance'"
+            )
         self.sources = tuple(names)
 
     @classmethod

@@ -81,6 +81,13 @@ class TrainingConfig(EstimatorConfig):
                 f"likelihood poisson compares what has no sign, frontend.target.kind is {target}: set it to magnitude "
                 "or power, or likelihood to gaussian"
             )
+        if self.objective.kind == "weak_class" and (
+            self.frontend.input != self.frontend.target or target not in ("magnitude", "power")
+        ):
+            raise ConfigError(
+                f"objective weak_class compares outputs with inputs, which add up, frontend.input.kind is "
+                f"{self.frontend.input.kind}, frontend.target.kind {target}: set both to magnitude, or both to power"
+            )
         if likelihood == "bernoulli":
             found = {
                 "frontend.target.kind": target,

@@ -78,6 +78,12 @@ def test_models_fitted_in_different_ways_are_refused(models: Path, capsys: pytes
     assert "fitted to mixtures in different ways" in capsys.readouterr().err
 
 
+def test_one_speaker_is_not_enough_to_separate(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    audio.write(models / "one.wav", speak("bob", 3), sample_rate=RATE)
+    assert main(["separate", f"{models}/one.wav", "-m", f"{models}/alice", "-o", f"{models}/no", "-q"]) == 1
+    assert "give the models of all who speak" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [

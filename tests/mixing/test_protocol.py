@@ -226,6 +226,13 @@ def test_impossible_settings_are_named(bad: dict[str, object]) -> None:
         config(**bad)
 
 
+def test_a_single_source_trains_on_every_utterance_there_is(corpus: Corpus) -> None:
+    root, utterances = corpus
+    made = make_mixtures(utterances, config(sources=["speech"], n_train=500), root=root, seed=0).of_split("train")
+    used = [mixture.sources[0].utterance for mixture in made]
+    assert len(used) == len(set(used)) > len(utterances) / 2
+
+
 @pytest.mark.parametrize("split", ["speaker_seen", "speaker_open"])
 def test_the_survey_s_protocol_fits_twelve_speakers(corpora: Path, split: str) -> None:
     corpus = open_corpus(corpora / "timit-sample")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,12 @@ def describe(number: int) -> tuple[int, int, int]:
 
 def fail(reason: str) -> None:
     raise InputError(reason) if reason == "ours" else ZeroDivisionError(reason)
+
+
+def die(name: str) -> None:
+    if name == "a":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(600)
 
 
 def wait(folder: str, name: str) -> None:
@@ -50,6 +57,12 @@ def test_with_one_job_everything_runs_here() -> None:
 def test_an_error_names_its_system(reason: str, text: str) -> None:
     with pytest.raises(InputError, match=f"^system [bc]: {text}$"):
         run_side_by_side(fail, {"b": (reason,), "c": (reason,)}, jobs=2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
+def test_a_process_that_is_killed_ends_the_run() -> None:
+    with pytest.raises(InputError, match=r"a process was killed.* before all of a, b were done: .*fewer --jobs"):
+        run_side_by_side(die, {"a": ("a",), "b": ("b",)}, jobs=2)
 
 
 def alive(process: int) -> bool:

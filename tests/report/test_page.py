@@ -15,6 +15,7 @@ from sepvae import audio
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.evaluation.statistics import compare_systems, summarise
 from sepvae.report import figures
+from sepvae.report.labels import competes
 from sepvae.report.page import ReportItem, ReportSplit, write_report
 
 RATE = 8000
@@ -171,3 +172,7 @@ def test_real_speech_makes_a_page_of_reasonable_size(corpora: Path, tmp_path: Pa
     rows = [ScoreRow("vae", "a", "female", {SDR: 5.0}, {})]
     split = ReportSplit("speaker_seen", "", summarise(rows), [], [], rows, [item])
     assert 20_000 < len(write_page(tmp_path, split)) < 800_000
+
+
+def test_what_hears_or_knows_more_is_no_rival() -> None:
+    assert [name for name in ("mixture", "kl_nmf", "ica", "vae", "ideal_wiener") if competes(name)] == ["kl_nmf", "vae"]

@@ -298,6 +298,9 @@ def test_models_that_do_not_fit_together_are_refused() -> None:
         Separator([female, make_models({}, ("male", "female"))])
     with pytest.raises(CheckpointError, match="different front-ends"):
         Separator([female, make_models({"frontend": {"normalisation": "peak"}}, ("male",))])
+    with pytest.raises(CheckpointError, match="of 'female' alone, and there is nothing to separate it from"):
+        Separator([female])
+    assert make_separator(TRAININGS["direct"], sources=("female",)).sources == ("female",)
 
 
 def test_mask_is_the_models_own_or_the_one_that_is_asked_for() -> None:

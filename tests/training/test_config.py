@@ -96,6 +96,10 @@ def test_mistakes_are_named_with_their_path(data: Any, words: str) -> None:
             {"objective": {"settings": {"likelihood": "poisson"}}, "frontend": {"target": {"kind": "complex"}}},
             "likelihood poisson compares what has no sign, frontend.target.kind is complex: set it to magnitude",
         ),
+        (
+            {"objective": {"kind": "weak_class"}, "frontend": {"target": {"kind": "power"}}},
+            "objective weak_class compares outputs with inputs, which add up, frontend.input.kind is magnitude",
+        ),
         ({"objective": {"settings": {"likelihood": "bernoulli"}}}, "needs frontend.normalisation = peak, found rms"),
         (
             {"objective": {"settings": {"likelihood": "bernoulli"}}, "frontend": {"normalisation": "peak"}},
