@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     if (args.manifest is None) == (args.speaker is None):
         raise ConfigError("train: give a manifest of mixtures, or --speaker NAME of the corpus, and not both")
     config, data = _of_manifest(args) if args.speaker is None else _of_speaker(args)
+    _LOGGER.info("model %s, objective %s, %d epochs", config.model.kind, config.objective.kind, config.optimiser.epochs)
     if args.overwrite:
         for name in ("state", "model", "log.csv", "tensorboard"):
             remove(args.out / name)

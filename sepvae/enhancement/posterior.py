@@ -7,7 +7,10 @@ from torch import Tensor
 
 from sepvae.enhancement.monte_carlo_em import Energy
 
-_DECAY, _STABILISER = 0.99, 1e-3
+_DECAY = 0.99
+# In equilibrium the mean squared gradient is the mean curvature, of which the prior alone gives 1. A coordinate that
+# the decoder hardly hears starts with less, and would jump far off.
+_LEAST_SCALE = 1.0
 
 
 def slope(energy: Energy, state: Tensor) -> Tensor:
@@ -59,7 +62,7 @@ class Langevin:
             self._n_steps += 1
             self._mean_square.lerp_(gradient.square().mean(0, keepdim=True), 1 - _DECAY)
             mean_square = self._mean_square / (1 - _DECAY**self._n_steps)
-            scaled = self._step_size / (mean_square.sqrt() + _STABILISER)
+            scaled = self._step_size / mean_square.sqrt().clamp_min(_LEAST_SCALE)
             chance = torch.randn(self.state.shape, generator=self._generator).to(self.state)
             self.state = self.state - scaled * gradient + (2 * scaled).sqrt() * chance
         return self.state

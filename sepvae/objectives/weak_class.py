@@ -31,10 +31,11 @@ class WeakClassConfig(Config):
 class WeakClass:
     """Each class's network is given the whole mixture; those present are summed and compared with it (Poisson).
 
-    No source is used as a target, only which classes are in a mixture. Where every mixture has all classes nothing
-    tells them apart, so mixtures of one class are made from the batch: the sum of the spectra of a class in two of its
-    items. Their labels name that class alone, and it must explain them by itself. That sum takes magnitudes to be
-    additive, as the objective does. The networks' input is compared with their output, so both are the same feature.
+    No source of a mixture is its target, only which classes are in it. Where every mixture has all classes nothing
+    tells them apart, so mixtures of one class, which the paper's data have, are made from the batch: the sum of the
+    clean spectra of a class in two of its items. Their labels name that class alone, and it must explain them by
+    itself. That sum takes magnitudes to be additive, as the objective does. The networks' input is compared with their
+    output, so both are the same feature.
     """
 
     Config: ClassVar[type[Config]] = WeakClassConfig

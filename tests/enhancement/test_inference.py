@@ -73,6 +73,15 @@ def test_langevin_chains_spread_like_the_posterior() -> None:
     assert float(drawn.std()) == pytest.approx(std, rel=0.15)
 
 
+def test_langevin_chains_do_not_jump_where_the_prior_is_alone() -> None:
+    """A coordinate that the decoder ignores has no gradient at the start, and a variance of 1 in the end."""
+    generator = torch.Generator().manual_seed(0)
+    chains = Langevin(torch.full((1, 1, 1), 1e-3), n_chains=2000, step_size=0.02, generator=generator)
+    widest = max(float(chains.advance(lambda z: 0.5 * z.square().sum(-1), n_steps=1).std()) for _ in range(300))
+    assert widest < 1.2
+    assert float(chains.state.std()) == pytest.approx(1, rel=0.1)
+
+
 def test_ascent_reaches_the_most_likely_state_in_as_many_calls_as_it_likes() -> None:
     _, _, mode = by_quadrature()
     ascent = Ascent(torch.full((1, 2, 1), 1.5), learning_rate=0.02)
