@@ -2,8 +2,8 @@
 
 Both are trained by the settings of recipes/timit/temporal_vae.yaml on the same mixtures; a few steps of each are timed
 first, and each makes as many steps as fit into the time. It is the time of one core, so that other work on the machine
-shortens no training: 7 minutes on two cores are 14. A seed is that of mixtures, weights and batches at once.
-Run: python benchmarks/known_speakers.py [--minutes 14] [--jobs 2] [--seeds 0 1 2] [--splits speaker_seen speaker_open]
+shortens no training. A seed is that of mixtures, weights and batches at once.
+Run: python benchmarks/known_speakers.py [--minutes 7] [--jobs 2] [--seeds 0 1 2] [--splits speaker_seen speaker_open]
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def train_and_score(system: str, split: str, seed: int, seconds: float) -> dict[
 def main() -> None:
     """Measure and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=14.0)
+    parser.add_argument("--minutes", type=float, default=7.0)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--splits", nargs="+", default=["speaker_seen"])
