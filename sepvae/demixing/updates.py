@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sepvae.demixing.covariance import OuterProducts
+from sepvae.demixing.covariance import Recording
 
 _LEAST_ENERGY = 1e-30
 
@@ -37,27 +37,47 @@ def _solve_for_unit(matrices: Tensor, place: int) -> Tensor:
     return solution[..., 0]
 
 
-def project(demixing: Tensor, products: OuterProducts, weights: Tensor) -> Tensor:
+def project(demixing: Tensor, recording: Recording, weights: Tensor) -> Tensor:
     """Return demixing matrices after one sweep of iterative projection over the sources (IP).
 
+    Further channels are the past (`with_past`): each source has filters of its own that take the late reverberation out
+    of it, the best for its demixing vector, so that both descend the objective together.
+
     Args:
-        demixing: (batch, bins, sources, channels), as many sources as channels.
-        products: of the recording.
+        demixing: (batch, bins, sources, channels), as many sources as channels without the past.
+        recording: what is demixed.
         weights: inverse variances (batch, bins or 1, frames, sources).
 
-    Source: Ono 2011, Eqs. (18)–(19); Kameoka et al. 2019, Eqs. (8)–(9).
+    Source: Ono 2011, Eqs. (18)–(19); Kameoka et al. 2019, Eqs. (8)–(9); with the
+        past Ikeshita et al. 2019.
     """
-    covariances, updated = products.weighted(weights), demixing.clone()
-    for place in range(demixing.shape[2]):
-        covariance = covariances[:, :, place]
-        vector = _solve_for_unit(updated @ covariance, place)
+    covariances, updated = recording.covariances(weights), demixing.clone()
+    n_sources = demixing.shape[2]
+    for place in range(n_sources):
+        covariance, filters = _without_past(covariances[:, :, place], n_sources)
+        vector = _solve_for_unit(updated[..., :n_sources] @ covariance, place)
         energy = (vector.conj()[..., None, :] @ covariance @ vector[..., None])[..., 0, 0].real
-        updated[:, :, place] = (vector * energy.clamp_min(_LEAST_ENERGY).rsqrt()[..., None]).conj()
+        vector = vector * energy.clamp_min(_LEAST_ENERGY).rsqrt()[..., None]
+        if filters is not None:
+            vector = torch.cat([vector, -(filters @ vector[..., None])[..., 0]], dim=-1)
+        updated[:, :, place] = vector.conj()
     return updated
 
 
+def _without_past(covariance: Tensor, n_now: int) -> tuple[Tensor, Tensor | None]:
+    """Return the covariance of what the past does not predict of the present, and the filters that predict it.
+
+    The present is the first `n_now` channels of covariances (…, channels, channels); filters (…, past, present).
+    """
+    if covariance.shape[-1] == n_now:
+        return covariance, None
+    across, past = covariance[..., n_now:, :n_now], covariance[..., n_now:, n_now:]
+    filters = torch.linalg.solve(past, across)
+    return covariance[..., :n_now, :n_now] - across.mH @ filters, filters
+
+
 def steer(
-    demixing: Tensor, separated: Tensor, products: OuterProducts, weights: Tensor
+    demixing: Tensor, separated: Tensor, recording: Recording, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return matrices and separated spectra after one sweep of iterative source steering over the sources (ISS).
 
@@ -66,14 +86,14 @@ def steer(
     Args:
         demixing: (batch, bins, sources, channels).
         separated: y = W x, (batch, bins, sources, frames).
-        products: of the recording, whose microphones' noise counts as in `project`.
+        recording: what is demixed; the noise of its channels counts as in `project`.
         weights: inverse variances (batch, bins or 1, frames, sources).
 
     Source: Scheibler & Ono 2020, Eqs. (6)–(8).
     """
     demixing, separated = demixing.clone(), separated.clone()
     shares, n_frames = weights.transpose(2, 3), separated.shape[3]
-    noise = products.noise[:, :, None] * shares.sum(-1)
+    noise = recording.noise[:, :, None] * shares.sum(-1)
     for place in range(separated.shape[2]):
         own, row = separated[:, :, place], demixing[:, :, place]
         power = own.real.square() + own.imag.square()

@@ -151,7 +151,7 @@ class Trainer:
             names = tuple(source_names(data.train))
             self.models = build_models(CheckpointConfig(sources=names, training=config))
         objective = make_objective(config.objective.kind, config.objective.config())
-        if objective.domain == "features" and self.models.estimator.interface != "source":
+        if objective.domain == "features" and self.models.estimator.interface not in ("source", "conditional"):
             raise ConfigError(
                 f"objective {config.objective.kind}: trains one network per source on features, {config.model.kind} is "
                 "one network for all sources: choose an objective on waves, such as wave_sdr"
@@ -162,6 +162,9 @@ class Trainer:
             self.batches: TrainingBatches = make_batches(
                 config, self.models.estimator, (data.train, data.valid), root=data.root, cache=out / "data", place=place
             )
+        for name, network in self.models.networks.items():
+            if hasattr(network, "calibrate") and isinstance(self.batches, FrameBatches):
+                network.calibrate(self.batches.table.targets[name])
         step = _Step(self.models.estimator, objective)
         self.optimisers = make_optimisers(step.parameters(), self.optim)
         self.step, *self.wrapped_optimisers = self.fabric.setup(step, *self.optimisers)
