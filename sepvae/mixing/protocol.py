@@ -212,7 +212,7 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
             f"{len(damaged)} of {len(ordered)} utterances were left out because their files are damaged, noise from "
             f"where a byte was lost on: {', '.join(sorted(damaged))}"
         )
-    if any(u.text is None for u in long_enough):
+    if any(u.text is None and u.prompt is None for u in long_enough):
         notes.append("some utterances have no text: sentences are told apart by utterance")
     if alike := indistinct_sources([mixture for mixture in mixtures if mixture.split == "train"]):
         notes.append(describe_indistinct(alike))
