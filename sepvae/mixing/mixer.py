@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
 from sepvae.mixing.manifest import Mixture, Source
 from sepvae.mixing.mixture import Wave, load_source
 from sepvae.mixing.noise import Noises, rms
+from sepvae.mixing.places import Rooms
 from sepvae.mixing.pools import sentence
+from sepvae.mixing.rooms import images_of, impulse_responses
+from sepvae.mixing.scene import Scene
 from sepvae.seeds import derive_seed, generator
 
 if TYPE_CHECKING:
@@ -24,6 +28,11 @@ BACKGROUND = "background"
 _PEAK = 0.99
 # How often a deal that came to nothing is tried again with other cards.
 _ATTEMPTS = 200
+
+
+def _power(wave: Wave) -> float:
+    """Return the mean square of a wave (time,)."""
+    return float(np.mean(np.square(wave, dtype=np.float64)))
 
 
 class _Deck:
@@ -74,7 +83,7 @@ class Mixer:
     """Draws the mixtures of a manifest, or of a group of it, each from its own stream of random numbers.
 
     `classes` are those of the pools, one for each source that speaks; `backgrounds` is what the source `background` is
-    drawn from, `noises` what is laid under the mixtures and is no source.
+    drawn from, `noises` what is laid under the mixtures and is no source, `rooms` where they are heard.
     """
 
     def __init__(
@@ -86,10 +95,11 @@ class Mixer:
         classes: Sequence[str],
         backgrounds: Noises | None,
         noises: Noises | None,
+        rooms: Rooms | None = None,
         group: str | None = None,
     ) -> None:
         self.config, self.root, self.seed, self.classes = config, root, seed, tuple(classes)
-        self.backgrounds, self.noises = backgrounds, noises
+        self.backgrounds, self.noises, self.rooms = backgrounds, noises, rooms
         self.names, self.group = source_labels(config.sources), group
         self._stream = () if group is None else (group,)
 
@@ -163,15 +173,19 @@ class Mixer:
                 source, wave = self._speech(name, utterance, file, n_samples, level, random)
             sources.append(source)
             waves.append(wave)
-        noise = None
+        noise, scene, heard = None, None, waves
+        if self.rooms is not None:
+            # A stream of its own: the same sentences meet in every room.
+            scene = self.rooms.draw(len(sources), generator(self.seed, "room", *self._stream, split, index))
+            sources, heard = self._in_room(scene, sources, waves)
         if self.noises is not None:
             source, wave = self.noises.draw("noise", split, n_samples, random)
             total = np.sum(waves, axis=0)
             gain = rms(total, source.path) * 10 ** (-random.uniform(*config.noise_snr_db) / 20)
             noise = source.amplified(gain)
-            waves.append(np.float32(gain) * wave)
+            heard = [*waves, np.float32(gain) * wave]
         # One common gain for all, so that nothing clips and the ratios stay.
-        peak = max(float(np.abs(wave).max()) for wave in (*waves, np.sum(waves, axis=0)))
+        peak = max(float(np.abs(wave).max()) for wave in (*heard, np.sum(heard, axis=0)))
         common = min(1.0, _PEAK / peak)
         return Mixture(
             id="-".join((*self._stream, split, f"{index:05}")),
@@ -182,7 +196,30 @@ class Mixer:
             noise=None if noise is None else noise.amplified(common),
             seed=derive_seed(self.seed, "mixture", *self._stream, split, index),
             group=self.group,
+            scene=scene,
         )
+
+    def _in_room(
+        self, scene: Scene, sources: Sequence[Source], dry: Sequence[Wave]
+    ) -> tuple[list[Source], list[NDArray[np.float32]]]:
+        """Return sources whose images at the reference have the level of the dry ones, and their images.
+
+        The level is that of the stretch in which a source speaks; an image is (microphones, time).
+
+        Raises:
+            InputError: nothing of a source arrives in time.
+        """
+        amplified, images = list[Source](), list[NDArray[np.float32]]()
+        responses = impulse_responses(scene, sample_rate=self.config.sample_rate)
+        for source, wave, response in zip(sources, dry, responses, strict=True):
+            image, stretch = images_of(wave, response), slice(source.offset, source.offset + source.n_samples)
+            power = _power(image[scene.reference, stretch])
+            if power == 0.0:
+                raise InputError(f"{source.path}: is not heard in its room before it ends: ask for a longer duration_s")
+            gain = float(np.sqrt(_power(wave[stretch]) / power))
+            amplified.append(source.amplified(gain))
+            images.append(np.float32(gain) * image)
+        return amplified, images
 
     def _speech(
         self,
