@@ -68,7 +68,8 @@ class Mixture(Config):
     """One mixture: what it is made of and how long it is; `mixture_path` only where the corpus has it ready.
 
     Models are trained on mixtures of one `group` and tested on the same: a pair of speakers, where there are several.
-    With a `scene` the sources are heard in a room: the gains are those of the dry speech that goes into it.
+    With a `scene` the sources are heard in a room: their gains are those of the dry speech that goes into it, and the
+    scene has gains of its own.
     """
 
     id: str = Field(pattern=r"^[\w.+-]+$")

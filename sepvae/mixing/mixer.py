@@ -35,6 +35,12 @@ def _power(wave: Wave) -> float:
     return float(np.mean(np.square(wave, dtype=np.float64)))
 
 
+def _headroom(waves: Sequence[NDArray[np.float32]]) -> float:
+    """Return one gain for all waves (…, time), so that neither they nor their sum clip and their ratios stay."""
+    peak = max(float(np.abs(wave).max()) for wave in (*waves, np.sum(waves, axis=0)))
+    return min(1.0, _PEAK / peak)
+
+
 class _Deck:
     """Utterances in shuffled order, dealt so that all come up before one comes again."""
 
@@ -173,20 +179,18 @@ class Mixer:
                 source, wave = self._speech(name, utterance, file, n_samples, level, random)
             sources.append(source)
             waves.append(wave)
-        noise, scene, heard = None, None, waves
+        noise = scene = None
         if self.rooms is not None:
             # A stream of its own: the same sentences meet in every room.
-            scene = self.rooms.draw(len(sources), generator(self.seed, "room", *self._stream, split, index))
-            sources, heard = self._in_room(scene, sources, waves)
+            room = self.rooms.draw(len(sources), generator(self.seed, "room", *self._stream, split, index))
+            scene = self._levelled(room, sources, waves)
         if self.noises is not None:
             source, wave = self.noises.draw("noise", split, n_samples, random)
             total = np.sum(waves, axis=0)
             gain = rms(total, source.path) * 10 ** (-random.uniform(*config.noise_snr_db) / 20)
             noise = source.amplified(gain)
-            heard = [*waves, np.float32(gain) * wave]
-        # One common gain for all, so that nothing clips and the ratios stay.
-        peak = max(float(np.abs(wave).max()) for wave in (*heard, np.sum(heard, axis=0)))
-        common = min(1.0, _PEAK / peak)
+            waves.append(np.float32(gain) * wave)
+        common = _headroom(waves) if scene is None else 1.0
         return Mixture(
             id="-".join((*self._stream, split, f"{index:05}")),
             split=split,
@@ -199,27 +203,27 @@ class Mixer:
             scene=scene,
         )
 
-    def _in_room(
-        self, scene: Scene, sources: Sequence[Source], dry: Sequence[Wave]
-    ) -> tuple[list[Source], list[NDArray[np.float32]]]:
-        """Return sources whose images at the reference have the level of the dry ones, and their images.
+    def _levelled(self, scene: Scene, sources: Sequence[Source], dry: Sequence[Wave]) -> Scene:
+        """Return a room whose gains bring the images at the reference to the levels of the dry sources, each (time,).
 
-        The level is that of the stretch in which a source speaks; an image is (microphones, time).
+        The level is that of the stretch in which a source speaks. The gains are the room's, so that the dry source is
+        the same whatever the room.
 
         Raises:
             InputError: nothing of a source arrives in time.
         """
-        amplified, images = list[Source](), list[NDArray[np.float32]]()
+        gains, images = list[float](), list[NDArray[np.float32]]()
         responses = impulse_responses(scene, sample_rate=self.config.sample_rate)
         for source, wave, response in zip(sources, dry, responses, strict=True):
             image, stretch = images_of(wave, response), slice(source.offset, source.offset + source.n_samples)
-            power = _power(image[scene.reference, stretch])
-            if power == 0.0:
+            spoken, power = _power(wave[stretch]), _power(image[scene.reference, stretch])
+            # What is not heard is not zero: the convolution rounds.
+            if power < 1e-20 * spoken:
                 raise InputError(f"{source.path}: is not heard in its room before it ends: ask for a longer duration_s")
-            gain = float(np.sqrt(_power(wave[stretch]) / power))
-            amplified.append(source.amplified(gain))
-            images.append(np.float32(gain) * image)
-        return amplified, images
+            gains.append(float(np.sqrt(spoken / power)))
+            images.append(np.float32(gains[-1]) * image)
+        common = _headroom(images)
+        return scene.model_copy(update={"gains": tuple(gain * common for gain in gains)})
 
     def _speech(
         self,

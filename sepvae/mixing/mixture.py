@@ -141,7 +141,11 @@ def render(mixture: Mixture, root: str | Path) -> Rendered:
 def _render_room(mixture: Mixture, scene: Scene, dry: dict[str, Wave]) -> Rendered:
     """Return what the microphones of a room hear of some dry sources, each (time,)."""
     responses = impulse_responses(scene, sample_rate=mixture.sample_rate)
-    images = {name: images_of(wave, response) for (name, wave), response in zip(dry.items(), responses, strict=True)}
+    gains = scene.gains or (1.0,) * scene.n_sources
+    images = {
+        name: images_of(wave, response, gain)
+        for (name, wave), response, gain in zip(dry.items(), responses, gains, strict=True)
+    }
     channels = np.zeros((scene.n_microphones, mixture.n_samples), np.float32)
     for image in images.values():
         channels += image

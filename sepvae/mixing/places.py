@@ -16,7 +16,7 @@ from sepvae.files import hash_file
 from sepvae.mixing.scene import Point, RoomConfig, Scene, describe_size, reverberation
 
 _ATTEMPTS = 20_000
-_AZIMUTH = re.compile(r"az(?:imuth)?_?([+-]?\d+(?:\.\d+)?)", re.IGNORECASE)
+_AZIMUTH = re.compile(r"(?<![a-z])az(?:imuth)?_?([+-]?\d+(?:\.\d+)?)", re.IGNORECASE)
 
 
 def azimuth_of(name: str) -> float | None:

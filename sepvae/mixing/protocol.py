@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
@@ -224,6 +225,8 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
             mixtures.append(mixer.mixture(split, index, hand))
             bar.advance(1)
     notes += [f"{len(whole) - len(long_enough)} utterances shorter than {config.duration_s[0]:g} s were left out"]
+    if mixtures and config.room is not None and config.room.kind == "simulated":
+        notes.append(f"the rooms were simulated by pyroomacoustics {metadata.version('pyroomacoustics')}")
     if damaged:
         notes.append(
             f"{len(damaged)} of {len(ordered)} utterances were left out because their files are damaged, noise from "

@@ -46,19 +46,20 @@ def impulse_responses(scene: Scene, *, sample_rate: int) -> list[Response]:
         InputError: a measured response is missing, has changed, or has another number of channels.
     """
     if scene.kind == "simulated":
-        return list(_simulated(scene, sample_rate))
+        return list(_simulated(scene.model_copy(update={"gains": ()}), sample_rate))
     return [
         _measured(Path(str(scene.folder)) / file, digest, scene.n_microphones, sample_rate)
         for file, digest in zip(scene.files, scene.sha256, strict=True)
     ]
 
 
-def images_of(wave: NDArray[np.float32], response: Response) -> Response:
+def images_of(wave: NDArray[np.float32], response: Response, gain: float = 1.0) -> Response:
     """Return what the microphones hear of a source.
 
     Args:
         wave: the source as it speaks, (time,).
         response: impulse responses to the microphones, (microphones, taps).
+        gain: of the images.
 
     Returns:
         Images (microphones, time), as long as the source: what reverberates after it is cut.
@@ -66,7 +67,7 @@ def images_of(wave: NDArray[np.float32], response: Response) -> Response:
     from scipy.signal import fftconvolve
 
     images = fftconvolve(wave[None].astype(np.float64), response.astype(np.float64), axes=-1)[:, : len(wave)]
-    return np.ascontiguousarray(images, np.float32)
+    return np.float32(gain) * np.ascontiguousarray(images, np.float32)
 
 
 @contextlib.contextmanager

@@ -158,15 +158,16 @@ class Scene(Config):
 
     `azimuths_deg`, one for each source in their order, is where the array sees it: from its front, counter-clockwise
     from above (in a linear array towards microphone 0); of a measured room as the files are named, None where they do
-    not say. `reference` is the microphone whose images the sources of a mixture are. The places of a simulated room
-    are in metres from one of its corners. `folder`, and `files` with their `sha256` for each source, are those of a
-    measured room.
+    not say. `reference` is the microphone whose images the sources of a mixture are, `gains` bring these images to
+    their levels (all 1 where there are none). The places of a simulated room are in metres from one of its corners.
+    `folder`, and `files` with their `sha256` for each source, are those of a measured room.
     """
 
     kind: Literal["simulated", "measured"]
     n_microphones: int = Field(ge=1)
     azimuths_deg: tuple[float | None, ...] = Field(min_length=1)
     reference: int = Field(0, ge=0)
+    gains: tuple[float, ...] = ()
     size_m: Point | None = None
     rt60_s: float | None = Field(None, gt=0)
     absorption: float | None = Field(None, gt=0, le=1)
@@ -196,6 +197,8 @@ class Scene(Config):
     def _complete(self) -> Scene:
         if self.reference >= self.n_microphones:
             raise ConfigError(f"reference = {self.reference}: there are only {self.n_microphones} microphones")
+        if self.gains and len(self.gains) != self.n_sources:
+            raise ConfigError(f"gains: {len(self.gains)} of them for {self.n_sources} sources: make the mixtures anew")
         if self.kind == "measured":
             whole = self.folder is not None and len(self.files) == len(self.sha256) == self.n_sources
         else:
