@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,10 +23,11 @@ _CONSTANTS = {
     "c": SPEED_OF_SOUND_M_S,
     "frac_delay_length": 81,
     "sinc_lut_granularity": 20,
-    "rir_hpf_enable": True,
-    "rir_hpf_fc": 10.0,
-    "rir_hpf_kwargs": {"n": 2, "rp": 5.0, "rs": 60.0, "type": "butter"},
+    # Its high-pass runs in both directions, before the direct path too, and disturbs what is ten times as high.
+    "rir_hpf_enable": False,
 }
+_HIGH_PASS_HZ = 20.0
+_HIGH_PASS_TAIL_S = 0.1
 
 
 def impulse_responses(scene: Scene, *, sample_rate: int) -> list[Response]:
@@ -39,7 +40,8 @@ def impulse_responses(scene: Scene, *, sample_rate: int) -> list[Response]:
     Returns:
         One array (microphones, taps) float32 for each source, the direct path in it; shared between callers and
         read-only. The delays are those of the paths: simulated responses are all 40 samples later, which is half of the
-        filter that places an image between samples; measured ones are as they are in the file.
+        filter that places an image between samples, and have nothing below 20 Hz; measured ones are as they are in the
+        file.
 
     Raises:
         MissingExtra: simulation without pyroomacoustics.
@@ -107,16 +109,27 @@ def _simulated(scene: Scene, sample_rate: int) -> tuple[Response, ...]:
             room.add_source(list(place))
         room.add_microphone_array(np.array(scene.microphones_m).T)
         room.compute_rir()
-        # The microphones of a source differ by a few samples in length.
-        responses = []
-        for source in range(scene.n_sources):
-            own = [room.rir[microphone][source] for microphone in range(scene.n_microphones)]
-            response = np.zeros((len(own), max(map(len, own))), np.float32)
-            for row, taps in zip(response, own, strict=True):
-                row[: len(taps)] = taps
-            response.setflags(write=False)
-            responses.append(response)
-    return tuple(responses)
+    return tuple(
+        _high_passed([own[source] for own in room.rir], sample_rate=sample_rate) for source in range(scene.n_sources)
+    )
+
+
+def _high_passed(taps: Sequence[NDArray[np.floating]], *, sample_rate: int) -> Response:
+    """Return the responses of one source (microphones, taps), each (taps,), without what is too low to be heard.
+
+    All reflections have the sign of the direct path, so that a room would amplify the offset of a recording by far more
+    than speech (Allen & Berkley 1979, §III).
+    """
+    from scipy.signal import butter, sosfilt
+
+    # The microphones differ by a few samples in length.
+    response = np.zeros((len(taps), max(map(len, taps)) + round(_HIGH_PASS_TAIL_S * sample_rate)))
+    for row, own in zip(response, taps, strict=True):
+        row[: len(own)] = own
+    sections = butter(2, _HIGH_PASS_HZ, "highpass", fs=sample_rate, output="sos")
+    filtered: Response = sosfilt(sections, response, axis=-1).astype(np.float32)
+    filtered.setflags(write=False)
+    return filtered
 
 
 def _measured(path: Path, digest: str, n_microphones: int, sample_rate: int) -> Response:
