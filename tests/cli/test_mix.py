@@ -117,6 +117,21 @@ def test_mixtures_in_rooms(sepvae, corpus: Path, tmp_path: Path) -> None:
     for kind in ("mixture", "female", "male"):
         wave = audio.read(files / "train" / kind / f"{mixture['id']}.wav").wave
         assert wave.shape == (3, mixture["n_samples"])
+    # Estimates are of one microphone; which one has to be said.
+    for item in (path.stem for path in (files / "test" / "mixture").iterdir()):
+        for name in ("female", "male"):
+            wave = audio.read(files / "test" / name / f"{item}.wav").wave[1]
+            error = 1e-3 * wave.std() * np.random.default_rng(3).standard_normal(len(wave))
+            estimate = (wave + error).astype(np.float32)
+            audio.write(tmp_path / "estimates" / item / f"{name}.wav", estimate, sample_rate=RATE)
+    command = ["evaluate", "--references", files / "test", "--estimates", tmp_path / "estimates", "-j", "1"]
+    command += ["--measures", "si_sdr", "--json"]
+    done = sepvae(*command)
+    assert done.returncode == 1 and "has 3 channels: say which of them" in done.stderr
+    done = sepvae(*command, "--channel", "3")
+    assert done.returncode == 1 and "there is no --channel 3" in done.stderr
+    scores = [json.loads(sepvae(*command, "--channel", n).stdout)["estimates"]["si_sdr"]["mean"] for n in (0, 1)]
+    assert scores[0] < 30 and scores[1] == pytest.approx(60, abs=0.5)
     done = sepvae("mix", corpus, "--room", "-o", manifest, *SMALL, "--set", "room.rt60_s=0.02")
     assert done.returncode == 2 and "room: rt60_s = 0.02: a room of 4 x 3.5 x 2.6 m" in done.stderr
 
