@@ -15,6 +15,7 @@ _PARTS = {
     "report": "seaborn",
     "mel": "librosa",
     "demo": "espeakng_loader",
+    "rooms": "pyroomacoustics",
 }
 
 

@@ -29,10 +29,17 @@ def seed(text: str) -> int:
     return number
 
 
-def read_settings(args: argparse.Namespace, config_class: type[C], *, base: Mapping[str, Any] | None = None) -> C:
+def read_settings(
+    args: argparse.Namespace,
+    config_class: type[C],
+    *,
+    base: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> C:
     """Return the config from the file, the overrides and the defaults; ConfigError names what is wrong.
 
-    `base` is what they are laid over when there is no file and no override chooses another kind of component.
+    `base` is what they are laid over when there is no file and no override chooses another kind of component; `options`
+    of the command line come over the file and under the overrides.
     """
     from sepvae.config import parse_config
     from sepvae.recipe.compose import merge, parse_override, read_mapping
@@ -41,6 +48,7 @@ def read_settings(args: argparse.Namespace, config_class: type[C], *, base: Mapp
     chosen = any(text.partition("=")[0].strip().endswith(".kind") for text in args.overrides)
     if base is not None and not args.config and not chosen:
         data = dict(base)
+    data = merge(data, options or {})
     for text in args.overrides:
         data = merge(data, parse_override(text))
     return parse_config(config_class, data, where=str(args.config or "--set"))

@@ -24,7 +24,10 @@ _LEVEL_RMS = 0.05
 
 
 def solo_mixtures(mixtures: Sequence[Mixture], name: str) -> list[Mixture]:
-    """Return what some mixtures hold of the source called `name`: each utterance once, its longest stretch, alone."""
+    """Return what some mixtures hold of the source called `name`: each utterance once, its longest stretch, alone.
+
+    A mixture in a room gives the dry utterance that goes into it.
+    """
     longest: dict[str, tuple[Mixture, Source]] = {}
     for mixture in mixtures:
         for source in mixture.sources:
@@ -41,6 +44,7 @@ def solo_mixtures(mixtures: Sequence[Mixture], name: str) -> list[Mixture]:
                 "sources": (source.model_copy(update={"offset": 0}),),
                 "noise": None,
                 "mixture_path": None,
+                "scene": None,
             }
         )
         for mixture, source in longest.values()
