@@ -101,6 +101,7 @@ def _normalise(
 
 def select(demixed: Demixed, order: Tensor) -> Demixed:
     """Return the sources of a demixed batch in another order (batch, sources)."""
+
     def take(values: Tensor, axis: int) -> Tensor:
         shape = [1] * values.dim()
         shape[0], shape[axis] = order.shape

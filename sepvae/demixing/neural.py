@@ -26,7 +26,7 @@ class Voice(NamedTuple):
     log_classes: Tensor
 
 
-class _Neural:
+class NeuralVariances:
     """What all of them share: from powers (batch, sources, bins, frames) to variances and their contrast.
 
     Args:
@@ -47,6 +47,11 @@ class _Neural:
     @abstractmethod
     def _listen(self, power: Tensor) -> Voice:
         """Return what the sources are, from powers (sources, frames, bins) of a mean of 1."""
+
+    @property
+    def log_classes(self) -> Tensor | None:
+        """Of who speaks, (batch, sources, classes), as far as the model has been fitted."""
+        return None if self.voice is None else self.voice.log_classes.unflatten(0, self._gains.shape[:2])
 
     def _classes(self, voice: Voice) -> Tensor:
         return voice.log_classes.softmax(-1) if self._speakers is None else self._speakers
@@ -81,7 +86,7 @@ class _Neural:
         self._gains = self._gains * factors[:, :, None, None]
 
 
-class FastMvae2Variances(_Neural):
+class FastMvae2Variances(NeuralVariances):
     """Class and latents in one pass of the network that was taught to infer both."""
 
     @torch.no_grad()
@@ -90,7 +95,7 @@ class FastMvae2Variances(_Neural):
         return Voice(found.posterior.mean, found.log_classes)
 
 
-class FastMvaeVariances(_Neural):
+class FastMvaeVariances(NeuralVariances):
     """The class from the classifier, then the latents from the encoder that is told the class."""
 
     @torch.no_grad()
@@ -100,7 +105,7 @@ class FastMvaeVariances(_Neural):
         return Voice(self.model.encode(power, self._classes(voice)).mean, log_classes)
 
 
-class MvaeVariances(_Neural):
+class MvaeVariances(NeuralVariances):
     """Latents and classes that descend the objective, all sources of all recordings in one batch.
 
     A step that does not lower the objective of a source is not taken, so that the algorithm converges.

@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sepvae.demixing.covariance import with_past
+
+_LOAD, _LEAST = 1e-6, 1e-30
+
 
 def mixing_matrices(demixing: Tensor) -> Tensor:
     """Return W⁻¹ (batch, bins, channels, sources); its column j is how the microphones hear source j."""
@@ -27,3 +31,25 @@ def project_back(demixing: Tensor, separated: Tensor, *, reference: int = 0) -> 
     the regression of the microphone on the sources.
     """
     return mixing_matrices(demixing)[:, :, reference, :, None] * separated
+
+
+def project_back_with_past(heard: Tensor, separated: Tensor, *, n_taps: int) -> Tensor:
+    """Return the images of sources whose late reverberation was taken out: what they and their past explain.
+
+    The filters over the last frames of all sources are those that leave least of the microphone unexplained, which is
+    shared out by the powers of the images, so that they add up to what it hears.
+
+    Args:
+        heard: spectrum of the microphone (batch, bins, frames).
+        separated: (batch, bins, sources, frames).
+        n_taps: earlier frames.
+    """
+    past = with_past(separated, delay=1, n_taps=n_taps)
+    gram = past @ past.mH
+    load = gram.diagonal(dim1=2, dim2=3).real.mean(-1) * _LOAD + _LEAST
+    gram.diagonal(dim1=2, dim2=3).add_(load[..., None])
+    filters = torch.linalg.solve(gram, past @ heard.conj()[..., None]).conj()
+    images = (filters * past).unflatten(2, (1 + n_taps, separated.shape[2])).sum(2)
+    powers = images.real.square() + images.imag.square() + _LEAST
+    left = heard - images.sum(2)
+    return images + left[:, :, None] * powers / powers.sum(2, keepdim=True)

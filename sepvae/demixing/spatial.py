@@ -23,7 +23,7 @@ _LEAST = 1e-30
 class Filtered:
     """What the multichannel Wiener filter made of a batch.
 
-    `images` of the sources at the reference microphone (batch, bins, sources, frames); their spatial `covariances`
+    `images` of the sources at one microphone (batch, bins, sources, frames); their spatial `covariances`
     (batch, bins, sources, channels, channels) and `variances` (batch, sources, bins, frames); `objective`
     (iterations + 1, batch), the negative log-likelihood per bin and frame up to constants.
     """
@@ -96,7 +96,7 @@ def fit_spatial(
     covariances: Tensor,
     variances: Tensor,
     n_iterations: int,
-    reference: int = 0,
+    microphone: Tensor,
     fit_sources: bool = True,
 ) -> Filtered:
     """Fit spatial covariances and sources in turn, and filter the mixture.
@@ -107,7 +107,7 @@ def fit_spatial(
         covariances: to start from (batch, bins, sources, channels, channels), positive definite.
         variances: to start from (batch, sources, bins, frames).
         n_iterations: of both updates.
-        reference: microphone whose images are returned.
+        microphone: whose images are returned, as a row (batch, bins, channels) of the channels.
         fit_sources: fit the source model too, and not the spatial covariances alone.
 
     Source: Seki et al. 2019, with the update of the sources from Duong et al. 2010, Eqs. (31)–(33), which fits any model
@@ -124,6 +124,7 @@ def fit_spatial(
             variances = model.fit(_expected_powers(posterior, n_channels)).variances.expand_as(variances)
     posterior = _Posterior(spectrum, covariances, variances, noise)
     trace.append(posterior.objective)
-    # vⱼ Rⱼ X⁻¹ x at the reference: (batch, bins, frames, sources)
-    images = posterior.shares * (posterior.whitened @ covariances[:, :, :, reference].mT)
+    # vⱼ Rⱼ X⁻¹ x at the microphone: (batch, bins, frames, sources)
+    rows = (microphone[:, :, None, None] @ covariances)[:, :, :, 0]
+    images = posterior.shares * (posterior.whitened @ rows.mT)
     return Filtered(images.transpose(2, 3), covariances, variances, torch.stack(trace))

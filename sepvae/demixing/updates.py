@@ -76,9 +76,7 @@ def _without_past(covariance: Tensor, n_now: int) -> tuple[Tensor, Tensor | None
     return covariance[..., :n_now, :n_now] - across.mH @ filters, filters
 
 
-def steer(
-    demixing: Tensor, separated: Tensor, recording: Recording, weights: Tensor
-) -> tuple[Tensor, Tensor]:
+def steer(demixing: Tensor, separated: Tensor, recording: Recording, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return matrices and separated spectra after one sweep of iterative source steering over the sources (ISS).
 
     No matrix is inverted, so that a sweep costs sources² and not sources³ a bin and frame.
@@ -98,8 +96,12 @@ def steer(
         own, row = separated[:, :, place], demixing[:, :, place]
         power = own.real.square() + own.imag.square()
         # Of every source, how much of it this one explains: (batch, bins, sources).
-        found = ((shares * separated) @ own.conj()[..., None] + noise[..., None] * (demixing @ row.conj()[..., None]))[..., 0]
-        energy = (shares @ power[..., None])[..., 0] + noise * (row.real.square() + row.imag.square()).sum(-1)[..., None]
+        found = ((shares * separated) @ own.conj()[..., None] + noise[..., None] * (demixing @ row.conj()[..., None]))[
+            ..., 0
+        ]
+        energy = (shares @ power[..., None])[..., 0] + noise * (row.real.square() + row.imag.square()).sum(-1)[
+            ..., None
+        ]
         energy = energy.clamp_min(_LEAST_ENERGY)
         step = found / energy
         step[:, :, place] = 1 - (energy[:, :, place] / n_frames).rsqrt()

@@ -1,0 +1,64 @@
+"""What separates a recording of several microphones, and how."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from sepvae.config import Config
+from sepvae.errors import ConfigError
+from sepvae.frontend.stft import StftConfig
+
+Algorithm = Literal["auxiva", "ilrma", "mvae", "fastmvae", "fastmvae2", "gmvae"]
+NEURAL = ("mvae", "fastmvae", "fastmvae2", "gmvae")
+
+
+class WpeConfig(Config):
+    """Prediction of the late reverberation of each source from `n_taps` frames, the first of them `delay` frames ago."""
+
+    delay: int = Field(2, ge=1, le=100)
+    n_taps: int = Field(3, ge=1, le=100)
+
+
+class PostfilterConfig(Config):
+    """A multichannel Wiener filter behind the demixing: full-rank spatial covariances, and the source model's variances.
+
+    They start as what the demixing says, with a share `full_rank` of the power of a source arriving from everywhere.
+    """
+
+    iterations: int = Field(8, ge=0, le=10_000)
+    full_rank: float = Field(0.1, gt=0, lt=1)
+
+
+class DemixingConfig(Config):
+    """An algorithm and its settings.
+
+    `auxiva` and `ilrma` need no model; the others a conditional VAE of speech. All but these two start from
+    `start_iterations` of AuxIVA, and then make `iterations` of their own, fewer when the objective per bin and frame
+    falls by less than `tolerance`. `density` is AuxIVA's, `n_bases` the spectra that ILRMA gives each source.
+    `mvae` makes `steps` of Adam at each iteration. `gmvae` is for more talkers than microphones: it needs no demixing.
+    `stft` is that of AuxIVA and ILRMA; a model has its own.
+    """
+
+    algorithm: Algorithm = "fastmvae2"
+    stft: StftConfig = StftConfig(window_ms=128, hop_ms=32)
+    density: Literal["laplace", "gauss"] = "gauss"
+    n_bases: int = Field(2, ge=1, le=1000)
+    update: Literal["ip", "iss"] = "ip"
+    start_iterations: int = Field(40, ge=0, le=10_000)
+    iterations: int = Field(30, ge=1, le=10_000)
+    tolerance: float = Field(0.0, ge=0)
+    steps: int = Field(10, ge=1, le=10_000)
+    learning_rate: float = Field(0.05, gt=0)
+    wpe: WpeConfig | None = None
+    postfilter: PostfilterConfig | None = None
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> DemixingConfig:
+        if self.algorithm == "gmvae" and self.wpe is not None:
+            raise ConfigError("wpe: gmvae has no demixing matrices to put it into: leave wpe out")
+        if self.wpe is not None and self.update == "iss":
+            raise ConfigError("wpe: goes with update = ip: set that, or leave wpe out")
+        return self
