@@ -28,7 +28,8 @@ class ConditionalElboConfig(Config):
     that teach the inference without a label, 0 for none. With the probability `disturbed`, what the inference sees is
     not what it is to give: another speaker of the batch is added, at a level of `leak_db` over the speech, as after a
     demixing that is not done. With the probability `reverberant`, powers are smeared by a reverberation time of up to
-    `reverberation_s`, for all networks: `hop_s` is the time between frames.
+    `reverberation_s`, for all networks: `hop_s` is the time between frames. `colour_db` is the range of a smooth response that each item is
+    heard through, and `warp` the share by which its frequencies and its speed are changed.
     """
 
     beta: float = Field(1.0, ge=0)
@@ -40,6 +41,7 @@ class ConditionalElboConfig(Config):
     reverberant: float = Field(0.5, ge=0, le=1)
     reverberation_s: float = Field(0.5, gt=0, le=5)
     colour_db: float = Field(3.0, ge=0, le=20)
+    warp: float = Field(0.08, ge=0, le=0.5)
     hop_s: float = Field(0.032, gt=0)
 
 
@@ -58,7 +60,8 @@ class ConditionalElbo:
         ((name, model),) = models.items()
         labels = _labels(batch, model.config.classes)
         classes = nn.functional.one_hot(labels, model.n_classes).float()
-        target = _level(_reverberate(_colour(batch.targets[name], config, batch.generator), config, batch.generator))
+        voices = _warp(batch.targets[name], config, batch.generator)
+        target = _level(_reverberate(_colour(voices, config, batch.generator), config, batch.generator))
         posterior = model.encode(target, classes)
         latent = sample(posterior, epsilon_std=1.0, generator=batch.generator)
         decoded = model.decode(latent, classes).spectrum
@@ -105,6 +108,28 @@ def _level(power: Tensor) -> Tensor:
 
 def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.empty(shape, device=like.device).uniform_(0, 1, generator=generator)
+
+
+def _interpolate(values: Tensor, places: Tensor) -> Tensor:
+    """Return values (batch, n, channels) at fractional places (batch, m) along n, the ends continued."""
+    n_last = values.shape[1] - 1
+    places = places.clamp(0, n_last)
+    below = places.floor().long().clamp_max(max(n_last - 1, 0))
+    share = (places - below)[..., None]
+    index = below[..., None].expand(-1, -1, values.shape[2])
+    above = (index + 1).clamp_max(n_last)
+    return values.gather(1, index) * (1 - share) + values.gather(1, above) * share
+
+
+def _warp(power: Tensor, config: ConditionalElboConfig, generator: torch.Generator) -> Tensor:
+    """Give each item a pitch and vocal tract, and a speed, a little off its own (Jaitly & Hinton 2013)."""
+    if not config.warp:
+        return power
+    _, n_frames, n_bins = power.shape
+    factors = 1 + config.warp * (2 * _uniform((2, len(power), 1), power, generator) - 1)
+    bins, frames = torch.arange(n_bins, device=power.device), torch.arange(n_frames, device=power.device)
+    warped = _interpolate(power.transpose(1, 2), bins * factors[0]).transpose(1, 2)
+    return _interpolate(warped, frames * factors[1])
 
 
 def _colour(power: Tensor, config: ConditionalElboConfig, generator: torch.Generator) -> Tensor:
