@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound="BaseModel")
 
 
-def add_settings(parser: argparse.ArgumentParser, what: str) -> None:
+def add_settings(parser: argparse._ActionsContainer, what: str) -> None:
     """Add `--config` and `--set`."""
     parser.add_argument("--config", type=Path, metavar="FILE", help=f"YAML file with settings of {what}")
     parser.add_argument(

@@ -22,7 +22,6 @@ from sepvae.errors import ConfigError
 from sepvae.models.conditional import ConditionalVae
 from sepvae.seeds import torch_generator
 
-
 # What MVAE starts from.
 _FAST = DemixingConfig(algorithm="fastmvae2", iterations=10)
 _SILENCE = 1e-20
@@ -33,13 +32,13 @@ class Separated:
     """What an algorithm made of a batch.
 
     `images` at the reference microphone (batch, bins, sources, frames) complex; `objective` (iterations + 1, batch);
-    `demixing` in terms of the microphones (batch, bins, sources, channels), None when there is none; `log_classes`
+    `demixing` in terms of the microphones (batch, bins, sources, channels); `log_classes`
     (batch, sources, classes) of who speaks, None without a model.
     """
 
     images: Tensor
     objective: Tensor
-    demixing: Tensor | None
+    demixing: Tensor
     log_classes: Tensor | None
 
 
@@ -117,7 +116,7 @@ def separate_spectra(
 
 
 def _images(demixed: Demixed, sources: SourceVariances, reduced: Tensor, row: Tensor, config: DemixingConfig) -> Tensor:
-    """Return the images (batch, bins, sources, frames) at a microphone, a `row` (batch, bins, channels) of the basis."""
+    """Return the images (batch, bins, sources, frames) at a microphone, a `row` (batch, bins, channels)."""
     demixing = demixed.demixing[..., : reduced.shape[2]]
     if config.postfilter is not None:
         return fit_spatial(
@@ -141,7 +140,7 @@ def _in_order(demixing: Tensor, spectrum: Tensor, model: ConditionalVae, speaker
     with torch.no_grad():
         found = model.infer(power / power.mean((1, 2), keepdim=True).clamp_min(_SILENCE)).log_classes
     # (batch, sources, speakers): how well each would be the other.
-    likelihood = found.unflatten(0, demixing.shape[:1] + demixing.shape[2:3]) @ speakers.to(found).mT
+    likelihood = found.view(len(demixing), demixing.shape[2], -1) @ speakers.to(found).mT
     ordered = demixing.clone()
     for item, scores in enumerate(likelihood):
         rows, columns = linear_sum_assignment(scores.cpu().numpy(), maximize=True)

@@ -15,14 +15,14 @@ NEURAL = ("mvae", "fastmvae", "fastmvae2", "gmvae")
 
 
 class WpeConfig(Config):
-    """Prediction of the late reverberation of each source from `n_taps` frames, the first of them `delay` frames ago."""
+    """Prediction of the late reverberation of each source from `n_taps` frames, the first `delay` frames ago."""
 
     delay: int = Field(2, ge=1, le=100)
     n_taps: int = Field(3, ge=1, le=100)
 
 
 class PostfilterConfig(Config):
-    """A multichannel Wiener filter behind the demixing: full-rank spatial covariances, and the source model's variances.
+    """A multichannel Wiener filter behind the demixing: full-rank spatial covariances, variances of the source model.
 
     They start as what the demixing says, with a share `full_rank` of the power of a source arriving from everywhere.
     """

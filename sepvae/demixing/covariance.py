@@ -11,8 +11,8 @@ from torch import Tensor
 
 from sepvae.demixing.hermitian import outer_products, to_matrices
 
-# Power of the noise that each microphone is thought to have of its own, as a share of the mean power of its bin. With it
-# a bin that is silent, or heard alike by all microphones, stays invertible; as a part of the model, and not of the
+# Power of the noise that each microphone is thought to have of its own, as a share of the mean power of its bin. With
+# it a bin that is silent, or heard alike by all microphones, stays invertible; as a part of the model, and not of the
 # inversion, it leaves every update what it is: one that never raises the objective.
 _NOISE = {torch.float32: 1e-6, torch.float64: 1e-9}
 _LEAST = 1e-30

@@ -67,8 +67,8 @@ class Demixer:
     ) -> None:
         if config.algorithm in NEURAL and model is None:
             raise ConfigError(
-                f"algorithm {config.algorithm}: needs a model of speech: give one with -m, trained by recipes/multichannel/"
-                "train_cvae.yaml, or choose auxiva or ilrma"
+                f"algorithm {config.algorithm}: needs a model of speech: give one with -m, trained by recipes/"
+                "multichannel/train_cvae.yaml, or choose auxiva or ilrma"
             )
         self.config, self.sample_rate, self.device = config, sample_rate, torch.device(device)
         self.model = model if config.algorithm in NEURAL else None
@@ -85,8 +85,8 @@ class Demixer:
         (network, *_) = models.networks.values()
         if not isinstance(network, ConditionalVae):
             raise ConfigError(
-                f"{folder}: is a {models.config.training.model.kind}, and multichannel algorithms need a conditional_vae: "
-                "train one with recipes/multichannel/train_cvae.yaml"
+                f"{folder}: is a {models.config.training.model.kind}, and multichannel algorithms need a "
+                "conditional_vae: train one with recipes/multichannel/train_cvae.yaml"
             )
         rate = models.frontend.config.sample_rate
         return cls(config, sample_rate=rate, model=network, stft=models.frontend.stft, device=device)

@@ -20,7 +20,7 @@ def outer_products(spectrum: Tensor) -> Tensor:
 def to_matrices(vectors: Tensor, n_channels: int) -> Tensor:
     """Return the matrices (…, channels, channels) of vectors (…, channels²)."""
     first, second = torch.triu_indices(n_channels, n_channels, offset=1, device=vectors.device)
-    power, real, imaginary = vectors.split([n_channels, len(first), len(first)], dim=-1)
+    power, real, imaginary = torch.split(vectors, [n_channels, len(first), len(first)], dim=-1)
     matrices = torch.diag_embed(torch.complex(power, torch.zeros_like(power)))
     cross = torch.complex(real, imaginary)
     matrices[..., first, second] = cross
@@ -71,7 +71,8 @@ def log_determinant(matrices: Tensor) -> Tensor:
 def _power(matrices: Tensor, exponent: float) -> Tensor:
     values, vectors = torch.linalg.eigh(matrices)
     values = values.clamp_min(torch.finfo(values.dtype).tiny).pow(exponent)
-    return (vectors * values[..., None, :].to(vectors)) @ vectors.mH
+    found: Tensor = (vectors * values[..., None, :].to(vectors)) @ vectors.mH
+    return found
 
 
 def geometric_mean(one: Tensor, other: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class NeuralVariances:
     @property
     def log_classes(self) -> Tensor | None:
         """Of who speaks, (batch, sources, classes), as far as the model has been fitted."""
-        return None if self.voice is None else self.voice.log_classes.unflatten(0, self._gains.shape[:2])
+        return None if self.voice is None else self.voice.log_classes.view(*self._gains.shape[:2], -1)
 
     def _classes(self, voice: Voice) -> Tensor:
         return voice.log_classes.softmax(-1) if self._speakers is None else self._speakers
@@ -67,7 +67,7 @@ class NeuralVariances:
         level = torch.where(mean > _SILENCE, mean, 1.0)
         self.voice = self._listen(flat / level)
         with torch.no_grad():
-            variances = self._decode(self.voice).transpose(1, 2).unflatten(0, power.shape[:2]).to(power)
+            variances = self._decode(self.voice).transpose(1, 2).reshape(power.shape).to(power)
         self._gains = (power / variances).mean((2, 3), keepdim=True).clamp_min(_SILENCE)
         self._variances = variances
         return Fitted(variances * self._gains, self.contrast(power))

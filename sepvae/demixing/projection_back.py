@@ -49,7 +49,9 @@ def project_back_with_past(heard: Tensor, separated: Tensor, *, n_taps: int) -> 
     load = gram.diagonal(dim1=2, dim2=3).real.mean(-1) * _LOAD + _LEAST
     gram.diagonal(dim1=2, dim2=3).add_(load[..., None])
     filters = torch.linalg.solve(gram, past @ heard.conj()[..., None]).conj()
-    images = (filters * past).unflatten(2, (1 + n_taps, separated.shape[2])).sum(2)
+    n_batch, n_bins, n_sources, n_frames = separated.shape
+    images = (filters * past).view(n_batch, n_bins, 1 + n_taps, n_sources, n_frames).sum(2)
     powers = images.real.square() + images.imag.square() + _LEAST
     left = heard - images.sum(2)
-    return images + left[:, :, None] * powers / powers.sum(2, keepdim=True)
+    whole: Tensor = images + left[:, :, None] * powers / powers.sum(2, keepdim=True)
+    return whole

@@ -110,8 +110,8 @@ def fit_spatial(
         microphone: whose images are returned, as a row (batch, bins, channels) of the channels.
         fit_sources: fit the source model too, and not the spatial covariances alone.
 
-    Source: Seki et al. 2019, with the update of the sources from Duong et al. 2010, Eqs. (31)–(33), which fits any model
-    of sources as if it had heard them alone.
+    Source: Seki et al. 2019, with the update of the sources from Duong et al. 2010, Eqs. (31)–(33), which fits any
+    model of sources as if it had heard them alone.
     """
     n_channels, noise = spectrum.shape[2], noise_floor(spectrum)
     trace = list[Tensor]()

@@ -28,8 +28,8 @@ class ConditionalElboConfig(Config):
     that teach the inference without a label, 0 for none. With the probability `disturbed`, what the inference sees is
     not what it is to give: another speaker of the batch is added, at a level of `leak_db` over the speech, as after a
     demixing that is not done. With the probability `reverberant`, powers are smeared by a reverberation time of up to
-    `reverberation_s`, for all networks: `hop_s` is the time between frames. `colour_db` is the range of a smooth response that each item is
-    heard through, and `warp` the share by which its frequencies and its speed are changed.
+    `reverberation_s`, for all networks: `hop_s` is the time between frames. `colour_db` is the range of a smooth
+    response that each item is heard through, and `warp` the share by which its frequencies and speed are changed.
     """
 
     beta: float = Field(1.0, ge=0)

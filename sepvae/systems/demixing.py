@@ -69,7 +69,9 @@ class Demixing:
             write_json(folder / _POINTER, None)
             return
         data = TrainingData(
-            speech_mixtures(material.train, material.root), speech_mixtures(material.valid, material.root), material.root
+            speech_mixtures(material.train, material.root),
+            speech_mixtures(material.valid, material.root),
+            material.root,
         )
         config = _with_classes(self._config.training, data)
         key = hash_json([config.model_dump(mode="json"), data.hash, material.seed])
@@ -97,9 +99,7 @@ class Demixing:
             raise InputError("the mixture has one channel, and demixing needs several: set mixing.room")
         names = list(mixture.sources)
         found = self._demixer.separate(mixture.channels, self._sample_rate, n_sources=len(names))
-        self.artefacts = {"objective": found.objective}
-        if found.demixing is not None:
-            self.artefacts["demixing"] = found.demixing
+        self.artefacts = {"objective": found.objective, "demixing": found.demixing}
         return dict(zip(names, found.waves.values(), strict=True))
 
 

@@ -1,4 +1,4 @@
-"""FastMNMF2 of pyroomacoustics: blind, with jointly diagonalisable full-rank spatial covariances (Sekiguchi et al. 2020)."""
+"""FastMNMF2 of pyroomacoustics: blind, with jointly diagonalisable spatial covariances (Sekiguchi et al. 2020)."""
 
 from __future__ import annotations
 

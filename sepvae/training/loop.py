@@ -163,8 +163,9 @@ class Trainer:
                 config, self.models.estimator, (data.train, data.valid), root=data.root, cache=out / "data", place=place
             )
         for name, network in self.models.networks.items():
-            if hasattr(network, "calibrate") and isinstance(self.batches, FrameBatches):
-                network.calibrate(self.batches.table.targets[name])
+            calibrate: Any = getattr(network, "calibrate", None)
+            if calibrate is not None and isinstance(self.batches, FrameBatches):
+                calibrate(self.batches.table.targets[name])
         step = _Step(self.models.estimator, objective)
         self.optimisers = make_optimisers(step.parameters(), self.optim)
         self.step, *self.wrapped_optimisers = self.fabric.setup(step, *self.optimisers)
