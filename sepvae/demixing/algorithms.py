@@ -91,8 +91,9 @@ def separate_spectra(
         demixing=identity(reduced, n_sources=n_sources),
         update=config.update,
     ).demixing
-    # At the scale of the microphone, which a model of speech has to be shown.
-    start = start * (basis[:, :, reference, None] @ mixing_matrices(start))[:, :, 0, :, None]
+    # At the scale of the microphone, which a model of speech has to be shown; a source it does not hear keeps its own.
+    scale = (basis[:, :, reference, None] @ mixing_matrices(start))[:, :, 0, :, None]
+    start = start * torch.where(scale.abs() > _SILENCE, scale, torch.ones_like(scale))
     if speakers is not None and model is not None:
         start = _in_order(start, reduced, model, speakers)
     sources = source_model(config, model, len(spectrum), speakers=speakers)
