@@ -163,7 +163,7 @@ def _run_part(
     def work() -> None:
         rows = stages.evaluate(experiment, manifest)
         write_rows(scores, rows)
-        write_json(summary, stages.split_results(experiment, rows))
+        write_json(summary, stages.split_results(experiment, manifest, rows))
 
     ledger.run(f"{part}-evaluate", [recipe.evaluation.model_dump(mode="json"), separated], [scores, summary], work)
     results: dict[str, Any] = read_json(summary)

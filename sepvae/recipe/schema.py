@@ -121,7 +121,7 @@ class Recipe(Config):
     """One experiment: corpus, mixtures, systems, measures and report.
 
     `splits`, and `cases` where there are any, are run one after the other, the first is the main result. `quick`
-    overrides keys for a run of seconds; a case it sets to null is left out. `naming` says how estimates get the names
+    overrides keys for a run of seconds; a case or system set to null is left out. `naming` says how estimates get the names
     of sources: `given` by the systems, or `best_sir`, for systems that are not told who is who, by what they are most
     like.
     """
@@ -139,6 +139,14 @@ class Recipe(Config):
     published: tuple[Published, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @field_validator("systems", mode="before")
+    @classmethod
+    def _left_out(cls, systems: Any) -> Any:
+        """Leave out the systems of an included recipe that are set to null."""
+        if not isinstance(systems, dict):
+            return systems
+        return {name: choice for name, choice in systems.items() if choice is not None}
 
     @field_validator("systems")
     @classmethod

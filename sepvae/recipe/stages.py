@@ -207,15 +207,30 @@ def evaluate(experiment: Experiment, manifest: Manifest) -> list[ScoreRow]:
     return rows
 
 
-def split_results(experiment: Experiment, rows: Sequence[ScoreRow]) -> dict[str, Any]:
-    """Return the summary of each system and the paired tests between those that are no ceilings."""
+def _by_voices(manifest: Manifest) -> dict[str, set[str]]:
+    """Return the test mixtures by the sexes of who speaks in them, such as `female + male`."""
+    groups: dict[str, set[str]] = {}
+    for mixture in of_split(manifest, "test"):
+        sexes = sorted(source.sex for source in mixture.sources if source.speaker)
+        groups.setdefault(" + ".join(sexes), set()).add(mixture.id)
+    return dict(sorted(groups.items()))
+
+
+def split_results(experiment: Experiment, manifest: Manifest, rows: Sequence[ScoreRow]) -> dict[str, Any]:
+    """Return the summary of each system, by voices too, and the paired tests between those that are no ceilings."""
     seed = experiment.recipe.seed
     systems = experiment.recipe.systems
     told = {name for name, choice in systems.items() if resolve(SYSTEMS, choice.kind, what="system").uses_references}
     # What works on the estimates of a ceiling is told as much.
     told |= {name for name, choice in systems.items() if choice.settings.get("of") in told}
     competitors = [row for row in rows if row.system not in told]
+    groups = _by_voices(manifest)
     return {
+        "voices": {
+            voices: summarise([row for row in rows if row.item in items], seed=seed)
+            for voices, items in groups.items()
+            if len(groups) > 1
+        },
         "systems": summarise(rows, seed=seed),
         "comparisons": [
             asdict(test) for test in compare_systems(competitors, measures=experiment.recipe.evaluation.measures)
