@@ -27,14 +27,12 @@ def _agreement(spectrum: Tensor, frequencies: Tensor, delays: Tensor) -> Tensor:
     return unit.real[None] * phase.cos()[..., None] + unit.imag[None] * phase.sin()[..., None]
 
 
-def _peaks(scores: Tensor, n_peaks: int, least_apart: int) -> list[int]:
-    """Return the places of the highest values of scores (n,), none nearer to another than `least_apart`."""
-    left, found = scores.clone(), list[int]()
-    for _ in range(n_peaks):
-        place = int(left.argmax())
-        found.append(place)
-        left[max(0, place - least_apart) : place + least_apart + 1] = -torch.inf
-    return sorted(found)
+def _peaks(scores: Tensor, n_peaks: int) -> list[int]:
+    """Return the places of the highest summits of scores (n,); where there are too few of them, the highest others."""
+    padded = torch.nn.functional.pad(scores, (1, 1), value=-torch.inf)
+    summit = (scores > padded[:-2]) & (scores >= padded[2:])
+    ranked = torch.where(summit, scores + (scores.max() - scores.min() + 1), scores)
+    return sorted(ranked.argsort(descending=True)[:n_peaks].tolist())
 
 
 def masks_by_delay(spectrum: Tensor, frequencies: Tensor, *, n_sources: int, max_delay_s: float) -> Tensor:
@@ -61,7 +59,7 @@ def masks_by_delay(spectrum: Tensor, frequencies: Tensor, *, n_sources: int, max
     # Of every delay its best frames, in which one talker is heard nearly alone.
     n_best = max(1, response.shape[1] // (4 * n_sources))
     scores = response.sort(dim=1, descending=True).values[:, :n_best].mean(1)
-    chosen = delays[_peaks(scores, n_sources, max(1, n_steps // (3 * n_sources)))]
+    chosen = delays[_peaks(scores, n_sources)]
     for _ in range(_ROUNDS):
         masks = (_CONCENTRATION * _agreement(pair, frequencies, chosen)).softmax(0)
         chosen = torch.stack([_refined(pair, frequencies, weight * mask, delay) for mask, delay in zip(masks, chosen)])
