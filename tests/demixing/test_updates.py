@@ -26,8 +26,9 @@ def weigh(gaussian: Gaussian, *shape: int, seed: int = 5) -> Tensor:
 def objective(demixing: Tensor, recording: Recording, weights: Tensor) -> Tensor:
     """Return Σⱼ wⱼᴴ Vⱼ wⱼ − 2 log|det W| of each bin."""
     covariances = recording.covariances(weights)
-    quadratic = torch.einsum("bfjc,bfjcd,bfjd->bf", demixing, covariances, demixing.conj()).real
-    return quadratic - 2 * torch.linalg.slogdet(demixing[..., : demixing.shape[2]]).logabsdet
+    quadratic: Tensor = torch.einsum("bfjc,bfjcd,bfjd->bf", demixing, covariances, demixing.conj()).real
+    log_determinant: Tensor = torch.linalg.slogdet(demixing[..., : demixing.shape[2]]).logabsdet
+    return quadratic - 2 * log_determinant
 
 
 def sweep_ip(demixing: Any, covariances: Any) -> Any:
@@ -141,3 +142,23 @@ def test_determinants_are_those_of_numpy(gaussian: Gaussian, size: int) -> None:
     demixing = gaussian(3, 7, size, size)
     expected = np.linalg.slogdet(demixing.numpy())[1].sum(1)
     np.testing.assert_allclose(log_determinants(demixing).numpy(), expected, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("steered", [False, True])
+def test_a_silent_bin_spoils_nothing(gaussian: Gaussian, dtype: torch.dtype, size: int, steered: bool) -> None:
+    spectrum = gaussian(1, 2, size, 20).to(dtype)
+    spectrum[:, 0] = 0
+    recording, demixing = Recording(spectrum), torch.eye(size, dtype=dtype).expand(1, 2, size, size)
+    weights = torch.ones(1, 1, 20, size, dtype=spectrum.real.dtype)
+    separated = spectrum
+    for _ in range(4):
+        if steered:
+            demixing, separated = steer(demixing, separated, recording, weights)
+        else:
+            demixing = project(demixing, recording, weights)
+            separated = demixing @ spectrum
+    assert torch.isfinite(torch.view_as_real(demixing)).all()
+    assert torch.isfinite(log_determinants(demixing)).all()
+    assert not separated[:, 0].any()
