@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ def test_an_update_is_what_the_paper_prints(gaussian: Gaussian) -> None:
     """Kitamura et al. 2016, Eqs. (35)–(36), one source and one basis at a time."""
     power, model = powers(gaussian), make()
     model.fit(power)
-    bases, activations = model._bases[0].numpy().copy(), model._activations[0].numpy().copy()
+    bases, activations = model._bases[0].numpy(), (model._activations * model._level)[0].numpy()
     found = model.fit(power)
     for source, p in enumerate(power[0].numpy()):
         t, a = bases[source], activations[source]
@@ -106,3 +107,15 @@ def test_a_batch_of_two_is_two_singles(gaussian: Gaussian) -> None:
         together = both.fit(power).variances
         alone = torch.cat([model.fit(power[i : i + 1]).variances for i, model in enumerate(singles)])
     torch.testing.assert_close(together, alone, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-18, 1e-12, 1e12])
+def test_any_level_stays_finite_in_single_precision(gaussian: Gaussian, level: float) -> None:
+    """A source of one level, and one that is heard in the first frame alone."""
+    power, model = level * torch.ones(1, 2, 3, 4), make()
+    power[:, 1, :, 1:] = 0
+    for _ in range(20):
+        variances, contrast = model.fit(power)
+        assert torch.isfinite(variances).all()
+        assert torch.isfinite(1 / variances).all()
+        assert torch.isfinite(contrast).all()
