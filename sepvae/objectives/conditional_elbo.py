@@ -59,7 +59,7 @@ class ConditionalElbo:
         config = self.config
         ((name, model),) = models.items()
         labels = _labels(batch, model.config.classes)
-        classes = nn.functional.one_hot(labels, model.n_classes).float()
+        classes = nn.functional.one_hot(labels, model.n_classes).to(batch.targets[name].dtype)
         voices = _warp(batch.targets[name], config, batch.generator)
         target = _level(_reverberate(_colour(voices, config, batch.generator), config, batch.generator))
         posterior = model.encode(target, classes)
@@ -107,7 +107,7 @@ def _level(power: Tensor) -> Tensor:
 
 
 def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.empty(shape, device=like.device).uniform_(0, 1, generator=generator)
+    return torch.empty(shape, dtype=like.dtype, device=like.device).uniform_(0, 1, generator=generator)
 
 
 def _interpolate(values: Tensor, places: Tensor) -> Tensor:
