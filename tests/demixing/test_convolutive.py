@@ -43,8 +43,9 @@ def hear(n_talkers: int, seed: int) -> Tensor:
         for _ in range(n_talkers)
     ]
     waves = torch.from_numpy(np.array(images)).flatten(0, 1)
-    spectra = torch.stft(waves, WINDOW, WINDOW // 4, window=torch.hann_window(WINDOW).double(), return_complex=True)
-    return spectra.unflatten(0, (n_talkers, n_talkers)).permute(2, 0, 1, 3)[None]
+    window = torch.hann_window(WINDOW).double()
+    spectra = torch.stft(waves, WINDOW, WINDOW // 4, window=window, return_complex=True)
+    return spectra.view(n_talkers, n_talkers, *spectra.shape[1:]).permute(2, 0, 1, 3)[None]
 
 
 def interference_db(demixing: Tensor, heard: Tensor) -> tuple[float, float]:
