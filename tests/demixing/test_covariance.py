@@ -81,6 +81,15 @@ def test_noise_is_a_share_of_the_power_of_its_bin(gaussian: Gaussian, dtype: tor
     assert (noise_floor(0 * spectrum) > 0).all()
 
 
+def test_a_bin_without_sound_has_a_noise_that_follows_the_recording(gaussian: Gaussian) -> None:
+    spectrum = gaussian(1, 3, 2, 8)
+    spectrum[:, 0] = 0
+    power = spectrum.abs().square().mean()
+    for scale in (1e-6, 1, 1e6):
+        noise = noise_floor(scale * spectrum)
+        torch.testing.assert_close(noise[0, 0], 1e-19 * scale**2 * power, rtol=1e-4, atol=2e-30)
+
+
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
 def test_microphones_that_hear_the_same_leave_covariances_invertible(gaussian: Gaussian, dtype: torch.dtype) -> None:
     one = gaussian(1, 2, 1, 50).to(dtype)

@@ -60,7 +60,7 @@ def test_inner_products_of_vectors_are_traces(gaussian: Gaussian, size: int) -> 
 
 @sizes
 def test_inverse_and_determinant_are_those_of_numpy(gaussian: Gaussian, size: int) -> None:
-    matrices = gaussian(2, 3, size, size)
+    matrices = positive(gaussian, size)
     np.testing.assert_allclose(hermitian.inverse(matrices).numpy(), np.linalg.inv(matrices.numpy()), rtol=1e-9)
     expected = np.linalg.slogdet(matrices.numpy())[1]
     np.testing.assert_allclose(hermitian.log_determinant(matrices).numpy(), expected, atol=1e-12)

@@ -182,6 +182,23 @@ def test_scaling_the_input_scales_the_images(gaussian: Gaussian, talkers: Any, n
     torch.testing.assert_close(other / 1e3, one, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("level", [1e-9, 1e-5, 1.0, 1e6])
+@pytest.mark.parametrize("n_channels", [2, 3])
+def test_any_level_stays_finite_in_single_precision(
+    gaussian: Gaussian, talkers: Any, level: float, n_channels: int
+) -> None:
+    """With a bin and a frame of digital silence too."""
+    begin = start(gaussian, talkers, n_channels=n_channels)
+    spectrum = level * begin.spectrum.to(torch.complex64)
+    spectrum[:, 0] = 0
+    spectrum[..., 3] = 0
+    quiet = Start(spectrum, begin.covariances.to(torch.complex64), (level**2 * begin.variances).float())
+    found = fit(quiet, LowRank(2, [torch_generator(0, "test")]), n_iterations=5)
+    assert torch.isfinite(torch.view_as_real(found.images)).all()
+    assert torch.isfinite(found.objective).all()
+    torch.testing.assert_close(found.images.sum(2), spectrum[:, :, 0], rtol=0, atol=1e-2 * level)
+
+
 def test_a_batch_of_two_is_two_singles(gaussian: Gaussian, talkers: Any) -> None:
     begin = start(gaussian, talkers, n_batch=2)
     both = fit(begin, n_iterations=3)
