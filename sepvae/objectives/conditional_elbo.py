@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sepvae.config import Config
+from sepvae.errors import ConfigError
 from sepvae.models.contract import Posterior
 from sepvae.objectives.contract import Batch, Loss
 from sepvae.objectives.elbo import kl_divergence, sample
@@ -92,6 +93,11 @@ def _detached(values: Tensor | None) -> Tensor | None:
 def _labels(batch: Batch, classes: tuple[str, ...]) -> Tensor:
     """Return the number of the class of each item (batch,)."""
     places = {name: place for place, name in enumerate(classes)}
+    if unknown := sorted(set(batch.speakers) - set(places)):
+        raise ConfigError(
+            f"objective conditional_elbo: {', '.join(unknown)} are not among the classes of the model "
+            f"({', '.join(classes) or 'none'}): name all speakers of training and validation in its classes"
+        )
     return torch.tensor([places[name] for name in batch.speakers], device=batch.input.device)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sepvae.errors import ConfigError
 from sepvae.models.conditional import ConditionalVae, ConditionalVaeConfig
 from sepvae.objectives import conditional_elbo
 from sepvae.objectives.conditional_elbo import ConditionalElbo, ConditionalElboConfig
@@ -77,6 +78,11 @@ def test_labels_are_those_of_the_speakers_of_each_item() -> None:
     log_classes = network.infer(target).log_classes
     expected = -2 * log_classes[torch.arange(4), [2, 0, 2, 1]].mean()
     torch.testing.assert_close(loss.terms["speech/classification"], expected)
+
+
+def test_speakers_that_the_model_has_no_class_for_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"eve are not among the classes of the model \(ann, bob, cat\): name all"):
+        evaluate(make(), powers(2), ("ann", "eve"))
 
 
 def test_inference_is_taught_by_the_posterior_that_knows_the_class() -> None:
