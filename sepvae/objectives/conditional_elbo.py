@@ -95,8 +95,8 @@ def _labels(batch: Batch, classes: tuple[str, ...]) -> Tensor:
     places = {name: place for place, name in enumerate(classes)}
     if unknown := sorted(set(batch.speakers) - set(places)):
         raise ConfigError(
-            f"objective conditional_elbo: {', '.join(unknown)} are not among the classes of the model "
-            f"({', '.join(classes) or 'none'}): name all speakers of training and validation in its classes"
+            f"objective conditional_elbo: the model has no class for {', '.join(unknown)} (it has "
+            f"{', '.join(classes) or 'none'}): name all speakers of training and validation in its classes"
         )
     return torch.tensor([places[name] for name in batch.speakers], device=batch.input.device)
 

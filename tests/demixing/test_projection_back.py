@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sepvae.demixing.projection_back import mixing_matrices, project_back
+from sepvae.demixing.covariance import with_past
+from sepvae.demixing.projection_back import mixing_matrices, project_back, project_back_with_past
 
 Gaussian = Callable[..., Tensor]
 
@@ -39,3 +40,31 @@ def test_the_true_demixing_gives_what_the_microphone_hears_of_each(talkers: Any,
     torch.testing.assert_close(mixing_matrices(demixing), mixing, atol=1e-9, rtol=0)
     images = project_back(demixing, demixing @ spectrum, reference=reference)
     torch.testing.assert_close(images, mixing[:, :, reference, :, None] * sources, atol=1e-8, rtol=1e-8)
+
+
+@given(n_sources=st.integers(1, 3), n_taps=st.integers(0, 3), n_frames=st.integers(1, 30), seed=st.integers(0, 99))
+def test_images_with_their_past_add_up_to_the_microphone(
+    gaussian: Gaussian, n_sources: int, n_taps: int, n_frames: int, seed: int
+) -> None:
+    """Whatever the sources explain of it, and with fewer frames than filters too."""
+    separated, heard = gaussian(2, 3, n_sources, n_frames, seed=seed), gaussian(2, 3, n_frames, seed=seed + 1)
+    images = project_back_with_past(heard, separated, n_taps=n_taps)
+    torch.testing.assert_close(images.sum(2), heard, rtol=0, atol=1e-8)
+
+
+def test_images_of_sources_that_reverberate_are_found(gaussian: Gaussian) -> None:
+    separated, filters = gaussian(1, 3, 2, 200), gaussian(1, 3, 3, 2, 1, seed=1)
+    past = with_past(separated, delay=1, n_taps=2).view(1, 3, 3, 2, 200)
+    expected = (filters * past).sum(2)
+    images = project_back_with_past(expected.sum(2), separated, n_taps=2)
+    torch.testing.assert_close(images, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_images_with_the_past_of_silence_are_silent(gaussian: Gaussian, dtype: torch.dtype) -> None:
+    separated, heard = gaussian(1, 3, 2, 20).to(dtype), gaussian(1, 3, 20, seed=1).to(dtype)
+    separated[:, 0], heard[:, 0] = 0, 0
+    images = project_back_with_past(heard, separated, n_taps=2)
+    assert not images[:, 0].any()
+    assert torch.isfinite(torch.view_as_real(images)).all()
+    torch.testing.assert_close(images.sum(2), heard, rtol=0, atol=1e-4)

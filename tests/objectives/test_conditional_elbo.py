@@ -81,7 +81,7 @@ def test_labels_are_those_of_the_speakers_of_each_item() -> None:
 
 
 def test_speakers_that_the_model_has_no_class_for_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"eve are not among the classes of the model \(ann, bob, cat\): name all"):
+    with pytest.raises(ConfigError, match=r"the model has no class for eve \(it has ann, bob, cat\): name all"):
         evaluate(make(), powers(2), ("ann", "eve"))
 
 
