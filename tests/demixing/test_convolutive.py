@@ -34,7 +34,7 @@ def talk(rng: np.random.Generator) -> Any:
 
 
 def hear(n_talkers: int, seed: int) -> Tensor:
-    """Return spectra (1, bins, channels, talkers, frames) of each talker at each microphone, by FIRs of 12 ms."""
+    """Return spectra (1, bins, channels, talkers, frames) of each talker at each microphone, by filters of 12 ms."""
     rng = np.random.default_rng(seed)
     decay = np.exp(-np.arange(96) / 16)
     images = [
