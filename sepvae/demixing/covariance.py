@@ -15,6 +15,8 @@ from sepvae.demixing.hermitian import outer_products, to_matrices
 # it a bin that is silent, or heard alike by all microphones, stays invertible; as a part of the model, and not of the
 # inversion, it leaves every update what it is: one that never raises the objective.
 _NOISE = {torch.float32: 1e-6, torch.float64: 1e-9}
+# A bin without sound is thought to have this share of the mean power of all bins.
+_QUIETEST = 1e-10
 _LEAST = 1e-30
 
 
@@ -24,8 +26,8 @@ _MOST_PRODUCTS = 4
 
 def noise_floor(spectrum: Tensor) -> Tensor:
     """Return the power (batch, bins) that each channel of spectra (batch, bins, channels, frames) has of its own."""
-    power = spectrum.real.square() + spectrum.imag.square()
-    return power.mean((2, 3)) * _NOISE[power.dtype] + _LEAST
+    power = (spectrum.real.square() + spectrum.imag.square()).mean((2, 3))
+    return power.maximum(_QUIETEST * power.mean(1, keepdim=True)) * _NOISE[power.dtype] + _LEAST
 
 
 class Recording:

@@ -43,27 +43,37 @@ def inner_weights(n_channels: int, like: Tensor) -> Tensor:
     return weights
 
 
+def _unit_2x2(matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return positive definite matrices of two channels at a trace of 1, their determinants (…,), and their traces.
+
+    The determinant of a quiet bin as it is would be beyond the range of single precision.
+    """
+    trace = matrices[..., 0, 0].real + matrices[..., 1, 1].real
+    unit = matrices / trace[..., None, None]
+    return unit, (unit[..., 0, 0] * unit[..., 1, 1] - unit[..., 0, 1] * unit[..., 1, 0]).real, trace
+
+
 def inverse(matrices: Tensor) -> Tensor:
-    """Return the inverses of matrices (…, channels, channels); those of two channels by Cramer's rule."""
+    """Return the inverses of positive definite matrices (…, channels, channels); of two channels by Cramer's rule."""
     if matrices.shape[-1] != 2:
         found: Tensor = torch.linalg.inv(matrices)
         return found
-    determinant = matrices[..., 0, 0] * matrices[..., 1, 1] - matrices[..., 0, 1] * matrices[..., 1, 0]
+    unit, determinant, trace = _unit_2x2(matrices)
     rows = torch.stack(
         [
-            torch.stack([matrices[..., 1, 1], -matrices[..., 0, 1]], dim=-1),
-            torch.stack([-matrices[..., 1, 0], matrices[..., 0, 0]], dim=-1),
+            torch.stack([unit[..., 1, 1], -unit[..., 0, 1]], dim=-1),
+            torch.stack([-unit[..., 1, 0], unit[..., 0, 0]], dim=-1),
         ],
         dim=-2,
     )
-    return rows / determinant[..., None, None]
+    return rows / (determinant * trace)[..., None, None]
 
 
 def log_determinant(matrices: Tensor) -> Tensor:
-    """Return log|det| (…,) of matrices (…, channels, channels)."""
+    """Return log det (…,) of positive definite matrices (…, channels, channels)."""
     if matrices.shape[-1] == 2:
-        determinant = matrices[..., 0, 0] * matrices[..., 1, 1] - matrices[..., 0, 1] * matrices[..., 1, 0]
-        return determinant.abs().log()
+        _, determinant, trace = _unit_2x2(matrices)
+        return determinant.abs().log() + 2 * trace.log()
     log_abs: Tensor = torch.linalg.slogdet(matrices).logabsdet
     return log_abs
 

@@ -10,6 +10,8 @@ from sepvae.demixing.contract import Fitted
 # Of the mean power of a source: a spectrum of its own that all sources have, so that no variance is 0.
 _FLOOR = 1e-10
 _LEAST = 1e-30
+# A source below this mean power is silent: its variances have inverses in single precision.
+_SILENCE = 1e-25
 
 
 class LowRank:
@@ -27,7 +29,7 @@ class LowRank:
 
     def __init__(self, n_bases: int, generators: list[torch.Generator]) -> None:
         self._n_bases, self._generators = n_bases, generators
-        self._bases = self._activations = self._floor = torch.empty(0)
+        self._bases = self._activations = self._level = torch.empty(0)
 
     def _start(self, power: Tensor) -> None:
         _, n_sources, n_bins, n_frames = power.shape
@@ -37,34 +39,35 @@ class LowRank:
             return torch.stack(values).to(power) * 0.9 + 0.1
 
         self._bases = draw(n_bins, self._n_bases)
-        mean = power.mean((2, 3), keepdim=True)
-        self._activations = draw(self._n_bases, n_frames) * mean / self._n_bases
-        self._floor = mean * _FLOOR + _LEAST
+        self._activations = draw(self._n_bases, n_frames) / self._n_bases
+        # Squares of variances of any level would not fit into single precision.
+        self._level = power.mean((2, 3), keepdim=True).clamp_min(_SILENCE)
 
-    def _variances(self) -> Tensor:
-        return self._bases @ self._activations + self._floor
+    def _shape(self) -> Tensor:
+        """Return the variances at a level of 1."""
+        return self._bases @ self._activations + _FLOOR
 
     def fit(self, power: Tensor) -> Fitted:
         """Update bases and activations once to powers (batch, sources, bins, frames)."""
         if not self._bases.numel():
             self._start(power)
-        inverse = 1 / self._variances()
-        ratio = power * inverse.square()
+        relative = power / self._level
+        inverse = 1 / self._shape()
+        ratio = relative * inverse.square()
         rows = self._activations.transpose(2, 3)
         self._bases = (self._bases * ((ratio @ rows) / (inverse @ rows)).sqrt()).clamp_min(_LEAST)
-        inverse = 1 / self._variances()
-        ratio = power * inverse.square()
+        inverse = 1 / self._shape()
+        ratio = relative * inverse.square()
         columns = self._bases.transpose(2, 3)
         factor = ((columns @ ratio) / (columns @ inverse)).sqrt()
         self._activations = (self._activations * factor).clamp_min(_LEAST)
-        return Fitted(self._variances(), self.contrast(power))
+        return Fitted(self._shape() * self._level, self.contrast(power))
 
     def contrast(self, power: Tensor) -> Tensor:
         """Return the contrast (batch,)."""
-        variances = self._variances()
+        variances = self._shape() * self._level
         return (variances.log() + power / variances).mean(-1).sum((1, 2))
 
     def rescale(self, factors: Tensor) -> None:
-        """Multiply activations and floor."""
-        self._activations = self._activations * factors[:, :, None, None]
-        self._floor = self._floor * factors[:, :, None, None]
+        """Multiply the level."""
+        self._level = self._level * factors[:, :, None, None]

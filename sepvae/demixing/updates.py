@@ -28,8 +28,11 @@ def _determinants_2x2(matrices: Tensor) -> Tensor:
 def _solve_for_unit(matrices: Tensor, place: int) -> Tensor:
     """Return the column `place` of the inverse of matrices (…, n, n), (…, n)."""
     if matrices.shape[-1] == 2:
-        # Cramer's rule: a batched LU of so many so small matrices takes ten times as long.
-        row = matrices[..., 1 - place, :].flip(-1) / _determinants_2x2(matrices)[..., None]
+        # Cramer's rule: a batched LU of so many so small matrices takes ten times as long. The determinant of a silent
+        # bin is beyond the range of single precision, unless its scale is taken out.
+        scale = matrices.abs().amax((-2, -1), keepdim=True)
+        scaled = matrices / scale
+        row = scaled[..., 1 - place, :].flip(-1) / _determinants_2x2(scaled)[..., None] / scale[..., 0]
         return row * row.new_tensor([1, -1] if place == 0 else [-1, 1])
     unit = torch.zeros_like(matrices[..., :1])
     unit[..., place, 0] = 1

@@ -102,12 +102,12 @@ class ConditionalVae(nn.Module):
         """Map latents (batch, frames, latent) and classes (batch, classes) to variances (batch, frames, bins)."""
         hidden = self.decoder(self.decoder_in(latent) + self.decoder_class(classes)[:, None])
         log_power = _LOG_SCALE * (self.to_log_power(hidden) + self.class_log_power(classes)[:, None])
-        return Decoded(log_power.float().clamp(-_LOG_LIMIT, _LOG_LIMIT).exp(), None)
+        return Decoded(_whole(log_power).clamp(-_LOG_LIMIT, _LOG_LIMIT).exp(), None)
 
     def infer(self, power: Tensor) -> Inference:
         """Map powers (batch, frames, bins) to latents and class of whoever speaks."""
         hidden = self.inference(self.inference_in(_features(power)))
-        logits = self.inferred_class(hidden).float().mean(1)
+        logits = _whole(self.inferred_class(hidden)).mean(1)
         return Inference(_posterior(self.inferred_posterior(hidden)), torch.log_softmax(logits, dim=-1))
 
 
@@ -116,6 +116,11 @@ def _features(power: Tensor) -> Tensor:
     return ((power + _FLOOR).log() - _LOG_CENTRE) / _LOG_SCALE
 
 
+def _whole(values: Tensor) -> Tensor:
+    """Return values in single precision where products are made in half of it; doubles stay what they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def _posterior(values: Tensor) -> Posterior:
-    mean, log_variance = values.float().chunk(2, dim=-1)
+    mean, log_variance = _whole(values).chunk(2, dim=-1)
     return Posterior(mean, log_variance.clamp(-_LOG_VARIANCE_LIMIT, _LOG_VARIANCE_LIMIT))

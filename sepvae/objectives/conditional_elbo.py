@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sepvae.config import Config
+from sepvae.errors import ConfigError
 from sepvae.models.contract import Posterior
 from sepvae.objectives.contract import Batch, Loss
 from sepvae.objectives.elbo import kl_divergence, sample
@@ -59,7 +60,7 @@ class ConditionalElbo:
         config = self.config
         ((name, model),) = models.items()
         labels = _labels(batch, model.config.classes)
-        classes = nn.functional.one_hot(labels, model.n_classes).float()
+        classes = nn.functional.one_hot(labels, model.n_classes).to(batch.targets[name].dtype)
         voices = _warp(batch.targets[name], config, batch.generator)
         target = _level(_reverberate(_colour(voices, config, batch.generator), config, batch.generator))
         posterior = model.encode(target, classes)
@@ -92,6 +93,11 @@ def _detached(values: Tensor | None) -> Tensor | None:
 def _labels(batch: Batch, classes: tuple[str, ...]) -> Tensor:
     """Return the number of the class of each item (batch,)."""
     places = {name: place for place, name in enumerate(classes)}
+    if unknown := sorted(set(batch.speakers) - set(places)):
+        raise ConfigError(
+            f"objective conditional_elbo: the model has no class for {', '.join(unknown)} (it has "
+            f"{', '.join(classes) or 'none'}): name all speakers of training and validation in its classes"
+        )
     return torch.tensor([places[name] for name in batch.speakers], device=batch.input.device)
 
 
@@ -107,7 +113,7 @@ def _level(power: Tensor) -> Tensor:
 
 
 def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.empty(shape, device=like.device).uniform_(0, 1, generator=generator)
+    return torch.empty(shape, dtype=like.dtype, device=like.device).uniform_(0, 1, generator=generator)
 
 
 def _interpolate(values: Tensor, places: Tensor) -> Tensor:
