@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from sepvae.demixing.channels import reduce_channels
-from sepvae.demixing.config import NEURAL, DemixingConfig
+from sepvae.demixing.config import DemixingConfig
 from sepvae.demixing.contract import SourceVariances
 from sepvae.demixing.covariance import with_past
+from sepvae.demixing.delays import SpatialStart, start_from_delays
 from sepvae.demixing.loop import Demixed, demix, identity
 from sepvae.demixing.low_rank import LowRank
 from sepvae.demixing.neural import FastMvae2Variances, FastMvaeVariances, MvaeVariances, NeuralVariances
@@ -22,8 +24,9 @@ from sepvae.errors import ConfigError
 from sepvae.models.conditional import ConditionalVae
 from sepvae.seeds import torch_generator
 
-# What MVAE starts from.
-_FAST = DemixingConfig(algorithm="fastmvae2", iterations=10)
+# What MVAE and GMVAE start from.
+_FAST_ITERATIONS = 10
+_FULL_RANK = 0.1
 _SILENCE = 1e-20
 
 
@@ -32,13 +35,13 @@ class Separated:
     """What an algorithm made of a batch.
 
     `images` at the reference microphone (batch, bins, sources, frames) complex; `objective` (iterations + 1, batch);
-    `demixing` in terms of the microphones (batch, bins, sources, channels); `log_classes`
+    `demixing` in terms of the microphones (batch, bins, sources, channels), None where there is none; `log_classes`
     (batch, sources, classes) of who speaks, None without a model.
     """
 
     images: Tensor
     objective: Tensor
-    demixing: Tensor
+    demixing: Tensor | None
     log_classes: Tensor | None
 
 
@@ -52,7 +55,7 @@ def source_model(
         return LowRank(config.n_bases, [torch_generator(config.seed, "ilrma") for _ in range(n_batch)])
     if model is None:
         raise ConfigError(f"algorithm {config.algorithm}: needs a model of speech, such as train_cvae.yaml makes")
-    if config.algorithm == "mvae":
+    if config.algorithm in ("mvae", "gmvae"):
         return MvaeVariances(model, n_steps=config.steps, learning_rate=config.learning_rate, speakers=speakers)
     if config.algorithm == "fastmvae":
         return FastMvaeVariances(model, speakers=speakers)
@@ -64,6 +67,7 @@ def separate_spectra(
     config: DemixingConfig,
     *,
     n_sources: int,
+    sample_rate: int,
     model: ConditionalVae | None = None,
     speakers: Tensor | None = None,
     reference: int = 0,
@@ -71,36 +75,33 @@ def separate_spectra(
     """Separate recordings of several microphones.
 
     Args:
-        spectrum: x, (batch, bins, channels, frames) complex.
+        spectrum: x, (batch, bins, channels, frames) complex, bins from 0 to half the sample rate.
         config: algorithm and settings.
         n_sources: talkers; of more channels the principal components are taken.
+        sample_rate: Hz.
         model: of speech, for the algorithms that have one.
         speakers: who speaks, in the order wanted: probabilities (batch, sources, classes), when it is known.
         reference: microphone whose images are returned.
 
     Raises:
-        ConfigError: the algorithm needs a model.
+        ConfigError: the algorithm needs a model, or as many channels as sources.
     """
     if spectrum.shape[2] < n_sources:
-        raise ConfigError(f"{spectrum.shape[2]} channels cannot be demixed into {n_sources} sources")
+        if config.algorithm != "gmvae" or model is None:
+            raise ConfigError(f"{spectrum.shape[2]} channels cannot be demixed into {n_sources} sources: choose gmvae")
+        found = start_from_delays(spectrum, config, n_sources=n_sources, sample_rate=sample_rate)
+        return _by_covariances(spectrum, found, config, model, speakers=speakers, microphone=_row(spectrum, reference))
     reduced, basis = reduce_channels(spectrum, n_sources)
-    start = demix(
-        reduced,
-        Spherical(config.density),
-        n_iterations=config.start_iterations if config.algorithm in NEURAL else 0,
-        demixing=identity(reduced, n_sources=n_sources),
-        update=config.update,
-    ).demixing
-    # At the scale of the microphone, which a model of speech has to be shown; a source it does not hear keeps its own.
-    scale = (basis[:, :, reference, None] @ mixing_matrices(start))[:, :, 0, :, None]
-    start = start * torch.where(scale.abs() > _SILENCE, scale, torch.ones_like(scale))
-    if speakers is not None and model is not None:
-        start = _in_order(start, reduced, model, speakers)
-    sources = source_model(config, model, len(spectrum), speakers=speakers)
-    if config.algorithm in ("mvae", "gmvae"):
-        # What the fast inference finds is nearer to the goal than what AuxIVA leaves.
-        fast = source_model(_FAST, model, len(spectrum), speakers=speakers)
-        start = demix(reduced, fast, n_iterations=_FAST.iterations, demixing=start, update=config.update).demixing
+    row, sources = basis[:, :, reference], source_model(config, model, len(spectrum), speakers=speakers)
+    start = (
+        _start(reduced, row, config, model, speakers=speakers)
+        if model is not None
+        else identity(reduced, n_sources=n_sources)
+    )
+    if config.algorithm == "gmvae" and model is not None:
+        demixed = demix(reduced, FastMvae2Variances(model, speakers=speakers), n_iterations=1, demixing=start)
+        found = SpatialStart(from_demixing(demixed.demixing, full_rank=_FULL_RANK), demixed.variances)
+        return _by_covariances(reduced, found, config, model, speakers=speakers, microphone=row)
     delay, n_taps = (1, 0) if config.wpe is None else (config.wpe.delay, config.wpe.n_taps)
     demixed = demix(
         with_past(reduced, delay=delay, n_taps=n_taps),
@@ -110,10 +111,66 @@ def separate_spectra(
         update=config.update,
         tolerance=config.tolerance,
     )
-    row = basis[:, :, reference]
     images, demixing = _images(demixed, sources, reduced, row, config), demixed.demixing[..., :n_sources]
     classes = sources.log_classes if isinstance(sources, NeuralVariances) else None
     return Separated(images, demixed.objective, demixing @ basis.mH, classes)
+
+
+def _row(spectrum: Tensor, channel: int) -> Tensor:
+    """Return the row (batch, bins, channels) that takes one channel of spectra (batch, bins, channels, frames)."""
+    row = torch.zeros(spectrum.shape[2], dtype=spectrum.dtype, device=spectrum.device)
+    row[channel] = 1
+    return row.expand(*spectrum.shape[:3])
+
+
+def _start(
+    reduced: Tensor, row: Tensor, config: DemixingConfig, model: ConditionalVae, *, speakers: Tensor | None
+) -> Tensor:
+    """Return demixing matrices that a model of speech can go on from: AuxIVA's, and after that FastMVAE2's."""
+    n_sources = reduced.shape[2]
+    start = demix(
+        reduced,
+        Spherical(config.density),
+        n_iterations=config.start_iterations,
+        demixing=identity(reduced, n_sources=n_sources),
+        update=config.update,
+    ).demixing
+    # At the scale of the microphone, which a model of speech has to be shown; a source it does not hear keeps its own.
+    scale = (row[:, :, None] @ mixing_matrices(start))[:, :, 0, :, None]
+    start = start * torch.where(scale.abs() > _SILENCE, scale, torch.ones_like(scale))
+    if speakers is not None:
+        power = (start @ reduced).abs().square().transpose(1, 2)
+        order = order_by_voice(power, model, speakers)
+        start = torch.stack([item[:, places] for item, places in zip(start, order, strict=True)])
+    if config.algorithm in ("fastmvae", "fastmvae2"):
+        return start
+    # What the fast inference finds is nearer to the goal than what AuxIVA leaves.
+    fast = FastMvae2Variances(model, speakers=speakers)
+    return demix(reduced, fast, n_iterations=_FAST_ITERATIONS, demixing=start, update=config.update).demixing
+
+
+def _by_covariances(
+    spectrum: Tensor,
+    start: SpatialStart,
+    config: DemixingConfig,
+    model: ConditionalVae,
+    *,
+    speakers: Tensor | None,
+    microphone: Tensor,
+) -> Separated:
+    """Return what GMVAE makes of spatial covariances and variances to start from."""
+    if speakers is not None and spectrum.shape[2] < speakers.shape[1]:
+        start = start.ordered(order_by_voice(start.variances, model, speakers))
+    sources = MvaeVariances(model, n_steps=config.steps, learning_rate=config.learning_rate, speakers=speakers)
+    found = fit_spatial(
+        spectrum,
+        sources,
+        covariances=start.covariances,
+        variances=start.variances,
+        n_iterations=config.iterations,
+        microphone=microphone,
+    )
+    return Separated(found.images, found.objective, None, sources.log_classes)
 
 
 def _images(demixed: Demixed, sources: SourceVariances, reduced: Tensor, row: Tensor, config: DemixingConfig) -> Tensor:
@@ -135,15 +192,21 @@ def _images(demixed: Demixed, sources: SourceVariances, reduced: Tensor, row: Te
     return (row[:, :, None] @ mixing_matrices(demixing))[:, :, 0, :, None] * demixed.separated
 
 
-def _in_order(demixing: Tensor, spectrum: Tensor, model: ConditionalVae, speakers: Tensor) -> Tensor:
-    """Return demixing matrices whose sources are in the order of the speakers that they sound most like."""
-    power = (demixing @ spectrum).abs().square().permute(0, 2, 3, 1).flatten(0, 1).float()
+def order_by_voice(power: Tensor, model: ConditionalVae, speakers: Tensor) -> Tensor:
+    """Return which source is which speaker, as far as their voices say, each speaker once.
+
+    Args:
+        power: of the sources (batch, sources, bins, frames).
+        model: of speech.
+        speakers: probabilities of the classes (batch, sources, classes).
+
+    Returns:
+        For each speaker the place of the source (batch, sources).
+    """
+    heard = power.flatten(0, 1).transpose(1, 2).float()
     with torch.no_grad():
-        found = model.infer(power / power.mean((1, 2), keepdim=True).clamp_min(_SILENCE)).log_classes
-    # (batch, sources, speakers): how well each would be the other.
-    likelihood = found.view(len(demixing), demixing.shape[2], -1) @ speakers.to(found).mT
-    ordered = demixing.clone()
-    for item, scores in enumerate(likelihood):
-        rows, columns = linear_sum_assignment(scores.cpu().numpy(), maximize=True)
-        ordered[item][:, torch.as_tensor(columns)] = demixing[item][:, torch.as_tensor(rows)]
-    return ordered
+        found = model.infer(heard / heard.mean((1, 2), keepdim=True).clamp_min(_SILENCE)).log_classes
+    # (batch, speakers, sources): how well each would be the other.
+    scores = speakers.to(found) @ found.view(*power.shape[:2], -1).mT
+    columns = [linear_sum_assignment(item.cpu().numpy(), maximize=True)[1] for item in scores]
+    return torch.as_tensor(np.stack(columns), device=power.device)

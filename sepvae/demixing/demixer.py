@@ -27,13 +27,13 @@ class Talkers:
 
     `waves` by name, each (time,) float32, as the reference microphone hears them; `likely` who each sounds like most,
     with a probability, empty without a model; `objective` of each iteration; `demixing` matrices (bins, sources,
-    channels) in terms of the microphones.
+    channels) in terms of the microphones, None where there are none.
     """
 
     waves: dict[str, NDArray[np.float32]]
     likely: dict[str, tuple[str, float]]
     objective: NDArray[np.float64]
-    demixing: NDArray[np.complex128]
+    demixing: NDArray[np.complex128] | None
 
 
 class Demixer:
@@ -150,6 +150,7 @@ class Demixer:
             spectrum,
             self.config,
             n_sources=wanted,
+            sample_rate=self.sample_rate,
             model=self.model,
             speakers=self._enrolled(speakers) if speakers else None,
             reference=reference,
@@ -164,5 +165,5 @@ class Demixer:
             dict(zip(names, waves.cpu().numpy().astype(np.float32), strict=True)),
             likely,
             found.objective[:, 0].cpu().double().numpy(),
-            found.demixing[0].cpu().numpy(),
+            None if found.demixing is None else found.demixing[0].cpu().numpy(),
         )

@@ -13,14 +13,14 @@ from torch import Tensor
 
 # Between delays tried: a quarter of a sample at 16 kHz, below what the phases of speech resolve.
 _STEP_S = 1.5e-5
-# How strongly a phase decides, at first and in the end: a reverberant room blurs it.
-_CONCENTRATION = 6.0
+# How strongly a phase decides. Chosen on mixtures of three talkers at a reverberation time of 0.15 s.
+_CONCENTRATION = 12.0
 _ROUNDS = 10
 _LEAST = 1e-30
 
 
 def _agreement(spectrum: Tensor, frequencies: Tensor, delays: Tensor) -> Tensor:
-    """Return cos(phase − 2π f τ) (delays, bins, frames) of spectra (bins, 2, frames) for delays (delays,) in seconds."""
+    """Return cos(phase − 2π f τ) of spectra (bins, 2, frames) for delays (delays,) in s, (delays, bins, frames)."""
     cross = spectrum[:, 1] * spectrum[:, 0].conj()
     unit = cross / cross.abs().clamp_min(_LEAST)
     phase = 2 * math.pi * frequencies[None] * delays[:, None]
@@ -53,16 +53,17 @@ def masks_by_delay(spectrum: Tensor, frequencies: Tensor, *, n_sources: int, max
     power = pair.real.square().sum(1) + pair.imag.square().sum(1)
     # Loud bins know more, but not so much more that one of them decides.
     weight = power.clamp_min(_LEAST).pow(0.25)
-    response = torch.stack(
-        [(_agreement(pair, frequencies, delay[None])[0] * weight).sum(0) for delay in delays]
-    ) / weight.sum(0)
+    sums = [(_agreement(pair, frequencies, delay[None])[0] * weight).sum(0) for delay in delays]
+    response = torch.stack(sums) / weight.sum(0)
     # Of every delay its best frames, in which one talker is heard nearly alone.
     n_best = max(1, response.shape[1] // (4 * n_sources))
     scores = response.sort(dim=1, descending=True).values[:, :n_best].mean(1)
     chosen = delays[_peaks(scores, n_sources)]
     for _ in range(_ROUNDS):
         masks = (_CONCENTRATION * _agreement(pair, frequencies, chosen)).softmax(0)
-        chosen = torch.stack([_refined(pair, frequencies, weight * mask, delay) for mask, delay in zip(masks, chosen)])
+        chosen = torch.stack(
+            [_refined(pair, frequencies, weight * mask, delay) for mask, delay in zip(masks, chosen, strict=True)]
+        )
     return (_CONCENTRATION * _agreement(pair, frequencies, chosen)).softmax(0)
 
 
@@ -70,3 +71,21 @@ def _refined(pair: Tensor, frequencies: Tensor, weight: Tensor, delay: Tensor) -
     """Return the delay near another one that agrees best with what is in a mask."""
     around = delay + torch.linspace(-2, 2, 17, device=delay.device, dtype=delay.dtype) * _STEP_S
     return around[(_agreement(pair, frequencies, around) * weight).sum((1, 2)).argmax()]
+
+
+def covariances_by_mask(spectrum: Tensor, masks: Tensor, *, full_rank: float) -> Tensor:
+    """Return spatial covariances of a mean power of 1 from what is surely in each mask.
+
+    Args:
+        spectrum: of one recording (bins, channels, frames) complex.
+        masks: (sources, bins, frames).
+        full_rank: share of the power that arrives from everywhere.
+
+    Returns:
+        Positive definite matrices (bins, sources, channels, channels).
+    """
+    n_channels = spectrum.shape[1]
+    matrices = torch.stack([(spectrum * mask.square()[:, None]) @ spectrum.mH for mask in masks], dim=1)
+    power = matrices.diagonal(dim1=2, dim2=3).real.mean(-1)[..., None, None]
+    eye = torch.eye(n_channels, dtype=matrices.dtype, device=matrices.device)
+    return torch.where(power > _LEAST, (1 - full_rank) * matrices / power.clamp_min(_LEAST) + full_rank * eye, eye)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -97,20 +97,3 @@ def _normalise(
     model.rescale(factors.to(variances))
     scale = factors.sqrt()[:, None, :, None]
     return demixing * scale, separated * scale, variances * factors[:, :, None, None].to(variances)
-
-
-def select(demixed: Demixed, order: Tensor) -> Demixed:
-    """Return the sources of a demixed batch in another order (batch, sources)."""
-
-    def take(values: Tensor, axis: int) -> Tensor:
-        shape = [1] * values.dim()
-        shape[0], shape[axis] = order.shape
-        index = order.view(shape).expand([*values.shape[:axis], order.shape[1], *values.shape[axis + 1 :]])
-        return values.gather(axis, index)
-
-    return replace(
-        demixed,
-        demixing=take(demixed.demixing, 2),
-        separated=take(demixed.separated, 2),
-        variances=take(demixed.variances, 1),
-    )

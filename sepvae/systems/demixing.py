@@ -99,7 +99,9 @@ class Demixing:
             raise InputError("the mixture has one channel, and demixing needs several: set mixing.room")
         names = list(mixture.sources)
         found = self._demixer.separate(mixture.channels, self._sample_rate, n_sources=len(names))
-        self.artefacts = {"objective": found.objective, "demixing": found.demixing}
+        self.artefacts = {"objective": found.objective}
+        if found.demixing is not None:
+            self.artefacts["demixing"] = found.demixing
         return dict(zip(names, found.waves.values(), strict=True))
 
 

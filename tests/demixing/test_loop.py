@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sepvae.demixing.contract import SourceVariances
 from sepvae.demixing.covariance import with_past
-from sepvae.demixing.loop import Demixed, Update, demix, identity, select
+from sepvae.demixing.loop import Demixed, Update, demix, identity
 from sepvae.demixing.low_rank import LowRank
 from sepvae.demixing.neural import MvaeVariances
 from sepvae.demixing.projection_back import project_back
@@ -198,15 +198,6 @@ def test_without_iterations_it_is_the_start(talkers: Any) -> None:
     found = run(spectrum, Spherical("gauss"), n_iterations=0, demixing=start)
     assert torch.equal(found.demixing, start)
     assert torch.equal(found.separated, spectrum)
-
-
-def test_sources_take_the_order_asked_for(talkers: Any) -> None:
-    found = run(talkers(n_batch=2, n_sources=3).spectrum, Spherical("gauss"))
-    ordered = select(found, torch.tensor([[2, 0, 1], [0, 1, 2]]))
-    assert torch.equal(ordered.separated[0], found.separated[0][:, [2, 0, 1]])
-    assert torch.equal(ordered.demixing[0], found.demixing[0][:, [2, 0, 1]])
-    assert torch.equal(ordered.variances[0], found.variances[0][[2, 0, 1]])
-    assert torch.equal(ordered.separated[1], found.separated[1])
 
 
 # Steering five sources from the identity often ends in a local minimum.
