@@ -121,9 +121,9 @@ class Recipe(Config):
     """One experiment: corpus, mixtures, systems, measures and report.
 
     `splits`, and `cases` where there are any, are run one after the other, the first is the main result. `quick`
-    overrides keys for a run of seconds; a case or system set to null is left out. `naming` says how estimates get the names
-    of sources: `given` by the systems, or `best_sir`, for systems that are not told who is who, by what they are most
-    like.
+    overrides keys for a run of seconds; a case or system set to null is left out. `naming` says how estimates get the
+    names of sources: `given` by the systems, or `best_sir`, for systems that are not told who is who, by what they are
+    most like.
     """
 
     title: str
