@@ -20,7 +20,7 @@ from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.files import hash_json, make_folder, read_json, write_json
 from sepvae.mixing.mixture import Rendered
 from sepvae.mixing.solo import speech_mixtures
-from sepvae.models.contract import ModelChoice
+from sepvae.models.contract import interface_of
 from sepvae.systems.contract import Material
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import TrainingData, train
@@ -48,14 +48,8 @@ class Demixing:
     trainable: ClassVar[bool] = True
 
     def __init__(self, config: DemixingSystemConfig, *, sample_rate: int) -> None:
-        neural = config.algorithm in NEURAL
-        if neural and config.training is None:
-            raise ConfigError(f"training: algorithm {config.algorithm} has a model of speech: say how it is trained")
-        if neural and config.training is not None and config.training.frontend.sample_rate != sample_rate:
-            raise ConfigError(
-                f"training.frontend.sample_rate = {config.training.frontend.sample_rate}: the mixtures are at "
-                f"{sample_rate} Hz, give that"
-            )
+        if config.algorithm in NEURAL:
+            _check_training(config, sample_rate)
         self._config, self._sample_rate = config, sample_rate
         self._demixer: Demixer | None = None
         self.artefacts: dict[str, NDArray[np.generic]] = {}
@@ -73,7 +67,7 @@ class Demixing:
             speech_mixtures(material.valid, material.root),
             material.root,
         )
-        config = _with_classes(self._config.training, data)
+        config = self._config.training
         key = hash_json([config.model_dump(mode="json"), data.hash, material.seed])
         shared = make_folder(material.shared / key[:16])
         with FileLock(f"{shared}.lock"):
@@ -105,8 +99,12 @@ class Demixing:
         return dict(zip(names, found.waves.values(), strict=True))
 
 
-def _with_classes(config: TrainingConfig, data: TrainingData) -> TrainingConfig:
-    """Return the settings with the speakers of the data as the classes of the model."""
-    classes = sorted({mixture.sources[0].speaker for mixture in data.train})
-    settings = {**config.model.settings, "classes": classes}
-    return config.model_copy(update={"model": ModelChoice(kind=config.model.kind, settings=settings)})
+def _check_training(config: DemixingSystemConfig, sample_rate: int) -> None:
+    """Raise ConfigError when an algorithm with a model of speech cannot have one."""
+    if config.training is None:
+        raise ConfigError(f"training: algorithm {config.algorithm} has a model of speech: say how it is trained")
+    kind, rate = config.training.model.kind, config.training.frontend.sample_rate
+    if interface_of(kind) != "conditional":
+        raise ConfigError(f"training.model.kind = {kind}: algorithm {config.algorithm} needs a conditional_vae")
+    if rate != sample_rate:
+        raise ConfigError(f"training.frontend.sample_rate = {rate}: the mixtures are at {sample_rate} Hz, give that")

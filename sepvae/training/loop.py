@@ -30,6 +30,7 @@ from sepvae.training.config import OptimiserConfig, TrainingConfig
 from sepvae.training.frame_batches import FrameBatches
 from sepvae.training.logs import TrainingLog
 from sepvae.training.optimisers import make_optimisers
+from sepvae.training.speakers import with_speakers
 from sepvae.training.state import Progress, load_state, save_state
 from sepvae.training.wave_batches import WaveBatches
 
@@ -139,6 +140,8 @@ class Trainer:
     """One training run in a folder: `model/` (the best so far), `state/` (to resume), `log.csv`, `tensorboard/`."""
 
     def __init__(self, config: TrainingConfig, data: TrainingData, out: Path, *, seed: int, device: str) -> None:
+        config, valid = with_speakers(config, data.train, data.valid)
+        data = TrainingData(data.train, valid, data.root)
         self.config, self.optim, self.out, self.seed = config, config.optimiser, make_folder(out), seed
         self.precision = resolve_precision(config.optimiser.precision, device)
         self.data, self.fabric = data, _fabric(device, self.precision)
