@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,14 +46,14 @@ def run(args: argparse.Namespace, paths: Sequence[Path]) -> int:
     from sepvae.progress import progress
     from sepvae.separation.files import output_folders
 
-    demixer = _demixer(args, read_settings(args, DemixingConfig, options={"algorithm": args.algorithm}))
+    demixer_for = _demixers(args, read_settings(args, DemixingConfig, options={"algorithm": args.algorithm}))
     recordings = [list(paths)] if args.microphones else [[path] for path in paths]
     failed = 0
     with progress(args.verb, len(recordings), unit="recordings") as bar:
         for files, folder in zip(recordings, output_folders([files[0] for files in recordings], args.out), strict=True):
             try:
                 made = demix_files(
-                    demixer,
+                    demixer_for(files[0]),
                     files,
                     folder,
                     channels=args.channels,
@@ -83,9 +83,10 @@ def run(args: argparse.Namespace, paths: Sequence[Path]) -> int:
     return 1 if failed else 0
 
 
-def _demixer(args: argparse.Namespace, config: DemixingConfig) -> Demixer:
+def _demixers(args: argparse.Namespace, config: DemixingConfig) -> Callable[[Path], Demixer]:
+    """Return what gives the demixer for a file: the model's, or without a model one for the rate of the file."""
     from sepvae import audio
-    from sepvae.demixing.demixer import Demixer
+    from sepvae.demixing.demixer import Demixer, check_model
     from sepvae.devices import resolve_device
     from sepvae.errors import ConfigError
 
@@ -93,6 +94,7 @@ def _demixer(args: argparse.Namespace, config: DemixingConfig) -> Demixer:
     if len(args.model) > 1:
         raise ConfigError("--algorithm takes one model, which knows all its speakers: give -m once")
     if args.model:
-        return Demixer.load(args.model[0], config, device=device)
-    (first, *_) = args.files
-    return Demixer(config, sample_rate=audio.inspect(first).sample_rate, device=device)
+        demixer = Demixer.load(args.model[0], config, device=device)
+        return lambda _: demixer
+    check_model(config, None)
+    return lambda path: Demixer(config, sample_rate=audio.inspect(path).sample_rate, device=device)

@@ -28,7 +28,7 @@ def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool) -> No
     if n_channels < 2:
         raise InputError(
             "the recording has one channel, and demixing needs several microphones: use 'sepvae separate' with a model "
-            "of the speakers and without --algorithm"
+            "of the speakers and without --algorithm, or name the files of all microphones and --microphones"
         )
     if n_channels < n_sources and not underdetermined:
         raise InputError(

@@ -15,7 +15,7 @@ from torch import Tensor
 from sepvae.demixing.algorithms import separate_spectra
 from sepvae.demixing.channels import check_channels, check_frames
 from sepvae.demixing.config import NEURAL, DemixingConfig
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.frontend.stft import Stft
 from sepvae.models.conditional import ConditionalVae
 from sepvae.training.checkpoint import load_checkpoint
@@ -34,6 +34,15 @@ class Talkers:
     likely: dict[str, tuple[str, float]]
     objective: NDArray[np.float64]
     demixing: NDArray[np.complex128] | None
+
+
+def check_model(config: DemixingConfig, model: ConditionalVae | None) -> None:
+    """Raise ConfigError when an algorithm has no model and needs one."""
+    if config.algorithm in NEURAL and model is None:
+        raise ConfigError(
+            f"algorithm {config.algorithm}: needs a model of speech: give one with -m, trained by recipes/"
+            "multichannel/train_cvae.yaml, or choose auxiva or ilrma"
+        )
 
 
 class Demixer:
@@ -65,11 +74,7 @@ class Demixer:
         stft: Stft | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        if config.algorithm in NEURAL and model is None:
-            raise ConfigError(
-                f"algorithm {config.algorithm}: needs a model of speech: give one with -m, trained by recipes/"
-                "multichannel/train_cvae.yaml, or choose auxiva or ilrma"
-            )
+        check_model(config, model)
         self.config, self.sample_rate, self.device = config, sample_rate, torch.device(device)
         self.model = model if config.algorithm in NEURAL else None
         self.stft = stft if self.model is not None and stft is not None else Stft(config.stft, sample_rate=sample_rate)
@@ -84,7 +89,7 @@ class Demixer:
         models = load_checkpoint(folder, device=device)
         (network, *_) = models.networks.values()
         if not isinstance(network, ConditionalVae):
-            raise ConfigError(
+            raise CheckpointError(
                 f"{folder}: is a {models.config.training.model.kind}, and multichannel algorithms need a "
                 "conditional_vae: train one with recipes/multichannel/train_cvae.yaml"
             )
@@ -104,8 +109,23 @@ class Demixer:
             raise ConfigError(
                 f"speakers: the model was not trained on {', '.join(unknown)}, but on {', '.join(self.speakers)}"
             )
+        if len(set(speakers)) < len(speakers):
+            raise ConfigError(f"speakers: {', '.join(speakers)}: each of them talks once")
         places = torch.tensor([self.speakers.index(name) for name in speakers])
         return torch.nn.functional.one_hot(places, len(self.speakers)).float()[None].to(self.device)
+
+    def names(self, n_channels: int, *, n_sources: int | None = None, speakers: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return what the talkers of a recording are called: the speakers who are named, or `talker_1`, `talker_2` ….
+
+        Raises:
+            ConfigError: no talkers, or another number of them than speakers.
+        """
+        if speakers and n_sources not in (None, len(speakers)):
+            raise ConfigError(f"n_sources = {n_sources}: {len(speakers)} speakers are named: leave one of both out")
+        if n_sources is not None and n_sources < 1:
+            raise ConfigError(f"n_sources = {n_sources}: there is at least one talker")
+        wanted = n_channels if n_sources is None else n_sources
+        return tuple(speakers) or tuple(f"talker_{place + 1}" for place in range(wanted))
 
     def separate(
         self,
@@ -127,7 +147,7 @@ class Demixer:
 
         Raises:
             InputError: another rate, or channels that cannot be demixed; the message says which.
-            ConfigError: speakers that the model does not know.
+            ConfigError: speakers that the model does not know, or a microphone that is not there.
         """
         samples = torch.as_tensor(np.asarray(wave, np.float64) if not isinstance(wave, Tensor) else wave.double())
         if samples.dim() != 2:
@@ -139,9 +159,10 @@ class Demixer:
             )
         if not torch.isfinite(samples).all():
             raise InputError("the recording holds NaN or infinite samples: repair it first")
-        if speakers and n_sources not in (None, len(speakers)):
-            raise ConfigError(f"n_sources = {n_sources}: {len(speakers)} speakers are named: leave one of both out")
-        wanted = len(speakers) or n_sources or len(samples)
+        if not 0 <= reference < len(samples):
+            raise ConfigError(f"reference = {reference}: the recording has {len(samples)} channels, counted from 0")
+        names = self.names(len(samples), n_sources=n_sources, speakers=speakers)
+        enrolled, wanted = self._enrolled(speakers) if speakers else None, len(names)
         check_channels(samples, n_sources=wanted, underdetermined=self.config.algorithm == "gmvae")
         # (1, bins, channels, frames)
         spectrum = self.stft.analyse(samples.to(self.device)).permute(2, 0, 1)[None]
@@ -152,11 +173,10 @@ class Demixer:
             n_sources=wanted,
             sample_rate=self.sample_rate,
             model=self.model,
-            speakers=self._enrolled(speakers) if speakers else None,
+            speakers=enrolled,
             reference=reference,
         )
         waves = self.stft.synthesise(found.images[0].permute(1, 2, 0), n_samples=samples.shape[1])
-        names = tuple(speakers) or tuple(f"talker_{place + 1}" for place in range(wanted))
         likely = dict[str, tuple[str, float]]()
         if found.log_classes is not None:
             for name, logs in zip(names, found.log_classes[0].softmax(-1), strict=True):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sepvae import audio
 from sepvae.demixing.demixer import Demixer
-from sepvae.errors import InputError, OutputError
+from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.files import make_folder
 
 
@@ -90,18 +90,22 @@ def demix_files(
 
     Raises:
         InputError: the files cannot be read or demixed.
+        ConfigError: speakers that the model does not know.
         OutputError: an output exists or cannot be written.
     """
     started = time.perf_counter()
     wave, rate = read_microphones(paths, channels)
-    if speakers:
-        _refuse_existing(folder, speakers, overwrite)
+    finals = {name: folder / f"{name}.wav" for name in demixer.names(len(wave), n_sources=n_sources, speakers=speakers)}
+    for name, final in finals.items():
+        if final.parent != folder:
+            raise ConfigError(f"speakers: {name!r} cannot name a file: leave speakers out")
+        if final.exists() and not overwrite:
+            raise OutputError(f"{final} exists: pass --overwrite to replace it, or choose another output")
     heard = audio.resample(wave, from_rate=rate, to_rate=demixer.sample_rate)
     try:
         found = demixer.separate(heard, demixer.sample_rate, n_sources=n_sources, speakers=speakers)
     except InputError as error:
         raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
-    _refuse_existing(folder, list(found.waves), overwrite)
     make_folder(folder)
     clipped, outputs = 0, dict[str, str]()
     for name, part in found.waves.items():
@@ -109,7 +113,7 @@ def demix_files(
         fitted = np.zeros((1, wave.shape[1]), np.float32)
         count = min(back.shape[1], wave.shape[1])
         fitted[:, :count] = back[:, :count]
-        outputs[name] = str(folder / f"{name}.wav")
+        outputs[name] = str(finals[name])
         clipped += audio.write(outputs[name], fitted, sample_rate=rate, subtype=subtype)
     return DemixedFile(
         paths=tuple(map(str, paths)),
@@ -123,9 +127,3 @@ def demix_files(
         seconds=time.perf_counter() - started,
         clipped_samples=clipped,
     )
-
-
-def _refuse_existing(folder: Path, names: Sequence[str], overwrite: bool) -> None:
-    for final in (folder / f"{name}.wav" for name in names):
-        if final.exists() and not overwrite:
-            raise OutputError(f"{final} exists: pass --overwrite to replace it, or choose another output")
