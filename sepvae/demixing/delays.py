@@ -55,7 +55,7 @@ def start_from_delays(spectrum: Tensor, config: DemixingConfig, *, n_sources: in
         ]
     )
     power = (spectrum.real.square() + spectrum.imag.square()).mean(2)
-    masked = (masks * power[:, None]).clamp_min(0) + _FLOOR * power.mean()
+    masked = (masks * power[:, None]).clamp_min(0) + _FLOOR * power.mean((1, 2))[:, None, None, None]
     covariances = [covariances_by_mask(*pair, full_rank=_FULL_RANK) for pair in zip(spectrum, masks, strict=True)]
     model = LowRank(settings.n_bases, [torch_generator(config.seed, "gmvae") for _ in spectrum])
     variances = masked
