@@ -5,6 +5,7 @@ Kameoka et al. 2019 (MVAE); Li, Kameoka & Makino 2019, 2022 (FastMVAE, FastMVAE2
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -72,7 +73,8 @@ class Demixing:
         shared = make_folder(material.shared / key[:16])
         with FileLock(f"{shared}.lock"):
             train(config, data, shared, seed=material.seed, device=material.device)
-        write_json(folder / _POINTER, str(shared.resolve()))
+        # Relative, so that the folder of a run can be moved.
+        write_json(folder / _POINTER, Path(os.path.relpath(shared.resolve(), folder.resolve())).as_posix())
 
     def load(self, folder: Path, *, device: str) -> None:
         """Load the model that training has left or found."""
@@ -83,7 +85,7 @@ class Demixing:
         if model is None:
             self._demixer = Demixer(config, sample_rate=self._sample_rate, device=where)
         else:
-            self._demixer = Demixer.load(model, config, device=where)
+            self._demixer = Demixer.load(folder.resolve() / model, config, device=where)
 
     def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
         """Return what the reference microphone hears of each source, in any order."""
