@@ -14,8 +14,11 @@ from sepvae.config import Config
 from sepvae.errors import InputError, MissingExtra
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.mixing.mixture import Rendered
-from sepvae.seeds import derive_seed
+from sepvae.seeds import derive_seed, generator
 from sepvae.systems.contract import Material
+
+# -120 dB of the recording.
+_FLOOR = 1e-6
 
 
 class FastMnmfConfig(Config):
@@ -56,6 +59,11 @@ class FastMnmf:
         names, channels = list(mixture.sources), torch.from_numpy(mixture.channels.astype(np.float64))
         # (frames, bins, channels)
         spectrum = self._stft.analyse(channels).permute(1, 2, 0).numpy()
+        if not (level := float(np.sqrt(np.mean(np.square(np.abs(spectrum)))))):
+            return {name: np.zeros(channels.shape[1], np.float32) for name in names}
+        # In a bin of digital silence its matrices are singular.
+        noise = generator(self._config.seed, "fastmnmf2", "floor").standard_normal((2, *spectrum.shape))
+        spectrum = spectrum + _FLOOR * level * (noise[0] + 1j * noise[1])
         # It starts from NumPy's global generator.
         state = np.random.get_state()  # noqa: NPY002
         np.random.seed(derive_seed(self._config.seed, "fastmnmf2") % 2**32)  # noqa: NPY002
