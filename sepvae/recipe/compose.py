@@ -60,12 +60,20 @@ def _included(path: Path, entry: Any, depth: int) -> list[dict[str, Any]]:
     """Return what an entry of `include` gives: the content of a file, or that content under each of some keys."""
     if isinstance(entry, str):
         return [read_mapping(path.parent / entry, depth + 1)]
-    if not isinstance(entry, dict) or set(entry) != {"file", "at"} or not isinstance(entry["at"], list):
+    if not _is_placed(entry):
         raise ConfigError(
             f"{path}: include = {entry!r}: give the path of a recipe, a list of paths, or file and a list of keys, at"
         )
-    content = read_mapping(path.parent / str(entry["file"]), depth + 1)
-    return [_nested(str(keys).split("."), content) for keys in entry["at"]]
+    content = read_mapping(path.parent / entry["file"], depth + 1)
+    return [_nested(keys.split("."), content) for keys in entry["at"]]
+
+
+def _is_placed(entry: Any) -> bool:
+    """Return whether an entry of `include` names a file and the keys that it is put under."""
+    if not isinstance(entry, dict) or set(entry) != {"file", "at"} or not isinstance(entry["file"], str):
+        return False
+    places = entry["at"]
+    return isinstance(places, list) and bool(places) and all(isinstance(p, str) and all(p.split(".")) for p in places)
 
 
 def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
@@ -111,8 +119,9 @@ def expand_grid(data: Mapping[str, Any], *, where: str) -> dict[str, Any]:
                 f"{where}: grid: an entry has the keys system and cells (a mapping), found {entry!r:.100}"
             )
         name = entry["system"]
-        if name not in systems:
-            raise ConfigError(f"{where}: grid: unknown system {name!r}: choose from {', '.join(systems)}")
+        if systems.get(name) is None:
+            known = ", ".join(other for other, choice in systems.items() if choice is not None)
+            raise ConfigError(f"{where}: grid: unknown system {name!r}: choose from {known}")
         for label, changes in entry["cells"].items():
             settings = merge(systems[name].get("settings") or {}, changes or {})
             cells[f"{name}_{label}"] = {**systems[name], "settings": settings}
