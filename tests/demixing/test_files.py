@@ -107,7 +107,7 @@ def test_outputs_are_not_overwritten_unasked(heard: Any, demixer: Demixer, tmp_p
     old.parent.mkdir()
     old.write_text("mine")
     # Before any work is done.
-    with pytest.raises(OutputError, match="talker_2.wav exists: pass --overwrite to replace it"):
+    with pytest.raises(OutputError, match=r"talker_2.wav exists: pass --overwrite to replace it"):
         demix_files(demixer, [path], tmp_path / "out")
     assert old.read_text() == "mine"
     assert not (tmp_path / "out/talker_1.wav").exists()
