@@ -73,7 +73,7 @@ class Demixing:
             speech_mixtures(material.valid, material.root),
             material.root,
         )
-        config = _with_classes(self._config.training, data)
+        config = with_classes(self._config.training, data)
         key = hash_json([config.model_dump(mode="json"), data.hash, material.seed])
         shared = make_folder(material.shared / key[:16])
         with FileLock(f"{shared}.lock"):
@@ -105,7 +105,7 @@ class Demixing:
         return dict(zip(names, found.waves.values(), strict=True))
 
 
-def _with_classes(config: TrainingConfig, data: TrainingData) -> TrainingConfig:
+def with_classes(config: TrainingConfig, data: TrainingData) -> TrainingConfig:
     """Return the settings with the speakers of the data as the classes of the model."""
     classes = sorted({mixture.sources[0].speaker for mixture in data.train})
     settings = {**config.model.settings, "classes": classes}
