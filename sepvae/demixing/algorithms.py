@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -45,21 +45,41 @@ class Separated:
     log_classes: Tensor | None
 
 
-def source_model(
-    config: DemixingConfig, model: ConditionalVae | None, n_batch: int, *, speakers: Tensor | None = None
-) -> SourceVariances:
-    """Return a fresh source model of the algorithm of a config."""
+@dataclass(frozen=True)
+class Voices:
+    """A model of speech and how it is to be used.
+
+    `speakers` is who speaks, in the order wanted, when it is known: probabilities (batch, sources, classes). `half`
+    computes its products in bfloat16.
+    """
+
+    model: ConditionalVae
+    speakers: Tensor | None = None
+    half: bool = False
+
+    def fast(self) -> FastMvae2Variances:
+        """Return a fresh source model of FastMVAE2."""
+        return FastMvae2Variances(self.model, speakers=self.speakers, half=self.half)
+
+    def patient(self, config: DemixingConfig) -> MvaeVariances:
+        """Return a fresh source model of MVAE."""
+        steps, rate = config.steps, config.learning_rate
+        return MvaeVariances(self.model, n_steps=steps, learning_rate=rate, speakers=self.speakers, half=self.half)
+
+
+def source_model(config: DemixingConfig, voices: Voices | None, n_batch: int) -> SourceVariances:
+    """Return a fresh source model of the algorithm of a config; ConfigError when it needs voices."""
     if config.algorithm == "auxiva":
         return Spherical(config.density)
     if config.algorithm == "ilrma":
         return LowRank(config.n_bases, [torch_generator(config.seed, "ilrma") for _ in range(n_batch)])
-    if model is None:
+    if voices is None:
         raise ConfigError(f"algorithm {config.algorithm}: needs a model of speech, such as train_cvae.yaml makes")
     if config.algorithm in ("mvae", "gmvae"):
-        return MvaeVariances(model, n_steps=config.steps, learning_rate=config.learning_rate, speakers=speakers)
+        return voices.patient(config)
     if config.algorithm == "fastmvae":
-        return FastMvaeVariances(model, speakers=speakers)
-    return FastMvae2Variances(model, speakers=speakers)
+        return FastMvaeVariances(voices.model, speakers=voices.speakers, half=voices.half)
+    return voices.fast()
 
 
 def separate_spectra(
@@ -68,8 +88,7 @@ def separate_spectra(
     *,
     n_sources: int,
     sample_rate: int,
-    model: ConditionalVae | None = None,
-    speakers: Tensor | None = None,
+    voices: Voices | None = None,
     reference: int = 0,
 ) -> Separated:
     """Separate recordings of several microphones.
@@ -79,29 +98,24 @@ def separate_spectra(
         config: algorithm and settings.
         n_sources: talkers; of more channels the principal components are taken.
         sample_rate: Hz.
-        model: of speech, for the algorithms that have one.
-        speakers: who speaks, in the order wanted: probabilities (batch, sources, classes), when it is known.
+        voices: a model of speech, for the algorithms that have one.
         reference: microphone whose images are returned.
 
     Raises:
         ConfigError: the algorithm needs a model, or as many channels as sources.
     """
     if spectrum.shape[2] < n_sources:
-        if config.algorithm != "gmvae" or model is None:
+        if config.algorithm != "gmvae" or voices is None:
             raise ConfigError(f"{spectrum.shape[2]} channels cannot be demixed into {n_sources} sources: choose gmvae")
         found = start_from_delays(spectrum, config, n_sources=n_sources, sample_rate=sample_rate)
-        return _by_covariances(spectrum, found, config, model, speakers=speakers, microphone=_row(spectrum, reference))
+        return _by_covariances(spectrum, found, config, voices, _row(spectrum, reference))
     reduced, basis = reduce_channels(spectrum, n_sources)
-    row, sources = basis[:, :, reference], source_model(config, model, len(spectrum), speakers=speakers)
-    start = (
-        _start(reduced, row, config, model, speakers=speakers)
-        if model is not None
-        else identity(reduced, n_sources=n_sources)
-    )
-    if config.algorithm == "gmvae" and model is not None:
-        demixed = demix(reduced, FastMvae2Variances(model, speakers=speakers), n_iterations=1, demixing=start)
+    row, sources = basis[:, :, reference], source_model(config, voices, len(spectrum))
+    start = identity(reduced, n_sources=n_sources) if voices is None else _start(reduced, row, config, voices)
+    if config.algorithm == "gmvae" and voices is not None:
+        demixed = demix(reduced, voices.fast(), n_iterations=1, demixing=start)
         found = SpatialStart(from_demixing(demixed.demixing, full_rank=_FULL_RANK), demixed.variances)
-        return _by_covariances(reduced, found, config, model, speakers=speakers, microphone=row)
+        return _by_covariances(reduced, found, config, voices, row)
     delay, n_taps = (1, 0) if config.wpe is None else (config.wpe.delay, config.wpe.n_taps)
     demixed = demix(
         with_past(reduced, delay=delay, n_taps=n_taps),
@@ -123,9 +137,7 @@ def _row(spectrum: Tensor, channel: int) -> Tensor:
     return row.expand(*spectrum.shape[:3])
 
 
-def _start(
-    reduced: Tensor, row: Tensor, config: DemixingConfig, model: ConditionalVae, *, speakers: Tensor | None
-) -> Tensor:
+def _start(reduced: Tensor, row: Tensor, config: DemixingConfig, voices: Voices) -> Tensor:
     """Return demixing matrices that a model of speech can go on from: AuxIVA's, and after that FastMVAE2's."""
     n_sources = reduced.shape[2]
     start = demix(
@@ -138,30 +150,25 @@ def _start(
     # At the scale of the microphone, which a model of speech has to be shown; a source it does not hear keeps its own.
     scale = (row[:, :, None] @ mixing_matrices(start))[:, :, 0, :, None]
     start = start * torch.where(scale.abs() > _SILENCE, scale, torch.ones_like(scale))
-    if speakers is not None:
+    if voices.speakers is not None:
         power = (start @ reduced).abs().square().transpose(1, 2)
-        order = order_by_voice(power, model, speakers)
+        order = order_by_voice(power, voices.model, voices.speakers)
         start = torch.stack([item[:, places] for item, places in zip(start, order, strict=True)])
     if config.algorithm in ("fastmvae", "fastmvae2"):
         return start
     # What the fast inference finds is nearer to the goal than what AuxIVA leaves.
-    fast = FastMvae2Variances(model, speakers=speakers)
-    return demix(reduced, fast, n_iterations=_FAST_ITERATIONS, demixing=start, update=config.update).demixing
+    found = demix(reduced, voices.fast(), n_iterations=_FAST_ITERATIONS, demixing=start, update=config.update)
+    return found.demixing
 
 
 def _by_covariances(
-    spectrum: Tensor,
-    start: SpatialStart,
-    config: DemixingConfig,
-    model: ConditionalVae,
-    *,
-    speakers: Tensor | None,
-    microphone: Tensor,
+    spectrum: Tensor, start: SpatialStart, config: DemixingConfig, voices: Voices, microphone: Tensor
 ) -> Separated:
     """Return what GMVAE makes of spatial covariances and variances to start from."""
-    if speakers is not None and spectrum.shape[2] < speakers.shape[1]:
-        start = start.ordered(order_by_voice(start.variances, model, speakers))
-    sources = MvaeVariances(model, n_steps=config.steps, learning_rate=config.learning_rate, speakers=speakers)
+    if voices.speakers is not None and spectrum.shape[2] < voices.speakers.shape[1]:
+        start = start.ordered(order_by_voice(start.variances, voices.model, voices.speakers))
+    # In bfloat16 the sources lost 1 dB here, as the posterior powers are small differences.
+    sources = replace(voices, half=False).patient(config)
     found = fit_spatial(
         spectrum,
         sources,

@@ -50,8 +50,9 @@ class DemixingConfig(Config):
     `start_iterations` of AuxIVA, and then make `iterations` of their own, fewer when the objective per bin and frame
     falls by less than `tolerance`. `density` is AuxIVA's, `n_bases` the spectra that ILRMA gives each source.
     `mvae` and `gmvae` make `steps` of Adam at each iteration. `gmvae` is for more talkers than microphones too: it fits
-    spatial covariances, for which `directions` says where it starts then.
-    `stft` is that of AuxIVA and ILRMA; a model has its own.
+    spatial covariances, for which `directions` says where it starts then. `stft` is that of AuxIVA and ILRMA; a model
+    has its own. `precision` is the network's: `auto` takes bfloat16 where the machine has units for it; the demixing
+    itself is in double precision.
     """
 
     algorithm: Algorithm = "fastmvae2"
@@ -67,6 +68,7 @@ class DemixingConfig(Config):
     wpe: WpeConfig | None = None
     postfilter: PostfilterConfig | None = None
     directions: DirectionsConfig = DirectionsConfig()
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sepvae.demixing.algorithms import separate_spectra
+from sepvae.demixing.algorithms import Voices, separate_spectra
 from sepvae.demixing.channels import check_channels, check_frames
 from sepvae.demixing.config import NEURAL, DemixingConfig
+from sepvae.devices import resolve_precision
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.frontend.stft import Stft
 from sepvae.models.conditional import ConditionalVae
@@ -101,8 +102,10 @@ class Demixer:
         """Who the model was trained on."""
         return () if self.model is None else cast("Any", self.model.config).classes
 
-    def _enrolled(self, speakers: Sequence[str]) -> Tensor:
-        """Return the classes of speakers (1, sources, classes)."""
+    def _voices(self, speakers: Sequence[str]) -> Voices | None:
+        """Return the model of speech with the classes of speakers (1, sources, classes)."""
+        if self.model is None and not speakers:
+            return None
         if self.model is None:
             raise ConfigError(f"speakers: algorithm {self.config.algorithm} knows no voices: leave them out")
         if unknown := [name for name in speakers if name not in self.speakers]:
@@ -111,8 +114,12 @@ class Demixer:
             )
         if len(set(speakers)) < len(speakers):
             raise ConfigError(f"speakers: {', '.join(speakers)}: each of them talks once")
+        half = resolve_precision(self.config.precision, str(self.device)) == "bf16-mixed"
+        if not speakers:
+            return Voices(self.model, half=half)
         places = torch.tensor([self.speakers.index(name) for name in speakers])
-        return torch.nn.functional.one_hot(places, len(self.speakers)).float()[None].to(self.device)
+        classes = torch.nn.functional.one_hot(places, len(self.speakers)).float()[None].to(self.device)
+        return Voices(self.model, speakers=classes, half=half)
 
     def names(self, n_channels: int, *, n_sources: int | None = None, speakers: Sequence[str] = ()) -> tuple[str, ...]:
         """Return what the talkers of a recording are called: the speakers who are named, or `talker_1`, `talker_2` ….
@@ -162,7 +169,7 @@ class Demixer:
         if not 0 <= reference < len(samples):
             raise ConfigError(f"reference = {reference}: the recording has {len(samples)} channels, counted from 0")
         names = self.names(len(samples), n_sources=n_sources, speakers=speakers)
-        enrolled, wanted = self._enrolled(speakers) if speakers else None, len(names)
+        voices, wanted = self._voices(speakers), len(names)
         check_channels(samples, n_sources=wanted, underdetermined=self.config.algorithm == "gmvae")
         # (1, bins, channels, frames)
         spectrum = self.stft.analyse(samples.to(self.device)).permute(2, 0, 1)[None]
@@ -172,8 +179,7 @@ class Demixer:
             self.config,
             n_sources=wanted,
             sample_rate=self.sample_rate,
-            model=self.model,
-            speakers=enrolled,
+            voices=voices,
             reference=reference,
         )
         waves = self.stft.synthesise(found.images[0].permute(1, 2, 0), n_samples=samples.shape[1])

@@ -24,7 +24,8 @@ class Demixed:
 
     `demixing` is W (batch, bins, sources, channels), `separated` y = W x (batch, bins, sources, frames), `variances`
     those of the source model (batch, sources, bins or 1, frames), and `objective` (iterations + 1, batch) the negative
-    log-likelihood per bin and frame, up to constants, before the first iteration and after each.
+    log-likelihood per bin and frame, up to constants, at each iteration when the source model has been fitted, and in
+    the end.
     """
 
     demixing: Tensor
@@ -63,37 +64,37 @@ def demix(
     """
     recording = Recording(spectrum)
     separated, trace = demixing @ spectrum, list[Tensor]()
-    variances = spectrum.real.new_ones(1)
-    for iteration in range(n_iterations):
-        power = recording.powers(demixing, separated)
+    power = recording.powers(demixing, separated)
+    variances = torch.ones_like(power[:, :, :1])
+    for _ in range(n_iterations):
         variances, contrast = model.fit(power)
-        if iteration == 0:
-            trace.append(_objective(contrast, demixing))
+        trace.append(_objective(contrast, demixing))
+        if len(trace) > 1 and bool(((trace[-2] - trace[-1]).abs() < tolerance).all()):
+            break
         # (batch, bins or 1, frames, sources)
-        weights = (1 / variances.to(power)).permute(0, 2, 3, 1)
+        weights = variances.to(power).reciprocal().permute(0, 2, 3, 1)
         if update == "ip":
             demixing = project(demixing, recording, weights)
             separated = demixing @ spectrum
         else:
             demixing, separated = steer(demixing, separated, recording, weights)
+        power = recording.powers(demixing, separated)
         if model.has_scale:
-            demixing, separated, variances = _normalise(demixing, separated, variances, recording, model)
-        trace.append(_objective(model.contrast(recording.powers(demixing, separated)), demixing))
-        if bool(((trace[-2] - trace[-1]).abs() < tolerance).all()):
-            break
-    return Demixed(demixing, separated, variances, torch.stack(trace) if trace else spectrum.real.new_zeros((0, 1)))
+            factors = _to_unit_power(power)
+            model.rescale(factors.to(variances))
+            scale = factors.sqrt()[:, None, :, None]
+            demixing, separated, power = demixing * scale, separated * scale, power * factors[:, :, None, None]
+            variances = variances * factors[:, :, None, None].to(variances)
+    else:
+        trace.append(_objective(model.contrast(power), demixing) if n_iterations else power.new_zeros(len(power)))
+    return Demixed(demixing, separated, variances, torch.stack(trace))
 
 
 def _objective(contrast: Tensor, demixing: Tensor) -> Tensor:
     return (contrast - 2 * log_determinants(demixing[..., : demixing.shape[2]])) / demixing.shape[1]
 
 
-def _normalise(
-    demixing: Tensor, separated: Tensor, variances: Tensor, recording: Recording, model: SourceVariances
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Give every source a mean power of 1, and its variances with it: the objective stays as it is."""
-    mean = recording.powers(demixing, separated).mean((2, 3))
-    factors = torch.where(mean > _SILENCE, 1 / mean, 1.0)
-    model.rescale(factors.to(variances))
-    scale = factors.sqrt()[:, None, :, None]
-    return demixing * scale, separated * scale, variances * factors[:, :, None, None].to(variances)
+def _to_unit_power(power: Tensor) -> Tensor:
+    """Return the factors (batch, sources) that give powers a mean of 1; the objective stays as it is with them."""
+    mean = power.mean((2, 3))
+    return torch.where(mean > _SILENCE, 1 / mean, 1.0)

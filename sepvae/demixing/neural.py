@@ -33,16 +33,17 @@ class NeuralVariances:
         model: a trained network, in evaluation mode.
         speakers: probabilities of the classes of each source (batch, sources, classes) when they are known; the
             network finds them when None.
+        half: compute the network's products in bfloat16.
     """
 
     has_scale = True
     monotone = False
 
-    def __init__(self, model: ConditionalVae, *, speakers: Tensor | None = None) -> None:
+    def __init__(self, model: ConditionalVae, *, speakers: Tensor | None = None, half: bool = False) -> None:
         self.model = model.eval()
         self.voice: Voice | None = None
-        self._speakers = None if speakers is None else speakers.flatten(0, 1)
-        self._variances = self._gains = torch.empty(0)
+        self._speakers, self._half = None if speakers is None else speakers.flatten(0, 1), half
+        self._variances = self._gains = self._log_sums = torch.empty(0)
 
     @abstractmethod
     def _listen(self, power: Tensor) -> Voice:
@@ -64,18 +65,21 @@ class NeuralVariances:
         """Adapt to powers (batch, sources, bins, frames)."""
         flat = power.flatten(0, 1).transpose(1, 2).float()
         mean = flat.mean((1, 2), keepdim=True)
-        level = torch.where(mean > _SILENCE, mean, 1.0)
-        self.voice = self._listen(flat / level)
-        with torch.no_grad():
-            variances = self._decode(self.voice).transpose(1, 2).reshape(power.shape).to(power)
-        self._gains = (power / variances).mean((2, 3), keepdim=True).clamp_min(_SILENCE)
-        self._variances = variances
-        return Fitted(variances * self._gains, self.contrast(power))
+        with torch.autocast(power.device.type, torch.bfloat16, enabled=self._half):
+            self.voice = self._listen(flat / torch.where(mean > _SILENCE, mean, 1.0))
+            with torch.no_grad():
+                decoded = self._decode(self.voice)
+        # (batch, sources, 1, 1)
+        self._log_sums = decoded.log().sum(2, dtype=power.dtype).mean(1).view(*power.shape[:2], 1, 1)
+        self._variances = decoded.transpose(1, 2).reshape(power.shape).to(power)
+        self._gains = (power / self._variances).mean((2, 3), keepdim=True).clamp_min(_SILENCE)
+        return Fitted(self._variances * self._gains, self.contrast(power))
 
     def contrast(self, power: Tensor) -> Tensor:
         """Return the contrast (batch,), with the prior of the latents."""
-        variances = self._variances * self._gains
-        found = (variances.log() + power / variances).mean(-1).sum((1, 2))
+        n_bins = power.shape[2]
+        ratios = n_bins * (power / self._variances).mean((2, 3), keepdim=True) / self._gains
+        found = (self._log_sums + n_bins * self._gains.log() + ratios).sum((1, 2, 3))
         if self.voice is not None:
             prior = 0.5 * self.voice.latent.square().sum((1, 2)).to(power) / power.shape[3]
             found = found + prior.view(power.shape[:2]).sum(1)
@@ -118,9 +122,15 @@ class MvaeVariances(NeuralVariances):
     monotone = True
 
     def __init__(
-        self, model: ConditionalVae, *, n_steps: int, learning_rate: float, speakers: Tensor | None = None
+        self,
+        model: ConditionalVae,
+        *,
+        n_steps: int,
+        learning_rate: float,
+        speakers: Tensor | None = None,
+        half: bool = False,
     ) -> None:
-        super().__init__(model, speakers=speakers)
+        super().__init__(model, speakers=speakers, half=half)
         self._n_steps, self._learning_rate = n_steps, learning_rate
         self._momentum: tuple[list[Tensor], torch.optim.Optimizer] | None = None
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sepvae.config import parse_config
-from sepvae.demixing.algorithms import Separated, order_by_voice, separate_spectra, source_model
+from sepvae.demixing.algorithms import Separated, Voices, order_by_voice, separate_spectra, source_model
 from sepvae.demixing.config import NEURAL, DemixingConfig
 from sepvae.demixing.contract import SourceVariances
 from sepvae.demixing.low_rank import LowRank
@@ -36,15 +36,21 @@ def config(algorithm: str, **settings: Any) -> DemixingConfig:
 
 
 def separate(
-    spectrum: Tensor, settings: DemixingConfig, network: ConditionalVae, *, n_sources: int = 2, **more: Any
+    spectrum: Tensor,
+    settings: DemixingConfig,
+    network: ConditionalVae,
+    *,
+    n_sources: int = 2,
+    speakers: Tensor | None = None,
+    **more: Any,
 ) -> Separated:
-    model = network if settings.algorithm in NEURAL else None
-    return separate_spectra(spectrum, settings, n_sources=n_sources, sample_rate=16000, model=model, **more)
+    known = Voices(network, speakers=speakers) if settings.algorithm in NEURAL else None
+    return separate_spectra(spectrum, settings, n_sources=n_sources, sample_rate=16000, voices=known, **more)
 
 
 @every_algorithm
 def test_algorithms_differ_in_their_source_model(voices: Any, algorithm: str) -> None:
-    network = voices() if algorithm in NEURAL else None
+    network = Voices(voices()) if algorithm in NEURAL else None
     assert type(source_model(config(algorithm), network, 1)) is KINDS[algorithm]
     if algorithm in NEURAL:
         with pytest.raises(ConfigError, match=f"algorithm {algorithm}: needs a model of speech"):
