@@ -67,7 +67,7 @@ def test_three_sparse_talkers_are_found_by_their_delays(noise: float) -> None:
 
 
 @given(seed=st.integers(0, 99), level_db=st.integers(-200, 60), n_sources=st.integers(2, 4))
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_masks_add_up_at_any_level(seed: int, level_db: int, n_sources: int) -> None:
     spectrum, _ = heard_with_delays(DELAYS_S, seed=seed)
     shares, other = masks(spectrum, n_sources), masks(10 ** (level_db / 20) * spectrum, n_sources)
