@@ -62,7 +62,7 @@ class Voices:
         return FastMvae2Variances(self.model, speakers=self.speakers, half=self.half)
 
     def patient(self, config: DemixingConfig) -> MvaeVariances:
-        """Return a fresh source model of MVAE, in single precision: bfloat16 breaks the descent, and cost GMVAE 1 dB."""
+        """Return a fresh source model of MVAE in single precision: bfloat16 breaks its descent, and cost GMVAE 1 dB."""
         steps, rate = config.steps, config.learning_rate
         return MvaeVariances(self.model, n_steps=steps, learning_rate=rate, speakers=self.speakers)
 
