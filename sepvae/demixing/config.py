@@ -51,8 +51,8 @@ class DemixingConfig(Config):
     falls by less than `tolerance`. `density` is AuxIVA's, `n_bases` the spectra that ILRMA gives each source.
     `mvae` and `gmvae` make `steps` of Adam at each iteration. `gmvae` is for more talkers than microphones too: it fits
     spatial covariances, for which `directions` says where it starts then. `stft` is that of AuxIVA and ILRMA; a model
-    has its own. `precision` is the network's: `auto` takes bfloat16 where the machine has units for it; the demixing
-    itself is in double precision.
+    has its own. `precision` is that of the fast inference: `auto` takes bfloat16 where the machine has units for it;
+    MVAE fits in single, and the demixing is in double precision.
     """
 
     algorithm: Algorithm = "fastmvae2"

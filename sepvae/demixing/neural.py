@@ -128,9 +128,8 @@ class MvaeVariances(NeuralVariances):
         n_steps: int,
         learning_rate: float,
         speakers: Tensor | None = None,
-        half: bool = False,
     ) -> None:
-        super().__init__(model, speakers=speakers, half=half)
+        super().__init__(model, speakers=speakers)
         self._n_steps, self._learning_rate = n_steps, learning_rate
         self._momentum: tuple[list[Tensor], torch.optim.Optimizer] | None = None
 

@@ -234,7 +234,9 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
         )
     if any(u.text is None and u.prompt is None for u in long_enough):
         notes.append("some utterances have no text: sentences are told apart by utterance")
-    if alike := indistinct_sources([mixture for mixture in mixtures if mixture.split == "train"]):
+    # In a room the microphones tell them apart.
+    alike = [] if config.room else indistinct_sources([mixture for mixture in mixtures if mixture.split == "train"])
+    if alike:
         notes.append(describe_indistinct(alike))
         _LOGGER.warning("%s", notes[-1])
     return Manifest(Header(config=config.model_dump(mode="json"), seed=seed, notes=tuple(notes)), tuple(mixtures))
