@@ -32,8 +32,9 @@ ROOMS: dict[str, set[str]] = {
     "training": {"mixing", "frontend", "models", "objectives", "separation.estimator"},
     "separation": {"frontend", "models", "objectives.contract", "objectives.likelihoods", "training.checkpoint"},
     "enhancement": {"frontend", "models", "objectives.likelihoods", "separation", "training.checkpoint"},
+    "demixing": {"frontend", "models", "training.checkpoint"},
     "evaluation": set(),
-    "systems": {"mixing", "frontend", "models", "objectives", "training", "separation", "enhancement"},
+    "systems": {"mixing", "frontend", "models", "objectives", "training", "separation", "enhancement", "demixing"},
     "report": {"evaluation"},
 }
 # These see every room; only the program sees the recipes, and nothing sees the program.
@@ -114,6 +115,9 @@ def test_imports_run_one_way() -> None:
         ("separation.separator", "training.checkpoint.load_checkpoint", True),
         ("separation.separator", "training.loop.train", False),
         ("separation.separator", "training", False),
+        ("demixing.demixer", "training.checkpoint.load_checkpoint", True),
+        ("demixing.loop", "separation.separator", False),
+        ("separation.separator", "demixing.demixer", False),
         ("evaluation.rows", "training.checkpoint", False),
         ("report.page", "recipe.schema", False),
         ("recipe.run", "cli", False),

@@ -24,7 +24,10 @@ _LEVEL_RMS = 0.05
 
 
 def solo_mixtures(mixtures: Sequence[Mixture], name: str) -> list[Mixture]:
-    """Return what some mixtures hold of the source called `name`: each utterance once, its longest stretch, alone."""
+    """Return what some mixtures hold of the source called `name`: each utterance once, its longest stretch, alone.
+
+    A mixture in a room gives the dry utterance that goes into it.
+    """
     longest: dict[str, tuple[Mixture, Source]] = {}
     for mixture in mixtures:
         for source in mixture.sources:
@@ -41,10 +44,34 @@ def solo_mixtures(mixtures: Sequence[Mixture], name: str) -> list[Mixture]:
                 "sources": (source.model_copy(update={"offset": 0}),),
                 "noise": None,
                 "mixture_path": None,
+                "scene": None,
             }
         )
         for mixture, source in longest.values()
     ]
+
+
+def speech_mixtures(mixtures: Sequence[Mixture], root: Path) -> list[Mixture]:
+    """Return all that is said in some mixtures: each utterance once, whole and alone, as a source called `speech`.
+
+    Args:
+        mixtures: of one split; whatever is taken of an utterance, all of it is in that split.
+        root: folder of the corpus; the files are read for their lengths.
+    """
+    found: dict[str, Mixture] = {}
+    for mixture in mixtures:
+        for source in mixture.sources:
+            if source.utterance in found or not source.speaker:
+                continue
+            wave, _ = load_source(root / source.path, mixture.sample_rate)
+            gain = _LEVEL_RMS / rms(wave, root / source.path)
+            update = {"name": "speech", "start": 0, "n_samples": len(wave), "offset": 0, "gain": gain}
+            whole = source.model_copy(update=update)
+            name = f"{mixture.split}-{derive_seed(0, source.utterance):016x}"
+            changes = {"id": name, "n_samples": len(wave), "sources": (whole,), "group": None}
+            dry = {"noise": None, "mixture_path": None, "scene": None, "seed": None}
+            found[source.utterance] = mixture.model_copy(update={**changes, **dry})
+    return [found[name] for name in sorted(found)]
 
 
 def _solo(utterance: Utterance, root: Path, split: str, sample_rate: int) -> Mixture:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sepvae.config import Config, parse_config
 from sepvae.tables import resolve
 
-Interface = Literal["source", "joint", "waves"]
+Interface = Literal["source", "conditional", "joint", "waves"]
 
 # The only registry of models: name -> "module:Class".
 MODELS: dict[str, str] = {
@@ -27,6 +27,7 @@ MODELS: dict[str, str] = {
     "complex_dense": "sepvae.models.complex_dense:ComplexDense",
     "conv_patch": "sepvae.models.conv_patch:ConvPatch",
     "vrnn": "sepvae.models.vrnn:Vrnn",
+    "conditional_vae": "sepvae.models.conditional:ConditionalVae",
     "temporal_vae": "sepvae.models.temporal:TemporalVae",
     "conv_tasnet": "sepvae.models.conv_tasnet:ConvTasNet",
 }

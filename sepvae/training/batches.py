@@ -83,10 +83,14 @@ class FrameTable:
             starts.append(first + torch.unique(torch.cat([offsets, torch.tensor([last])])))
         return torch.cat(starts)
 
-    def items_of(self, rows: Tensor) -> list[str]:
-        """Return the names of the items that the rows (n,) belong to, each once, in order."""
-        found = torch.unique(torch.searchsorted(self.first_row, rows.cpu(), right=True) - 1)
+    def item_of_each(self, rows: Tensor) -> list[str]:
+        """Return the name of the item that each of the rows (n,) belongs to."""
+        found = torch.searchsorted(self.first_row, rows.cpu(), right=True) - 1
         return [self.items[index] for index in found.tolist()]
+
+    def items_of(self, rows: Tensor) -> list[str]:
+        """Return the names of the items that the rows (n,) belong to, each once."""
+        return list(dict.fromkeys(self.item_of_each(rows)))
 
     def gather(self, rows: Tensor, *, segment_frames: int, context_frames: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return input (batch, segment_frames + 2 · context_frames, …) and targets (batch, segment_frames, …)."""

@@ -48,6 +48,7 @@ class FrameBatches:
             return built.to(place.device) if place.device.type != "cpu" else built
 
         train, valid = splits
+        self._speakers = {mixture.id: mixture.sources[0].speaker for mixture in (*train, *valid)}
         self.table = table(train, "train")
         self.valid_table = table(valid, "valid") if valid else None
         self._rows = self.table.segment_rows(self._optim.segment_frames).to(place.device)
@@ -62,7 +63,9 @@ class FrameBatches:
 
     def _batch(self, table: FrameTable, rows: Tensor, step: int, *names: str | int) -> Batch:
         features, targets = table.gather(rows, segment_frames=self._optim.segment_frames, context_frames=self._context)
-        return Batch(features, targets, step, torch_generator(self._place.seed, *names, device=str(self._place.device)))
+        speakers = [self._speakers[item] for item in table.item_of_each(rows)]
+        stream = torch_generator(self._place.seed, *names, device=str(self._place.device))
+        return Batch(features, targets, step, stream, speakers)
 
     def draw(self, step: int) -> Batch:
         """Return the batch of a step."""

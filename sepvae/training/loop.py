@@ -30,6 +30,7 @@ from sepvae.training.config import OptimiserConfig, TrainingConfig
 from sepvae.training.frame_batches import FrameBatches
 from sepvae.training.logs import TrainingLog
 from sepvae.training.optimisers import make_optimisers
+from sepvae.training.speakers import with_speakers
 from sepvae.training.state import Progress, load_state, save_state
 from sepvae.training.wave_batches import WaveBatches
 
@@ -139,6 +140,8 @@ class Trainer:
     """One training run in a folder: `model/` (the best so far), `state/` (to resume), `log.csv`, `tensorboard/`."""
 
     def __init__(self, config: TrainingConfig, data: TrainingData, out: Path, *, seed: int, device: str) -> None:
+        config, valid = with_speakers(config, data.train, data.valid)
+        data = TrainingData(data.train, valid, data.root)
         self.config, self.optim, self.out, self.seed = config, config.optimiser, make_folder(out), seed
         self.precision = resolve_precision(config.optimiser.precision, device)
         self.data, self.fabric = data, _fabric(device, self.precision)
@@ -151,7 +154,7 @@ class Trainer:
             names = tuple(source_names(data.train))
             self.models = build_models(CheckpointConfig(sources=names, training=config))
         objective = make_objective(config.objective.kind, config.objective.config())
-        if objective.domain == "features" and self.models.estimator.interface != "source":
+        if objective.domain == "features" and self.models.estimator.interface not in ("source", "conditional"):
             raise ConfigError(
                 f"objective {config.objective.kind}: trains one network per source on features, {config.model.kind} is "
                 "one network for all sources: choose an objective on waves, such as wave_sdr"
@@ -162,6 +165,10 @@ class Trainer:
             self.batches: TrainingBatches = make_batches(
                 config, self.models.estimator, (data.train, data.valid), root=data.root, cache=out / "data", place=place
             )
+        for name, network in self.models.networks.items():
+            calibrate: Any = getattr(network, "calibrate", None)
+            if calibrate is not None and isinstance(self.batches, FrameBatches):
+                calibrate(self.batches.table.targets[name])
         step = _Step(self.models.estimator, objective)
         self.optimisers = make_optimisers(step.parameters(), self.optim)
         self.step, *self.wrapped_optimisers = self.fabric.setup(step, *self.optimisers)
