@@ -5,6 +5,7 @@ Each draws its parameters from the stream of the record alone, and applies them 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,8 @@ Wave = NDArray[np.float32]
 
 # Speeds are thousandths, so that the resampler has a ratio of whole numbers.
 _SPEED_STEPS = 1000
+# Of the synthetic recordings of a kind only the first are used: each process has to make them.
+_SYNTHETIC = 3
 # A response ends where it has fallen by this much.
 _DECAY_DB = 60.0
 # Between the edge of a band and half the sample rate: a filter has to fall somewhere.
@@ -83,7 +86,7 @@ class Noise(_Classical):
     def draw(self, draw: Draw) -> dict[str, Any]:
         """Return the kind of noise (each as often as any other), the recording, where it starts (0 to 1), the SNR."""
         kind = sorted(self._kinds)[int(draw.stream.integers(len(self._kinds)))]
-        own = self._kinds[kind]
+        own = self._kinds[kind] if self._folder else self._kinds[kind][:_SYNTHETIC]
         recording = own[int(draw.stream.integers(len(own)))]
         start, snr_db = _uniform(draw.stream, (0.0, 1.0)), _uniform(draw.stream, self.config.snr_db)
         return {"kind": kind, "path": recording.path, "start": start, "snr_db": snr_db}
@@ -102,26 +105,45 @@ class Noise(_Classical):
         self, recording: Recording, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]
     ) -> NDArray[np.float64]:
         """Return noise (time,) as long as the wave, from the drawn place on or the next loud one."""
-        sound = _recorded(recording, sample_rate)
+        total = recording_length(recording, sample_rate)
         n_samples = wave.shape[-1]
-        start = int(parameters["start"] * len(sound))
-        for first in range(start, start + len(sound), max(n_samples, 1)):
-            part: NDArray[np.float64] = sound[np.arange(first, first + n_samples) % len(sound)].astype(np.float64)
+        start = int(parameters["start"] * total)
+        for first in range(start, start + total, max(n_samples, 1)):
+            part = read_stretch(recording, first % total, n_samples, sample_rate).astype(np.float64)
             if np.sqrt(np.square(part).mean()) > SILENCE_RMS:
                 return part
         raise InputError(f"{recording.path}: this noise is silent: leave the file out of the folder of noises")
 
 
-@lru_cache(maxsize=16)
-def _recorded(recording: Recording, sample_rate: int) -> Wave:
-    """Return the samples (time,) of a recording at a rate; of several channels the first."""
+def recording_length(recording: Recording, sample_rate: int) -> int:
+    """Return the samples that a recording has at a rate; InputError when it has none."""
     if recording.folder is None:
-        return recording.load(sample_rate)[0]
-    sound, rate = audio.read(recording.folder / recording.path)
-    if sound.shape[1] == 0:
+        return len(recording.load(sample_rate)[0])
+    info = audio.inspect(recording.folder / recording.path)
+    if info.n_samples == 0:
         raise InputError(f"{recording.path}: holds no samples: leave the file out of the folder of noises")
-    mono: Wave = audio.resample(sound[:1], from_rate=rate, to_rate=sample_rate)[0]
-    return mono
+    return max(round(info.n_samples * sample_rate / info.sample_rate), 1)
+
+
+def read_stretch(recording: Recording, start: int, n_samples: int, sample_rate: int) -> Wave:
+    """Return samples (n_samples,) from `start` on, of several channels the first; a recording that ends begins again.
+
+    Of a long file no more is read than that.
+    """
+    if recording.folder is None:
+        sound = recording.load(sample_rate)[0]
+        return sound[np.arange(start, start + n_samples) % len(sound)]
+    path = recording.folder / recording.path
+    info = audio.inspect(path)
+    first = min(start * info.sample_rate // sample_rate, info.n_samples - 1)
+    wanted = math.ceil(n_samples * info.sample_rate / sample_rate) + 1
+    parts, left = [], wanted
+    while left > 0:
+        parts.append(audio.read(path, start=first, n_samples=min(left, info.n_samples - first)).wave[0])
+        left -= len(parts[-1])
+        first = 0
+    stretch: Wave = audio.resample(np.concatenate(parts), from_rate=info.sample_rate, to_rate=sample_rate)[:n_samples]
+    return stretch
 
 
 class ReverberationConfig(config.Config):

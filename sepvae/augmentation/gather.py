@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sepvae.augmentation.config import AugmentConfig
-from sepvae.augmentation.journal import parse_line, read_line, scan_lines
+from sepvae.augmentation.journal import parse_line, scan_lines
+from sepvae.augmentation.ledger import Place, outcomes
 from sepvae.augmentation.manifests.kaldi import write_kaldi
 from sepvae.augmentation.manifests.lhotse import write_lhotse
 from sepvae.augmentation.manifests.speechbrain import write_speechbrain
@@ -37,25 +38,20 @@ def is_complete(folder: Path, mark: str) -> bool:
 
 def gather(
     folder: Path,
-    work: Path,  # noqa: ARG001
     plan: Plan,
     config: AugmentConfig,
     *,
     model_hash: str | None,
-    finished: Mapping[int, tuple[Path, int]],
+    finished: Mapping[int, Place],
     paths: str,
 ) -> None:
     """Write records, failures and manifests in the order of the plan, one block at a time in memory."""
     counts = {"n_records": 0, "n_failures": len(plan.failures)}
     seconds = 0.0
 
-    def outcomes() -> Iterator[dict[str, Any]]:
-        for number in sorted(finished):
-            yield read_line(*finished[number])
-
     def lines() -> Iterator[dict[str, Any]]:
         nonlocal seconds
-        for outcome in outcomes():
+        for outcome in outcomes(finished):
             for record in outcome["records"]:
                 counts["n_records"] += 1
                 seconds += record["n_samples"] / record["sample_rate"]
@@ -63,7 +59,7 @@ def gather(
 
     def failures() -> Iterator[dict[str, Any]]:
         yield from (asdict(failure) for failure in plan.failures)
-        for outcome in outcomes():
+        for outcome in outcomes(finished):
             counts["n_failures"] += len(outcome["failures"])
             yield from outcome["failures"]
 

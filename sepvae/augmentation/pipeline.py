@@ -65,11 +65,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a block became; `audio_s` is the duration of what was made."""
+    """What a block became: its records, and the bytes of each file; `audio_s` is the duration of what was made."""
 
     number: int
     records: tuple[Record, ...]
     failures: tuple[Failure, ...]
+    files: dict[str, int]
     audio_s: float
 
 
@@ -117,7 +118,8 @@ class Pipeline:
                 if failures and self.job.strict:
                     raise InputError(failures[0].message)
         records = tuple(block.records)
-        return Outcome(task.number, records, tuple(failures), sum(record.duration_s for record in records))
+        audio_s = sum(record.duration_s for record in records)
+        return Outcome(task.number, records, tuple(failures), block.sizes(), audio_s)
 
     def _utterance(self, utterance: Utterance, orders: Sequence[Order], block: Block) -> list[Failure]:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sepvae.corpora.records import Interval, Utterance
@@ -59,7 +59,9 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as a JSON value."""
-        return {**asdict(self), "target": self.target}
+        value = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        labels = {tier: [vars(label) for label in getattr(self, tier)] for tier in ("words", "phones")}
+        return {**value, **labels, "parameters": list(self.parameters), "target": self.target}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Record:

@@ -9,21 +9,20 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sepvae.augmentation.config import AugmentConfig
 from sepvae.augmentation.gather import FINAL, KEPT, gather, is_complete
-from sepvae.augmentation.journal import Journal, parse_line, scan_lines
+from sepvae.augmentation.ledger import finished_blocks, is_whole, locked, open_journal, outcomes, to_line
 from sepvae.augmentation.pipeline import Job, Outcome, Pipeline, Task, fingerprint, run_task
 from sepvae.augmentation.plan import Plan, has_plan, read_plan, write_plan
 from sepvae.augmentation.schedulers import scheduler
 from sepvae.augmentation.writers import block_utterances
 from sepvae.corpora.records import Corpus
-from sepvae.errors import ConfigError, InputError, OutputError
-from sepvae.files import hash_file, make_folder, read_json, remove, to_json
+from sepvae.errors import ConfigError, InputError
+from sepvae.files import hash_file, hash_json, make_folder, read_json, remove, to_json
 from sepvae.progress import progress
 
 _LOGGER = logging.getLogger(__name__)
@@ -116,7 +115,7 @@ def augment_corpus(
         _LOGGER.info("%s: complete, nothing to do", folder)
         return _summary(folder, 0.0, started)
     work = folder / _WORK
-    with _locked(work / "plan.lock", patient=True):
+    with locked(work / "plan.lock", patient=True):
         if not has_plan(work):
             _LOGGER.info("%s: reading the corpus", corpus.root)
             write_plan(work, corpus, config, mark)
@@ -131,12 +130,12 @@ def augment_corpus(
     size = block_utterances(config.output)
     if len(finished_blocks(work)) < len(plan.blocks(size)):
         _LOGGER.info("shard %d/%d is done; the manifests come with the last shard", *run.shard)
-        n_failures = len(plan.failures) + sum(len(outcome["failures"]) for outcome in _journalled(work))
-        n_records = sum(len(outcome["records"]) for outcome in _journalled(work))
+        made = [(len(line["records"]), len(line["failures"])) for line in outcomes(finished_blocks(work))]
+        n_records, n_failures = sum(one for one, _ in made), len(plan.failures) + sum(one for _, one in made)
         return Summary(str(folder), False, n_records, n_failures, made_s, time.monotonic() - started)
-    with _locked(work / "gather.lock", patient=True):
+    with locked(work / "gather.lock", patient=True):
         if not is_complete(folder, mark):
-            gather(folder, work, plan, config, model_hash=model_hash, finished=finished_blocks(work), paths=run.paths)
+            gather(folder, plan, config, model_hash=model_hash, finished=finished_blocks(work), paths=run.paths)
     plan.utterances.close()
     remove(work)
     return _summary(folder, made_s, started)
@@ -147,10 +146,9 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
     size = block_utterances(config.output)
     shard, n_shards = run.shard
     own = [number for number in plan.blocks(size) if number % n_shards == shard - 1]
-    name = f"{shard}-of-{n_shards}"
-    with _locked(work / f"{name}.lock"), Journal(work / f"journal-{name}.jsonl") as journal:
+    with locked(work / f"{shard}-of-{n_shards}.lock"), open_journal(work, run.shard) as journal:
         done = finished_blocks(work)
-        todo = [number for number in own if number not in done]
+        todo = [number for number in own if number not in done or not is_whole(done[number], Path(job.out))]
         if len(todo) < len(own):
             _LOGGER.info("going on: %d of %d blocks are done", len(own) - len(todo), len(own))
         drawing = Pipeline(job)
@@ -168,7 +166,7 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
             for outcome in scheduler(workers=run.workers, address=run.address)(work_of, tasks()):
                 for failure in outcome.failures:
                     _LOGGER.warning("failed: %s", failure.message)
-                journal.append(_to_json(outcome))
+                journal.append(to_line(outcome))
                 made_s += outcome.audio_s
                 bar.show(x_real_time=made_s / max(time.monotonic() - started, 1e-9))
                 bar.advance(min(size, len(plan.utterances) - outcome.number * size))
@@ -185,59 +183,14 @@ class _Work:
         return run_task(self.job, task)
 
 
-def _to_json(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "block": outcome.number,
-        "records": [record.to_json() for record in outcome.records],
-        "failures": [asdict(failure) for failure in outcome.failures],
-    }
-
-
-def _journals(work: Path) -> list[Path]:
-    return sorted(work.glob("journal-*.jsonl"))
-
-
-def _journalled(work: Path) -> Iterator[dict[str, Any]]:
-    for path in _journals(work):
-        for _, line in scan_lines(path):
-            yield parse_line(line, path)
-
-
-def finished_blocks(work: Path) -> dict[int, tuple[Path, int]]:
-    """Return where in the journals each finished block stands."""
-    finished: dict[int, tuple[Path, int]] = {}
-    for path in _journals(work):
-        for offset, line in scan_lines(path):
-            # The key sorts first, so that the rest of a long line need not be read.
-            match = re.match(rb'\{"block": (\d+),', line)
-            number = int(match[1]) if match else parse_line(line, path)["block"]
-            finished.setdefault(number, (path, offset))
-    return finished
-
-
 def hash_model(model: Path) -> str:
     """Return a hash over all files of a model folder."""
     files = [path for path in sorted(model.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     if not files:
         raise InputError(f"{model}: no model there: give a folder that 'sepvae train' and 'sepvae augment fit' made")
-    from sepvae.files import hash_json
-
     return hash_json({path.relative_to(model).as_posix(): hash_file(path) for path in files})
 
 
 def _summary(folder: Path, made_s: float, started: float) -> Summary:
     final = read_json(folder / FINAL)
     return Summary(str(folder), True, final["n_records"], final["n_failures"], made_s, time.monotonic() - started)
-
-
-@contextmanager
-def _locked(path: Path, *, patient: bool = False) -> Iterator[None]:
-    """Hold a lock that a kill gives back; without patience, OutputError when another run holds it."""
-    from filelock import FileLock, Timeout
-
-    make_folder(path.parent)
-    try:
-        with FileLock(path, timeout=-1 if patient else 0):
-            yield
-    except Timeout:
-        raise OutputError(f"{path.parent.parent}: another run makes the same shard there: wait for it") from None

@@ -67,8 +67,8 @@ class WebDataset:
     def block(self, number: int) -> Iterator[Block]:
         """Open a block."""
         path = f"archives/{number:06}.tar"
-        with atomic_file(self._out / path) as part, tarfile.open(part, "w") as tar:
-            yield Block(_OpenTar(self._config, self._sample_rate, path, tar))
+        with atomic_file(self._out / path, durable=False) as part, tarfile.open(part, "w") as tar:
+            yield Block(_OpenTar(self._config, self._sample_rate, path, tar), self._out, [path])
 
 
 @dataclass
@@ -97,11 +97,11 @@ class Shar:
     @contextmanager
     def block(self, number: int) -> Iterator[Block]:
         """Open a block."""
-        path = f"shar/recording.{number:06}.tar"
+        path, listed = f"shar/recording.{number:06}.tar", f"shar/cuts.{number:06}.jsonl.gz"
         with ExitStack() as stack:
-            cuts_part = stack.enter_context(atomic_file(self._out / f"shar/cuts.{number:06}.jsonl.gz"))
+            cuts_part = stack.enter_context(atomic_file(self._out / listed, durable=False))
             file = stack.enter_context(cuts_part.open("wb"))
             cuts = stack.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
-            part = stack.enter_context(atomic_file(self._out / path))
+            part = stack.enter_context(atomic_file(self._out / path, durable=False))
             tar = stack.enter_context(tarfile.open(part, "w"))
-            yield Block(_OpenShar(self._config, self._sample_rate, path, tar, cuts))
+            yield Block(_OpenShar(self._config, self._sample_rate, path, tar, cuts), self._out, [path, listed])

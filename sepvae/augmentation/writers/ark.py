@@ -58,5 +58,5 @@ class Ark:
     def block(self, number: int) -> Iterator[Block]:
         """Open a block."""
         path = f"features/{number:06}.ark"
-        with atomic_file(self._out / path) as part, part.open("wb") as file:
-            yield Block(_OpenArk(path, file, self._features))
+        with atomic_file(self._out / path, durable=False) as part, part.open("wb") as file:
+            yield Block(_OpenArk(path, file, self._features), self._out, [path])

@@ -38,14 +38,21 @@ class Sink(Protocol):
 
 @dataclass
 class Block:
-    """An open block: the records written so far, with their places."""
+    """An open block: the records written so far, with their places, and the files of the block itself in `out`."""
 
     sink: Sink
+    out: Path
+    files: list[str] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
 
     def add(self, record: Record, wave: NDArray[np.float32]) -> None:
         """Write one record."""
         self.records.append(self.sink.add(record, wave))
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of every file of the closed block, by which a loss of power is noticed."""
+        paths = dict.fromkeys([*self.files, *(record.path for record in self.records)])
+        return {path: (self.out / path).stat().st_size for path in paths}
 
 
 class Writer(Protocol):

@@ -22,7 +22,7 @@ from sepvae.files import write_bytes
 
 def _publish(record: Record, out: Path, folder: str, ending: str, data: bytes) -> Record:
     path = f"{folder}/{safe_name(record.speaker)}/{safe_name(record.id)}{ending}"
-    write_bytes(out / path, data)
+    write_bytes(out / path, data, durable=False)
     return replace(record, path=path, sha256=hashlib.sha256(data).hexdigest())
 
 
@@ -35,7 +35,7 @@ class AudioFiles:
     @contextmanager
     def block(self, number: int) -> Iterator[Block]:  # noqa: ARG002
         """Open a block."""
-        yield Block(self)
+        yield Block(self, self._out)
 
     def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
         """Write samples (channels, time)."""
@@ -53,7 +53,7 @@ class FeatureFiles:
     @contextmanager
     def block(self, number: int) -> Iterator[Block]:  # noqa: ARG002
         """Open a block."""
-        yield Block(self)
+        yield Block(self, self._out)
 
     def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
         """Write the features of samples (channels, time)."""
