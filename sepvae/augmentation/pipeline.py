@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,15 +20,21 @@ from sepvae.augmentation.records import Failure, Record, record_id, scale_labels
 from sepvae.augmentation.writers import Block, open_writer
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import ConfigError, InputError, MissingExtra, OutputError
 from sepvae.files import hash_json
 from sepvae.mixing.noise import SILENCE_RMS
 from sepvae.seeds import derive_seed
+
+_LOGGER = logging.getLogger(__name__)
 
 Wave = NDArray[np.float32]
 
 # The largest amplitude of integer formats: beyond it a record is made quieter as a whole instead of being clipped.
 _FULL_SCALE = 1 - 2.0**-15
+
+
+class _SilenceError(InputError):
+    """A file whose samples are as good as zero."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,8 @@ class Pipeline:
     def _utterance(self, utterance: Utterance, orders: Sequence[Order], block: Block) -> list[Failure]:
         try:
             wave = self.load(utterance)
+        except _SilenceError as error:
+            return [Failure("silent", utterance.path, str(error))]
         except InputError as error:
             return [Failure("unreadable", utterance.path, str(error))]
         failures = []
@@ -133,8 +142,13 @@ class Pipeline:
                 if order.failure:
                     raise InputError(order.failure)
                 changed = self.apply(wave, order)
-            except InputError as error:
-                failures.append(Failure("method", utterance.path, f"{utterance.path}: {order.method}: {error}", name))
+            except (ConfigError, OutputError, MissingExtra):
+                raise  # about the run, not about this file
+            except Exception as error:
+                # One file of a thousand hours must not end the run, whatever a library makes of it.
+                _LOGGER.debug("%s", name, exc_info=True)
+                reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+                failures.append(Failure("method", utterance.path, f"{utterance.path}: {order.method}: {reason}", name))
                 continue
             changed, scaled_by = self._fitted(changed)
             block.add(self._record(utterance, order, changed, scaled_by), changed)
@@ -146,7 +160,7 @@ class Pipeline:
         if (rate, wave.shape[1]) != (utterance.sample_rate, utterance.n_samples):
             raise InputError(f"{utterance.path}: has changed since the run began: start again in another folder")
         if np.sqrt(np.square(wave, dtype=np.float64).mean()) < SILENCE_RMS:
-            raise InputError(f"{utterance.path}: silent: leave it out ('sepvae corpus validate' lists such files)")
+            raise _SilenceError(f"{utterance.path}: silent: leave it out ('sepvae corpus validate' lists such files)")
         return wave
 
     def apply(self, wave: Wave, order: Order) -> Wave:

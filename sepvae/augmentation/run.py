@@ -123,7 +123,7 @@ def augment_corpus(
     if plan.fingerprint != mark:
         raise ConfigError(f"{folder}: holds a run with other settings: choose another folder, or pass --overwrite")
     for failure in plan.failures:
-        _LOGGER.warning("left out: %s", failure.message)
+        _LOGGER.warning("%s", failure.message)
     if run.strict and plan.failures:
         raise InputError(plan.failures[0].message)
     made_s = _make_shard(plan, Job(**{**asdict(job), "sample_rate": plan.sample_rate}), config, run, work)
@@ -165,7 +165,7 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
         with progress("augmenting", total, unit="utterances", start=total - left) as bar:
             for outcome in scheduler(workers=run.workers, address=run.address)(work_of, tasks()):
                 for failure in outcome.failures:
-                    _LOGGER.warning("failed: %s", failure.message)
+                    _LOGGER.warning("%s", failure.message)
                 journal.append(to_line(outcome))
                 made_s += outcome.audio_s
                 bar.show(x_real_time=made_s / max(time.monotonic() - started, 1e-9))
