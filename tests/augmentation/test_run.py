@@ -347,3 +347,49 @@ def test_scaled_labels_stay_inside_and_in_order(corpus: Path) -> None:
         assert all(0 <= label.start < label.stop <= n_samples for label in labels)
         assert all(one.stop == two.start for one, two in pairwise(labels))
     assert scale_labels(utterance.phones, 1.0, utterance.n_samples) == utterance.phones
+
+
+def test_the_result_lies_beside_the_corpus(tmp_path: Path, new_corpus: NewCorpus) -> None:
+    root = new_corpus(tmp_path / "c")
+    with pytest.raises(ConfigError, match=r"lies in the corpus, which would grow by it: choose a folder beside"):
+        augment(root, root / "augmented")
+
+
+def test_files_of_someone_else_are_left_alone(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "audio" / "holiday.wav").write_bytes(b"")
+    for overwrite in (False, True):
+        with pytest.raises(
+            ConfigError, match=r"holds audio, which is of no run of augmentation: choose another folder"
+        ):
+            augment(corpus, tmp_path, how=Run(overwrite=overwrite))
+    assert [path.name for path in tmp_path.iterdir()] == ["audio"]
+
+
+def test_a_crash_in_a_method_is_a_failure_of_the_file(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sepvae.augmentation.classical import Gain
+
+    def broken(self: Gain, wave: Any, sample_rate: int, parameters: Any) -> Any:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(Gain, "apply", broken)
+    summary = augment(corpus, tmp_path / "out", methods=["gain", "speed"], copies=1)
+    assert (summary.n_records, summary.n_failures) == (12, 12)
+    failure = next(read_jsonl(tmp_path / "out" / "failures.jsonl"))
+    assert failure["record"] == "FABC0_SX1-gain-1"
+    assert "FABC0/SX1.WAV: gain: ZeroDivisionError: by zero" in failure["message"]
+
+
+def test_samples_that_would_lose_the_labels_are_refused(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sepvae.augmentation.classical import Gain
+
+    monkeypatch.setattr(Gain, "apply", lambda self, wave, sample_rate, parameters: wave[:, :-100])
+    augment(corpus, tmp_path / "out", methods=["gain"], copies=1)
+    assert "8000 were to be: its labels are lost" in next(read_jsonl(tmp_path / "out" / "failures.jsonl"))["message"]
+    monkeypatch.setattr(Gain, "apply", lambda self, wave, sample_rate, parameters: wave * np.float32(np.nan))
+    augment(corpus, tmp_path / "out2", methods=["gain"], copies=1)
+    assert "NaN or infinite" in next(read_jsonl(tmp_path / "out2" / "failures.jsonl"))["message"]
