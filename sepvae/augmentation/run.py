@@ -17,7 +17,7 @@ from typing import Any, Literal
 from sepvae.augmentation.config import AugmentConfig
 from sepvae.augmentation.contract import augmentation_class
 from sepvae.augmentation.gather import FINAL, KEPT, gather, is_complete
-from sepvae.augmentation.ledger import finished_blocks, is_whole, locked, open_journal, outcomes, to_line
+from sepvae.augmentation.ledger import finished_blocks, is_whole, locked, open_journal, outcomes
 from sepvae.augmentation.pipeline import Job, Outcome, Task, fingerprint, pipeline, run_task
 from sepvae.augmentation.plan import Plan, has_plan, read_plan, write_plan
 from sepvae.augmentation.schedulers import scheduler
@@ -222,7 +222,7 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
             for outcome in scheduler(workers=run.workers, address=run.address)(work_of, tasks()):
                 for failure in outcome.failures:
                     _LOGGER.warning("%s", failure.message)
-                journal.append(to_line(outcome))
+                journal.append(outcome.line)
                 made_s += outcome.audio_s
                 bar.show(x_real_time=made_s / max(time.monotonic() - started, 1e-9))
                 bar.advance(min(size, len(plan.utterances) - outcome.number * size))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sepvae.augmentation.journal import Journal, Lines, parse_line, read_line, scan_lines
 from sepvae.errors import InputError, OutputError
+from sepvae.files import to_json
 
 RECORDS = [{"number": number, "text": "ä" * number} for number in range(7)]
 
@@ -18,7 +19,7 @@ def test_what_is_appended_is_read(tmp_path: Path) -> None:
     path = tmp_path / "work" / "journal.jsonl"
     for record in RECORDS:
         with Journal(path) as journal:
-            journal.append(record)
+            journal.append(to_json(record))
     places = [place for place, _ in scan_lines(path)]
     assert [read_line(path, place) for place in places] == RECORDS
 
@@ -28,12 +29,12 @@ def test_a_torn_last_line_is_cut_off_wherever_it_is_torn(tmp_path_factory: pytes
     path = tmp_path_factory.mktemp("torn") / "journal.jsonl"
     with Journal(path) as journal:
         for record in RECORDS:
-            journal.append(record)
+            journal.append(to_json(record))
     data = path.read_bytes()
     path.write_bytes(data[: max(len(data) - cut, 0)])
     whole = path.read_bytes().count(b"\n")
     with Journal(path) as journal:
-        journal.append({"number": "new"})
+        journal.append('{"number": "new"}')
     assert [parse_line(line, path) for _, line in scan_lines(path)] == [*RECORDS[:whole], {"number": "new"}]
 
 
@@ -41,7 +42,7 @@ def test_lines_are_a_sequence(tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
     with Journal(path) as journal:
         for record in RECORDS:
-            journal.append(record)
+            journal.append(to_json(record))
     lines: Lines[dict[str, object]] = Lines(path, dict)
     assert len(lines) == 7
     assert (lines[3], lines[-1], lines[2:4], list(lines)) == (RECORDS[3], RECORDS[6], RECORDS[2:4], RECORDS)
