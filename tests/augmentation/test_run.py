@@ -201,22 +201,38 @@ def _start(corpus: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "sepvae", *command, "-q", *more], start_new_session=True)
 
 
+def _kill_when(process: subprocess.Popen[bytes], out: Path, n_files: int) -> None:
+    """Kill a run, and not its workers, as soon as it has made so many files; they end by themselves."""
+    give_up = time.monotonic() + 300
+    while len(list(out.glob("audio/*/*.wav"))) < n_files and process.poll() is None:
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
 @pytest.mark.parametrize(("workers", "kills"), [(1, (20,)), pytest.param(2, (1, 20, 45), marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_to_the_same_bytes(
     corpus: Path, whole: Path, tmp_path: Path, contents: Contents, workers: int, kills: tuple[int, ...]
 ) -> None:
     out = tmp_path / "out"
     for n_files in kills:
-        process = _start(corpus, out, "--workers", str(workers))
-        give_up = time.monotonic() + 120
-        while len(list(out.glob("audio/*/*.wav"))) < n_files and process.poll() is None:
-            assert time.monotonic() < give_up
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    # The workers of a killed run end by themselves.
+        _kill_when(_start(corpus, out, "--workers", str(workers)), out, n_files)
     assert _start(corpus, out, "--workers", str(workers)).wait() == 0
     assert contents(out) == contents(whole)
+
+
+@pytest.mark.slow
+def test_a_thousand_utterances_killed_three_times(tmp_path: Path, contents: Contents) -> None:
+    tone = (0.2 * np.sin(np.arange(4000) / 7)).astype(np.float32)
+    for number in range(1000):
+        audio.write(tmp_path / f"c/s{number % 10}/{number:04}.wav", tone, sample_rate=16000, subtype="pcm16")
+    assert _start(tmp_path / "c", tmp_path / "straight").wait() == 0
+    out = tmp_path / "out"
+    for n_files in sorted(np.random.default_rng(5).integers(1, 6000, 3)):
+        _kill_when(_start(tmp_path / "c", out, "--workers", "2"), out, int(n_files))
+    assert _start(tmp_path / "c", out, "--shard", "1/1").wait() == 0
+    assert contents(out) == contents(tmp_path / "straight")
 
 
 def damage(root: Path) -> None:
