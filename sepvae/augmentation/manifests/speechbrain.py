@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sepvae.augmentation.records import Record
@@ -12,18 +13,19 @@ from sepvae.files import atomic_file
 _COLUMNS = ("ID", "duration", "wav", "spk_id", "sex", "wrd", "phn", "split", "method", "utterance")
 
 
-def write_speechbrain(folder: Path, records: Callable[[], Iterator[Record]], place: Callable[[str], str]) -> None:
-    """Write `manifest.csv`; the column `wav` holds features (.npy) where those were written.
+@contextmanager
+def speechbrain(folder: Path, place: Callable[[str], str]) -> Iterator[Callable[[Record], None]]:
+    """Yield what takes the records and writes `manifest.csv`; its column `wav` holds features where those were written.
 
     Args:
         folder: where.
-        records: returns the records anew each time.
         place: returns how a path of a record is to be written.
     """
     with atomic_file(folder / "manifest.csv") as part, part.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(_COLUMNS)
-        for one in records():
+
+        def add(one: Record) -> None:
             phones = " ".join(label.label for label in one.phones)
             # A dollar sign would begin a variable, as in $data_root.
             text = (one.text or "").replace("$", "＄")
@@ -33,3 +35,5 @@ def write_speechbrain(folder: Path, records: Callable[[], Iterator[Record]], pla
                     one.split or "", one.method, one.utterance,
                 ]
             )  # fmt: skip
+
+        yield add

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import tarfile
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from sepvae import audio
 from sepvae.augmentation.config import OutputConfig
-from sepvae.augmentation.manifests.lhotse import shar_cut, shar_recording
+from sepvae.augmentation.manifests.lhotse import PackedLines, packed_lines, shar_lines
 from sepvae.augmentation.records import Record
 from sepvae.augmentation.writers.contract import Block, safe_name
 from sepvae.files import atomic_file, to_json
@@ -77,14 +76,15 @@ class _OpenShar:
     sample_rate: int
     path: str
     tar: tarfile.TarFile
-    cuts: gzip.GzipFile
+    cuts: PackedLines
 
     def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
         data = _flac(self.config, wave, self.sample_rate)
         record = replace(record, path=self.path, sha256=hashlib.sha256(data).hexdigest())
         _put(self.tar, f"{safe_name(record.id)}.flac", data)
-        _put(self.tar, f"{safe_name(record.id)}.json", (to_json(shar_recording(record)) + "\n").encode())
-        self.cuts.write((to_json(shar_cut(record)) + "\n").encode("utf-8", "backslashreplace"))
+        own, cut = shar_lines(record)
+        _put(self.tar, f"{safe_name(record.id)}.json", f"{own}\n".encode("utf-8", "backslashreplace"))
+        self.cuts.write(cut)
         return record
 
 
@@ -99,9 +99,7 @@ class Shar:
         """Open a block."""
         path, listed = f"shar/recording.{number:06}.tar", f"shar/cuts.{number:06}.jsonl.gz"
         with ExitStack() as stack:
-            cuts_part = stack.enter_context(atomic_file(self._out / listed, durable=False))
-            file = stack.enter_context(cuts_part.open("wb"))
-            cuts = stack.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
+            cuts = stack.enter_context(packed_lines(self._out / listed, durable=False))
             part = stack.enter_context(atomic_file(self._out / path, durable=False))
             tar = stack.enter_context(tarfile.open(part, "w"))
             yield Block(_OpenShar(self._config, self._sample_rate, path, tar, cuts), self._out, [path, listed])
