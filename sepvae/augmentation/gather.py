@@ -77,9 +77,22 @@ def gather(
         "config": config.resolved(), "fingerprint": plan.fingerprint, "corpus_hash": plan.corpus_hash,
         "sample_rate": plan.sample_rate, "model": model_hash, "duration_s": round(n_samples / plan.sample_rate, 3),
         "n_records": n_records, "n_failures": n_failures, "records_sha256": hash_file(folder / RECORDS),
-        "sepvae": metadata.version("sepvae"),
+        "paths": paths, "sepvae": metadata.version("sepvae"),
     }  # fmt: skip
     write_json(folder / FINAL, final)
+
+
+def rewrite_manifests(folder: Path, paths: str) -> None:
+    """Write the manifests of a finished run again where their paths are to be others."""
+    final = read_json(folder / FINAL)
+    if final["paths"] == paths:
+        return
+    with ExitStack() as stack:
+        manifests = [stack.enter_context(one) for one in _manifests(folder, final["config"]["output"]["format"], paths)]
+        for record in read_records(folder):
+            for add in manifests:
+                add(record)
+    write_json(folder / FINAL, {**final, "paths": paths})
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from sepvae.augmentation.config import AugmentConfig
 from sepvae.augmentation.contract import augmentation_class
-from sepvae.augmentation.gather import FINAL, KEPT, gather, is_complete
+from sepvae.augmentation.gather import FINAL, KEPT, gather, is_complete, rewrite_manifests
 from sepvae.augmentation.ledger import finished_blocks, is_whole, locked, open_journal, outcomes
 from sepvae.augmentation.pipeline import Job, Outcome, Task, fingerprint, pipeline, run_task
 from sepvae.augmentation.plan import Plan, has_plan, read_plan, write_plan
@@ -107,7 +107,8 @@ def augment_corpus(
     mark = fingerprint(config, model_hash)
     _claim(folder, overwrite=run.overwrite)
     if is_complete(folder, mark):
-        _LOGGER.info("%s: complete, nothing to do", folder)
+        _LOGGER.info("%s: complete, nothing to make", folder)
+        rewrite_manifests(folder, run.paths)
         return _summary(folder, 0.0, started)
     plan = _plan(folder, corpus, config, mark)
     if run.strict and plan.failures:

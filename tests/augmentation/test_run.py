@@ -130,6 +130,17 @@ def test_a_finished_run_is_left_alone_and_another_one_refused(corpus: Path, whol
     assert contents(whole) == before
 
 
+def test_paths_of_manifests_can_be_changed_afterwards(corpus: Path, tmp_path: Path, contents: Contents) -> None:
+    for name, first in (("a", "relative"), ("b", "absolute")):
+        augment(corpus, tmp_path / name, methods=["gain"], copies=1, how=Run(paths=first))  # type: ignore[arg-type]
+    before = contents(tmp_path / "a")
+    augment(corpus, tmp_path / "a", methods=["gain"], copies=1, how=Run(paths="absolute"))
+    (line, *_) = (tmp_path / "a" / "kaldi" / "wav.scp").read_text().splitlines()
+    assert line.split(" ")[1] == str(tmp_path / "a" / "audio" / "FABC0" / "FABC0_SX1-gain-1.wav")
+    augment(corpus, tmp_path / "a", methods=["gain"], copies=1)
+    assert contents(tmp_path / "a") == before
+
+
 def _interrupted(monkeypatch: pytest.MonkeyPatch, corpus: Path, out: Path, after: int, **settings: Any) -> None:
     """Run until `after` blocks are journalled."""
     make, done = run_module.run_task, 0
