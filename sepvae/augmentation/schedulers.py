@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -124,6 +125,8 @@ def _level() -> int:
 
 def _prepare(level: int) -> None:
     """Give a process its log, and end it with the one that started it: killed, that could stop none."""
+    # Ctrl-C goes to all processes of a terminal: the first one stops the others when their blocks are whole.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("sepvae: %(message)s"))
