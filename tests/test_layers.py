@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import sepvae
+from sepvae.augmentation.contract import AUGMENTATIONS
 from sepvae.corpora.records import CORPORA
 from sepvae.evaluation.measures import MEASURES
 from sepvae.models.contract import MODELS
@@ -35,6 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "demixing": {"frontend", "models", "training.checkpoint"},
     "evaluation": set(),
     "systems": {"mixing", "frontend", "models", "objectives", "training", "separation", "enhancement", "demixing"},
+    "augmentation": {"corpora", "mixing", "frontend", "models", "training.checkpoint"},
     "report": {"evaluation"},
 }
 # These see every room; only the program sees the recipes, and nothing sees the program.
@@ -119,6 +121,8 @@ def test_imports_run_one_way() -> None:
         ("demixing.loop", "separation.separator", False),
         ("separation.separator", "demixing.demixer", False),
         ("evaluation.rows", "training.checkpoint", False),
+        ("augmentation.run", "corpora.records", True),
+        ("augmentation.latents", "training.loop", False),
         ("report.page", "recipe.schema", False),
         ("recipe.run", "cli", False),
         ("audio", "files.atomic_file", True),
@@ -227,6 +231,7 @@ def test_public_names_are_listed_and_load_on_use() -> None:
 
 
 TABLES = {
+    "augmentation": AUGMENTATIONS,
     "corpus": CORPORA,
     "model": MODELS,
     "objective": OBJECTIVES,
