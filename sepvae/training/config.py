@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.models.contract import interface_of
 from sepvae.objectives.contract import ObjectiveChoice
 from sepvae.separation.estimator import EstimatorConfig
 
@@ -67,7 +68,20 @@ class TrainingConfig(EstimatorConfig):
     def _fits_together(self) -> TrainingConfig:
         """Refuse combinations that would train without an error, and to no use."""
         target, likelihood = self.frontend.target.kind, getattr(self.objective.config(), "likelihood", None)
-        if target in ("mel", "log_mel"):
+        segments = interface_of(self.model.kind) == "segment"
+        if segments and self.model.settings["segment_frames"] != self.optimiser.segment_frames:
+            raise ConfigError(
+                f"model {self.model.kind} codes segments of {self.model.settings['segment_frames']} frames, "
+                f"optimiser.segment_frames is {self.optimiser.segment_frames}: set it to the same"
+            )
+        if segments and self.objective.kind not in ("elbo", "hierarchical_elbo"):
+            raise ConfigError(f"model {self.model.kind} is trained by objective elbo, received {self.objective.kind}")
+        if (self.objective.kind == "hierarchical_elbo") != (self.model.kind == "fhvae"):
+            raise ConfigError(
+                f"objective {self.objective.kind} and model {self.model.kind}: hierarchical_elbo and fhvae belong "
+                "together"
+            )
+        if target in ("mel", "log_mel") and not segments:
             raise ConfigError(
                 f"frontend.target.kind = {target}: a model of mel features cannot separate, they have lost the bins: "
                 "give magnitude, power or log_power (mel features can be its input)"

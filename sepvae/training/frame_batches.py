@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sepvae.mixing.manifest import Mixture
-from sepvae.objectives.contract import END_OF_SCHEDULE, Batch
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Sequences
 from sepvae.seeds import torch_generator
 from sepvae.separation.estimator import Estimator
 from sepvae.training.batches import BatchOrder, BatchPlace, FrameTable, build_table
@@ -63,9 +63,14 @@ class FrameBatches:
 
     def _batch(self, table: FrameTable, rows: Tensor, step: int, *names: str | int) -> Batch:
         features, targets = table.gather(rows, segment_frames=self._optim.segment_frames, context_frames=self._context)
-        speakers = [self._speakers[item] for item in table.item_of_each(rows)]
+        numbers = table.number_of_each(rows)
+        speakers = [self._speakers[table.items[number]] for number in numbers.tolist()]
+        last = (table.n_frames[numbers] - self._optim.segment_frames).clamp_min(0)
+        # Segments lie back to back, and one more is flush with the end.
+        counts = 1 + last.div(self._optim.segment_frames, rounding_mode="ceil")
+        sequences = Sequences(numbers.to(rows.device), counts.to(rows.device))
         stream = torch_generator(self._place.seed, *names, device=str(self._place.device))
-        return Batch(features, targets, step, stream, speakers)
+        return Batch(features, targets, step, stream, speakers, sequences)
 
     def draw(self, step: int) -> Batch:
         """Return the batch of a step."""

@@ -81,7 +81,7 @@ def test_models_fitted_in_different_ways_are_refused(models: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
-        ([], "give a manifest of mixtures, or --speaker NAME of the corpus, and not both", 2),
+        ([], "give one of a manifest of mixtures, --speaker NAME of the corpus, and --speech", 2),
         (["mixtures.jsonl", "--speaker", "bob"], "and not both", 2),
         (["--speaker", "carol"], "no utterances of the speaker 'carol': there are alice, bob", 1),
     ],
