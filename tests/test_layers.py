@@ -34,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "separation": {"frontend", "models", "objectives.contract", "objectives.likelihoods", "training.checkpoint"},
     "enhancement": {"frontend", "models", "objectives.likelihoods", "separation", "training.checkpoint"},
     "demixing": {"frontend", "models", "training.checkpoint"},
+    "augmentation": {"corpora", "mixing", "frontend", "models", "training.checkpoint"},
     "evaluation": set(),
     "systems": {"mixing", "frontend", "models", "objectives", "training", "separation", "enhancement", "demixing"},
     "augmentation": {"corpora", "mixing", "frontend", "models", "training.checkpoint"},

@@ -161,8 +161,8 @@ def corpus_mixtures(
             kept.append(_solo(utterance, Path(root), split, sample_rate, name="speech"))
         except InputError as error:
             left_out.append(error)
-    for error in left_out[:_NAMED]:
-        _LOGGER.warning("left out: %s", error)
+    for reason in left_out[:_NAMED]:
+        _LOGGER.warning("left out: %s", reason)
     if len(left_out) > _NAMED:
         _LOGGER.warning("left out: %d more files", len(left_out) - _NAMED)
     if not train:

@@ -53,4 +53,5 @@ class SegmentLstm(SegmentNetwork):
 def last_states(encoder: nn.LSTM, features: Tensor) -> Tensor:
     """Return what all layers of an LSTM end with side by side, (batch, 1, layers · hidden)."""
     _, (states, _) = encoder(features)
-    return states.transpose(0, 1).flatten(1)[:, None]
+    beside: Tensor = states.transpose(0, 1).flatten(1)[:, None]
+    return beside

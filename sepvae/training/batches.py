@@ -74,12 +74,15 @@ class FrameTable:
     input: Tensor
     targets: Mapping[str, Tensor]
 
-    def segment_rows(self, segment_frames: int) -> Tensor:
-        """Return the first rows (segments,) of all segments: back to back, and one flush with the end of each item."""
+    def segment_rows(self, segment_frames: int, *, hop_frames: int | None = None) -> Tensor:
+        """Return the first rows (segments,) of all segments: one every hop, and one flush with the end of each item.
+
+        Without a hop they are back to back.
+        """
         starts = []
         for first, count in zip(self.first_row.tolist(), self.n_frames.tolist(), strict=True):
             last = max(count - segment_frames, 0)
-            offsets = torch.arange(0, last + 1, segment_frames)
+            offsets = torch.arange(0, last + 1, hop_frames or segment_frames)
             starts.append(first + torch.unique(torch.cat([offsets, torch.tensor([last])])))
         return torch.cat(starts)
 

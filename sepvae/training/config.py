@@ -17,7 +17,7 @@ class OptimiserConfig(Config):
     """How to train.
 
     `batch_size` counts segments of `segment_frames` frames over all processes together, so that one process and many
-    make the same steps. `kind` is AdamW for all weights, or Muon for those that are matrices. `momentum` is Adam's β₁;
+    make the same steps. Segments begin every `segment_hop_frames`, and lie back to back when that is None. `kind` is AdamW for all weights, or Muon for those that are matrices. `momentum` is Adam's β₁;
     games of a generator and a critic need little of it. `patience` counts epochs without a better validation loss, 0
     for no early stopping. `precision` `auto` takes bfloat16 for matrix products where the machine has units for them,
     else float32.
@@ -27,6 +27,7 @@ class OptimiserConfig(Config):
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(128, ge=1)
     segment_frames: int = Field(1, ge=1)
+    segment_hop_frames: int | None = Field(None, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["constant", "one_cycle", "cosine"] = "one_cycle"
     weight_decay: float = Field(0.0, ge=0)
@@ -35,6 +36,11 @@ class OptimiserConfig(Config):
     patience: int = Field(0, ge=0)
     max_bad_steps: int = Field(3, ge=0)
     precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+
+    @property
+    def hop_frames(self) -> int:
+        """Frames from the start of one segment to that of the next."""
+        return self.segment_hop_frames or self.segment_frames
 
 
 class RemixConfig(Config):

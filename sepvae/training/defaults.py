@@ -30,5 +30,12 @@ SPEECH_SEGMENTS: dict[str, Any] = {
     "frontend": {"stft": {"window_ms": 25, "hop_ms": 10}, "input": _LOG_MEL, "target": _LOG_MEL},
     "model": {"kind": "segment_conv"},
     "objective": {"kind": "elbo", "settings": {"likelihood": "gaussian_learned"}},
-    "optimiser": {"epochs": 100, "batch_size": 128, "segment_frames": 20, "learning_rate": 0.001, "gradient_clip": 5},
+    "optimiser": {
+        "epochs": 40,
+        "batch_size": 128,
+        "segment_frames": 20,
+        "segment_hop_frames": 5,
+        "learning_rate": 0.001,
+        "gradient_clip": 5,
+    },
 }
