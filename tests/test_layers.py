@@ -37,7 +37,6 @@ ROOMS: dict[str, set[str]] = {
     "augmentation": {"corpora", "mixing", "frontend", "models", "training.checkpoint"},
     "evaluation": set(),
     "systems": {"mixing", "frontend", "models", "objectives", "training", "separation", "enhancement", "demixing"},
-    "augmentation": {"corpora", "mixing", "frontend", "models", "training.checkpoint"},
     "report": {"evaluation"},
 }
 # These see every room; only the program sees the recipes, and nothing sees the program.

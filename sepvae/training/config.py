@@ -17,10 +17,10 @@ class OptimiserConfig(Config):
     """How to train.
 
     `batch_size` counts segments of `segment_frames` frames over all processes together, so that one process and many
-    make the same steps. Segments begin every `segment_hop_frames`, and lie back to back when that is None. `kind` is AdamW for all weights, or Muon for those that are matrices. `momentum` is Adam's β₁;
-    games of a generator and a critic need little of it. `patience` counts epochs without a better validation loss, 0
-    for no early stopping. `precision` `auto` takes bfloat16 for matrix products where the machine has units for them,
-    else float32.
+    make the same steps. Segments begin every `segment_hop_frames`, and lie back to back when that is None. `kind` is
+    AdamW for all weights, or Muon for those that are matrices. `momentum` is Adam's β₁; games of a generator and a
+    critic need little of it. `patience` counts epochs without a better validation loss, 0 for no early stopping.
+    `precision` `auto` takes bfloat16 for matrix products where the machine has units for them, else float32.
     """
 
     kind: Literal["adamw", "muon"] = "adamw"
