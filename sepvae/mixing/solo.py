@@ -16,7 +16,7 @@ from sepvae.mixing.manifest import Mixture, Source
 from sepvae.mixing.mixture import load_source
 from sepvae.mixing.noise import rms
 from sepvae.mixing.pools import sentence
-from sepvae.mixing.protocol import list_damaged
+from sepvae.mixing.protocol import list_damaged, shifted
 from sepvae.seeds import derive_seed
 
 # One sentence in so many is kept to validate on.
@@ -153,12 +153,14 @@ def corpus_mixtures(
     Raises:
         InputError: nothing that can be used.
     """
-    held_out = _held_out(utterances, seed)
+    held_out, folder = _held_out(utterances, seed), Path(root)
     train, valid, left_out = list[Mixture](), list[Mixture](), list[InputError]()
     for utterance in sorted(utterances, key=lambda u: u.id):
         split, kept = ("valid", valid) if sentence(utterance) in held_out else ("train", train)
         try:
-            kept.append(_solo(utterance, Path(root), split, sample_rate, name="speech"))
+            if shifted(folder / utterance.path):
+                raise InputError(f"{folder / utterance.path}: noise from where a byte was lost on")
+            kept.append(_solo(utterance, folder, split, sample_rate, name="speech"))
         except InputError as error:
             left_out.append(error)
     for reason in left_out[:_NAMED]:

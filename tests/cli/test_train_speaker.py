@@ -82,7 +82,8 @@ def test_models_fitted_in_different_ways_are_refused(models: Path, capsys: pytes
     ("arguments", "message", "code"),
     [
         ([], "give one of a manifest of mixtures, --speaker NAME of the corpus, and --speech", 2),
-        (["mixtures.jsonl", "--speaker", "bob"], "and not both", 2),
+        (["mixtures.jsonl", "--speaker", "bob"], "give one of a manifest", 2),
+        (["--speech", "--speaker", "bob"], "give one of a manifest", 2),
         (["--speaker", "carol"], "no utterances of the speaker 'carol': there are alice, bob", 1),
     ],
 )
