@@ -15,6 +15,7 @@ from sepvae.augmentation.basis import NuisanceBasis
 from sepvae.augmentation.contract import Target
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
+from sepvae.mixing.protocol import shifted
 from sepvae.progress import progress
 from sepvae.training.checkpoint import load_checkpoint
 
@@ -41,6 +42,8 @@ def fit_basis(
                 try:
                     if utterance.id in targets:
                         raise InputError("another utterance has this id")
+                    if shifted(root / utterance.path):
+                        raise InputError("noise from where a byte was lost on: see 'sepvae corpus validate'")
                     wave, rate = audio.read(root / utterance.path)
                     vectors.append(np.asarray(augmenter.vector(wave, rate), np.float32))
                     targets[utterance.id] = Target(utterance.id, utterance.path, utterance.speaker, utterance.sex)
