@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae.augmentation.basis import NuisanceBasis
-from sepvae.augmentation.coder import Code, SegmentCoder
+from sepvae.augmentation.coder import Code, SegmentCoder, one_thread
 from sepvae.augmentation.latents import Perturbation, replacement
 from sepvae.augmentation.synthesis import SYNTHESES, Synthesis, decoded_features
 from sepvae.errors import CheckpointError, InputError
@@ -26,7 +26,8 @@ Shift = Callable[[Vector], Vector]
 class Augmenter:
     """Moves the voice, channel and noise of speech, and leaves its words.
 
-    Each channel is coded by itself; a perturbation moves all channels alike. Levels stay what they were.
+    Each channel is coded by itself; a perturbation moves all channels alike. Levels stay what they were. The result
+    does not depend on the number of threads, for it works on one: run several processes for several cores.
 
     Args:
         checkpoint: model of segments.
@@ -70,7 +71,7 @@ class Augmenter:
 
     def vector(self, wave: Wave, sample_rate: int) -> Vector:
         """Return the nuisance vector (nuisance,) of speech (time,) or (channels, time), the mean over its channels."""
-        vectors = [self.coder.encode(channel, sample_rate).vector for channel in np.atleast_2d(wave)]
+        vectors = [code.vector for code in self._codes(wave, sample_rate)]
         return vectors[0] if len(vectors) == 1 else np.mean(vectors, axis=0)
 
     def move(self, wave: Wave, sample_rate: int, shift: Shift, *, synthesis: Synthesis = "filter") -> Wave:
@@ -85,7 +86,9 @@ class Augmenter:
         Raises:
             InputError: another rate, shorter than a segment, or silent.
         """
-        made = [SYNTHESES[synthesis](self.coder, code, shift(code.vector)) for code in self._codes(wave, sample_rate)]
+        codes = self._codes(wave, sample_rate)
+        with one_thread():
+            made = [SYNTHESES[synthesis](self.coder, code, shift(code.vector)) for code in codes]
         return np.stack(made).reshape(np.shape(wave))
 
     def features(self, wave: Wave, sample_rate: int, shift: Shift) -> Wave:
@@ -96,12 +99,14 @@ class Augmenter:
         codes = self._codes(wave, sample_rate)
         if len(codes) != 1:
             raise InputError(f"features are of one channel, received {len(codes)}: mix them down first")
-        return decoded_features(self.coder, codes[0], shift(codes[0].vector))
+        with one_thread():
+            return decoded_features(self.coder, codes[0], shift(codes[0].vector))
 
     def _codes(self, wave: Wave, sample_rate: int) -> list[Code]:
         if np.ndim(wave) not in (1, 2):
             raise InputError(f"received samples of shape {np.shape(wave)}, expected (time,) or (channels, time)")
-        return [self.coder.encode(channel, sample_rate) for channel in np.atleast_2d(wave)]
+        with one_thread():
+            return [self.coder.encode(channel, sample_rate) for channel in np.atleast_2d(wave)]
 
     def replace(
         self,

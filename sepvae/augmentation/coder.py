@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -21,6 +23,17 @@ from sepvae.training.checkpoint import SourceModels, load_checkpoint
 # Segments that go through the network together: 100 s of speech, so that memory does not grow with the file.
 _CHUNK = 1024
 HOW_TO_TRAIN = "train one with 'sepvae train --speech --data CORPUS -o OUT'"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work on one core: sums of several come out in another order, and give other bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Code(NamedTuple):

@@ -94,13 +94,20 @@ def save_checkpoint(folder: Path, models: SourceModels, *, provenance: dict[str,
 def _card(models: SourceModels, provenance: dict[str, Any]) -> str:
     training, sources = models.config.training, ", ".join(models.config.sources)
     stft, n_weights = training.frontend.stft, sum(p.numel() for p in models.networks.parameters())
+    if models.estimator.interface == "segment":
+        about = f"Codes segments of speech at {training.frontend.sample_rate} Hz with {n_weights:,} weights"
+        usage = "sepvae augment fit THIS_FOLDER CORPUS\nsepvae augment run CORPUS --model THIS_FOLDER --out OUT"
+    else:
+        about = (
+            f"Separates mixtures of {sources} at {training.frontend.sample_rate} Hz with {n_weights:,} weights; mask "
+            f"{training.mask}"
+        )
+        usage = "sepvae separate FILE -m THIS_FOLDER -o OUT"
     facts = "\n".join(f"- {key}: {value}" for key, value in provenance.items())
     return (
         f"# {training.model.kind} for the sources {sources}\n\n"
-        f"Made by sepvae {metadata.version('sepvae')}. Separates mixtures of {sources} at "
-        f"{training.frontend.sample_rate} Hz with {n_weights:,} weights; STFT {stft.window_ms:g}/{stft.hop_ms:g} ms, "
-        f"objective {training.objective.kind}, mask {training.mask}.\n\n"
-        "```sh\nsepvae separate FILE -m THIS_FOLDER -o OUT\n```\n\n"
+        f"Made by sepvae {metadata.version('sepvae')}. {about}; STFT {stft.window_ms:g}/{stft.hop_ms:g} ms, "
+        f"objective {training.objective.kind}.\n\n```sh\n{usage}\n```\n\n"
         f"It knows the kind of voices and recordings it was trained on and no others.\n\n## Made from\n\n{facts}\n"
     )
 

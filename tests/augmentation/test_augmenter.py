@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,6 +83,21 @@ def test_the_same_arguments_give_the_same_bytes(augmenter: Augmenter, speech: Sp
     augmenter.perturb(speech.wave(5), RATE, seed=1)
     assert np.array_equal(first, augmenter.perturb(wave, RATE, seed=9))
     assert not np.array_equal(first, augmenter.perturb(wave, RATE, seed=10))
+
+
+@pytest.mark.parametrize("synthesis", ["filter", "griffin_lim"])
+def test_threads_do_not_change_a_bit(augmenter: Augmenter, synthesis: Any) -> None:
+    wave, made = speak("bea", 3, seconds=20.0), []
+    before = torch.get_num_threads()
+    try:
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            made.append(augmenter.perturb(wave, RATE, seed=1, synthesis=synthesis))
+            assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(made[0], made[1])
+    assert np.array_equal(made[0], made[2])
 
 
 def tilt(wave: np.ndarray) -> float:
