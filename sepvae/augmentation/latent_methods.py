@@ -13,12 +13,14 @@ from pydantic import Field
 
 from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter, Shift, Vector
+from sepvae.augmentation.basis import BASIS_FACTS
 from sepvae.augmentation.contract import Draw, Target
 from sepvae.augmentation.latents import Perturbation, replacement
 from sepvae.augmentation.synthesis import Synthesis
 from sepvae.config import Config
 from sepvae.errors import ConfigError, InputError
 from sepvae.seeds import generator
+from sepvae.training.checkpoint import find_model_folder
 
 # Seeds of shifts are drawn below this: JSON readers of other languages keep them exact.
 _SEED_LIMIT = 1 << 53
@@ -79,7 +81,7 @@ class _Latent:
         if model is None:
             raise ConfigError(f"augmentation {self.name} needs a model of speech segments: give --model DIR")
         self.config, self._root = config, root
-        self.augmenter = Augmenter.load(model, device=device)
+        self.augmenter = _load(*_stamp(model), device)
 
     def shift(self, parameters: Mapping[str, Any]) -> Shift:
         """Return what the latents of a channel with a given vector are moved by; nothing here."""
@@ -241,6 +243,18 @@ class Interpolate(Replace):
         """Return the target, the share of the way and the synthesis; errors as of replacement."""
         found = super().draw(draw)
         return {**found, "share": float(draw.stream.uniform(*self.config.share))}
+
+
+def _stamp(model: Path) -> tuple[Path, int]:
+    """Return a model folder with a number that changes when another basis is stored there."""
+    facts = find_model_folder(model) / BASIS_FACTS
+    return model, facts.stat().st_mtime_ns if facts.is_file() else 0
+
+
+@lru_cache(maxsize=2)
+def _load(model: Path, _stamp: int, device: str) -> Augmenter:
+    """Load a model once for all methods of a process."""
+    return Augmenter.load(model, device=device)
 
 
 @lru_cache(maxsize=16)

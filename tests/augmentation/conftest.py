@@ -1,115 +1,63 @@
-"""A tiny corpus of voices that differ in their colour, and models of its segments, trained in seconds."""
+"""A small corpus in the layout of TIMIT, with text, words and phones, and ways to compare two results."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from sepvae import audio
-from sepvae.augmentation.augmenter import Augmenter
-from sepvae.augmentation.fit import fit_and_save
-from sepvae.corpora.records import Utterance
-from sepvae.mixing.solo import corpus_mixtures
-from sepvae.training.config import TrainingConfig
-from sepvae.training.loop import TrainingData, train
 
-RATE = 8000
-SPEAKERS = {"ann": "female", "bea": "female", "carl": "male", "dan": "male"}
-_MEL = {"kind": "log_mel", "n_mels": 12, "floor": 1e-6}
-_POWER = {"kind": "log_power", "floor": 1e-6}
-_SMALL: dict[str, dict[str, Any]] = {
-    "segment_conv": {"channels": 8, "hidden": 32, "latent": 8},
-    "segment_lstm": {"hidden": 16, "latent": 6},
-    "fhvae": {"hidden": 16, "latent": 4, "sequence_latent": 4},
-}
+RATE = 16000
+SPEAKERS = ("FABC0", "FDEF0", "MGHI0", "MJKL0")
 
 
-class Speech(NamedTuple):
-    """A corpus and the utterances in it."""
+def write_utterance(folder: Path, sentence: str, number: int, n_samples: int) -> None:
+    """Write a modulated tone with its text, two words and three phones."""
+    time = np.arange(n_samples) / RATE
+    wave = 0.2 * np.sin(2 * np.pi * (150 + 40 * number) * time) * (0.3 + np.abs(np.sin(2 * np.pi * 3 * time)))
+    folder.mkdir(parents=True, exist_ok=True)
+    audio.write(folder / f"{sentence}.WAV", wave.astype(np.float32), sample_rate=RATE, subtype="pcm16")
+    third = n_samples // 3
+    (folder / f"{sentence}.TXT").write_text(f"0 {n_samples} Say number {number}.\n")
+    (folder / f"{sentence}.WRD").write_text(f"{third} {2 * third} say\n{2 * third} {n_samples} number\n")
+    (folder / f"{sentence}.PHN").write_text(f"0 {third} h#\n{third} {2 * third} s\n{2 * third} {n_samples} ey\n")
 
-    root: Path
-    utterances: list[Utterance]
 
-    def wave(self, number: int) -> np.ndarray[Any, Any]:
-        """Return an utterance (channels, time)."""
-        return audio.read(self.root / self.utterances[number].path).wave
+def make_corpus(root: Path, utterances: int = 3) -> Path:
+    """Write a corpus of four speakers."""
+    for number, speaker in enumerate(SPEAKERS):
+        for sentence in range(utterances):
+            n_samples = 8000 + 1600 * sentence + 371 * number
+            write_utterance(root / "TRAIN" / "DR1" / speaker, f"SX{sentence + 1}", number + sentence, n_samples)
+    return root
 
 
-def speak(speaker: str, number: int, *, seconds: float = 1.2) -> np.ndarray[Any, Any]:
-    """Return noise in syllables, coloured by the speaker: each has a low-pass of their own."""
-    rng = np.random.default_rng([number, *speaker.encode()])
-    time = np.arange(round(seconds * RATE)) / RATE
-    syllables = 0.15 + np.abs(np.sin(2 * np.pi * rng.uniform(2, 4) * time + rng.uniform(0, 6)))
-    hiss = rng.standard_normal(len(time))
-    taps = {"ann": [1, -0.9], "bea": [1, -0.4], "carl": [1, 0.4], "dan": [1, 0.9]}[speaker]
-    return (0.03 * syllables * np.convolve(hiss, taps)[: len(time)]).astype(np.float32)
+def hashes(folder: Path) -> dict[str, str]:
+    """Return a hash of every file below a folder, hidden ones included."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="session")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> Speech:
-    root, utterances = tmp_path_factory.mktemp("voices"), []
-    for speaker, sex in SPEAKERS.items():
-        for number in range(6):
-            path, wave = f"{speaker}/{number}.wav", speak(speaker, number)
-            audio.write(root / path, wave, sample_rate=RATE)
-            utterances.append(Utterance(f"{speaker}-{number}", path, speaker, sex, None, RATE, len(wave)))  # type: ignore[arg-type]
-    return Speech(root, utterances)
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of twelve utterances."""
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
 
 
-def train_small(speech: Speech, out: Path, kind: str, features: dict[str, Any], *, epochs: int) -> Path:
-    """Train a model of a kind and fit its basis; return its folder."""
-    config = TrainingConfig.model_validate(
-        {
-            "frontend": {
-                "sample_rate": RATE,
-                "stft": {"window_ms": 32, "hop_ms": 16},
-                "input": features,
-                "target": features,
-            },
-            "model": {"kind": kind, "settings": {"segment_frames": 8, **_SMALL[kind]}},
-            "objective": {
-                "kind": "hierarchical_elbo" if kind == "fhvae" else "elbo",
-                "settings": {"likelihood": "gaussian_learned"} | ({} if kind == "fhvae" else {"beta": 0.1}),
-            },
-            "optimiser": {
-                "epochs": epochs,
-                "batch_size": 64,
-                "segment_frames": 8,
-                "segment_hop_frames": 2,
-                "learning_rate": 0.005,
-            },
-        }
-    )
-    mixtures = corpus_mixtures(speech.utterances, root=speech.root, sample_rate=RATE, seed=0)
-    train(config, TrainingData(*mixtures, speech.root), out, seed=1, device="cpu")
-    fit_and_save(out, [(speech.root, speech.utterances)])
-    return out
+@pytest.fixture
+def new_corpus() -> Callable[[Path], Path]:
+    """What makes a corpus that a test may damage."""
+    return make_corpus
 
 
-CASES = {
-    "segment_conv": ("segment_conv", _MEL),
-    "segment_conv-log_power": ("segment_conv", _POWER),
-    "segment_lstm": ("segment_lstm", _MEL),
-    "fhvae": ("fhvae", _MEL),
-}
-
-
-@pytest.fixture(scope="session", params=CASES)
-def any_model(request: pytest.FixtureRequest, speech: Speech, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of each kind of model, hardly trained."""
-    kind, features = CASES[request.param]
-    return train_small(speech, tmp_path_factory.mktemp(kind), kind, features, epochs=4)
-
-
-@pytest.fixture(scope="session")
-def model(speech: Speech, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A convolutional model that has learnt the voices."""
-    return train_small(speech, tmp_path_factory.mktemp("model"), "segment_conv", _MEL, epochs=25)
-
-
-@pytest.fixture(scope="session")
-def augmenter(model: Path) -> Augmenter:
-    return Augmenter.load(model)
+@pytest.fixture
+def contents() -> Callable[[Path], dict[str, str]]:
+    """What hashes every file of a result."""
+    return hashes

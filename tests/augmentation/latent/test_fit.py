@@ -22,7 +22,7 @@ from sepvae.training.defaults import SPEECH_SEGMENTS
 
 from .conftest import RATE, Speech
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
