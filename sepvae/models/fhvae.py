@@ -61,9 +61,15 @@ class Fhvae(SegmentNetwork):
         self.to_sequence_posterior = nn.Linear(config.layers * config.hidden, 2 * n_sequence)
         self.to_posterior = nn.Linear(config.layers * config.hidden, 2 * n_latent)
         self.to_frame = nn.Linear(config.hidden, 2 * n_outputs)
-        self.sequence_vectors: nn.Parameter | None = None
+        self.table: nn.Parameter | None = None
         if config.sequences:
-            self.sequence_vectors = nn.Parameter(torch.zeros(config.sequences, n_sequence))
+            # Three axes: Muon is for matrices that multiply something, and this one is looked up.
+            self.table = nn.Parameter(torch.zeros(config.sequences, 1, n_sequence))
+
+    @property
+    def sequence_vectors(self) -> Tensor | None:
+        """Vectors (sequences, sequence_latent) of the sequences trained on, in the order of the training items."""
+        return None if self.table is None else self.table[:, 0]
 
     def _infer(self, features: Tensor, sample: Sampler) -> tuple[Posterior, Tensor]:
         """Return q(z1, z2|x) and a draw of it, both (batch, 1, latent + sequence_latent)."""

@@ -31,11 +31,13 @@ SPEECH_SEGMENTS: dict[str, Any] = {
     "model": {"kind": "segment_conv"},
     "objective": {"kind": "elbo", "settings": {"likelihood": "gaussian_learned"}},
     "optimiser": {
-        "epochs": 40,
-        "batch_size": 128,
+        "kind": "muon",
+        "epochs": 20,
+        "batch_size": 64,
         "segment_frames": 20,
         "segment_hop_frames": 5,
-        "learning_rate": 0.001,
+        "learning_rate": 0.002,
+        "weight_decay": 0.01,
         "gradient_clip": 5,
     },
 }

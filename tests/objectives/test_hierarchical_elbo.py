@@ -30,7 +30,7 @@ def make(sequences: int = 4) -> Any:
         torch.manual_seed(0)
         model: Any = make_model("fhvae", parse_model_config("fhvae", settings), n_inputs=N_BINS, n_outputs=N_BINS)
         if sequences:
-            torch.nn.init.normal_(model.sequence_vectors)
+            torch.nn.init.normal_(model.table)
     return model.double()
 
 
@@ -82,18 +82,18 @@ def test_unknown_sequences_have_their_most_likely_vector() -> None:
     expected = kl_divergence(q2, Normal(prior, 0.5)).sum(-1).mean() / N_FRAMES
     torch.testing.assert_close(found["a/kl_sequence"], expected)
     with torch.no_grad():
-        model.sequence_vectors.mul_(5)
+        model.table.mul_(5)
     torch.testing.assert_close(terms(model, given), found)
 
 
 def test_vectors_learn_where_their_segments_are() -> None:
     model = make()
     with torch.no_grad():
-        model.sequence_vectors.zero_()
+        model.table.zero_()
     given = batch([1, 1, 3])
     sum(terms(model, given).values()).backward()  # type: ignore[union-attr]
     means = model.encode(given.input).mean[:, 0, 2:].detach()
-    gradient = model.sequence_vectors.grad
+    gradient = model.table.grad[:, 0]
     # Down the gradient is towards the segments of the sequence.
     assert -gradient[1] @ (means[0] + means[1]) > 0
     assert -gradient[3] @ means[2] > 0
