@@ -6,6 +6,7 @@ Arrays are (channels, time) float32 in [-1, 1]; integer formats are divided by t
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -384,37 +385,15 @@ def resample_file(
 
 
 def encode(wave: Wave, *, sample_rate: int, container: str = "FLAC", subtype: str = "pcm16") -> bytes:
-    """Return samples (channels, time) or (time,) as a file in memory, for archives and pages; 1.0 saturates.
-
-    Args:
-        wave: samples.
-        sample_rate: in Hz.
-        container: `WAV` or `FLAC`.
-        subtype: `pcm16`, `pcm24`, or in WAV `float`.
-
-    Raises:
-        ConfigError: the container cannot hold such audio.
-        OutputError: a sample is NaN or infinite.
-    """
-    import io
-
+    """Return samples (channels, time) or (time,) as a `FLAC` or `WAV` file in memory, for pages and archives."""
     import soundfile
 
-    block = np.atleast_2d(np.asarray(wave, np.float32))
-    if not np.isfinite(block).all():
-        raise OutputError(f"{container}: refusing to write NaN or infinite samples")
-    buffer, code = io.BytesIO(), SUBTYPES[subtype]
+    block, buffer, code = np.atleast_2d(np.asarray(wave, np.float32)), io.BytesIO(), SUBTYPES[subtype]
     try:
         with soundfile.SoundFile(buffer, "w", sample_rate, block.shape[0], code, format=container) as file:
             soundfile._snd.sf_command(file._file, _SFC_SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
             file.write(_quantise(block, code).T)
     except soundfile.LibsndfileError as error:
-        raise ConfigError(
-            f"{container} cannot hold {block.shape[0]} channels at {sample_rate} Hz as {subtype}: choose another format"
-        ) from error
+        what = f"{block.shape[0]} channels at {sample_rate} Hz as {subtype}"
+        raise ConfigError(f"{container} cannot hold {what}: choose another format") from error
     return buffer.getvalue()
-
-
-def encode_flac(wave: Wave, *, sample_rate: int) -> bytes:
-    """Return samples (channels, time) or (time,) as a 16-bit FLAC file in memory, for a page that plays them."""
-    return encode(wave, sample_rate=sample_rate)

@@ -45,7 +45,7 @@ class AugmentConfig(Config):
     most files when it is not given, and files at another rate are left out.
     """
 
-    methods: tuple[str, ...] = Field(min_length=1)
+    methods: tuple[str, ...] = Field((), validate_default=True)
     copies: int = Field(1, ge=1, le=10_000)
     seed: int = Field(0, ge=0)
     split: str | None = None
@@ -72,6 +72,10 @@ class AugmentConfig(Config):
     @field_validator("methods")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ConfigError(
+                f"none is given: choose from {', '.join(AUGMENTATIONS)}, chained by +, such as speed+noise"
+            )
         plain = tuple("+".join(split_chain(method)) for method in value)
         if len(set(plain)) < len(plain):
             raise ConfigError(f"methods {', '.join(value)}: names one twice: use copies to have more of it")

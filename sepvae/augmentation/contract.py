@@ -32,6 +32,7 @@ AUGMENTATIONS: dict[str, str] = {
     "speed": "sepvae.augmentation.classical:Speed",
     "gain": "sepvae.augmentation.classical:Gain",
     "band_pass": "sepvae.augmentation.classical:BandPass",
+    "audiomentations": "sepvae.augmentation.library:Audiomentations",
 }
 CHAIN = "+"
 

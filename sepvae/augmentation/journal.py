@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 import numpy as np
 
 from sepvae.errors import InputError, OutputError
-from sepvae.files import make_folder, output_error, to_json
+from sepvae.files import make_folder, output_error
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ def read_line(path: Path, offset: int) -> Any:
 
 
 class Journal:
-    """An open file that takes one JSON record a line, each of them whole on disk before `append` returns.
+    """An open file that takes one line of JSON after the other, each of them whole in the file before `append` returns.
 
     A last line that a kill has torn is cut off when the file is opened.
     """
@@ -62,9 +62,9 @@ class Journal:
         except OSError as error:
             raise output_error(path, error) from error
 
-    def append(self, record: Any) -> None:
-        """Write a record; OutputError when the disk does not take it."""
-        data = (to_json(record) + "\n").encode("utf-8", "backslashreplace")
+    def append(self, line: str) -> None:
+        """Write a line, given without its end; OutputError when the disk does not take it."""
+        data = f"{line}\n".encode("utf-8", "backslashreplace")
         try:
             if self._file.write(data) != len(data):
                 raise OutputError(f"cannot write {self._path}: the disk is full: free some space and run again")

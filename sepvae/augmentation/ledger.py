@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sepvae.augmentation.journal import Journal, parse_line, read_line, scan_lines
-from sepvae.augmentation.pipeline import Outcome
 from sepvae.errors import OutputError
 from sepvae.files import make_folder
 
@@ -21,16 +19,6 @@ Place = tuple[Path, int]
 def open_journal(work: Path, shard: tuple[int, int]) -> Journal:
     """Open the journal of a shard."""
     return Journal(work / f"journal-{shard[0]}-of-{shard[1]}.jsonl")
-
-
-def to_line(outcome: Outcome) -> dict[str, Any]:
-    """Return what the journal keeps of a block."""
-    return {
-        "block": outcome.number,
-        "records": [record.to_json() for record in outcome.records],
-        "failures": [asdict(failure) for failure in outcome.failures],
-        "files": outcome.files,
-    }
 
 
 def finished_blocks(work: Path) -> dict[int, Place]:

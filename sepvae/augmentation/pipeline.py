@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from sepvae.augmentation.writers import Block, open_writer
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError, MissingExtra, OutputError
-from sepvae.files import hash_json
+from sepvae.files import hash_json, to_json
 from sepvae.mixing.noise import SILENCE_RMS
 from sepvae.seeds import derive_seed
 
@@ -72,12 +72,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a block became: its records, and the bytes of each file; `audio_s` is the duration of what was made."""
+    """What a block became: the line of the journal, made where the block was, and what progress shows of it."""
 
     number: int
-    records: tuple[Record, ...]
+    line: str
     failures: tuple[Failure, ...]
-    files: dict[str, int]
     audio_s: float
 
 
@@ -124,9 +123,14 @@ class Pipeline:
                 failures += self._utterance(utterance, orders, block)
                 if failures and self.job.strict:
                     raise InputError(failures[0].message)
-        records = tuple(block.records)
-        audio_s = sum(record.duration_s for record in records)
-        return Outcome(task.number, records, tuple(failures), block.sizes(), audio_s)
+        value = {
+            "block": task.number,
+            "records": [record.to_json() for record in block.records],
+            "failures": [asdict(failure) for failure in failures],
+            "files": block.sizes(),
+        }
+        audio_s = sum(record.duration_s for record in block.records)
+        return Outcome(task.number, to_json(value), tuple(failures), audio_s)
 
     def _utterance(self, utterance: Utterance, orders: Sequence[Order], block: Block) -> list[Failure]:
         try:

@@ -26,6 +26,7 @@ class Plan:
     utterances: Lines[Utterance]
     failures: tuple[Failure, ...]
     sample_rate: int
+    duration_s: float
     fingerprint: str
     corpus_hash: str
 
@@ -63,13 +64,16 @@ def write_plan(folder: Path, corpus: Corpus, config: AugmentConfig, fingerprint:
     left_out = [Failure(one.code, one.item, one.message) for one in corpus.problems if severity(one) == "error"]
     utterances: Lines[Utterance] = Lines(listed, Utterance.from_json)
     write_jsonl(folder / _UTTERANCES, _usable(utterances, rate, config, left_out))
-    n_usable = len(Lines(folder / _UTTERANCES, Utterance.from_json))
-    if n_usable == 0:
+    usable: Lines[Utterance] = Lines(folder / _UTTERANCES, Utterance.from_json)
+    duration_s = sum(one.duration_s for one in usable)
+    if duration_s == 0:
         first = f", the first: {left_out[0].message}" if left_out else ""
         raise InputError(f"{corpus.root}: nothing can be augmented, {len(left_out)} files were left out{first}")
     write_jsonl(folder / _FAILURES, (asdict(failure) for failure in left_out))
-    header = {"fingerprint": fingerprint, "sample_rate": rate, "corpus_hash": hash_file(folder / _UTTERANCES)}
+    header = {"fingerprint": fingerprint, "sample_rate": rate, "duration_s": duration_s}
+    header["corpus_hash"] = hash_file(folder / _UTTERANCES)
     write_json(folder / _HEADER, header)
+    usable.close()
     utterances.close()
     listed.unlink()
 
@@ -117,6 +121,4 @@ def read_plan(folder: Path) -> Plan:
     if hash_file(path) != header["corpus_hash"]:
         raise InputError(f"{path}: damaged: remove {folder} and start again")
     failures = tuple(Failure(**record) for record in read_jsonl(folder / _FAILURES))
-    return Plan(
-        Lines(path, Utterance.from_json), failures, header["sample_rate"], header["fingerprint"], header["corpus_hash"]
-    )
+    return Plan(Lines(path, Utterance.from_json), failures, **header)

@@ -5,23 +5,25 @@ The bytes of the result depend on the corpus and the settings alone: not on work
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sepvae.augmentation.config import AugmentConfig
+from sepvae.augmentation.contract import augmentation_class
 from sepvae.augmentation.gather import FINAL, KEPT, gather, is_complete
-from sepvae.augmentation.ledger import finished_blocks, is_whole, locked, open_journal, outcomes, to_line
-from sepvae.augmentation.pipeline import Job, Outcome, Pipeline, Task, fingerprint, run_task
+from sepvae.augmentation.ledger import finished_blocks, is_whole, locked, open_journal, outcomes
+from sepvae.augmentation.pipeline import Job, Outcome, Task, fingerprint, pipeline, run_task
 from sepvae.augmentation.plan import Plan, has_plan, read_plan, write_plan
 from sepvae.augmentation.schedulers import scheduler
 from sepvae.augmentation.writers import block_utterances
 from sepvae.corpora.records import Corpus
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.files import hash_file, hash_json, make_folder, read_json, remove, to_json
 from sepvae.progress import progress
 
@@ -98,23 +100,63 @@ def augment_corpus(
         ConfigError: impossible settings, or the folder holds another run.
         OutputError: a result cannot be written.
     """
-    run = run or Run()
-    folder = make_folder(out)
-    started = time.monotonic()
+    run, folder, started = run or Run(), Path(out), time.monotonic()
+    _check_places(corpus, folder, config, model)
+    pipeline.cache_clear()
     model_hash = hash_model(model) if model else None
-    job = Job(
-        root=str(corpus.root.resolve()), out=str(folder.resolve()), config=to_json(config.model_dump(mode="json")),
-        sample_rate=0, model=str(model.resolve()) if model else None, model_hash=model_hash, device=run.device,
-        strict=run.strict,
-    )  # fmt: skip
     mark = fingerprint(config, model_hash)
-    if run.overwrite:
-        for name in (*KEPT, FINAL, _WORK):
-            remove(folder / name)
+    _claim(folder, overwrite=run.overwrite)
     if is_complete(folder, mark):
         _LOGGER.info("%s: complete, nothing to do", folder)
         return _summary(folder, 0.0, started)
-    work = folder / _WORK
+    plan = _plan(folder, corpus, config, mark)
+    if run.strict and plan.failures:
+        raise InputError(plan.failures[0].message)
+    job = Job(
+        root=str(corpus.root.resolve()), out=str(folder.resolve()), config=to_json(_absolute(config)),
+        sample_rate=plan.sample_rate, model=str(model.resolve()) if model else None, model_hash=model_hash,
+        device=run.device, strict=run.strict,
+    )  # fmt: skip
+    made_s = _make_shard(plan, job, config, run, folder / _WORK)
+    if not _gathered(folder, plan, config, model_hash, run):
+        made = [(len(line["records"]), len(line["failures"])) for line in outcomes(finished_blocks(folder / _WORK))]
+        n_records, n_failures = sum(one for one, _ in made), len(plan.failures) + sum(one for _, one in made)
+        _LOGGER.info("shard %d/%d is done; the manifests come with the last one", *run.shard)
+        return Summary(str(folder), False, n_records, n_failures, made_s, time.monotonic() - started)
+    return _summary(folder, made_s, started)
+
+
+def _check_places(corpus: Corpus, folder: Path, config: AugmentConfig, model: Path | None) -> None:
+    """Raise ConfigError when a method has no model, or the result would become a part of the corpus."""
+    for name in config.names:
+        if augmentation_class(name).needs_model and model is None:
+            raise ConfigError(f"method {name}: needs a model: give its folder with --model")
+    if folder.resolve().is_relative_to(corpus.root.resolve()):
+        raise ConfigError(f"{folder}: lies in the corpus, which would grow by it: choose a folder beside {corpus.root}")
+
+
+def _claim(folder: Path, *, overwrite: bool) -> None:
+    """Make the folder ready: with `overwrite` without an earlier run, and never with what is not of a run.
+
+    Raises:
+        ConfigError: the folder holds other files under names that a run uses.
+    """
+    foreign = [name for name in KEPT if (folder / name).exists()]
+    if foreign and not ((folder / FINAL).exists() or (folder / _WORK).exists()):
+        raise ConfigError(f"{folder}: holds {foreign[0]}, which is of no run of augmentation: choose another folder")
+    if overwrite:
+        # What marks the folder as one of a run goes last, so that this can be interrupted too.
+        for name in (*KEPT, _WORK, FINAL):
+            remove(folder / name)
+
+
+def _plan(folder: Path, corpus: Corpus, config: AugmentConfig, mark: str) -> Plan:
+    """Return the plan of the run in the folder, which is made when there is none.
+
+    Raises:
+        ConfigError: the run has other settings.
+    """
+    work = make_folder(folder) / _WORK
     with locked(work / "plan.lock", patient=True):
         if not has_plan(work):
             _LOGGER.info("%s: reading the corpus", corpus.root)
@@ -124,21 +166,35 @@ def augment_corpus(
         raise ConfigError(f"{folder}: holds a run with other settings: choose another folder, or pass --overwrite")
     for failure in plan.failures:
         _LOGGER.warning("%s", failure.message)
-    if run.strict and plan.failures:
-        raise InputError(plan.failures[0].message)
-    made_s = _make_shard(plan, Job(**{**asdict(job), "sample_rate": plan.sample_rate}), config, run, work)
-    size = block_utterances(config.output)
-    if len(finished_blocks(work)) < len(plan.blocks(size)):
-        _LOGGER.info("shard %d/%d is done; the manifests come with the last shard", *run.shard)
-        made = [(len(line["records"]), len(line["failures"])) for line in outcomes(finished_blocks(work))]
-        n_records, n_failures = sum(one for one, _ in made), len(plan.failures) + sum(one for _, one in made)
-        return Summary(str(folder), False, n_records, n_failures, made_s, time.monotonic() - started)
+    n_records = len(plan.utterances) * len(config.methods) * config.copies
+    hours = plan.duration_s / 3600
+    _LOGGER.info("%d utterances, %.2f hours, become %d records", len(plan.utterances), hours, n_records)
+    return plan
+
+
+def _gathered(folder: Path, plan: Plan, config: AugmentConfig, model_hash: str | None, run: Run) -> bool:
+    """Finish the run when all its blocks are made, by whichever shards; whether it is finished now."""
+    work, mark = folder / _WORK, plan.fingerprint
+    n_blocks = len(plan.blocks(block_utterances(config.output)))
+    if not is_complete(folder, mark) and len(finished_blocks(work)) < n_blocks:
+        return False
     with locked(work / "gather.lock", patient=True):
         if not is_complete(folder, mark):
             gather(folder, plan, config, model_hash=model_hash, finished=finished_blocks(work), paths=run.paths)
     plan.utterances.close()
-    remove(work)
-    return _summary(folder, made_s, started)
+    # Another shard that has seen the end at the same time may be at it too.
+    with contextlib.suppress(OutputError):
+        remove(work)
+    return True
+
+
+def _absolute(config: AugmentConfig) -> dict[str, Any]:
+    """Return the settings as JSON with folders that are the same for a worker anywhere."""
+    value = config.model_dump(mode="json")
+    for settings in value["settings"].values():
+        if settings.get("folder"):
+            settings["folder"] = str(Path(settings["folder"]).resolve())
+    return value
 
 
 def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Path) -> float:
@@ -151,7 +207,7 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
         todo = [number for number in own if number not in done or not is_whole(done[number], Path(job.out))]
         if len(todo) < len(own):
             _LOGGER.info("going on: %d of %d blocks are done", len(own) - len(todo), len(own))
-        drawing = Pipeline(job)
+        drawing = pipeline(job)
 
         def tasks() -> Iterator[Task]:
             for number in todo:
@@ -166,7 +222,7 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
             for outcome in scheduler(workers=run.workers, address=run.address)(work_of, tasks()):
                 for failure in outcome.failures:
                     _LOGGER.warning("%s", failure.message)
-                journal.append(to_line(outcome))
+                journal.append(outcome.line)
                 made_s += outcome.audio_s
                 bar.show(x_real_time=made_s / max(time.monotonic() - started, 1e-9))
                 bar.advance(min(size, len(plan.utterances) - outcome.number * size))

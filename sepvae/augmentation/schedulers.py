@@ -23,6 +23,8 @@ R = TypeVar("R")
 
 # Blocks that wait at each worker: enough to keep it busy, and few enough that memory does not grow with the corpus.
 _QUEUED = 3
+# How long a scheduler may take to answer.
+_ANSWER_S = 10
 # What the libraries of linear algebra read when they are loaded: a worker has one core.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -80,7 +82,7 @@ def dask_cluster(work: Callable[[T], R], tasks: Iterable[T], *, address: str) ->
     except ImportError as error:
         raise MissingExtra("a Dask cluster", "cluster", error) from error
     try:
-        client = Client(address, set_as_default=False)
+        client = Client(address, set_as_default=False, timeout=_ANSWER_S)
     except (OSError, ValueError) as error:
         raise InputError(
             f"no Dask scheduler answers at {address} ({error}): start one with 'dask scheduler'"
@@ -92,7 +94,7 @@ def dask_cluster(work: Callable[[T], R], tasks: Iterable[T], *, address: str) ->
             return [client.submit(work, task, pure=False) for task in islice(todo, max(count, 0))]
 
         n_threads = max(sum(client.nthreads().values()), 1)
-        queue = as_completed(submit(_QUEUED * n_threads))
+        queue = as_completed(submit(_QUEUED * n_threads), loop=client.loop)
         try:
             for future in queue:
                 yield future.result()

@@ -31,7 +31,7 @@ from sepvae.files import hash_file, read_jsonl
 
 Contents = Callable[[Path], dict[str, str]]
 NewCorpus = Callable[[Path], Path]
-METHODS = ["noise", "speed", "speed+gain+noise"]
+METHODS = ["reverberation", "speed", "speed+gain+reverberation"]
 
 
 def config(**settings: Any) -> AugmentConfig:
@@ -59,10 +59,10 @@ def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_record_says_what_it_is_and_replays(corpus: Path, whole: Path) -> None:
     made = records(whole)
-    one = made["FABC0_SX2-speed+gain+noise-2"]
+    one = made["FABC0_SX2-speed+gain+reverberation-2"]
     assert (one.utterance, one.speaker, one.sex, one.split) == ("FABC0_SX2", "FABC0", "female", "train")
-    assert (one.method, one.copy, one.text) == ("speed+gain+noise", 2, "Say number 1.")
-    assert [step["name"] for step in one.parameters] == ["speed", "gain", "noise"]
+    assert (one.method, one.copy, one.text) == ("speed+gain+reverberation", 2, "Say number 1.")
+    assert [step["name"] for step in one.parameters] == ["speed", "gain", "reverberation"]
     assert hash_file(whole / one.path) == one.sha256
     wave, rate = audio.read(whole / one.path)
     assert (rate, wave.shape) == (one.sample_rate, (1, one.n_samples))
@@ -94,12 +94,12 @@ def test_what_is_drawn_depends_on_seed_utterance_copy_and_method_alone(
     corpus: Path, whole: Path, tmp_path: Path
 ) -> None:
     made = records(whole)
-    drawn = [json.dumps(one.parameters) for one in made.values() if one.method == "noise"]
+    drawn = [json.dumps(one.parameters) for one in made.values() if one.method == "reverberation"]
     assert len(set(drawn)) == len(drawn)
-    augment(corpus, tmp_path / "fewer", methods=["noise"], copies=1)
+    augment(corpus, tmp_path / "fewer", methods=["reverberation"], copies=1)
     for name, one in records(tmp_path / "fewer").items():
         assert one.sha256 == made[name].sha256, "other methods and copies change nothing"
-    augment(corpus, tmp_path / "other", methods=["noise"], copies=1, seed=1)
+    augment(corpus, tmp_path / "other", methods=["reverberation"], copies=1, seed=1)
     assert all(one.sha256 != made[name].sha256 for name, one in records(tmp_path / "other").items())
 
 
@@ -201,22 +201,38 @@ def _start(corpus: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "sepvae", *command, "-q", *more], start_new_session=True)
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def _kill_when(process: subprocess.Popen[bytes], out: Path, n_files: int) -> None:
+    """Kill a run, and not its workers, as soon as it has made so many files; they end by themselves."""
+    give_up = time.monotonic() + 300
+    while len(list(out.glob("audio/*/*.wav"))) < n_files and process.poll() is None:
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize(("workers", "kills"), [(1, (20,)), pytest.param(2, (1, 20, 45), marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_to_the_same_bytes(
-    corpus: Path, whole: Path, tmp_path: Path, contents: Contents, workers: int
+    corpus: Path, whole: Path, tmp_path: Path, contents: Contents, workers: int, kills: tuple[int, ...]
 ) -> None:
     out = tmp_path / "out"
-    for n_files in (3, 20):
-        process = _start(corpus, out, "--workers", str(workers))
-        give_up = time.monotonic() + 120
-        while len(list(out.glob("audio/*/*.wav"))) < n_files and process.poll() is None:
-            assert time.monotonic() < give_up
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    # The workers of a killed run end by themselves.
+    for n_files in kills:
+        _kill_when(_start(corpus, out, "--workers", str(workers)), out, n_files)
     assert _start(corpus, out, "--workers", str(workers)).wait() == 0
     assert contents(out) == contents(whole)
+
+
+@pytest.mark.slow
+def test_a_thousand_utterances_killed_three_times(tmp_path: Path, contents: Contents) -> None:
+    tone = (0.2 * np.sin(np.arange(4000) / 7)).astype(np.float32)
+    for number in range(1000):
+        audio.write(tmp_path / f"c/s{number % 10}/{number:04}.wav", tone, sample_rate=16000, subtype="pcm16")
+    assert _start(tmp_path / "c", tmp_path / "straight").wait() == 0
+    out = tmp_path / "out"
+    for n_files in sorted(np.random.default_rng(5).integers(1, 6000, 3)):
+        _kill_when(_start(tmp_path / "c", out, "--workers", "2"), out, int(n_files))
+    assert _start(tmp_path / "c", out, "--shard", "1/1").wait() == 0
+    assert contents(out) == contents(tmp_path / "straight")
 
 
 def damage(root: Path) -> None:
@@ -238,7 +254,7 @@ def test_bad_files_are_named_and_the_good_ones_done(
     corpus: Path, whole: Path, tmp_path: Path, new_corpus: NewCorpus
 ) -> None:
     damage(new_corpus(tmp_path / "bad"))
-    summary = augment(tmp_path / "bad", tmp_path / "out", methods=["noise"], copies=1)
+    summary = augment(tmp_path / "bad", tmp_path / "out", methods=["reverberation"], copies=1)
     failures = list(read_jsonl(tmp_path / "out" / "failures.jsonl"))
     assert summary.n_failures == len(failures)
     reasons = {(one["code"], one["item"].removeprefix("TRAIN/")): one["message"] for one in failures}
@@ -256,9 +272,9 @@ def test_bad_files_are_named_and_the_good_ones_done(
         assert key in reasons, f"{key} not in {sorted(reasons)}"
         assert re.search(reason, reasons[key]), reasons[key]
     good, undisturbed = records(tmp_path / "out"), records(whole)
-    assert {name for name in good if name.startswith("MJKL0")} == {f"MJKL0_SX{n}-noise-1" for n in (1, 2, 3)}
+    assert {name for name in good if name.startswith("MJKL0")} == {f"MJKL0_SX{n}-reverberation-1" for n in (1, 2, 3)}
     assert not {name for name in good if name.startswith(("FABC0", "FDEF0"))}
-    for name in ("MJKL0_SX1-noise-1", "MGHI0_SX3-noise-1"):
+    for name in ("MJKL0_SX1-reverberation-1", "MGHI0_SX3-reverberation-1"):
         assert good[name].sha256 == undisturbed[name].sha256, "the others' damage changes nothing"
 
 
@@ -317,8 +333,8 @@ def test_one_split_alone(corpus: Path, tmp_path: Path) -> None:
         ({"methods": ["noise", "noise"]}, "names one twice: use copies"),
         ({"methods": []}, "methods"),
         ({"copies": 0}, "copies = 0"),
-        ({"noise": {"snr": 1}}, "did you mean 'snr_db'"),
-        ({"band_pass": {}}, "band_pass: has settings, but the methods are noise, speed"),
+        ({"speed": {"factor": [1]}}, "did you mean 'factors'"),
+        ({"band_pass": {}}, "band_pass: has settings, but the methods are reverberation, speed"),
         ({"output": {"format": "mp3"}}, "output.format = 'mp3'"),
         ({"output": {"format": "flac", "subtype": "float"}}, "FLAC holds integers"),
     ],
@@ -347,3 +363,49 @@ def test_scaled_labels_stay_inside_and_in_order(corpus: Path) -> None:
         assert all(0 <= label.start < label.stop <= n_samples for label in labels)
         assert all(one.stop == two.start for one, two in pairwise(labels))
     assert scale_labels(utterance.phones, 1.0, utterance.n_samples) == utterance.phones
+
+
+def test_the_result_lies_beside_the_corpus(tmp_path: Path, new_corpus: NewCorpus) -> None:
+    root = new_corpus(tmp_path / "c")
+    with pytest.raises(ConfigError, match=r"lies in the corpus, which would grow by it: choose a folder beside"):
+        augment(root, root / "augmented")
+
+
+def test_files_of_someone_else_are_left_alone(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "audio" / "holiday.wav").write_bytes(b"")
+    for overwrite in (False, True):
+        with pytest.raises(
+            ConfigError, match=r"holds audio, which is of no run of augmentation: choose another folder"
+        ):
+            augment(corpus, tmp_path, how=Run(overwrite=overwrite))
+    assert [path.name for path in tmp_path.iterdir()] == ["audio"]
+
+
+def test_a_crash_in_a_method_is_a_failure_of_the_file(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sepvae.augmentation.classical import Gain
+
+    def broken(self: Gain, wave: Any, sample_rate: int, parameters: Any) -> Any:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(Gain, "apply", broken)
+    summary = augment(corpus, tmp_path / "out", methods=["gain", "speed"], copies=1)
+    assert (summary.n_records, summary.n_failures) == (12, 12)
+    failure = next(read_jsonl(tmp_path / "out" / "failures.jsonl"))
+    assert failure["record"] == "FABC0_SX1-gain-1"
+    assert "FABC0/SX1.WAV: gain: ZeroDivisionError: by zero" in failure["message"]
+
+
+def test_samples_that_would_lose_the_labels_are_refused(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sepvae.augmentation.classical import Gain
+
+    monkeypatch.setattr(Gain, "apply", lambda self, wave, sample_rate, parameters: wave[:, :-100])
+    augment(corpus, tmp_path / "out", methods=["gain"], copies=1)
+    assert "8000 were to be: its labels are lost" in next(read_jsonl(tmp_path / "out" / "failures.jsonl"))["message"]
+    monkeypatch.setattr(Gain, "apply", lambda self, wave, sample_rate, parameters: wave * np.float32(np.nan))
+    augment(corpus, tmp_path / "out2", methods=["gain"], copies=1)
+    assert "NaN or infinite" in next(read_jsonl(tmp_path / "out2" / "failures.jsonl"))["message"]

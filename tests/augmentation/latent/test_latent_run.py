@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,18 +30,11 @@ def made(speech: Speech, model: Path, tmp_path_factory: pytest.TempPathFactory) 
     return out
 
 
-@pytest.mark.parametrize("options", [["--workers", "2"], ["--workers", "3", "--shard", "1/2"]])
 def test_workers_and_shards_make_the_same_bytes(
-    speech: Speech,
-    model: Path,
-    made: Path,
-    tmp_path: Path,
-    contents: Callable[[Path], dict[str, str]],
-    options: list[str],
+    speech: Speech, model: Path, made: Path, tmp_path: Path, contents: Callable[[Path], dict[str, str]]
 ) -> None:
-    assert augment(speech, model, tmp_path / "out", "--copies", "2", *options) == 0
-    if "--shard" in options:
-        assert augment(speech, model, tmp_path / "out", "--copies", "2", "--shard", "2/2") == 0
+    assert augment(speech, model, tmp_path / "out", "--copies", "2", "--workers", "2", "--shard", "2/2") == 0
+    assert augment(speech, model, tmp_path / "out", "--copies", "2", "--shard", "1/2") == 0
     assert contents(tmp_path / "out") == contents(made)
 
 
@@ -77,8 +71,6 @@ def test_nothing_is_recorded_that_cannot_be_heard(speech: Speech, made: Path) ->
 def test_a_model_without_a_basis_is_refused(
     speech: Speech, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     bare = tmp_path / "bare"
     shutil.copytree(model / "model", bare)
     (bare / "nuisance.json").unlink()
