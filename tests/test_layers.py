@@ -34,9 +34,9 @@ ROOMS: dict[str, set[str]] = {
     "separation": {"frontend", "models", "objectives.contract", "objectives.likelihoods", "training.checkpoint"},
     "enhancement": {"frontend", "models", "objectives.likelihoods", "separation", "training.checkpoint"},
     "demixing": {"frontend", "models", "training.checkpoint"},
+    "augmentation": {"corpora", "mixing", "frontend", "models", "training.checkpoint"},
     "evaluation": set(),
     "systems": {"mixing", "frontend", "models", "objectives", "training", "separation", "enhancement", "demixing"},
-    "augmentation": {"corpora", "mixing", "frontend", "models", "training.checkpoint"},
     "report": {"evaluation"},
 }
 # These see every room; only the program sees the recipes, and nothing sees the program.

@@ -20,6 +20,13 @@ from sepvae.tables import resolve
 
 # The only registry of augmentations: name -> "module:Class".
 AUGMENTATIONS: dict[str, str] = {
+    "replace": "sepvae.augmentation.latent_methods:Replace",
+    "soft": "sepvae.augmentation.latent_methods:Soft",
+    "hard": "sepvae.augmentation.latent_methods:Hard",
+    "interpolate": "sepvae.augmentation.latent_methods:Interpolate",
+    "reconstruct": "sepvae.augmentation.latent_methods:Reconstruct",
+    "uniform": "sepvae.augmentation.latent_methods:Uniform",
+    "reversed": "sepvae.augmentation.latent_methods:Reversed",
     "noise": "sepvae.augmentation.classical:Noise",
     "reverberation": "sepvae.augmentation.classical:Reverberation",
     "speed": "sepvae.augmentation.classical:Speed",

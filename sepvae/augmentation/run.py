@@ -241,11 +241,13 @@ class _Work:
 
 
 def hash_model(model: Path) -> str:
-    """Return a hash over the weights and settings in a model folder."""
-    files = [path for path in sorted(model.rglob("*")) if path.suffix in (".safetensors", ".json") and path.is_file()]
-    if not any(path.suffix == ".safetensors" for path in files):
-        raise InputError(f"{model}: no model there: give a folder that 'sepvae train' and 'sepvae augment fit' made")
-    return hash_json({path.relative_to(model).as_posix(): hash_file(path) for path in files})
+    """Return a hash over what of a model decides: config, weights and basis; CheckpointError when there is none."""
+    from sepvae.augmentation.basis import BASIS, BASIS_FACTS
+    from sepvae.training.checkpoint import CONFIG, WEIGHTS, find_model_folder
+
+    folder = find_model_folder(model)
+    files = [folder / name for name in (CONFIG, WEIGHTS, BASIS, BASIS_FACTS)]
+    return hash_json({path.name: hash_file(path) for path in files if path.is_file()})
 
 
 def _summary(folder: Path, made_s: float, started: float) -> Summary:

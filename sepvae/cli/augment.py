@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sepvae.cli import augment_fit
 from sepvae.cli.corpus import KINDS
 from sepvae.cli.settings import add_settings, read_settings, seed
 
@@ -15,6 +16,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
     parser = verbs.add_parser("augment", help="make new training speech from a corpus")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    augment_fit.add(actions, options)
     _add_run(actions, options)
 
 

@@ -120,16 +120,21 @@ class MixingConfig(Config):
         return tuple(Path(folder) for folder in used if folder is not None)
 
 
+def shifted(path: Path) -> bool:
+    """Say whether the samples of a file are shifted by a byte; InputError when it cannot be read."""
+    if audio.inspect(path).subtype != "PCM_16":
+        return False
+    wave = audio.read(path).wave
+    return wave.shape[0] == 1 and examine(wave[0]).shifted_from is not None
+
+
 def list_damaged(utterances: Sequence[Utterance], root: Path) -> set[str]:
     """Return the ids of utterances whose samples are shifted by a byte."""
     damaged = set()
     with progress("check", len(utterances), unit="files") as bar:
         for utterance in utterances:
-            path = root / utterance.path
-            if audio.inspect(path).subtype == "PCM_16":
-                wave = audio.read(path).wave
-                if wave.shape[0] == 1 and examine(wave[0]).shifted_from is not None:
-                    damaged.add(utterance.id)
+            if shifted(root / utterance.path):
+                damaged.add(utterance.id)
             bar.advance(1)
     if damaged:
         text = "%d of %d files are damaged, noise from where a byte was lost on, and left out: 'sepvae corpus validate'"

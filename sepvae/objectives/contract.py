@@ -23,8 +23,19 @@ OBJECTIVES: dict[str, str] = {
     "itl": "sepvae.objectives.itl:Itl",
     "weak_class": "sepvae.objectives.weak_class:WeakClass",
     "conditional_elbo": "sepvae.objectives.conditional_elbo:ConditionalElbo",
+    "hierarchical_elbo": "sepvae.objectives.hierarchical_elbo:HierarchicalElbo",
     "wave_sdr": "sepvae.objectives.wave_sdr:WaveSdr",
 }
+
+
+class Sequences(NamedTuple):
+    """Which training sequence each item of a batch is of (batch,), and how many segments that one has (batch,).
+
+    The number of a sequence is that of its mixture in the split; validation sequences have numbers of their own.
+    """
+
+    number: Tensor
+    n_segments: Tensor
 
 
 class Batch:
@@ -38,9 +49,10 @@ class Batch:
         step: number of the optimiser's step; drives schedules.
         generator: the batch's own stream of random numbers, on the device of the tensors.
         speakers: who speaks in each item, for models that are told; of a mixture, whoever is its first source.
+        sequences: where each item comes from, for objectives on segments that belong together.
     """
 
-    __slots__ = ("generator", "input", "speakers", "step", "targets")
+    __slots__ = ("generator", "input", "sequences", "speakers", "step", "targets")
 
     def __init__(
         self,
@@ -49,9 +61,10 @@ class Batch:
         step: int,
         generator: torch.Generator,
         speakers: Sequence[str] = (),
+        sequences: Sequences | None = None,
     ) -> None:
         self.input, self.targets, self.step, self.generator = input, targets, step, generator
-        self.speakers = tuple(speakers)
+        self.speakers, self.sequences = tuple(speakers), sequences
 
 
 class Loss(NamedTuple):

@@ -58,6 +58,11 @@ class Separator:
                 raise CheckpointError("the models have different front-ends: separate with models trained alike")
             if estimator.config.inference != first.inference:
                 raise CheckpointError("the models are fitted to mixtures in different ways: give models trained alike")
+            if estimator.interface == "segment":
+                raise CheckpointError(
+                    f"{estimator.config.model.kind} is a model of segments of speech: it cannot separate, it is for "
+                    "'sepvae augment'"
+                )
             if estimator.interface == "waves" and len(checkpoints) > 1:
                 raise CheckpointError(
                     "a network on waves gives all its sources by itself: give it without other models"

@@ -16,7 +16,7 @@ from sepvae.augmentation.gather import read_records
 from sepvae.augmentation.run import Run, augment_corpus
 from sepvae.config import Config, parse_config
 from sepvae.corpora.records import open_corpus
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.files import read_jsonl
 
 
@@ -61,6 +61,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(AUGMENTATIONS, "level", f"{__name__}:Level")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "model" / "config.json").write_text("{}")
     return tmp_path / "model"
 
 
@@ -103,7 +104,7 @@ def test_an_utterance_without_a_target_is_named(model: Path, tmp_path: Path) -> 
 def test_a_model_is_needed_and_has_to_be_one(corpus: Path, model: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="method level: needs a model: give its folder with --model"):
         augment_corpus(open_corpus(corpus), tmp_path / "out", config(methods=["gain+level"]))
-    with pytest.raises(InputError, match="no model there"):
+    with pytest.raises(CheckpointError, match="no such model folder: train one"):
         augment_corpus(open_corpus(corpus), tmp_path / "out", config(methods=["level"]), model=tmp_path / "none")
     assert not (tmp_path / "out").exists()
 

@@ -58,12 +58,15 @@ SMALL: dict[str, list[dict[str, Any]]] = {
             "decoder_blocks": 2,
         },
     ],
+    "segment_conv": [{"segment_frames": 4, "channels": 2, "hidden": 5, "latent": 3}],
+    "segment_lstm": [{"segment_frames": 4, "hidden": 3, "latent": 2}],
+    "fhvae": [{"segment_frames": 4, "hidden": 3, "latent": 2, "sequence_latent": 2, "sequences": 3}],
     "conv_tasnet": [{"filters": 8, "filter_samples": 4, "bottleneck": 4, "hidden": 6, "blocks": 2, "repeats": 1}],
 }
 CASES = [
     pytest.param(kind, small, id=f"{kind}-{i}") for kind in MODELS for i, small in enumerate(SMALL.get(kind, [{}]))
 ]
-# Networks of all sources together have other laws, and test files of their own.
+# Networks of all sources together, and of segments, have other laws, and test files of their own.
 SOURCE_CASES = [case for case in CASES if interface_of(str(case.values[0])) in ("source", "conditional")]
 any_model = pytest.mark.parametrize(("kind", "small"), CASES)
 every_model = pytest.mark.parametrize(("kind", "small"), SOURCE_CASES)
@@ -164,7 +167,12 @@ def test_saved_and_loaded_is_bit_equal(kind: str, small: dict[str, Any], tmp_pat
     # Features that every network can take: an even number of them.
     features = {"input": {"kind": "complex"}, "target": {"kind": "complex"}}
     frontend = FrontendConfig.model_validate({"sample_rate": 8000, **features})
-    training = TrainingConfig(model=ModelChoice(kind=kind, settings=small), frontend=frontend)
+    of_segments = {
+        "optimiser": {"segment_frames": small.get("segment_frames", 1)},
+        "objective": {"kind": "hierarchical_elbo" if kind == "fhvae" else "elbo"},
+    }
+    choices = {"model": {"kind": kind, "settings": small}, "frontend": frontend, **of_segments}
+    training = TrainingConfig.model_validate(choices)
     with torch.random.fork_rng():
         torch.manual_seed(3)
         models = build_models(CheckpointConfig(sources=("a", "b"), training=training))

@@ -14,6 +14,7 @@ from sepvae.objectives.contract import (
     Batch,
     Loss,
     ObjectiveChoice,
+    Sequences,
     make_objective,
     parse_objective_config,
 )
@@ -48,6 +49,10 @@ TRIALS: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         ({"inference": 0.0, "information": 0.0, "reverberant": 1.0}, {"kind": "conditional_vae"}),
         ({"inference": 0.0, "classification": 0.0, "disturbed": 0.0, "warp": 0.0}, {"kind": "conditional_vae"}),
     ],
+    "hierarchical_elbo": [
+        ({}, {"kind": "fhvae"}),
+        ({"discrimination": 0.0, "likelihood": "gaussian", "epsilon_std": 0.1}, {"kind": "fhvae"}),
+    ],
 }
 # Games have several losses in one, each for the weights of one player: `test_adversarial.py` takes their gradients.
 GAMES = {"adversarial"}
@@ -68,6 +73,7 @@ def make_networks(settings: dict[str, Any]) -> nn.ModuleDict:
     kind = settings.get("kind", "dense_vae")
     sizes: dict[str, dict[str, Any]] = {
         "dense_vae": {"hidden": [5], "latent": 3, "activation": "tanh"},
+        "fhvae": {"segment_frames": 2, "hidden": 3, "latent": 2, "sequence_latent": 2, "sequences": 4},
         "conditional_vae": {
             "classes": SPEAKERS,
             "hidden": 2,
@@ -93,7 +99,8 @@ def make_batch(networks: nn.ModuleDict, *, step: int = 300, stream: int = 0, bat
     context = int(next(iter(networks.values())).context_frames)  # type: ignore[arg-type]
     features = uniform(batch, 2 + 2 * context, N_BINS, seed=1)
     targets = {name: uniform(batch, 2, N_BINS, seed=2 + i) for i, name in enumerate(networks)}
-    return Batch(features, targets, step, torch_generator(0, "noise", stream), SPEAKERS[:batch])
+    sequences = Sequences(torch.arange(batch), torch.full((batch,), 5))
+    return Batch(features, targets, step, torch_generator(0, "noise", stream), SPEAKERS[:batch], sequences)
 
 
 def evaluate(kind: str, config: dict[str, Any], networks: nn.ModuleDict, batch: Batch) -> Loss:
@@ -182,10 +189,13 @@ def test_the_loss_is_the_mean_over_the_batch(kind: str, config: dict[str, Any], 
         "itl": {"weight": 0.0},
         "adversarial": {"game": "gan", "epsilon_std": 0.0},
         "weak_class": {"epsilon_std": 0.0},
+        "hierarchical_elbo": {"epsilon_std": 0.0},
     }
     settings = {**config, **noiseless.get(kind, {})}
     one = make_batch(networks, batch=1)
-    many = Batch(one.input.repeat(5, 1, 1), {n: t.repeat(5, 1, 1) for n, t in one.targets.items()}, 300, one.generator)
+    inputs, targets = one.input.repeat(5, 1, 1), {n: t.repeat(5, 1, 1) for n, t in one.targets.items()}
+    sequences = Sequences(torch.zeros(5, dtype=torch.long), torch.full((5,), 5))
+    many = Batch(inputs, targets, 300, one.generator, sequences=sequences)
     torch.testing.assert_close(
         evaluate(kind, settings, networks, one).total, evaluate(kind, settings, networks, many).total
     )

@@ -13,7 +13,7 @@ from sepvae.errors import InputError
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
 from sepvae.mixing.protocol import MixingConfig, make_mixtures
-from sepvae.mixing.solo import solo_mixtures, speaker_mixtures, speech_mixtures
+from sepvae.mixing.solo import corpus_mixtures, solo_mixtures, speaker_mixtures, speech_mixtures
 
 RATE = 8000
 Speech = tuple[Path, list[Utterance]]
@@ -98,6 +98,28 @@ def test_damaged_files_are_left_out(tmp_path: Path) -> None:
     assert valid == []
     with pytest.raises(InputError, match="all files of the speaker 'amy' are damaged"):
         speaker_mixtures(utterances[1:2], "amy", root=tmp_path, sample_rate=RATE, seed=0)
+
+
+def test_all_speech_of_a_corpus_once_and_whole(corpus: Speech) -> None:
+    root, utterances = corpus
+    train, valid = corpus_mixtures(utterances, root=root, sample_rate=RATE, seed=0)
+    assert sorted(m.sources[0].utterance for m in (*train, *valid)) == sorted(u.id for u in utterances)
+    assert {m.sources[0].name for m in (*train, *valid)} == {"speech"}
+    assert not {m.sources[0].text for m in train} & {m.sources[0].text for m in valid}
+    lengths = {u.id: u.n_samples for u in utterances}
+    assert all(m.n_samples == lengths[m.sources[0].utterance] for m in train)
+
+
+def test_files_that_cannot_be_learnt_from_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = ["good", "silent", "missing"]
+    utterances = [Utterance(name, f"{name}.wav", "amy", "female", None, RATE, RATE) for name in names]
+    audio.write(tmp_path / "good.wav", np.sin(np.arange(RATE, dtype=np.float32)), sample_rate=RATE)
+    audio.write(tmp_path / "silent.wav", np.zeros(RATE, np.float32), sample_rate=RATE)
+    train, valid = corpus_mixtures(utterances, root=tmp_path, sample_rate=RATE, seed=0)
+    assert [m.sources[0].utterance for m in (*train, *valid)] == ["good"]
+    assert ["silent.wav" in caplog.messages[1], "missing.wav" in caplog.messages[0]] == [True, True]
+    with pytest.raises(InputError, match="none of 2 files can be learnt from: see 'sepvae corpus validate'"):
+        corpus_mixtures(utterances[1:], root=tmp_path, sample_rate=RATE, seed=0)
 
 
 @pytest.mark.parametrize(("name", "message"), [("zoe", "there are s0, s1, s2"), ("a b", "cannot name a source")])

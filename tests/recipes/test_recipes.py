@@ -55,6 +55,7 @@ def test_every_recipe_has_a_row() -> None:
     # Systems that recipes include, and settings of other verbs than `recipe`.
     parts = {name for name in found if name.startswith(("systems/", "enhancement/"))}
     parts |= {f"multichannel/{name}.yaml" for name in ("blind", "systems", "train_cvae")}
+    parts |= {f"augment/{name}.yaml" for name in ("segment_lstm", "fhvae")}
     assert found - {"base.yaml"} - parts == set(RECIPES)
 
 
