@@ -72,9 +72,8 @@ class TrainingConfig(EstimatorConfig):
     waves: RemixConfig = RemixConfig()
 
     @model_validator(mode="after")
-    def _fits_together(self) -> TrainingConfig:
-        """Refuse combinations that would train without an error, and to no use."""
-        target, likelihood = self.frontend.target.kind, getattr(self.objective.config(), "likelihood", None)
+    def _codes_its_segments(self) -> TrainingConfig:
+        """Refuse models of segments with other segments or objectives than theirs."""
         segments = interface_of(self.model.kind) == "segment"
         if segments and self.model.settings["segment_frames"] != self.optimiser.segment_frames:
             raise ConfigError(
@@ -88,6 +87,13 @@ class TrainingConfig(EstimatorConfig):
                 f"objective {self.objective.kind} and model {self.model.kind}: hierarchical_elbo and fhvae belong "
                 "together"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TrainingConfig:
+        """Refuse combinations that would train without an error, and to no use."""
+        target, likelihood = self.frontend.target.kind, getattr(self.objective.config(), "likelihood", None)
+        segments = interface_of(self.model.kind) == "segment"
         if target in ("mel", "log_mel") and not segments:
             raise ConfigError(
                 f"frontend.target.kind = {target}: a model of mel features cannot separate, they have lost the bins: "
