@@ -6,6 +6,7 @@ Arrays are (channels, time) float32 in [-1, 1]; integer formats are divided by t
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -383,13 +384,16 @@ def resample_file(
         return writer.clipped_samples
 
 
-def encode_flac(wave: Wave, *, sample_rate: int) -> bytes:
-    """Return samples (channels, time) or (time,) as a 16-bit FLAC file in memory, for a page that plays them."""
-    import io
-
+def encode(wave: Wave, *, sample_rate: int, container: str = "FLAC", subtype: str = "pcm16") -> bytes:
+    """Return samples (channels, time) or (time,) as a `FLAC` or `WAV` file in memory, for pages and archives."""
     import soundfile
 
-    buffer = io.BytesIO()
-    block = _quantise(np.atleast_2d(np.asarray(wave, np.float32)), "PCM_16")
-    soundfile.write(buffer, block.T, sample_rate, subtype="PCM_16", format="FLAC")
+    block, buffer, code = np.atleast_2d(np.asarray(wave, np.float32)), io.BytesIO(), SUBTYPES[subtype]
+    try:
+        with soundfile.SoundFile(buffer, "w", sample_rate, block.shape[0], code, format=container) as file:
+            soundfile._snd.sf_command(file._file, _SFC_SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
+            file.write(_quantise(block, code).T)
+    except soundfile.LibsndfileError as error:
+        what = f"{block.shape[0]} channels at {sample_rate} Hz as {subtype}"
+        raise ConfigError(f"{container} cannot hold {what}: choose another format") from error
     return buffer.getvalue()

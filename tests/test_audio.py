@@ -265,5 +265,23 @@ def test_a_wav_file_does_not_pass_4_gib(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_flac_in_memory_is_what_a_page_plays() -> None:
     wave = noise(100)[0]
-    found, rate = soundfile.read(io.BytesIO(audio.encode_flac(wave, sample_rate=16000)), dtype="float32")
+    found, rate = soundfile.read(io.BytesIO(audio.encode(wave, sample_rate=16000)), dtype="float32")
     assert rate == 16000 and np.abs(found - wave).max() <= 0.5 / 32768
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype"), [("WAV", "pcm16"), ("WAV", "float"), ("FLAC", "pcm16"), ("FLAC", "pcm24")]
+)
+def test_a_file_in_memory_is_the_file_on_disk(tmp_path: Path, container: str, subtype: str) -> None:
+    wave = np.random.default_rng(0).uniform(-1.2, 1.2, (2, 5000)).astype(np.float32)
+    audio.write(tmp_path / f"disk.{container.lower()}", wave, sample_rate=16000, subtype=subtype)
+    memory = tmp_path / f"memory.{container.lower()}"
+    memory.write_bytes(audio.encode(wave, sample_rate=16000, container=container, subtype=subtype))
+    expected = audio.read(tmp_path / f"disk.{container.lower()}").wave
+    assert np.array_equal(audio.read(memory).wave, expected)
+    assert audio.encode(wave, sample_rate=16000, container=container, subtype=subtype) == memory.read_bytes()
+
+
+def test_a_container_that_cannot_hold_the_audio_is_named() -> None:
+    with pytest.raises(ConfigError, match="FLAC cannot hold 9 channels at 16000 Hz as pcm16: choose another format"):
+        audio.encode(np.zeros((9, 100), np.float32), sample_rate=16000)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import sepvae
+from sepvae.augmentation.contract import AUGMENTATIONS
 from sepvae.corpora.records import CORPORA
 from sepvae.evaluation.measures import MEASURES
 from sepvae.models.contract import MODELS
@@ -32,8 +33,10 @@ ROOMS: dict[str, set[str]] = {
     "training": {"mixing", "frontend", "models", "objectives", "separation.estimator"},
     "separation": {"frontend", "models", "objectives.contract", "objectives.likelihoods", "training.checkpoint"},
     "enhancement": {"frontend", "models", "objectives.likelihoods", "separation", "training.checkpoint"},
+    "demixing": {"frontend", "models", "training.checkpoint"},
+    "augmentation": {"corpora", "mixing", "frontend", "models", "training.checkpoint"},
     "evaluation": set(),
-    "systems": {"mixing", "frontend", "models", "objectives", "training", "separation", "enhancement"},
+    "systems": {"mixing", "frontend", "models", "objectives", "training", "separation", "enhancement", "demixing"},
     "report": {"evaluation"},
 }
 # These see every room; only the program sees the recipes, and nothing sees the program.
@@ -114,7 +117,12 @@ def test_imports_run_one_way() -> None:
         ("separation.separator", "training.checkpoint.load_checkpoint", True),
         ("separation.separator", "training.loop.train", False),
         ("separation.separator", "training", False),
+        ("demixing.demixer", "training.checkpoint.load_checkpoint", True),
+        ("demixing.loop", "separation.separator", False),
+        ("separation.separator", "demixing.demixer", False),
         ("evaluation.rows", "training.checkpoint", False),
+        ("augmentation.run", "corpora.records", True),
+        ("augmentation.latents", "training.loop", False),
         ("report.page", "recipe.schema", False),
         ("recipe.run", "cli", False),
         ("audio", "files.atomic_file", True),
@@ -223,6 +231,7 @@ def test_public_names_are_listed_and_load_on_use() -> None:
 
 
 TABLES = {
+    "augmentation": AUGMENTATIONS,
     "corpus": CORPORA,
     "model": MODELS,
     "objective": OBJECTIVES,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from sepvae.errors import ConfigError, SepvaeError
 
-VERBS = ("corpus", "mix", "train", "separate", "enhance", "evaluate", "report", "recipe", "info")
+VERBS = ("corpus", "mix", "train", "separate", "enhance", "augment", "evaluate", "report", "recipe", "info")
 _INTERRUPTED = 130
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-KINDS = ("timit", "timit-sample", "librispeech", "vctk", "vivos", "folder")
+KINDS = ("timit", "timit-sample", "librispeech", "vctk", "vivos", "vcc2018", "vcc2016", "arctic", "folder")
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:

@@ -30,6 +30,12 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("--name", default="estimates", help="name of the system in the table")
     parser.add_argument("--measures", nargs="+", metavar="NAME", help="measures to take, all when not given")
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="write every score: .csv or .json")
+    parser.add_argument(
+        "--channel",
+        type=int,
+        metavar="N",
+        help="channel of references with several: 0 is the reference microphone of 'sepvae mix --room'",
+    )
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--json", action="store_true", help="for programs: the summary as JSON on stdout")
     parser.set_defaults(run=run)
@@ -52,7 +58,25 @@ def _reference_files(references: Path) -> dict[str, dict[str, Path]]:
     return found
 
 
-def _tasks(references: Path, estimates: Path, name: str) -> Iterator[ScoreTask]:
+def _reference(path: Path, rate: int, channel: int | None) -> Any:
+    """Return a reference (time,): the only channel of a file, or the one asked for."""
+    from sepvae import audio
+    from sepvae.errors import InputError
+
+    wave, found = audio.read(path)
+    if len(wave) == 1 or found != rate:
+        return audio.read_mono(path, rate)
+    if channel is None:
+        raise InputError(
+            f"{path}: has {len(wave)} channels: say which of them the estimates belong to with --channel, 0 for the "
+            "reference microphone of 'sepvae mix --room'"
+        )
+    if not 0 <= channel < len(wave):
+        raise InputError(f"{path}: has {len(wave)} channels, there is no --channel {channel}: the first is 0")
+    return wave[channel]
+
+
+def _tasks(references: Path, estimates: Path, name: str, channel: int | None) -> Iterator[ScoreTask]:
     """Yield the items of both folders; InputError names an item or source that has no estimate."""
     import numpy as np
 
@@ -61,7 +85,7 @@ def _tasks(references: Path, estimates: Path, name: str) -> Iterator[ScoreTask]:
 
     for item, files in _reference_files(references).items():
         rate = audio.inspect(next(iter(files.values()))).sample_rate
-        waves = {signal: audio.read_mono(path, rate) for signal, path in files.items()}
+        waves = {signal: _reference(path, rate, channel) for signal, path in files.items()}
         mixture = waves.pop("mixture") if "mixture" in waves else np.sum(list(waves.values()), axis=0)
         noise = None if (estimates / item / "noise.wav").is_file() else waves.pop("noise", None)
         found = {source: audio.read_mono(estimates / item / f"{source}.wav", rate) for source in waves}
@@ -73,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.evaluation import format_table, score_many, summarise, write_rows
     from sepvae.files import to_json
 
-    tasks = _tasks(args.references, args.estimates, args.name)
+    tasks = _tasks(args.references, args.estimates, args.name, args.channel)
     rows = [row for rows in score_many(tasks, measures=args.measures, jobs=args.jobs) for row in rows]
     if args.out:
         write_rows(args.out, rows)

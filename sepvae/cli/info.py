@@ -15,6 +15,7 @@ _PARTS = {
     "report": "seaborn",
     "mel": "librosa",
     "demo": "espeakng_loader",
+    "rooms": "pyroomacoustics",
 }
 
 
@@ -53,8 +54,10 @@ def _model(folder: Path) -> dict[str, Any]:
 
     models = load_checkpoint(folder)
     training = models.config.training
+    speakers = training.model.settings.get("classes")
     return {
         "sources": ", ".join(models.config.sources),
+        **({"speakers": ", ".join(speakers)} if speakers else {}),
         "model": training.model.kind,
         "objective": training.objective.kind,
         "sample rate": f"{training.frontend.sample_rate} Hz",

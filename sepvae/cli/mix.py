@@ -23,6 +23,13 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("--ready", action="store_true", help="CORPUS holds ready mixtures: WSJ0-2mix or Libri2Mix")
     parser.add_argument("--seed", type=seed, default=None, help="seed of the draw, 0 when not given")
     parser.add_argument("--audio", type=Path, metavar="DIR", help="also write the mixtures and sources as audio")
+    parser.add_argument(
+        "--room",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="mix in simulated rooms (--set room.rt60_s=0.3 and others), or with the impulse responses in DIR",
+    )
     add_settings(parser, "the mixtures")
     parser.set_defaults(run=run)
 
@@ -32,6 +39,13 @@ def _refuse(option: str, given: bool) -> None:
 
     if given:
         raise ConfigError(f"mix --ready takes the mixtures as they are, {option} would change nothing: leave it out")
+
+
+def _room_options(room: str | None) -> dict[str, Any]:
+    """Return the settings that `--room` or `--room DIR` stands for."""
+    if room is None:
+        return {}
+    return {"room": {"kind": "measured", "folder": room} if room else {"kind": "simulated", "folder": None}}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,9 +60,10 @@ def run(args: argparse.Namespace) -> int:
         for option, value in (("--config", args.config), ("--set", args.overrides), ("--corpus", args.corpus)):
             _refuse(option, bool(value))
         _refuse("--seed", args.seed is not None)
+        _refuse("--room", args.room is not None)
         manifest = read_ready_mixtures(args.folder)
     else:
-        config = read_settings(args, MixingConfig)
+        config = read_settings(args, MixingConfig, options=_room_options(args.room))
         corpus = open_corpus(args.folder, args.corpus)
         utterances = list(corpus.utterances())
         for problem in corpus.problems:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound="BaseModel")
 
 
-def add_settings(parser: argparse.ArgumentParser, what: str) -> None:
+def add_settings(parser: argparse._ActionsContainer, what: str) -> None:
     """Add `--config` and `--set`."""
     parser.add_argument("--config", type=Path, metavar="FILE", help=f"YAML file with settings of {what}")
     parser.add_argument(
@@ -29,15 +29,23 @@ def seed(text: str) -> int:
     return number
 
 
-def read_settings(args: argparse.Namespace, config_class: type[C], *, base: Mapping[str, Any] | None = None) -> C:
+def read_settings(
+    args: argparse.Namespace,
+    config_class: type[C],
+    *,
+    base: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> C:
     """Return the config from the file, the overrides and the defaults; ConfigError names what is wrong.
 
-    `base` is what they are laid over unless they choose the kind of model or objective, which its settings are of.
+    `base` is what they are laid over unless they choose the kind of model or objective, which its settings are of;
+    `options` of the command line come over the file and under the overrides.
     """
     from sepvae.config import parse_config
     from sepvae.recipe.compose import merge, parse_override, read_mapping
 
     data = read_mapping(args.config) if args.config else {}
+    data = merge(data, options or {})
     for text in args.overrides:
         data = merge(data, parse_override(text))
     chosen = any("kind" in part for name in ("model", "objective") if isinstance(part := data.get(name), dict))

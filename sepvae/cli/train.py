@@ -1,4 +1,4 @@
-"""`sepvae train`: one model per source of a manifest of mixtures, or a model of one speaker's clean speech."""
+"""`sepvae train`: one model per source of a manifest of mixtures, or one of clean speech, of one or all speakers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         "train",
         help="train one model per source",
         description="Train a model for the sources of a manifest of mixtures: the temporal VAE, or what --config or "
-        "--set model.kind=KIND ask for. With --speaker and without a manifest: "
+        "--set model.kind=KIND ask for. With --speech and without a manifest: a model of all speech of the corpus, for "
+        "'sepvae augment'. With --speaker and without a manifest: "
         "a model of one speaker's clean speech; 'sepvae separate FILE -m ONE -m ANOTHER' then separates speakers whose "
         "models know nothing of each other. On several devices: torchrun --nproc-per-node N -m sepvae train …",
         **options,
     )
     parser.add_argument("manifest", type=Path, nargs="?", help="mixtures, from 'sepvae mix'")
     parser.add_argument("--speaker", metavar="NAME", help="learn this speaker of the corpus, from clean speech alone")
+    parser.add_argument("--speech", action="store_true", help="learn all utterances of the corpus, without labels")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the corpus they draw from")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument("--seed", type=seed, default=0, help="seed of weights, batches and noise")
@@ -44,7 +46,7 @@ def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData
     from sepvae.mixing.manifest import read_manifest
     from sepvae.mixing.protocol import describe_indistinct, indistinct_sources
     from sepvae.training.config import TrainingConfig
-    from sepvae.training.known_classes import KNOWN_CLASSES
+    from sepvae.training.defaults import KNOWN_CLASSES
     from sepvae.training.loop import TrainingData
 
     config = read_settings(args, TrainingConfig, base=KNOWN_CLASSES)
@@ -55,6 +57,21 @@ def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData
     if alike := indistinct_sources(train):
         _LOGGER.warning("%s", describe_indistinct(alike))
     return config, TrainingData(train, manifest.of_split("valid"), args.data)
+
+
+def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
+    from sepvae.corpora.records import open_corpus
+    from sepvae.mixing.solo import corpus_mixtures
+    from sepvae.training.config import TrainingConfig
+    from sepvae.training.defaults import SPEECH_SEGMENTS
+    from sepvae.training.loop import TrainingData
+
+    config = read_settings(args, TrainingConfig, base=SPEECH_SEGMENTS)
+    utterances = list(open_corpus(args.data).utterances())
+    rate = config.frontend.sample_rate
+    train, valid = corpus_mixtures(utterances, root=args.data, sample_rate=rate, seed=args.seed)
+    _LOGGER.info("%d utterances to train, %d to validate", len(train), len(valid))
+    return config, TrainingData(train, valid, args.data)
 
 
 def _of_speaker(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
@@ -81,9 +98,9 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.files import remove
     from sepvae.training.loop import train
 
-    if (args.manifest is None) == (args.speaker is None):
-        raise ConfigError("train: give a manifest of mixtures, or --speaker NAME of the corpus, and not both")
-    config, data = _of_manifest(args) if args.speaker is None else _of_speaker(args)
+    if [args.manifest is None, args.speaker is None, not args.speech].count(False) != 1:
+        raise ConfigError("train: give one of a manifest of mixtures, --speaker NAME of the corpus, and --speech")
+    config, data = (_of_speech if args.speech else _of_speaker if args.speaker else _of_manifest)(args)
     _LOGGER.info("model %s, objective %s, %d epochs", config.model.kind, config.objective.kind, config.optimiser.epochs)
     if args.overwrite:
         for name in ("state", "model", "log.csv", "tensorboard"):

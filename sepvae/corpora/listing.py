@@ -32,11 +32,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Labels:
-    """What the files beside the audio say: the sentence, and words and phones with their places."""
+    """What the files beside the audio say: the sentence, words and phones with their places, the name of the prompt."""
 
     text: str | None = None
     words: tuple[Interval, ...] = ()
     phones: tuple[Interval, ...] = ()
+    prompt: str | None = None
 
 
 def walk(root: Path) -> Iterator[tuple[str, list[str]]]:
@@ -70,6 +71,15 @@ def subfolders(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [folder / name for name in names]
+
+
+def file_names(folder: Path) -> list[str]:
+    """Return the names of the visible files directly in `folder`; none when it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
+    except OSError:
+        return []
 
 
 def is_audio(path: str) -> bool:
@@ -200,6 +210,7 @@ def read_utterances(
         yield Utterance(
             item.id, path, item.speaker, item.sex, item.split, info.sample_rate, info.n_samples,
             text=beside.text, words=beside.words, phones=beside.phones, dialect=item.dialect,
+            prompt=beside.prompt,
         )  # fmt: skip
     if n_read == 0:
         left_out = [problem for problem in problems if problem.code in LEFT_OUT]

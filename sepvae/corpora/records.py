@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,21 @@ CORPORA: dict[str, str] = {
     "librispeech": "sepvae.corpora.librispeech:LibriSpeech",
     "vctk": "sepvae.corpora.vctk:Vctk",
     "vivos": "sepvae.corpora.vivos:Vivos",
+    "vcc2018": "sepvae.corpora.vcc:Vcc2018",
+    "vcc2016": "sepvae.corpora.vcc:Vcc2016",
+    "arctic": "sepvae.corpora.arctic:Arctic",
     "folder": "sepvae.corpora.folder:SpeakerFolders",
 }
+
+
+def plain_words(text: str) -> str:
+    """Return the words of a text in lower case without punctuation: what two spellings of a sentence share.
+
+    Example:
+        >>> plain_words("She  had your dark suit.")
+        'she had your dark suit'
+    """
+    return " ".join(re.findall(r"[\w']+", text.lower()))
 
 
 @dataclass(frozen=True)
@@ -38,7 +52,8 @@ class Utterance:
 
     `id` is unique in its corpus and made of speaker and sentence; `path` is relative to the corpus root, with
     forward slashes; `split` is `train`, `test`, another name the corpus uses, or None when it has no splits;
-    `dialect` is the region where the speaker grew up (TIMIT: `1` to `8`), None where the corpus does not say.
+    `dialect` is the region where the speaker grew up (TIMIT: `1` to `8`), None where the corpus does not say; `prompt`
+    names the sentence in a corpus whose speakers read the same ones. It is no transcript, and there may be none.
     """
 
     id: str
@@ -52,6 +67,7 @@ class Utterance:
     words: tuple[Interval, ...] = field(default=())
     phones: tuple[Interval, ...] = field(default=())
     dialect: str | None = None
+    prompt: str | None = None
 
     @property
     def duration_s(self) -> float:

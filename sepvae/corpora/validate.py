@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sepvae.corpora.damage import Damage
 from sepvae.corpora.listing import LEFT_OUT
+from sepvae.corpora.published import PUBLISHED_RATE, SPLITS_SHARE_SPEAKERS, check_complete
 from sepvae.corpora.records import Corpus, Interval, Problem, Utterance
 from sepvae.corpora.sound import listen
 from sepvae.errors import InputError
@@ -59,8 +60,6 @@ _SILENT_AMPLITUDE = 1e-3  # -60 dBFS
 _OFFSET_TO_RMS = 0.3
 # TIMIT itself has last phones and sentences that end one or two samples after the audio.
 _OVERHANG_SAMPLES = 2
-_PUBLISHED_RATE = {"timit": 16000, "timit-sample": 16000, "librispeech": 16000, "vctk": 48000, "vivos": 16000}
-_TIMIT_SPEAKERS, _TIMIT_SPLITS = 630, {"train": 4620, "test": 1680}
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,9 @@ def validate(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
             raise
         problems.append(Problem("no_utterances", str(corpus.root), str(error)))
     problems += _check_rates(corpus.name, utterances)
-    problems += _check_splits(utterances)
-    problems += _check_complete(corpus.name, utterances)
+    if corpus.name not in SPLITS_SHARE_SPEAKERS:
+        problems += _check_splits(utterances)
+    problems += check_complete(corpus.name, utterances)
     order = {code: place for place, code in enumerate(MEANINGS)}
     found = {*problems, *corpus.problems}
     ranked = sorted(found, key=lambda one: (order.get(one.code, -1), one.code, one.item, one.message))
@@ -218,7 +218,7 @@ def _check_rates(name: str, utterances: list[Utterance]) -> list[Problem]:
         for one in utterances
         if one.sample_rate != usual
     ]
-    published = _PUBLISHED_RATE.get(name, usual)
+    published = PUBLISHED_RATE.get(name, usual)
     if usual != published:
         message = f"sampled at {usual} Hz, the published corpus at {published} Hz"
         problems.append(Problem("unusual_sample_rate", name, message))
@@ -237,21 +237,6 @@ def _check_splits(utterances: list[Utterance]) -> list[Problem]:
         for speaker, n in places.items()
         if len(n) > 1
     ]
-
-
-def _check_complete(name: str, utterances: list[Utterance]) -> list[Problem]:
-    """Compare with the published counts of LDC TIMIT when most of its speakers are there."""
-    speakers = {utterance.speaker for utterance in utterances}
-    if name != "timit" or len(speakers) <= _TIMIT_SPEAKERS // 2:
-        return []
-    splits = Counter(utterance.split for utterance in utterances)
-    if len(speakers) == _TIMIT_SPEAKERS and splits == _TIMIT_SPLITS:
-        return []
-    message = (
-        f"{splits['train']} training and {splits['test']} test files of {len(speakers)} speakers; "
-        f"the full LDC93S1 has {_TIMIT_SPLITS['train']} and {_TIMIT_SPLITS['test']} of {_TIMIT_SPEAKERS}"
-    )
-    return [Problem("incomplete_copy", name, message)]
 
 
 def _amount(utterances: Iterable[Utterance]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import read_jsonl, write_jsonl
+from sepvae.mixing.scene import Scene
 
 
 class Source(Config):
@@ -67,6 +68,8 @@ class Mixture(Config):
     """One mixture: what it is made of and how long it is; `mixture_path` only where the corpus has it ready.
 
     Models are trained on mixtures of one `group` and tested on the same: a pair of speakers, where there are several.
+    With a `scene` the sources are heard in a room: their gains are those of the dry speech that goes into it, and the
+    scene has gains of its own.
     """
 
     id: str = Field(pattern=r"^[\w.+-]+$")
@@ -78,6 +81,7 @@ class Mixture(Config):
     seed: int | None = None
     mixture_path: str | None = None
     group: str | None = Field(None, pattern=r"^[\w-]+$")
+    scene: Scene | None = None
 
     @field_validator("sources")
     @classmethod
@@ -86,6 +90,16 @@ class Mixture(Config):
         if len(set(names)) < len(names):
             raise ConfigError(f"sources share a name: {', '.join(names)}")
         return sources
+
+    @model_validator(mode="after")
+    def _fits_its_room(self) -> Mixture:
+        if self.scene is None:
+            return self
+        if self.scene.n_sources != len(self.sources):
+            raise ConfigError(f"scene: has places for {self.scene.n_sources} sources, there are {len(self.sources)}")
+        if self.noise is not None or self.mixture_path is not None:
+            raise ConfigError("scene: a mixture in a room has neither noise nor a ready mixture: make it anew")
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """Return the record of the manifest."""

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
 from sepvae.mixing.manifest import Mixture, Source
 from sepvae.mixing.mixture import Wave, load_source
 from sepvae.mixing.noise import Noises, rms
+from sepvae.mixing.places import Rooms
 from sepvae.mixing.pools import sentence
+from sepvae.mixing.rooms import images_of, impulse_responses
+from sepvae.mixing.scene import Scene
 from sepvae.seeds import derive_seed, generator
 
 if TYPE_CHECKING:
@@ -24,6 +28,17 @@ BACKGROUND = "background"
 _PEAK = 0.99
 # How often a deal that came to nothing is tried again with other cards.
 _ATTEMPTS = 200
+
+
+def _power(wave: Wave) -> float:
+    """Return the mean square of a wave (time,)."""
+    return float(np.mean(np.square(wave, dtype=np.float64)))
+
+
+def _headroom(waves: Sequence[NDArray[np.float32]]) -> float:
+    """Return one gain for all waves (…, time), so that neither they nor their sum clip and their ratios stay."""
+    peak = max(float(np.abs(wave).max()) for wave in (*waves, np.sum(waves, axis=0)))
+    return min(1.0, _PEAK / peak)
 
 
 class _Deck:
@@ -74,7 +89,7 @@ class Mixer:
     """Draws the mixtures of a manifest, or of a group of it, each from its own stream of random numbers.
 
     `classes` are those of the pools, one for each source that speaks; `backgrounds` is what the source `background` is
-    drawn from, `noises` what is laid under the mixtures and is no source.
+    drawn from, `noises` what is laid under the mixtures and is no source, `rooms` where they are heard.
     """
 
     def __init__(
@@ -86,10 +101,11 @@ class Mixer:
         classes: Sequence[str],
         backgrounds: Noises | None,
         noises: Noises | None,
+        rooms: Rooms | None = None,
         group: str | None = None,
     ) -> None:
         self.config, self.root, self.seed, self.classes = config, root, seed, tuple(classes)
-        self.backgrounds, self.noises = backgrounds, noises
+        self.backgrounds, self.noises, self.rooms = backgrounds, noises, rooms
         self.names, self.group = source_labels(config.sources), group
         self._stream = () if group is None else (group,)
 
@@ -165,16 +181,18 @@ class Mixer:
                 source, wave = self._speech(name, utterance, file, n_samples, level, random)
             sources.append(source)
             waves.append(wave)
-        noise = None
+        noise = scene = None
+        if self.rooms is not None:
+            # A stream of its own: the same sentences meet in every room.
+            room = self.rooms.draw(len(sources), generator(self.seed, "room", *self._stream, split, index))
+            scene = self._levelled(room, sources, waves)
         if self.noises is not None:
             source, wave = self.noises.draw("noise", split, n_samples, random)
             total = np.sum(waves, axis=0)
             gain = rms(total, source.path) * 10 ** (-random.uniform(*config.noise_snr_db) / 20)
             noise = source.amplified(gain)
             waves.append(np.float32(gain) * wave)
-        # One common gain for all, so that nothing clips and the ratios stay.
-        peak = max(float(np.abs(wave).max()) for wave in (*waves, np.sum(waves, axis=0)))
-        common = min(1.0, _PEAK / peak)
+        common = _headroom(waves) if scene is None else 1.0
         return Mixture(
             id="-".join((*self._stream, split, f"{index:05}")),
             split=split,
@@ -184,7 +202,30 @@ class Mixer:
             noise=None if noise is None else noise.amplified(common),
             seed=derive_seed(self.seed, "mixture", *self._stream, split, index),
             group=self.group,
+            scene=scene,
         )
+
+    def _levelled(self, scene: Scene, sources: Sequence[Source], dry: Sequence[Wave]) -> Scene:
+        """Return a room whose gains bring the images at the reference to the levels of the dry sources, each (time,).
+
+        The level is that of the stretch in which a source speaks. The gains are the room's, so that the dry source is
+        the same whatever the room.
+
+        Raises:
+            InputError: nothing of a source arrives in time.
+        """
+        gains, images = list[float](), list[NDArray[np.float32]]()
+        responses = impulse_responses(scene, sample_rate=self.config.sample_rate)
+        for source, wave, response in zip(sources, dry, responses, strict=True):
+            image, stretch = images_of(wave, response), slice(source.offset, source.offset + source.n_samples)
+            spoken, power = _power(wave[stretch]), _power(image[scene.reference, stretch])
+            # What is not heard is not zero: the convolution rounds.
+            if power < 1e-20 * spoken:
+                raise InputError(f"{source.path}: is not heard in its room before it ends: ask for a longer duration_s")
+            gains.append(float(np.sqrt(spoken / power)))
+            images.append(np.float32(gains[-1]) * image)
+        common = _headroom(images)
+        return scene.model_copy(update={"gains": tuple(gain * common for gain in gains)})
 
     def _speech(
         self,

@@ -14,6 +14,8 @@ from sepvae.errors import InputError
 from sepvae.files import hash_file
 from sepvae.mixing.backgrounds import synthesise
 from sepvae.mixing.manifest import Manifest, Mixture, Source
+from sepvae.mixing.rooms import images_of, impulse_responses
+from sepvae.mixing.scene import Scene
 from sepvae.progress import progress
 
 Wave = NDArray[np.float32]
@@ -24,12 +26,18 @@ _STEP_16_BIT = 1.0 / 32768
 
 @dataclass(frozen=True)
 class Rendered:
-    """The waves of one mixture, each (time,) float32; sources and noise add up to the mixture; and its group."""
+    """The waves of one mixture, each (time,) float32; sources and noise add up to the mixture; and its group.
+
+    In a room, `channels` (microphones, time) is what the microphones hear, the sum of the `images` of the sources, each
+    (microphones, time); mixture and sources are then those of the reference microphone.
+    """
 
     mixture: Wave
     sources: dict[str, Wave]
     noise: Wave | None
     group: str | None = None
+    channels: NDArray[np.float32] | None = None
+    images: dict[str, NDArray[np.float32]] | None = None
 
 
 @lru_cache(maxsize=64)
@@ -105,10 +113,12 @@ def render(mixture: Mixture, root: str | Path) -> Rendered:
 
     Returns:
         Mixture, sources and noise, (time,) float32. The mixture is the float32 sum of the sources in their order and
-        the noise; of a ready mixture it is the file, which must agree with the sum within 16-bit rounding.
+        the noise; of a ready mixture it is the file, which must agree with the sum within 16-bit rounding. In a room
+        the same holds of the images at every microphone.
 
     Raises:
         InputError: a file is missing or has changed, or a ready mixture is not the sum of its sources.
+        MissingExtra: a simulated room without pyroomacoustics.
     """
     folder = Path(root)
 
@@ -117,6 +127,8 @@ def render(mixture: Mixture, root: str | Path) -> Rendered:
         return source_wave(source, root=folder, n_samples=mixture.n_samples, sample_rate=rate, repeat=repeat)
 
     sources = {source.name: wave_of(source) for source in mixture.sources}
+    if mixture.scene is not None:
+        return _render_room(mixture, mixture.scene, sources)
     noise = None if mixture.noise is None else wave_of(mixture.noise, repeat=True)
     total = np.zeros(mixture.n_samples, np.float32)
     for wave in (*sources.values(), *(() if noise is None else (noise,))):
@@ -124,6 +136,21 @@ def render(mixture: Mixture, root: str | Path) -> Rendered:
     if mixture.mixture_path is not None:
         total = _ready_mixture(mixture, folder, total)
     return Rendered(total, sources, noise, mixture.group)
+
+
+def _render_room(mixture: Mixture, scene: Scene, dry: dict[str, Wave]) -> Rendered:
+    """Return what the microphones of a room hear of some dry sources, each (time,)."""
+    responses = impulse_responses(scene, sample_rate=mixture.sample_rate)
+    gains = scene.gains or (1.0,) * scene.n_sources
+    images = {
+        name: images_of(wave, response, gain)
+        for (name, wave), response, gain in zip(dry.items(), responses, gains, strict=True)
+    }
+    channels = np.zeros((scene.n_microphones, mixture.n_samples), np.float32)
+    for image in images.values():
+        channels += image
+    sources = {name: image[scene.reference] for name, image in images.items()}
+    return Rendered(channels[scene.reference], sources, None, mixture.group, channels, images)
 
 
 def _ready_mixture(mixture: Mixture, root: Path, total: Wave) -> Wave:
@@ -144,6 +171,8 @@ def _ready_mixture(mixture: Mixture, root: Path, total: Wave) -> Wave:
 def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path) -> None:
     """Render a manifest to `out/<split>/{mixture,<source>…,noise}/<id>.wav`, over what is there.
 
+    Of a mixture in a room the files have a channel for each microphone.
+
     Raises:
         InputError, OutputError: a mixture cannot be rebuilt or written.
     """
@@ -153,6 +182,8 @@ def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path) -> Non
             names = ["mixture", *(source.name for source in mixture.sources), *(["noise"] if mixture.noise else [])]
             rendered = render(mixture, root)
             waves = [rendered.mixture, *rendered.sources.values()]
+            if rendered.channels is not None and rendered.images is not None:
+                waves = [rendered.channels, *rendered.images.values()]
             waves += [] if rendered.noise is None else [rendered.noise]
             for kind, wave in zip(names, waves, strict=True):
                 audio.write(folder / kind / name, wave, sample_rate=mixture.sample_rate)

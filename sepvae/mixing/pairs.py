@@ -83,7 +83,7 @@ def _closest(one: Sequence[Utterance], two: Sequence[Utterance]) -> tuple[Uttera
 def pair_pools(utterances: Sequence[Utterance], pair: tuple[str, str], *, n_valid: int) -> Pools:
     """Share the sentences of two speakers out: the two closest in length test, with `n_valid` the next two validate.
 
-    No sentence of the test, by its text, is trained or validated on.
+    No sentence of the test, by its prompt or text, is trained or validated on.
 
     Args:
         utterances: long enough to be mixed.

@@ -1,13 +1,12 @@
-"""Who may speak in training, validation and test: no sentence of a test mixture, by its text, occurs in training."""
+"""Who may speak in training, validation and test: no sentence of a test mixture, by prompt or text, is trained on."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sepvae.corpora.records import Utterance
+from sepvae.corpora.records import Utterance, plain_words
 from sepvae.errors import InputError
 from sepvae.seeds import derive_seed
 
@@ -28,16 +27,16 @@ class Pools:
 
 
 def sentence(utterance: Utterance) -> str:
-    """Return what makes two utterances the same sentence: the words, or the utterance itself where they are unknown.
+    """Return what makes two utterances the same sentence: the prompt, else the words, else the utterance itself.
 
     Example:
         >>> a = Utterance("x", "x.wav", "s", "female", None, 16000, 9, text="She  had your dark suit.")
         >>> sentence(a)
         'she had your dark suit'
     """
-    if utterance.text is None:
-        return f"utterance {utterance.id}"
-    return " ".join(re.findall(r"[\w']+", utterance.text.lower()))
+    if utterance.prompt is not None:
+        return f"prompt {utterance.prompt}"
+    return f"utterance {utterance.id}" if utterance.text is None else plain_words(utterance.text)
 
 
 def class_members(utterances: Sequence[Utterance], label: str) -> list[Utterance]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +21,9 @@ from sepvae.mixing.manifest import Header, Manifest, Mixture
 from sepvae.mixing.mixer import BACKGROUND, Mixer
 from sepvae.mixing.noise import BackgroundConfig, Noises, list_backgrounds, list_noises
 from sepvae.mixing.pairs import choose_pairs, pair_pools
+from sepvae.mixing.places import Rooms
 from sepvae.mixing.pools import Pools, make_pools
+from sepvae.mixing.scene import RoomConfig
 from sepvae.progress import progress
 from sepvae.seeds import derive_seed
 
@@ -43,7 +46,8 @@ class MixingConfig(Config):
     the level of the first source over each other one, `noise_snr_db` of all sources over the noise. `skip_damaged`
     leaves out files that a lost byte has turned into noise (`sepvae corpus validate` names them); it reads every file
     once. `background` says what that source is drawn from; `noise_folder` lays noise under the mixtures that is no
-    source.
+    source. With `room` they are heard in rooms by several microphones; levels and level ratios are then those of the
+    images at the first one.
 
     `pairs`, a number or a list of pairs of speakers, is another protocol: each pair is a group with models of its own,
     all sentences of the two train but those closest in length, which are its one test mixture (Subakan & Smaragdis
@@ -67,6 +71,7 @@ class MixingConfig(Config):
     level_rms: float = Field(0.05, gt=0, lt=1)
     noise_folder: str | None = None
     noise_snr_db: Range = (0.0, 20.0)
+    room: RoomConfig | None = None
 
     @field_validator("duration_s", "snr_db", "noise_snr_db")
     @classmethod
@@ -95,11 +100,32 @@ class MixingConfig(Config):
             raise ConfigError(f"pairs: needs two sources that speak, sources = {', '.join(self.sources)}")
         return self
 
+    @model_validator(mode="after")
+    def _fits_the_room(self) -> MixingConfig:
+        if self.room is None:
+            return self
+        if self.noise_folder is not None:
+            raise ConfigError(
+                f"noise_folder = {self.noise_folder}: is noise at one microphone, and room has several: leave one of "
+                "the two out; the source background is heard from a place in the room"
+            )
+        self.room.check_angles(len(self.sources))
+        return self
+
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders beside the corpus that recordings are drawn from."""
         used = [self.background.folder if BACKGROUND in self.sources else None, self.noise_folder]
+        used.append(None if self.room is None else self.room.folder)
         return tuple(Path(folder) for folder in used if folder is not None)
+
+
+def shifted(path: Path) -> bool:
+    """Say whether the samples of a file are shifted by a byte; InputError when it cannot be read."""
+    if audio.inspect(path).subtype != "PCM_16":
+        return False
+    wave = audio.read(path).wave
+    return wave.shape[0] == 1 and examine(wave[0]).shifted_from is not None
 
 
 def list_damaged(utterances: Sequence[Utterance], root: Path) -> set[str]:
@@ -107,11 +133,8 @@ def list_damaged(utterances: Sequence[Utterance], root: Path) -> set[str]:
     damaged = set()
     with progress("check", len(utterances), unit="files") as bar:
         for utterance in utterances:
-            path = root / utterance.path
-            if audio.inspect(path).subtype == "PCM_16":
-                wave = audio.read(path).wave
-                if wave.shape[0] == 1 and examine(wave[0]).shifted_from is not None:
-                    damaged.add(utterance.id)
+            if shifted(root / utterance.path):
+                damaged.add(utterance.id)
             bar.advance(1)
     if damaged:
         text = "%d of %d files are damaged, noise from where a byte was lost on, and left out: 'sepvae corpus validate'"
@@ -208,14 +231,18 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
             mixtures.append(mixer.mixture(split, index, hand))
             bar.advance(1)
     notes += [f"{len(whole) - len(long_enough)} utterances shorter than {config.duration_s[0]:g} s were left out"]
+    if mixtures and config.room is not None and config.room.kind == "simulated":
+        notes.append(f"the rooms were simulated by pyroomacoustics {metadata.version('pyroomacoustics')}")
     if damaged:
         notes.append(
             f"{len(damaged)} of {len(ordered)} utterances were left out because their files are damaged, noise from "
             f"where a byte was lost on: {', '.join(sorted(damaged))}"
         )
-    if any(u.text is None for u in long_enough):
+    if any(u.text is None and u.prompt is None for u in long_enough):
         notes.append("some utterances have no text: sentences are told apart by utterance")
-    if alike := indistinct_sources([mixture for mixture in mixtures if mixture.split == "train"]):
+    # In a room the microphones tell them apart.
+    alike = [] if config.room else indistinct_sources([mixture for mixture in mixtures if mixture.split == "train"])
+    if alike:
         notes.append(describe_indistinct(alike))
         _LOGGER.warning("%s", notes[-1])
     return Manifest(Header(config=config.model_dump(mode="json"), seed=seed, notes=tuple(notes)), tuple(mixtures))
@@ -251,9 +278,10 @@ def _mixers(
     if config.noise_folder is not None:
         kinds = list_noises(Path(config.noise_folder))
         noises = Noises(kinds, together=False, sample_rate=config.sample_rate, seed=seed)
+    rooms = None if config.room is None else Rooms(config.room)
     for number, (classes, pools) in enumerate(shares.items()):
         group = None if config.pairs is None else f"pair-{number:02}"
-        yield (
-            Mixer(config, root, seed, classes=classes, backgrounds=backgrounds, noises=noises, group=group),
-            pools,
+        mixer = Mixer(
+            config, root, seed, classes=classes, backgrounds=backgrounds, noises=noises, rooms=rooms, group=group
         )
+        yield mixer, pools

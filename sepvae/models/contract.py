@@ -1,8 +1,8 @@
 """What every model offers, and the closed table of the networks that offer it.
 
-A model is a network and its config: no loss, no files. Features and spectra are (batch, frames, bins). There are three
-interfaces: a network for one source (`source`), one for all sources together (`joint`), and one from waves to waves
-(`waves`).
+A model is a network and its config: no loss, no files. Features and spectra are (batch, frames, bins). There are five
+interfaces: a network for one source (`source`), one that is told who speaks (`conditional`), one for all sources
+together (`joint`), one from waves to waves (`waves`), and one that codes segments of speech, not frames (`segment`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sepvae.config import Config, parse_config
 from sepvae.tables import resolve
 
-Interface = Literal["source", "joint", "waves"]
+Interface = Literal["source", "conditional", "joint", "waves", "segment"]
 
 # The only registry of models: name -> "module:Class".
 MODELS: dict[str, str] = {
@@ -27,8 +27,12 @@ MODELS: dict[str, str] = {
     "complex_dense": "sepvae.models.complex_dense:ComplexDense",
     "conv_patch": "sepvae.models.conv_patch:ConvPatch",
     "vrnn": "sepvae.models.vrnn:Vrnn",
+    "conditional_vae": "sepvae.models.conditional:ConditionalVae",
     "temporal_vae": "sepvae.models.temporal:TemporalVae",
     "conv_tasnet": "sepvae.models.conv_tasnet:ConvTasNet",
+    "segment_conv": "sepvae.models.segment_conv:SegmentConv",
+    "segment_lstm": "sepvae.models.segment_lstm:SegmentLstm",
+    "fhvae": "sepvae.models.fhvae:Fhvae",
 }
 
 
@@ -91,6 +95,36 @@ class SourceModel(Protocol):
 
     def reconstruct(self, features: Tensor, sample: Sampler) -> Reconstruction:
         """Encode features, draw a latent and decode it; networks with memory draw as they go along time."""
+        ...
+
+
+class SegmentModel(Protocol):
+    """A network that codes a segment of `config.segment_frames` frames by one latent vector.
+
+    `nuisance` says which latents hold what stays the same in an utterance, such as voice and channel. The vector of an
+    utterance is the sum of these over its segments divided by their number plus `nuisance_prior`.
+    """
+
+    Config: ClassVar[type[ModelConfig]]
+    interface: ClassVar[Interface]
+    config: Any
+    nuisance: slice
+    nuisance_prior: float
+
+    def encode(self, features: Tensor) -> Posterior:
+        """Map features (batch, segment_frames, n_inputs) to the posterior of (batch, 1, latent)."""
+        ...
+
+    def decode(self, latent: Tensor) -> Decoded:
+        """Map latents (batch, 1, latent) to the target features (batch, segment_frames, n_outputs)."""
+        ...
+
+    def reconstruct(self, features: Tensor, sample: Sampler) -> Reconstruction:
+        """Encode features, draw a latent of their posterior and decode it."""
+        ...
+
+    def standardise(self, inputs: Tensor, targets: Tensor) -> None:
+        """Take mean and spread of the features from some frames, (frames, n_inputs) and (frames, n_outputs)."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, cast
 
 import torch
@@ -22,8 +22,20 @@ OBJECTIVES: dict[str, str] = {
     "adversarial": "sepvae.objectives.adversarial:Adversarial",
     "itl": "sepvae.objectives.itl:Itl",
     "weak_class": "sepvae.objectives.weak_class:WeakClass",
+    "conditional_elbo": "sepvae.objectives.conditional_elbo:ConditionalElbo",
+    "hierarchical_elbo": "sepvae.objectives.hierarchical_elbo:HierarchicalElbo",
     "wave_sdr": "sepvae.objectives.wave_sdr:WaveSdr",
 }
+
+
+class Sequences(NamedTuple):
+    """Which training sequence each item of a batch is of (batch,), and how many segments that one has (batch,).
+
+    The number of a sequence is that of its mixture in the split; validation sequences have numbers of their own.
+    """
+
+    number: Tensor
+    n_segments: Tensor
 
 
 class Batch:
@@ -36,12 +48,23 @@ class Batch:
         targets: features (batch, frames, n_outputs) of each source, or waves (batch, time).
         step: number of the optimiser's step; drives schedules.
         generator: the batch's own stream of random numbers, on the device of the tensors.
+        speakers: who speaks in each item, for models that are told; of a mixture, whoever is its first source.
+        sequences: where each item comes from, for objectives on segments that belong together.
     """
 
-    __slots__ = ("generator", "input", "step", "targets")
+    __slots__ = ("generator", "input", "sequences", "speakers", "step", "targets")
 
-    def __init__(self, input: Tensor, targets: Mapping[str, Tensor], step: int, generator: torch.Generator) -> None:  # noqa: A002
+    def __init__(
+        self,
+        input: Tensor,  # noqa: A002
+        targets: Mapping[str, Tensor],
+        step: int,
+        generator: torch.Generator,
+        speakers: Sequence[str] = (),
+        sequences: Sequences | None = None,
+    ) -> None:
         self.input, self.targets, self.step, self.generator = input, targets, step, generator
+        self.speakers, self.sequences = tuple(speakers), sequences
 
 
 class Loss(NamedTuple):

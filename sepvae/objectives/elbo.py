@@ -101,5 +101,7 @@ class Elbo:
             found = model.reconstruct(batch.input, draw)
             nll = self._likelihood(batch.targets[name], found.decoded, self.config.likelihood_std)
             terms[f"{name}/reconstruction"] = nll.sum(-1).mean()
-            terms[f"{name}/kl"] = beta * kl_divergence(found.posterior, found.prior).mean()
+            # A latent of a whole segment is shared by its frames.
+            latents_per_frame = found.latent.shape[1] / batch.targets[name].shape[1]
+            terms[f"{name}/kl"] = beta * latents_per_frame * kl_divergence(found.posterior, found.prior).mean()
         return Loss(torch.stack(list(terms.values())).sum(), terms)

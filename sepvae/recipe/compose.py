@@ -33,6 +33,9 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 def read_mapping(path: Path, depth: int = 0) -> dict[str, Any]:
     """Read a YAML mapping and what it includes: paths beside the file, laid under it one over the other.
 
+    An entry of `include` is a path, or a mapping of `file`, a path, and `at`, the keys that its content is put under,
+    such as `systems.mvae.settings.training`.
+
     Raises:
         ConfigError: not a mapping, not YAML, or includes in a circle.
         InputError: a file cannot be read.
@@ -46,13 +49,38 @@ def read_mapping(path: Path, depth: int = 0) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of keys to values, found {type(data).__name__}")
     included = data.pop("include", [])
-    names = [included] if isinstance(included, str) else included
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"{path}: include = {included!r}: give the path of a recipe, or a list of paths")
+    entries = included if isinstance(included, list) else [included]
     merged: dict[str, Any] = {}
-    for part in (*(read_mapping(path.parent / name, depth + 1) for name in names), data):
+    for part in (*(content for entry in entries for content in _included(path, entry, depth)), data):
         merged = _lay_over(merged, part)
     return merged
+
+
+def _included(path: Path, entry: Any, depth: int) -> list[dict[str, Any]]:
+    """Return what an entry of `include` gives: the content of a file, or that content under each of some keys."""
+    if isinstance(entry, str):
+        return [read_mapping(path.parent / entry, depth + 1)]
+    if not _is_placed(entry):
+        raise ConfigError(
+            f"{path}: include = {entry!r}: give the path of a recipe, a list of paths, or file and a list of keys, at"
+        )
+    content = read_mapping(path.parent / entry["file"], depth + 1)
+    return [_nested(keys.split("."), content) for keys in entry["at"]]
+
+
+def _is_placed(entry: Any) -> bool:
+    """Return whether an entry of `include` names a file and the keys that it is put under."""
+    if not isinstance(entry, dict) or set(entry) != {"file", "at"} or not isinstance(entry["file"], str):
+        return False
+    places = entry["at"]
+    return isinstance(places, list) and bool(places) and all(isinstance(p, str) and all(p.split(".")) for p in places)
+
+
+def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    """Return a value under keys within keys."""
+    for key in reversed(keys):
+        value = {key: value}
+    return dict(value)
 
 
 def _lay_over(base: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,8 +119,9 @@ def expand_grid(data: Mapping[str, Any], *, where: str) -> dict[str, Any]:
                 f"{where}: grid: an entry has the keys system and cells (a mapping), found {entry!r:.100}"
             )
         name = entry["system"]
-        if name not in systems:
-            raise ConfigError(f"{where}: grid: unknown system {name!r}: choose from {', '.join(systems)}")
+        if systems.get(name) is None:
+            known = ", ".join(other for other, choice in systems.items() if choice is not None)
+            raise ConfigError(f"{where}: grid: unknown system {name!r}: choose from {known}")
         for label, changes in entry["cells"].items():
             settings = merge(systems[name].get("settings") or {}, changes or {})
             cells[f"{name}_{label}"] = {**systems[name], "settings": settings}
@@ -119,9 +148,7 @@ def parse_override(text: str) -> dict[str, Any]:
         parsed: Any = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {text}: the value is not valid YAML: {error}") from error
-    for key in reversed(keys):
-        parsed = {key: parsed}
-    return dict(parsed)
+    return _nested(keys, parsed)
 
 
 def resolve(path: Path, *, overrides: Sequence[str], quick: bool) -> dict[str, Any]:
@@ -138,7 +165,7 @@ def resolve(path: Path, *, overrides: Sequence[str], quick: bool) -> dict[str, A
     if quick:
         # Quick settings of systems that a recipe does not include are of no concern to it.
         wanted = data.get("systems") or {}
-        chosen = {name: value for name, value in (quick_changes.get("systems") or {}).items() if name in wanted}
+        chosen = {name: value for name, value in (quick_changes.get("systems") or {}).items() if wanted.get(name)}
         data = merge(data, {**quick_changes, "systems": chosen})
     for text in overrides:
         data = merge(data, parse_override(text))

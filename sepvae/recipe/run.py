@@ -163,7 +163,7 @@ def _run_part(
     def work() -> None:
         rows = stages.evaluate(experiment, manifest)
         write_rows(scores, rows)
-        write_json(summary, stages.split_results(experiment, rows))
+        write_json(summary, stages.split_results(experiment, manifest, rows))
 
     ledger.run(f"{part}-evaluate", [recipe.evaluation.model_dump(mode="json"), separated], [scores, summary], work)
     results: dict[str, Any] = read_json(summary)
@@ -175,7 +175,8 @@ def _run_system(
 ) -> dict[str, str]:
     """Train one system and separate the test mixtures with it; return the hashes of the estimates."""
     recipe, part = experiment.recipe, experiment.part.name
-    settings = [recipe.systems[name].model_dump(mode="json"), recipe.seed, mixed]
+    settings: list[Any] = [recipe.systems[name].model_dump(mode="json"), recipe.seed, mixed]
+    naming = [] if recipe.naming == "given" else [recipe.naming]
     trained = ledger.run(
         f"{part}-train-{name}",
         settings,
@@ -184,7 +185,7 @@ def _run_system(
     )
     return ledger.run(
         f"{part}-separate-{name}",
-        [settings, trained, behind],
+        [settings, trained, behind, *naming],
         [experiment.estimates(name)],
         lambda: stages.separate_tests(experiment, name, manifest),
     )

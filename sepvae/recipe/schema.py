@@ -121,7 +121,9 @@ class Recipe(Config):
     """One experiment: corpus, mixtures, systems, measures and report.
 
     `splits`, and `cases` where there are any, are run one after the other, the first is the main result. `quick`
-    overrides keys for a run of seconds; a case it sets to null is left out.
+    overrides keys for a run of seconds; a case or system set to null is left out. `naming` says how estimates get the
+    names of sources: `given` by the systems, or `best_sir`, for systems that are not told who is who, by what they are
+    most like.
     """
 
     title: str
@@ -133,9 +135,18 @@ class Recipe(Config):
     cases: dict[str, Case] = Field(default_factory=dict)
     systems: dict[str, SystemChoice] = Field(min_length=1)
     evaluation: EvaluationConfig = EvaluationConfig()
+    naming: Literal["given", "best_sir"] = "given"
     published: tuple[Published, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @field_validator("systems", mode="before")
+    @classmethod
+    def _left_out(cls, systems: Any) -> Any:
+        """Leave out the systems of an included recipe that are set to null."""
+        if not isinstance(systems, dict):
+            return systems
+        return {name: choice for name, choice in systems.items() if choice is not None}
 
     @field_validator("systems")
     @classmethod

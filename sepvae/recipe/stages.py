@@ -14,6 +14,7 @@ from sepvae.corpora.records import Corpus, Utterance, open_corpus
 from sepvae.errors import ConfigError, InputError
 from sepvae.evaluation import ScoreRow, ScoreTask, compare_systems, score_many, summarise
 from sepvae.evaluation.hypotheses import check_claims
+from sepvae.evaluation.naming import best_order
 from sepvae.files import hash_json, make_folder, write_json, write_jsonl
 from sepvae.mixing.manifest import Manifest, Mixture, write_manifest
 from sepvae.mixing.mixture import Wave, render
@@ -130,7 +131,9 @@ def train_system(experiment: Experiment, name: str, manifest: Manifest) -> None:
     """Train one system on the training mixtures; the test mixtures are not shown to it."""
     system, folder = _system(experiment.recipe.systems[name], manifest), make_folder(experiment.system_folder(name))
     train, valid = of_split(manifest, "train"), of_split(manifest, "valid")
-    system.train(Material(train, valid, experiment.root, experiment.recipe.seed, experiment.device), folder)
+    shared = make_folder(experiment.out.parent / "models")
+    seed, device = experiment.recipe.seed, experiment.device
+    system.train(Material(train, valid, experiment.root, seed, device, shared), folder)
 
 
 def _waves(folder: Path, mixture: Mixture, names: Sequence[str]) -> dict[str, Wave]:
@@ -155,6 +158,10 @@ def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> Non
                     f"{mixture.id}: system {name} gives the sources {sorted(estimates)}, the mixture has "
                     f"{sorted(rendered.sources)}: train and test on the same kind of sources"
                 )
+            if experiment.recipe.naming == "best_sir":
+                found = list(estimates.values())
+                order = best_order(rendered.sources, estimates)
+                estimates = {name: found[place] for name, place in zip(rendered.sources, order, strict=True)}
             for source, wave in estimates.items():
                 target = experiment.estimates(name) / mixture.id / f"{source}.wav"
                 audio.write(target, wave, sample_rate=mixture.sample_rate)
@@ -200,15 +207,30 @@ def evaluate(experiment: Experiment, manifest: Manifest) -> list[ScoreRow]:
     return rows
 
 
-def split_results(experiment: Experiment, rows: Sequence[ScoreRow]) -> dict[str, Any]:
-    """Return the summary of each system and the paired tests between those that are no ceilings."""
+def _by_voices(manifest: Manifest) -> dict[str, set[str]]:
+    """Return the test mixtures by the sexes of who speaks in them, such as `female + male`."""
+    groups: dict[str, set[str]] = {}
+    for mixture in of_split(manifest, "test"):
+        sexes = sorted(source.sex for source in mixture.sources if source.speaker)
+        groups.setdefault(" + ".join(sexes), set()).add(mixture.id)
+    return dict(sorted(groups.items()))
+
+
+def split_results(experiment: Experiment, manifest: Manifest, rows: Sequence[ScoreRow]) -> dict[str, Any]:
+    """Return the summary of each system, by voices too, and the paired tests between those that are no ceilings."""
     seed = experiment.recipe.seed
     systems = experiment.recipe.systems
     told = {name for name, choice in systems.items() if resolve(SYSTEMS, choice.kind, what="system").uses_references}
     # What works on the estimates of a ceiling is told as much.
     told |= {name for name, choice in systems.items() if choice.settings.get("of") in told}
     competitors = [row for row in rows if row.system not in told]
+    groups = _by_voices(manifest)
     return {
+        "voices": {
+            voices: summarise([row for row in rows if row.item in items], seed=seed)
+            for voices, items in groups.items()
+            if len(groups) > 1
+        },
         "systems": summarise(rows, seed=seed),
         "comparisons": [
             asdict(test) for test in compare_systems(competitors, measures=experiment.recipe.evaluation.measures)

@@ -234,7 +234,7 @@ def _item(item: ReportItem, rows: Sequence[ScoreRow]) -> dict[str, Any]:
         return {
             "label": label,
             "role": "truth" if key[0] in ("mixture", "reference") else role_of(key[0]),
-            "sound": _data_uri("audio/flac", audio.encode_flac(sound.wave[:1] * gain, sample_rate=sound.sample_rate)),
+            "sound": _data_uri("audio/flac", audio.encode(sound.wave[:1] * gain, sample_rate=sound.sample_rate)),
             "picture": _data_uri("image/webp", figures.spectrogram_image(levels, top_db=top_db)),
             "scores": [_score(row, measure) for measure in _BESIDE_PLAYERS] if row else [],
         }

@@ -96,7 +96,7 @@ class Estimator(nn.Module):
             if self.sources.count(name) > 1 or hasattr(self.networks, name):
                 reason = "is there twice" if self.sources.count(name) > 1 else "is taken by torch"
                 raise ConfigError(f"source name {name!r} {reason}: give another")
-        for name in self.sources if self.interface == "source" else (_ALL,):
+        for name in (_ALL,) if self.interface in ("joint", "waves") else self.sources:
             with torch.device(device):
                 self.networks[name] = make_model(
                     choice.kind,

@@ -33,7 +33,7 @@ class Separator:
         device: where the networks run, as `sepvae.devices.resolve_device` takes it.
 
     Raises:
-        CheckpointError: the models do not fit together.
+        CheckpointError: the models do not fit together, or separate by several microphones alone.
         ConfigError: no model, or a device this machine does not have.
     """
 
@@ -48,10 +48,21 @@ class Separator:
         self._estimators = [checkpoint.estimator.to(self.device).eval() for checkpoint in checkpoints]
         names: list[str] = []
         for estimator in self._estimators:
+            if estimator.interface == "conditional":
+                raise CheckpointError(
+                    f"a {estimator.config.model.kind} separates recordings of several microphones: choose how with "
+                    "--algorithm, such as fastmvae2 (from Python: sepvae.demixing.demixer.Demixer); for one microphone "
+                    "train a model of each talker with 'sepvae train'"
+                )
             if estimator.config.frontend != first.frontend:
                 raise CheckpointError("the models have different front-ends: separate with models trained alike")
             if estimator.config.inference != first.inference:
                 raise CheckpointError("the models are fitted to mixtures in different ways: give models trained alike")
+            if estimator.interface == "segment":
+                raise CheckpointError(
+                    f"{estimator.config.model.kind} is a model of segments of speech: it cannot separate, it is for "
+                    "'sepvae augment'"
+                )
             if estimator.interface == "waves" and len(checkpoints) > 1:
                 raise CheckpointError(
                     "a network on waves gives all its sources by itself: give it without other models"

@@ -19,6 +19,9 @@ from sepvae.tables import resolve
 SYSTEMS: dict[str, str] = {
     "mixture": "sepvae.systems.bounds:UnprocessedMixture",
     "ideal_mask": "sepvae.systems.bounds:IdealMask",
+    "demixing": "sepvae.systems.demixing:Demixing",
+    "fastmnmf": "sepvae.systems.fastmnmf:FastMnmf",
+    "oracle_demixing": "sepvae.systems.oracle_demixing:OracleDemixing",
     "ica": "sepvae.systems.ica:Ica",
     "wavelet": "sepvae.systems.wavelet:Wavelet",
     "filter_bank": "sepvae.systems.filter_bank:FilterBank",
@@ -34,7 +37,8 @@ SYSTEMS: dict[str, str] = {
 class Material:
     """What a system may learn from: mixtures to train and validate on, their corpus, a seed and a device.
 
-    Test mixtures are not in it: no system can see them before it separates them.
+    Test mixtures are not in it: no system can see them before it separates them. `shared` is a folder for models that
+    several systems of a run learn alike.
     """
 
     train: Sequence[Mixture]
@@ -42,6 +46,7 @@ class Material:
     root: Path
     seed: int
     device: str
+    shared: Path
 
 
 class System(Protocol):

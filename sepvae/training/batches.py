@@ -74,19 +74,42 @@ class FrameTable:
     input: Tensor
     targets: Mapping[str, Tensor]
 
-    def segment_rows(self, segment_frames: int) -> Tensor:
-        """Return the first rows (segments,) of all segments: back to back, and one flush with the end of each item."""
+    def segment_rows(self, segment_frames: int, *, hop_frames: int | None = None) -> Tensor:
+        """Return the first rows (segments,) of all segments: one every hop, and one flush with the end of each item.
+
+        Without a hop they are back to back.
+        """
         starts = []
         for first, count in zip(self.first_row.tolist(), self.n_frames.tolist(), strict=True):
             last = max(count - segment_frames, 0)
-            offsets = torch.arange(0, last + 1, segment_frames)
+            offsets = torch.arange(0, last + 1, hop_frames or segment_frames)
             starts.append(first + torch.unique(torch.cat([offsets, torch.tensor([last])])))
         return torch.cat(starts)
 
+    def number_of_each(self, rows: Tensor) -> Tensor:
+        """Return the number of the item that each of the rows (n,) belongs to, (n,)."""
+        return torch.searchsorted(self.first_row, rows.cpu(), right=True) - 1
+
+    def item_of_each(self, rows: Tensor) -> list[str]:
+        """Return the name of the item that each of the rows (n,) belongs to."""
+        return [self.items[index] for index in self.number_of_each(rows).tolist()]
+
+    def some_frames(self, name: str, limit: int) -> tuple[Tensor, Tensor]:
+        """Return input and target frames of the source called `name`, up to about `limit` evenly over all items."""
+        step = max(1, int(self.n_frames.sum()) // limit)
+        pairs = zip(self.first_row.tolist(), self.n_frames.tolist(), strict=True)
+        rows = torch.cat(
+            [
+                torch.arange(first + min(number % step, count - 1), first + count, step)
+                for number, (first, count) in enumerate(pairs)
+            ]
+        )
+        rows = rows.to(self.input.device)
+        return self.input.index_select(0, rows), self.targets[name].index_select(0, rows)
+
     def items_of(self, rows: Tensor) -> list[str]:
-        """Return the names of the items that the rows (n,) belong to, each once, in order."""
-        found = torch.unique(torch.searchsorted(self.first_row, rows.cpu(), right=True) - 1)
-        return [self.items[index] for index in found.tolist()]
+        """Return the names of the items that the rows (n,) belong to, each once."""
+        return list(dict.fromkeys(self.item_of_each(rows)))
 
     def gather(self, rows: Tensor, *, segment_frames: int, context_frames: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return input (batch, segment_frames + 2 · context_frames, …) and targets (batch, segment_frames, …)."""

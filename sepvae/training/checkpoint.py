@@ -23,6 +23,8 @@ from sepvae.separation.estimator import Estimator
 from sepvae.training.config import TrainingConfig
 
 WEIGHTS, CONFIG, PROVENANCE, CARD = "model.safetensors", "config.json", "provenance.json", "README.md"
+# Of speakers, in a model card.
+_MOST_NAMES = 20
 
 
 class CheckpointConfig(Config):
@@ -95,13 +97,23 @@ def _card(models: SourceModels, provenance: dict[str, Any]) -> str:
     training, sources = models.config.training, ", ".join(models.config.sources)
     stft, n_weights = training.frontend.stft, sum(p.numel() for p in models.networks.parameters())
     facts = "\n".join(f"- {key}: {value}" for key, value in provenance.items())
+    about, mask = f"Separates mixtures of {sources}", f", mask {training.mask}"
+    usage = "sepvae separate FILE -m THIS_FOLDER -o OUT"
+    knows = "the kind of voices and recordings it was trained on and no others"
+    if models.estimator.interface == "segment":
+        about, mask = "Codes segments of speech", ""
+        usage = "sepvae augment fit THIS_FOLDER CORPUS\nsepvae augment run CORPUS --model THIS_FOLDER --out OUT"
+    elif models.estimator.interface == "conditional":
+        about, mask = "Separates recordings of several microphones", ""
+        usage = "sepvae separate FILE -m THIS_FOLDER --algorithm fastmvae2 -o OUT"
+        speakers = training.model.settings["classes"]
+        more = f" and {len(speakers) - _MOST_NAMES} more" if len(speakers) > _MOST_NAMES else ""
+        knows = f"the speakers {', '.join(speakers[:_MOST_NAMES])}{more} by name, and others less well"
     return (
         f"# {training.model.kind} for the sources {sources}\n\n"
-        f"Made by sepvae {metadata.version('sepvae')}. Separates mixtures of {sources} at "
-        f"{training.frontend.sample_rate} Hz with {n_weights:,} weights; STFT {stft.window_ms:g}/{stft.hop_ms:g} ms, "
-        f"objective {training.objective.kind}, mask {training.mask}.\n\n"
-        "```sh\nsepvae separate FILE -m THIS_FOLDER -o OUT\n```\n\n"
-        f"It knows the kind of voices and recordings it was trained on and no others.\n\n## Made from\n\n{facts}\n"
+        f"Made by sepvae {metadata.version('sepvae')}. {about} at {training.frontend.sample_rate} Hz with "
+        f"{n_weights:,} weights; STFT {stft.window_ms:g}/{stft.hop_ms:g} ms, objective {training.objective.kind}{mask}."
+        f"\n\n```sh\n{usage}\n```\n\nIt knows {knows}.\n\n## Made from\n\n{facts}\n"
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.models.contract import interface_of
 from sepvae.objectives.contract import ObjectiveChoice
 from sepvae.separation.estimator import EstimatorConfig
 
@@ -16,16 +17,18 @@ class OptimiserConfig(Config):
     """How to train.
 
     `batch_size` counts segments of `segment_frames` frames over all processes together, so that one process and many
-    make the same steps. `kind` is AdamW for all weights, or Muon for those that are matrices. `momentum` is Adam's β₁
-    (Muon keeps 0.95 for its matrices); games of a generator and a critic need little of it. `patience` counts epochs
-    without a better validation loss, 0 for no early stopping. `precision` `auto` takes bfloat16 for matrix products
-    where the machine has units for them, else float32.
+    make the same steps. Segments begin every `segment_hop_frames`, and lie back to back when that is None. `kind` is
+    AdamW for all weights, or Muon for those that are matrices. `momentum` is Adam's β₁ (Muon keeps 0.95 for its
+    matrices); games of a generator and a critic need little of it. `patience` counts epochs without a better validation
+    loss, 0 for no early stopping. `precision` `auto` takes bfloat16 for matrix products where the machine has units for
+    them, else float32.
     """
 
     kind: Literal["adamw", "muon"] = "adamw"
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(128, ge=1)
     segment_frames: int = Field(1, ge=1)
+    segment_hop_frames: int | None = Field(None, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["constant", "one_cycle", "cosine"] = "one_cycle"
     weight_decay: float = Field(0.0, ge=0)
@@ -34,6 +37,11 @@ class OptimiserConfig(Config):
     patience: int = Field(0, ge=0)
     max_bad_steps: int = Field(3, ge=0)
     precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+
+    @property
+    def hop_frames(self) -> int:
+        """Frames from the start of one segment to that of the next."""
+        return self.segment_hop_frames or self.segment_frames
 
 
 class RemixConfig(Config):
@@ -64,10 +72,29 @@ class TrainingConfig(EstimatorConfig):
     waves: RemixConfig = RemixConfig()
 
     @model_validator(mode="after")
+    def _codes_its_segments(self) -> TrainingConfig:
+        """Refuse models of segments with other segments or objectives than theirs."""
+        segments = interface_of(self.model.kind) == "segment"
+        if segments and self.model.settings["segment_frames"] != self.optimiser.segment_frames:
+            raise ConfigError(
+                f"model {self.model.kind} codes segments of {self.model.settings['segment_frames']} frames, "
+                f"optimiser.segment_frames is {self.optimiser.segment_frames}: set it to the same"
+            )
+        if segments and self.objective.kind not in ("elbo", "hierarchical_elbo"):
+            raise ConfigError(f"model {self.model.kind} is trained by objective elbo, received {self.objective.kind}")
+        if (self.objective.kind == "hierarchical_elbo") != (self.model.kind == "fhvae"):
+            raise ConfigError(
+                f"objective {self.objective.kind} and model {self.model.kind}: hierarchical_elbo and fhvae belong "
+                "together"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fits_together(self) -> TrainingConfig:
         """Refuse combinations that would train without an error, and to no use."""
         target, likelihood = self.frontend.target.kind, getattr(self.objective.config(), "likelihood", None)
-        if target in ("mel", "log_mel"):
+        segments = interface_of(self.model.kind) == "segment"
+        if target in ("mel", "log_mel") and not segments:
             raise ConfigError(
                 f"frontend.target.kind = {target}: a model of mel features cannot separate, they have lost the bins: "
                 "give magnitude, power or log_power (mel features can be its input)"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sepvae.mixing.manifest import Mixture
-from sepvae.objectives.contract import END_OF_SCHEDULE, Batch
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Sequences
 from sepvae.seeds import torch_generator
 from sepvae.separation.estimator import Estimator
 from sepvae.training.batches import BatchOrder, BatchPlace, FrameTable, build_table
@@ -48,9 +48,12 @@ class FrameBatches:
             return built.to(place.device) if place.device.type != "cpu" else built
 
         train, valid = splits
+        self._speakers = {mixture.id: mixture.sources[0].speaker for mixture in (*train, *valid)}
         self.table = table(train, "train")
         self.valid_table = table(valid, "valid") if valid else None
-        self._rows = self.table.segment_rows(self._optim.segment_frames).to(place.device)
+        self._rows = self.table.segment_rows(self._optim.segment_frames, hop_frames=self._optim.hop_frames).to(
+            place.device
+        )
         self._order = BatchOrder(
             len(self._rows), batch_size=self._optim.batch_size, seed=place.seed, rank=place.rank, world=place.world
         )
@@ -62,7 +65,14 @@ class FrameBatches:
 
     def _batch(self, table: FrameTable, rows: Tensor, step: int, *names: str | int) -> Batch:
         features, targets = table.gather(rows, segment_frames=self._optim.segment_frames, context_frames=self._context)
-        return Batch(features, targets, step, torch_generator(self._place.seed, *names, device=str(self._place.device)))
+        numbers = table.number_of_each(rows)
+        speakers = [self._speakers[table.items[number]] for number in numbers.tolist()]
+        last, hop = (table.n_frames[numbers] - self._optim.segment_frames).clamp_min(0), self._optim.hop_frames
+        # One every hop, and one more that is flush with the end.
+        counts = 1 + (last + hop - 1) // hop
+        sequences = Sequences(numbers.to(rows.device), counts.to(rows.device))
+        stream = torch_generator(self._place.seed, *names, device=str(self._place.device))
+        return Batch(features, targets, step, stream, speakers, sequences)
 
     def draw(self, step: int) -> Batch:
         """Return the batch of a step."""
@@ -76,7 +86,9 @@ class FrameBatches:
         """Yield batches of all validation segments, the mixtures in them and the number of segments."""
         if self.valid_table is None:
             return
-        rows = self.valid_table.segment_rows(self._optim.segment_frames).to(self._place.device)
+        rows = self.valid_table.segment_rows(self._optim.segment_frames, hop_frames=self._optim.hop_frames).to(
+            self._place.device
+        )
         for number, part in enumerate(torch.split(rows, _VALIDATION_FACTOR * self.batch_size)):
             batch = self._batch(self.valid_table, part, END_OF_SCHEDULE, "valid", number)
             yield batch, self.valid_table.items_of(part), len(part)

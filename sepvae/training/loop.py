@@ -20,6 +20,7 @@ from sepvae.devices import resolve_device, resolve_precision
 from sepvae.errors import ConfigError, InputError, MissingExtra
 from sepvae.files import hash_json, make_folder, write_json
 from sepvae.mixing.manifest import Mixture
+from sepvae.models.contract import ModelChoice
 from sepvae.objectives.contract import Batch, Loss, Objective, make_objective
 from sepvae.progress import progress as progress_bar
 from sepvae.seeds import derive_seed
@@ -30,11 +31,13 @@ from sepvae.training.config import OptimiserConfig, TrainingConfig
 from sepvae.training.frame_batches import FrameBatches
 from sepvae.training.logs import TrainingLog
 from sepvae.training.optimisers import make_optimisers
+from sepvae.training.speakers import with_speakers
 from sepvae.training.state import Progress, load_state, save_state
 from sepvae.training.wave_batches import WaveBatches
 
 _LOGGER = logging.getLogger(__name__)
 _SMALL_NETWORK = 2_000_000
+_FRAMES_TO_STANDARDISE = 100_000
 
 
 @dataclass(frozen=True)
@@ -135,10 +138,21 @@ def learning_rate(config: OptimiserConfig, step: int, total_steps: int) -> float
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (position - rise) / (1 - rise)))
 
 
+def _sized(config: TrainingConfig, data: TrainingData) -> TrainingConfig:
+    """Give a model with a vector for each training sequence as many as there are."""
+    choice = config.model
+    if choice.settings.get("sequences") != 0:
+        return config
+    model = ModelChoice(kind=choice.kind, settings={**choice.settings, "sequences": len(data.train)})
+    return config.model_copy(update={"model": model})
+
+
 class Trainer:
     """One training run in a folder: `model/` (the best so far), `state/` (to resume), `log.csv`, `tensorboard/`."""
 
     def __init__(self, config: TrainingConfig, data: TrainingData, out: Path, *, seed: int, device: str) -> None:
+        config, valid = with_speakers(config, data.train, data.valid)
+        data = TrainingData(data.train, valid, data.root)
         self.config, self.optim, self.out, self.seed = config, config.optimiser, make_folder(out), seed
         self.precision = resolve_precision(config.optimiser.precision, device)
         self.data, self.fabric = data, _fabric(device, self.precision)
@@ -149,9 +163,9 @@ class Trainer:
             )
         with _seeded_weights(seed):
             names = tuple(source_names(data.train))
-            self.models = build_models(CheckpointConfig(sources=names, training=config))
+            self.models = build_models(CheckpointConfig(sources=names, training=_sized(config, data)))
         objective = make_objective(config.objective.kind, config.objective.config())
-        if objective.domain == "features" and self.models.estimator.interface != "source":
+        if objective.domain == "features" and self.models.estimator.interface in ("joint", "waves"):
             raise ConfigError(
                 f"objective {config.objective.kind}: trains one network per source on features, {config.model.kind} is "
                 "one network for all sources: choose an objective on waves, such as wave_sdr"
@@ -162,6 +176,13 @@ class Trainer:
             self.batches: TrainingBatches = make_batches(
                 config, self.models.estimator, (data.train, data.valid), root=data.root, cache=out / "data", place=place
             )
+        for name, network in self.models.networks.items():
+            calibrate: Any = getattr(network, "calibrate", None)
+            if calibrate is not None and isinstance(self.batches, FrameBatches):
+                calibrate(self.batches.table.targets[name])
+            standardise: Any = getattr(network, "standardise", None)
+            if standardise is not None and isinstance(self.batches, FrameBatches):
+                standardise(*self.batches.table.some_frames(name, _FRAMES_TO_STANDARDISE))
         step = _Step(self.models.estimator, objective)
         self.optimisers = make_optimisers(step.parameters(), self.optim)
         self.step, *self.wrapped_optimisers = self.fabric.setup(step, *self.optimisers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,8 @@ def test_evaluate_reads_what_mix_writes(sepvae, corpus: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "options", [["--set", "n_train=3"], ["--config", "mixing.yaml"], ["--seed", "1"], ["--corpus", "folder"]]
+    "options",
+    [["--set", "n_train=3"], ["--config", "mixing.yaml"], ["--seed", "1"], ["--corpus", "folder"], ["--room"]],
 )
 def test_ready_mixtures_take_no_settings(sepvae, corpus: Path, tmp_path: Path, options: list[str]) -> None:
     done = sepvae("mix", corpus, "-o", tmp_path / "m.jsonl", "--ready", *options)
@@ -98,3 +100,53 @@ def test_sources_that_nothing_tells_apart_are_warned_of(sepvae, corpus: Path, tm
     training = [*dense, "--set", "optimiser.epochs=1", "--set", "frontend.sample_rate=8000"]
     done = sepvae("train", manifest, "--data", corpus, "-o", tmp_path / "model", "-d", "cpu", *training)
     assert "any_1 and any_2 share speakers" in done.stderr
+
+
+def first_mixture(manifest: Path) -> dict[str, Any]:
+    return dict(json.loads(manifest.read_text().splitlines()[1]))
+
+
+def test_mixtures_in_rooms(sepvae, corpus: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyroomacoustics")
+    manifest, files = tmp_path / "m.jsonl", tmp_path / "audio"
+    more = ["--set", "room.rt60_s=0.2", "--set", "room.n_microphones=3"]
+    done = sepvae("mix", corpus, "--room", "-o", manifest, "--audio", files, *SMALL, *more)
+    assert done.returncode == 0, done.stderr
+    mixture = first_mixture(manifest)
+    assert mixture["scene"]["kind"] == "simulated" and mixture["scene"]["rt60_s"] == 0.2
+    for kind in ("mixture", "female", "male"):
+        wave = audio.read(files / "train" / kind / f"{mixture['id']}.wav").wave
+        assert wave.shape == (3, mixture["n_samples"])
+    # Estimates are of one microphone; which one has to be said.
+    for item in (path.stem for path in (files / "test" / "mixture").iterdir()):
+        for name in ("female", "male"):
+            wave = audio.read(files / "test" / name / f"{item}.wav").wave[1]
+            error = 1e-3 * wave.std() * np.random.default_rng(3).standard_normal(len(wave))
+            estimate = (wave + error).astype(np.float32)
+            audio.write(tmp_path / "estimates" / item / f"{name}.wav", estimate, sample_rate=RATE)
+    command = ["evaluate", "--references", files / "test", "--estimates", tmp_path / "estimates", "-j", "1"]
+    command += ["--measures", "si_sdr", "--json"]
+    done = sepvae(*command)
+    assert done.returncode == 1 and "has 3 channels: say which of them" in done.stderr
+    done = sepvae(*command, "--channel", "3")
+    assert done.returncode == 1 and "there is no --channel 3" in done.stderr
+    scores = [json.loads(sepvae(*command, "--channel", n).stdout)["estimates"]["si_sdr"]["mean"] for n in (0, 1)]
+    assert scores[0] < 30 and scores[1] == pytest.approx(60, abs=0.5)
+    done = sepvae("mix", corpus, "--room", "-o", manifest, *SMALL, "--set", "room.rt60_s=0.02")
+    assert done.returncode == 2 and "room: rt60_s = 0.02: a room of 4 x 3.5 x 2.6 m" in done.stderr
+
+
+def test_mixtures_in_a_measured_room(sepvae, corpus: Path, tmp_path: Path) -> None:
+    for azimuth in (-45, 0, 45):
+        wave = np.zeros((2, 40), np.float32)
+        wave[:, 3] = 1
+        audio.write(tmp_path / "my rooms: 1" / f"az{azimuth}.wav", wave, sample_rate=RATE)
+    settings = tmp_path / "mixing.yaml"
+    settings.write_text("room: {rt60_s: 0.3}\n")
+    command = ["mix", corpus, "-o", tmp_path / "m.jsonl", "--config", settings, *SMALL]
+    done = sepvae(*command, "--room", tmp_path / "my rooms: 1", "--set", "room.min_angle_deg=80")
+    assert done.returncode == 0, done.stderr
+    scene = first_mixture(tmp_path / "m.jsonl")["scene"]
+    assert scene["kind"] == "measured" and sorted(scene["azimuths_deg"]) == [-45, 45]
+    done = sepvae(*command, "--room", tmp_path / "nowhere")
+    assert done.returncode == 1 and "nowhere: no impulse responses found there" in done.stderr

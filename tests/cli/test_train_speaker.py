@@ -87,8 +87,9 @@ def test_one_speaker_is_not_enough_to_separate(models: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
-        ([], "give a manifest of mixtures, or --speaker NAME of the corpus, and not both", 2),
-        (["mixtures.jsonl", "--speaker", "bob"], "and not both", 2),
+        ([], "give one of a manifest of mixtures, --speaker NAME of the corpus, and --speech", 2),
+        (["mixtures.jsonl", "--speaker", "bob"], "give one of a manifest", 2),
+        (["--speech", "--speaker", "bob"], "give one of a manifest", 2),
         (["--speaker", "carol"], "no utterances of the speaker 'carol': there are alice, bob", 1),
     ],
 )

@@ -19,6 +19,8 @@ from sepvae.training.checkpoint import CheckpointConfig, build_models, load_chec
 from sepvae.training.config import TrainingConfig
 
 N_INPUTS, N_OUTPUTS = 6, 4
+# Blocks of a conditional VAE.
+PARTS = ("encoder_blocks", "decoder_blocks", "inference_blocks")
 # Tiny instances, one or more for each model: smooth activations, so that gradients can be checked by differences.
 SMALL: dict[str, list[dict[str, Any]]] = {
     "dense_vae": [
@@ -44,13 +46,28 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     ],
     "vrnn": [{"hidden": 4, "latent": 2, "warm_up_frames": 3}, {"hidden": 3, "latent": 2, "warm_up_frames": 0}],
     "temporal_vae": [{"hidden": 4, "latent": 2, "encoder_blocks": 2, "decoder_blocks": 1}],
+    "conditional_vae": [
+        # Of one class nothing can be inferred, and the weights that do it have no gradient.
+        {"classes": ["a", "b", "c"], "hidden": 3, "latent": 1, **dict.fromkeys(PARTS, 1)},
+        {
+            "classes": ["a", "b"],
+            "hidden": 2,
+            "latent": 2,
+            "dropout": 0.5,
+            **dict.fromkeys(PARTS, 1),
+            "decoder_blocks": 2,
+        },
+    ],
+    "segment_conv": [{"segment_frames": 4, "channels": 2, "hidden": 5, "latent": 3}],
+    "segment_lstm": [{"segment_frames": 4, "hidden": 3, "latent": 2}],
+    "fhvae": [{"segment_frames": 4, "hidden": 3, "latent": 2, "sequence_latent": 2, "sequences": 3}],
     "conv_tasnet": [{"filters": 8, "filter_samples": 4, "bottleneck": 4, "hidden": 6, "blocks": 2, "repeats": 1}],
 }
 CASES = [
     pytest.param(kind, small, id=f"{kind}-{i}") for kind in MODELS for i, small in enumerate(SMALL.get(kind, [{}]))
 ]
-# Networks of all sources together have other laws, and test files of their own.
-SOURCE_CASES = [case for case in CASES if interface_of(str(case.values[0])) == "source"]
+# Networks of all sources together, and of segments, have other laws, and test files of their own.
+SOURCE_CASES = [case for case in CASES if interface_of(str(case.values[0])) in ("source", "conditional")]
 any_model = pytest.mark.parametrize(("kind", "small"), CASES)
 every_model = pytest.mark.parametrize(("kind", "small"), SOURCE_CASES)
 
@@ -58,7 +75,13 @@ every_model = pytest.mark.parametrize(("kind", "small"), SOURCE_CASES)
 def make(kind: str, small: dict[str, Any], dtype: torch.dtype = torch.float64) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = make_model(kind, parse_model_config(kind, small), n_inputs=N_INPUTS, n_outputs=N_OUTPUTS)
+        # A conditional network gives the powers that it was given.
+        n_outputs = N_INPUTS if interface_of(kind) == "conditional" else N_OUTPUTS
+        network: Any = make_model(kind, parse_model_config(kind, small), n_inputs=N_INPUTS, n_outputs=n_outputs)
+        if interface_of(kind) == "conditional":
+            # Its last layer starts at 0, behind which nothing would be seen.
+            for weight in (network.to_log_power.weight, network.class_log_power.weight):
+                torch.nn.init.normal_(weight, std=0.1)
     return network.to(dtype).eval()
 
 
@@ -70,6 +93,11 @@ def features(network: Any, batch: int, n_frames: int, *, seed: int = 0) -> torch
 
 def flat(network: Any, values: torch.Tensor) -> list[torch.Tensor]:
     """Return everything the network gives for some features."""
+    if network.interface == "conditional":
+        inferred = network.infer(values)
+        classes = inferred.log_classes.exp()
+        posterior = network.encode(values, classes)
+        return [*posterior, network.decode(posterior.mean, classes).spectrum, *inferred.posterior, inferred.log_classes]
     posterior = network.encode(values)
     return [part for part in (*posterior, *network.decode(posterior.mean)) if part is not None]
 
@@ -79,10 +107,11 @@ def flat(network: Any, values: torch.Tensor) -> list[torch.Tensor]:
 @settings(max_examples=15, deadline=None)
 def test_any_number_of_frames(kind: str, small: dict[str, Any], batch: int, n_frames: int) -> None:
     network = make(kind, small, torch.float32)
-    posterior = network.encode(features(network, batch, n_frames))
-    decoded = network.decode(posterior.mean)
+    told = [torch.full((batch, network.n_classes), 0.5)] if network.interface == "conditional" else []
+    posterior = network.encode(features(network, batch, n_frames), *told)
+    decoded = network.decode(posterior.mean, *told)
     assert posterior.mean.shape[:2] == (batch, n_frames)
-    assert decoded.spectrum.shape == (batch, n_frames, N_OUTPUTS)
+    assert decoded.spectrum.shape == (batch, n_frames, N_INPUTS if told else N_OUTPUTS)
     assert posterior.log_variance is None or posterior.log_variance.shape == posterior.mean.shape
     assert decoded.log_variance is None or decoded.log_variance.shape == decoded.spectrum.shape
     assert all(torch.isfinite(part).all() for part in flat(network, features(network, batch, n_frames)))
@@ -138,7 +167,12 @@ def test_saved_and_loaded_is_bit_equal(kind: str, small: dict[str, Any], tmp_pat
     # Features that every network can take: an even number of them.
     features = {"input": {"kind": "complex"}, "target": {"kind": "complex"}}
     frontend = FrontendConfig.model_validate({"sample_rate": 8000, **features})
-    training = TrainingConfig(model=ModelChoice(kind=kind, settings=small), frontend=frontend)
+    of_segments = {
+        "optimiser": {"segment_frames": small.get("segment_frames", 1)},
+        "objective": {"kind": "hierarchical_elbo" if kind == "fhvae" else "elbo"},
+    }
+    choices = {"model": {"kind": kind, "settings": small}, "frontend": frontend, **of_segments}
+    training = TrainingConfig.model_validate(choices)
     with torch.random.fork_rng():
         torch.manual_seed(3)
         models = build_models(CheckpointConfig(sources=("a", "b"), training=training))
@@ -165,7 +199,7 @@ def test_every_weight_takes_part(kind: str, small: dict[str, Any]) -> None:
     network = make(kind, small)
     values = features(network, 2, 9)
     # A learnt prior is part of a reconstruction, and of neither encoder nor decoder.
-    prior = network.reconstruct(values, most_likely).prior or ()
+    prior = () if network.interface == "conditional" else network.reconstruct(values, most_likely).prior or ()
     sum(part.square().sum() for part in (*flat(network, values), *prior)).backward()  # type: ignore[union-attr]
     silent = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert silent == []

@@ -16,7 +16,7 @@ from sepvae.tables import resolve
 TABLES = {"models": MODELS, "objectives": OBJECTIVES, "systems": SYSTEMS}
 # Pure functions that entries of the shelf share.
 HELPERS = {
-    "models": {"dictionary", "layers", "network"},
+    "models": {"dictionary", "layers", "network", "segment_network"},
     "objectives": {"divergences", "likelihoods", "priors"},
     "systems": {"grouped", "profiles"},
 }

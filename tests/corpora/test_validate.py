@@ -244,7 +244,7 @@ class FakeTimit:
         (
             461,
             168,
-            "4610 training and 1680 test files of 629 speakers; the full LDC93S1 has 4620 and 1680 of 630",
+            "4610 train and 1680 test files of 629 speakers; the full LDC93S1 has 4620 and 1680 of 630",
         ),
     ],
 )

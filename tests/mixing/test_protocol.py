@@ -190,6 +190,12 @@ def test_sentences_are_compared_without_case_and_punctuation() -> None:
     assert sentence(a) == sentence(b)
 
 
+def test_a_prompt_tells_sentences_apart_without_passing_for_their_text() -> None:
+    a, b, c = (Utterance(i, "p", "s", "male", None, 1, 1, prompt=i[-1]) for i in ("a1", "b1", "a2"))
+    assert sentence(a) == sentence(b) != sentence(c)
+    assert sentence(a) == sentence(replace(b, text="Known here alone.")) and a.text is None
+
+
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [

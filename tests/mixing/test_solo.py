@@ -13,7 +13,7 @@ from sepvae.errors import InputError
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
 from sepvae.mixing.protocol import MixingConfig, make_mixtures
-from sepvae.mixing.solo import solo_mixtures, speaker_mixtures
+from sepvae.mixing.solo import corpus_mixtures, solo_mixtures, speaker_mixtures, speech_mixtures
 
 RATE = 8000
 Speech = tuple[Path, list[Utterance]]
@@ -100,8 +100,79 @@ def test_damaged_files_are_left_out(tmp_path: Path) -> None:
         speaker_mixtures(utterances[1:2], "amy", root=tmp_path, sample_rate=RATE, seed=0)
 
 
+def test_all_speech_of_a_corpus_once_and_whole(corpus: Speech) -> None:
+    root, utterances = corpus
+    train, valid = corpus_mixtures(utterances, root=root, sample_rate=RATE, seed=0)
+    assert sorted(m.sources[0].utterance for m in (*train, *valid)) == sorted(u.id for u in utterances)
+    assert {m.sources[0].name for m in (*train, *valid)} == {"speech"}
+    assert not {m.sources[0].text for m in train} & {m.sources[0].text for m in valid}
+    lengths = {u.id: u.n_samples for u in utterances}
+    assert all(m.n_samples == lengths[m.sources[0].utterance] for m in train)
+
+
+def test_files_that_cannot_be_learnt_from_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = ["good", "silent", "missing"]
+    utterances = [Utterance(name, f"{name}.wav", "amy", "female", None, RATE, RATE) for name in names]
+    audio.write(tmp_path / "good.wav", np.sin(np.arange(RATE, dtype=np.float32)), sample_rate=RATE)
+    audio.write(tmp_path / "silent.wav", np.zeros(RATE, np.float32), sample_rate=RATE)
+    train, valid = corpus_mixtures(utterances, root=tmp_path, sample_rate=RATE, seed=0)
+    assert [m.sources[0].utterance for m in (*train, *valid)] == ["good"]
+    assert ["silent.wav" in caplog.messages[1], "missing.wav" in caplog.messages[0]] == [True, True]
+    with pytest.raises(InputError, match="none of 2 files can be learnt from: see 'sepvae corpus validate'"):
+        corpus_mixtures(utterances[1:], root=tmp_path, sample_rate=RATE, seed=0)
+
+
 @pytest.mark.parametrize(("name", "message"), [("zoe", "there are s0, s1, s2"), ("a b", "cannot name a source")])
 def test_unknown_and_impossible_names_are_refused(corpus: Speech, name: str, message: str) -> None:
     root, utterances = corpus
     with pytest.raises(InputError, match=message):
         speaker_mixtures(utterances, name, root=root, sample_rate=RATE, seed=0)
+
+
+def test_all_that_is_said_whole_and_alone(corpus: Speech) -> None:
+    root, utterances = corpus
+    config = MixingConfig(sample_rate=RATE, n_train=40, n_valid=0, n_test=1, sources=["any", "any"])
+    mixtures = make_mixtures(utterances, config, root=root, seed=0).of_split("train")
+    speech = speech_mixtures(mixtures, root)
+    said = {source.utterance: source for mixture in mixtures for source in mixture.sources}
+    assert [m.sources[0].utterance for m in speech] == sorted(said)
+    assert len({m.id for m in speech}) == len(speech)
+    lengths = {u.id: u.n_samples for u in utterances}
+    for mixture in speech:
+        (source,) = mixture.sources
+        assert (source.name, source.speaker) == ("speech", said[source.utterance].speaker)
+        assert (source.start, source.offset, mixture.split) == (0, 0, "train")
+        assert mixture.n_samples == source.n_samples == lengths[source.utterance]
+        rendered = render(mixture, root)
+        assert np.array_equal(rendered.mixture, rendered.sources["speech"])
+        assert np.sqrt(np.mean(rendered.mixture**2)) == pytest.approx(0.05, rel=1e-4)
+    # Whatever the order, and whatever else is there.
+    assert speech_mixtures(mixtures[::-1], root) == speech
+    assert speech_mixtures([], root) == []
+
+
+def test_rooms_groups_and_backgrounds_are_left_behind(corpus: Speech, mixtures: list[Mixture]) -> None:
+    root = corpus[0]
+    places = {"kind": "simulated", "sample_rate": RATE}
+    mixture, (first, second) = mixtures[0], mixtures[0].sources
+    background = second.model_copy(update={"speaker": "", "name": "background"})
+    changed = mixture.model_copy(
+        update={"sources": (first, background), "group": "pair-00", "scene": places, "noise": background, "seed": 9}
+    )
+    (alone,) = speech_mixtures([changed], root)
+    assert alone.sources[0].utterance == first.utterance
+    assert (alone.group, alone.scene, alone.noise, alone.mixture_path, alone.seed) == (None,) * 5
+    # The same speech is the same item, whatever it was mixed with.
+    assert alone in speech_mixtures([mixture.model_copy(update={"seed": None})], root)
+
+
+def test_speech_at_another_rate_and_silence(corpus: Speech, mixtures: list[Mixture], tmp_path: Path) -> None:
+    root = corpus[0]
+    slow = [mixtures[0].model_copy(update={"sample_rate": RATE // 2})]
+    for whole, half in zip(speech_mixtures(mixtures[:1], root), speech_mixtures(slow, root), strict=True):
+        assert half.n_samples == pytest.approx(whole.n_samples / 2, abs=1)
+        assert len(render(half, root).mixture) == half.n_samples
+    source = mixtures[0].sources[0].model_copy(update={"path": "silent.wav"})
+    audio.write(tmp_path / "silent.wav", np.zeros(4000, np.float32), sample_rate=RATE)
+    with pytest.raises(InputError, match=r"silent.wav: the stretch to be mixed is silent"):
+        speech_mixtures([mixtures[0].model_copy(update={"sources": (source,)})], tmp_path)

@@ -46,12 +46,31 @@ def test_the_quick_form_leaves_cases_out(tmp_path: Path) -> None:
     assert (part.name, part.mixing.dialects, part.mixing.n_test) == ("one", 1, 2)
 
 
+def test_cases_are_heard_in_other_rooms(tmp_path: Path) -> None:
+    mixing = {"room": {"n_microphones": 3}}
+    cases = {
+        "dry": {"mixing": {}},
+        "hall": {"mixing": {"room": {"rt60_s": [0.5, 0.6]}}},
+        "office": {"mixing": {"room": {"kind": "measured", "folder": "rir"}}},
+        "flat": {"mixing": {"room": None}},
+    }
+    dry, hall, office, flat = (
+        part.mixing for part in load(tmp_path, cases=cases, mixing=mixing, splits=["speaker_seen"]).parts
+    )
+    assert dry.room and hall.room and office.room and flat.room is None
+    assert [room.n_microphones for room in (dry.room, hall.room)] == [3, 3]
+    assert (dry.room.rt60_s, hall.room.rt60_s) == ((0.15, 0.15), (0.5, 0.6))
+    # The ledger sees when a response changes.
+    assert [mixing.folders for mixing in (dry, hall, office)] == [(), (), (Path("rir"),)]
+
+
 @pytest.mark.parametrize(
     ("cases", "message"),
     [
         ({"../x": {"mixing": {}}}, "case '../x': use letters, digits and underscores"),
         ({"a": {"mixing": {"n_trian": 3}}}, "case a: unknown key 'n_trian': did you mean 'n_train'"),
         ({"a": {"mixing": {"n_train": -3}}}, "n_train = -3"),
+        ({"a": {"mixing": {"room": {"rt60_s": 0.01}}}}, "case a: room: rt60_s = 0.01"),
         ({"a": {"mixng": {}}}, "unknown key 'cases.a.mixng'"),
     ],
 )

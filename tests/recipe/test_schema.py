@@ -117,7 +117,12 @@ def test_merge_replaces_lists_and_leaves_its_arguments_alone() -> None:
 
 
 # Parts that recipes include are no recipes by themselves.
-WHOLE = [path for path in sorted(RECIPES.rglob("*.yaml")) if path.parent.name not in {"systems", "enhancement"}]
+PARTS = {f"multichannel/{name}.yaml" for name in ("blind", "systems", "train_cvae")}
+WHOLE = [
+    path
+    for path in sorted(RECIPES.rglob("*.yaml"))
+    if path.parent.name not in {"systems", "enhancement"} and path.relative_to(RECIPES).as_posix() not in PARTS
+]
 
 
 @pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
@@ -144,7 +149,7 @@ def test_several_includes_add_up(tmp_path: Path) -> None:
     )
     assert load_recipe(path, quick=True).seed == 7
     path.write_text("include: {a: 1}\n")
-    with pytest.raises(ConfigError, match="give the path of a recipe, or a list of paths"):
+    with pytest.raises(ConfigError, match="give the path of a recipe, a list of paths, or file and"):
         load_recipe(path)
 
 

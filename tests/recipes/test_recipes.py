@@ -28,6 +28,9 @@ RECIPES = {
     "noise/table2.yaml": ("vae", 1.0),
     "noise/vivos.yaml": ("vae", 1.0),
     "noise/enhancement.yaml": ("vae_nmf_mcem", 1.0),
+    "multichannel/compare.yaml": ("mvae", 5.0),
+    "multichannel/reverberant.yaml": ("mvae_postfilter", 2.0),
+    "multichannel/underdetermined.yaml": ("gmvae", 2.0),
 }
 # Those that train many systems wait for `make test-all`.
 LONG = {"timit/stft_grid.yaml", "timit/hyperparameters.yaml", "timit/compare_all.yaml", "noise/vivos.yaml"}
@@ -51,6 +54,8 @@ def test_every_recipe_has_a_row() -> None:
     found = {p.relative_to(PROJECT / "recipes").as_posix() for p in (PROJECT / "recipes").rglob("*.yaml")}
     # Systems that recipes include, and settings of other verbs than `recipe`.
     parts = {name for name in found if name.startswith(("systems/", "enhancement/"))}
+    parts |= {f"multichannel/{name}.yaml" for name in ("blind", "systems", "train_cvae")}
+    parts |= {f"augment/{name}.yaml" for name in ("segment_lstm", "fhvae")}
     assert found - {"base.yaml"} - parts == set(RECIPES)
 
 

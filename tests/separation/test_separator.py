@@ -303,6 +303,16 @@ def test_models_that_do_not_fit_together_are_refused() -> None:
     assert make_separator(TRAININGS["direct"], sources=("female",)).sources == ("female",)
 
 
+def test_models_for_several_microphones_say_what_they_need(voice_model: Path) -> None:
+    with pytest.raises(
+        CheckpointError, match=r"a conditional_vae separates recordings of several .* --algorithm"
+    ) as error:
+        Separator.load(voice_model)
+    assert "sepvae.demixing.demixer.Demixer" in str(error.value)
+    with pytest.raises(CheckpointError, match="several microphones"):
+        Separator.load(voice_model, mask="wiener")
+
+
 def test_mask_is_the_models_own_or_the_one_that_is_asked_for() -> None:
     models = make_models({"mask": "wiener"})
     assert Separator([models]).mask == "wiener"

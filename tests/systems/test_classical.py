@@ -19,8 +19,9 @@ RATE = 8000
 
 
 @pytest.fixture(scope="module")
-def material(humming: TrainingData) -> Material:
-    return Material(humming.train, humming.valid, humming.root, seed=0, device="cpu")
+def material(humming: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Material:
+    shared = tmp_path_factory.mktemp("shared")
+    return Material(humming.train, humming.valid, humming.root, seed=0, device="cpu", shared=shared)
 
 
 def trained(kind: str, material: Material, folder: Path, **settings: Any) -> Any:

@@ -32,7 +32,7 @@ def weights(folder: Path) -> list[bytes]:
 
 
 def test_a_model_of_a_source_depends_on_that_source_alone(humming: TrainingData, tmp_path: Path) -> None:
-    material = Material(humming.train, humming.valid, humming.root, seed=0, device="cpu")
+    material = Material(humming.train, humming.valid, humming.root, seed=0, device="cpu", shared=tmp_path)
     hiss = [mixture.sources[1] for mixture in humming.train]
     # The same hums, the hisses in another order, louder, and fewer of them.
     others = [
@@ -65,7 +65,7 @@ def test_a_model_of_a_source_depends_on_that_source_alone(humming: TrainingData,
 )
 def test_games_and_vaes_are_trained_and_fitted(humming: TrainingData, tmp_path: Path, settings: dict[str, Any]) -> None:
     system, item = make(**settings), render(humming.valid[0], humming.root)
-    system.train(Material(humming.train, humming.valid, humming.root, seed=0, device="cpu"), tmp_path)
+    system.train(Material(humming.train, humming.valid, humming.root, seed=0, device="cpu", shared=tmp_path), tmp_path)
     system.load(tmp_path, device="cpu")
     estimates = system.separate(item)
     assert set(estimates) == {"hum", "hiss"}

@@ -26,14 +26,14 @@ def grouped(mixtures: list[Mixture], cut: int) -> list[Mixture]:
 def test_each_group_is_learnt_and_separated_by_itself(humming: TrainingData, tmp_path: Path) -> None:
     train, valid = grouped(humming.train, 2), grouped(humming.valid, 1)
     system = Grouped(make_nmf)
-    system.train(Material(train, valid, humming.root, seed=0, device="cpu"), tmp_path / "all")
+    system.train(Material(train, valid, humming.root, seed=0, device="cpu", shared=tmp_path), tmp_path / "all")
     system.load(tmp_path / "all", device="cpu")
     # In turn, so that a system which stays loaded for the next mixture is found out.
     for mixture in (*valid, valid[0]):
         alone, folder = make_nmf(), tmp_path / "alone" / str(mixture.group)
         own = [one for one in train if one.group == mixture.group]
         folder.mkdir(parents=True, exist_ok=True)
-        alone.train(Material(own, [], humming.root, seed=0, device="cpu"), folder)
+        alone.train(Material(own, [], humming.root, seed=0, device="cpu", shared=tmp_path), folder)
         alone.load(folder, device="cpu")
         item = render(mixture, humming.root)
         expected, found = alone.separate(item), system.separate(item)

@@ -165,12 +165,35 @@ def test_segments_hold_every_frame_and_no_other_item(
     assert seen == {(i + 1, f + 1) for i, count in enumerate(counts) for f in range(count)}
 
 
+@given(counts=st.lists(st.integers(1, 40), min_size=1, max_size=4), length=st.integers(1, 20), hop=st.integers(1, 20))
+def test_segments_may_overlap(counts: list[int], length: int, hop: int) -> None:
+    table = counting_table(counts, length)
+    rows, last = table.segment_rows(length, hop_frames=hop), [max(count - length, 0) for count in counts]
+    expected = [
+        first + offset
+        for first, end in zip(table.first_row.tolist(), last, strict=True)
+        for offset in sorted({*range(0, end + 1, hop), end})
+    ]
+    assert rows.tolist() == expected
+    numbers = torch.bincount(table.number_of_each(rows), minlength=len(counts))
+    assert numbers.tolist() == [1 + -(-end // hop) for end in last]
+
+
+@given(counts=st.lists(st.integers(1, 40), min_size=1, max_size=4), limit=st.integers(1, 60))
+def test_some_frames_are_of_items_alone(counts: list[int], limit: int) -> None:
+    inputs, targets = counting_table(counts, 5).some_frames("a", limit)
+    assert torch.equal(inputs, targets)
+    assert (inputs > 0).all()
+    assert set(inputs[:, 0].tolist()) == set(range(1, len(counts) + 1))
+    assert len(inputs) <= 2 * limit + len(counts)
+
+
 @pytest.mark.parametrize("segment_frames", [1, 4])
 def test_items_are_found_by_their_rows(segment_frames: int) -> None:
     table = counting_table([7, 1, 12], 6)
     for row in table.segment_rows(segment_frames):
         assert table.items_of(row[None]) == [str(int(table.input[row, 0]))]
-    assert table.items_of(table.segment_rows(segment_frames).flip(0)) == ["1", "2", "3"]
+    assert table.items_of(table.segment_rows(segment_frames).flip(0)) == ["3", "2", "1"]
 
 
 @given(n_segments=st.integers(1, 200), batch_size=st.integers(1, 64), seed=st.integers(0, 5))

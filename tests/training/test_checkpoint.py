@@ -85,6 +85,21 @@ def test_the_card_tells_a_person_what_it_is(tmp_path: Path) -> None:
         assert words in card
 
 
+def test_the_card_of_a_conditional_model_says_how_it_is_used(voice_model: Path, tmp_path: Path) -> None:
+    models = load_checkpoint(voice_model)
+    card = (voice_model / "model/README.md").read_text()
+    assert "sepvae separate FILE -m THIS_FOLDER --algorithm fastmvae2 -o OUT" in card
+    assert "It knows the speakers hiss, hum by name, and others less well." in card
+    assert "mask" not in card
+    # Of many speakers the first.
+    many = [f"p{number}" for number in range(30)]
+    settings = {**models.config.training.model.settings, "classes": many}
+    training = {**models.config.training.model_dump(), "model": {"kind": "conditional_vae", "settings": settings}}
+    config = parse_config(CheckpointConfig, {"sources": ["speech"], "training": training}, where="test")
+    save_checkpoint(tmp_path / "model", build_models(config), provenance={})
+    assert "p18, p19 and 10 more by name" in (tmp_path / "model/README.md").read_text()
+
+
 def test_weights_are_named_by_source(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "model", make(), provenance={})
     with safe_open(tmp_path / "model" / "model.safetensors", "pt") as file:

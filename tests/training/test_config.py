@@ -14,7 +14,7 @@ from sepvae.files import to_json
 from sepvae.models.dense import DenseVaeConfig
 from sepvae.objectives.elbo import ElboConfig
 from sepvae.training.config import TrainingConfig
-from sepvae.training.known_classes import KNOWN_CLASSES
+from sepvae.training.defaults import KNOWN_CLASSES
 
 
 def parse(data: Any) -> TrainingConfig:

@@ -1,0 +1,266 @@
+"""The latent augmentations: replacement, interpolation, perturbations, and the controls of experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from sepvae import audio
+from sepvae.augmentation.augmenter import Augmenter, Shift, Vector
+from sepvae.augmentation.basis import BASIS_FACTS
+from sepvae.augmentation.contract import Draw, Target
+from sepvae.augmentation.latents import Perturbation, replacement
+from sepvae.augmentation.synthesis import Synthesis
+from sepvae.config import Config
+from sepvae.errors import ConfigError, InputError
+from sepvae.seeds import generator
+from sepvae.training.checkpoint import find_model_folder
+
+# Seeds of shifts are drawn below this: JSON readers of other languages keep them exact.
+_SEED_LIMIT = 1 << 53
+
+
+class LatentConfig(Config):
+    """How latents become sound; see `Augmenter.move`."""
+
+    synthesis: Synthesis = "filter"
+
+
+class PerturbationConfig(LatentConfig):
+    """Strength γ of a perturbation: at 1 as far as another utterance."""
+
+    gamma: float = Field(1.0, ge=0)
+
+
+class HardConfig(PerturbationConfig):
+    """Strength γ, and how many principal directions are moved along."""
+
+    directions: int = Field(8, ge=1)
+
+
+class ReplaceConfig(LatentConfig):
+    """Whose nuisance vector is taken.
+
+    Targets are drawn from the utterances that the basis was fitted to: of other speakers (`others`), or of all;
+    of one `speaker`; of one `sex`, where `same` and `other` compare with the speaker of the source. `file` is a
+    recording to take in place of them.
+    """
+
+    among: Literal["others", "all"] = "others"
+    speaker: str | None = None
+    sex: Literal["female", "male", "same", "other"] | None = None
+    file: Path | None = None
+
+
+class InterpolateConfig(ReplaceConfig):
+    """Targets as for replacement, and how much of the way there is gone: a share between two bounds."""
+
+    share: tuple[float, float] = (0.25, 0.75)
+
+
+class ReconstructConfig(LatentConfig):
+    """How unmoved latents become sound; a filter would give back the utterance itself."""
+
+    synthesis: Synthesis = "griffin_lim"
+
+
+class _Latent:
+    """What all latent augmentations share: a model with its basis, and a shift that follows from the parameters."""
+
+    Config: ClassVar[type[LatentConfig]] = LatentConfig
+    name: ClassVar[str]
+    needs_model: ClassVar[bool] = True
+
+    def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
+        if model is None:
+            raise ConfigError(f"augmentation {self.name} needs a model of speech segments: give --model DIR")
+        self.config, self._root = config, root
+        self.augmenter = _load(*_stamp(model), device)
+
+    def shift(self, parameters: Mapping[str, Any]) -> Shift:
+        """Return what the latents of a channel with a given vector are moved by; nothing here."""
+        del parameters
+        return lambda own: np.zeros_like(own)
+
+    def draw(self, draw: Draw) -> dict[str, Any]:
+        """Return JSON parameters: everything that `apply` needs beside the samples."""
+        del draw
+        return {"synthesis": self.config.synthesis}
+
+    def apply(self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Return samples (channels, time) with their latents moved: the same for the same arguments."""
+        synthesis: Synthesis = parameters["synthesis"]
+        return self.augmenter.move(wave, sample_rate, self.shift(parameters), synthesis=synthesis)
+
+    def features(
+        self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]
+    ) -> NDArray[np.float32]:
+        """Return decoded features (frames, features) of one channel with its latents moved."""
+        return self.augmenter.features(wave, sample_rate, self.shift(parameters))
+
+    def time_scale(self, parameters: Mapping[str, Any]) -> float:
+        """Return 1.0: no duration changes."""
+        del parameters
+        return 1.0
+
+
+class Reconstruct(_Latent):
+    """Decoding of the latents as they are: the control that tells the loss of the model from the gain of a method."""
+
+    Config: ClassVar[type[LatentConfig]] = ReconstructConfig
+    name: ClassVar[str] = "reconstruct"
+
+
+class _Perturb(_Latent):
+    """One random shift for an utterance; the parameters hold its seed."""
+
+    Config: ClassVar[type[LatentConfig]] = PerturbationConfig
+    kind: ClassVar[Perturbation]
+
+    def draw(self, draw: Draw) -> dict[str, Any]:
+        """Return strength, seed and synthesis."""
+        seed = int(draw.stream.integers(_SEED_LIMIT))
+        directions = {"directions": self.config.directions} if isinstance(self.config, HardConfig) else {}
+        return {"gamma": self.config.gamma, "seed": seed, **directions, **super().draw(draw)}
+
+    def shift(self, parameters: Mapping[str, Any]) -> Shift:
+        """Return the shift of the parameters' seed, whatever the channel's own vector."""
+        p = self.augmenter.basis.perturbation(
+            self.kind,
+            generator(parameters["seed"], "perturbation"),
+            gamma=parameters["gamma"],
+            n_directions=parameters.get("directions", 0),
+        )
+        return lambda _: p
+
+
+class Soft(_Perturb):
+    """Soft perturbation: along every principal direction as far as utterances differ there."""
+
+    name: ClassVar[str] = "soft"
+    kind: ClassVar[Perturbation] = "soft"
+
+
+class Hard(_Perturb):
+    """Hard perturbation: along the first principal directions alone."""
+
+    Config: ClassVar[type[LatentConfig]] = HardConfig
+    name: ClassVar[str] = "hard"
+    kind: ClassVar[Perturbation] = "hard"
+
+
+class Uniform(_Perturb):
+    """Control: as far as soft perturbation in the mean, along every direction alike."""
+
+    name: ClassVar[str] = "uniform"
+    kind: ClassVar[Perturbation] = "uniform"
+
+
+class Reversed(_Perturb):
+    """Control: as far as soft perturbation in the mean, the least along the first direction."""
+
+    name: ClassVar[str] = "reversed"
+    kind: ClassVar[Perturbation] = "reversed"
+
+
+class Replace(_Latent):
+    """Nuisance attribute replacement: z − μ of the source + μ of the target."""
+
+    Config: ClassVar[type[LatentConfig]] = ReplaceConfig
+    name: ClassVar[str] = "replace"
+
+    def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
+        super().__init__(config, model=model, root=root, device=device)
+        utterances = self.augmenter.basis.utterances
+        self._speakers = np.array([utterance.speaker for utterance in utterances])
+        self._sexes = np.array([utterance.sex for utterance in utterances])
+        if config.file is None:
+            return
+        if config.speaker is not None or config.sex is not None:
+            raise ConfigError(f"augmentation {self.name}: file is the target, leave out speaker and sex")
+        self._vector_of_file(str(config.file))
+
+    def draw(self, draw: Draw) -> dict[str, Any]:
+        """Return the target and the synthesis.
+
+        Raises:
+            InputError: no utterance of the basis may be the target.
+        """
+        if self.config.file is not None:
+            file = str(self.config.file)
+            target, source = Target(Path(file).stem, file, "unknown", "unknown"), "file"
+        else:
+            found = self._candidates(draw)
+            utterances = self.augmenter.basis.utterances
+            target, source = utterances[int(found[draw.stream.integers(len(found))])], "basis"
+        return {"target": target._asdict(), "target_from": source, **super().draw(draw)}
+
+    def _candidates(self, draw: Draw) -> NDArray[np.intp]:
+        """Return the numbers of the utterances of the basis that may be the target."""
+        config, own = self.config, draw.utterance
+        allowed = np.ones(len(self._speakers), bool)
+        if config.speaker is not None:
+            allowed &= self._speakers == config.speaker
+        elif config.among == "others":
+            allowed &= self._speakers != own.speaker
+        if config.sex is not None:
+            opposite = {"female": "male", "male": "female"}.get(own.sex, "unknown")
+            allowed &= self._sexes == {"same": own.sex, "other": opposite}.get(config.sex, config.sex)
+        found = np.flatnonzero(allowed)
+        if not len(found):
+            wanted = ", ".join(f"{key}={value}" for key, value in config.model_dump(exclude_none=True).items())
+            raise InputError(
+                f"{own.id}: none of the {len(allowed)} utterances of the nuisance basis can be the target ({wanted}): "
+                "ask for less, or fit the basis to more corpora"
+            )
+        return found
+
+    def _vector_of_file(self, path: str) -> Vector:
+        return _read_vector(self.augmenter, self._root / path)
+
+    def shift(self, parameters: Mapping[str, Any]) -> Shift:
+        """Return the way from a channel's vector to that of the target."""
+        target = parameters["target"]
+        from_file = parameters["target_from"] == "file"
+        vector = self._vector_of_file(target["path"]) if from_file else self.augmenter.basis.vector_of(target["id"])
+        share = parameters.get("share", 1.0)
+        return lambda own: replacement(own, vector, share=share)
+
+
+class Interpolate(Replace):
+    """Part of the way to the nuisance of another utterance."""
+
+    Config: ClassVar[type[LatentConfig]] = InterpolateConfig
+    name: ClassVar[str] = "interpolate"
+
+    def draw(self, draw: Draw) -> dict[str, Any]:
+        """Return the target, the share of the way and the synthesis; errors as of replacement."""
+        found = super().draw(draw)
+        return {**found, "share": float(draw.stream.uniform(*self.config.share))}
+
+
+def _stamp(model: Path) -> tuple[Path, int]:
+    """Return a model folder with a number that changes when another basis is stored there."""
+    facts = find_model_folder(model) / BASIS_FACTS
+    return model, facts.stat().st_mtime_ns if facts.is_file() else 0
+
+
+@lru_cache(maxsize=2)
+def _load(model: Path, _stamp: int, device: str) -> Augmenter:
+    """Load a model once for all methods of a process."""
+    return Augmenter.load(model, device=device)
+
+
+@lru_cache(maxsize=16)
+def _read_vector(augmenter: Augmenter, path: Path) -> Vector:
+    wave, rate = audio.read(path)
+    try:
+        return augmenter.vector(wave, rate)
+    except InputError as error:
+        raise InputError(f"target {path} {error}") from error

@@ -1,0 +1,132 @@
+"""Transforms of the library audiomentations, those that move nothing in time, under the rules of this room.
+
+The library draws from global generators: they are set from the record's own seed for a transform, and put back.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from sepvae import config
+from sepvae.augmentation.contract import Draw
+from sepvae.errors import ConfigError, MissingExtra
+from sepvae.tables import resolve
+
+# Others move, cut or repeat speech, so that words and phones would be elsewhere.
+TRANSFORMS: dict[str, str] = {
+    name: f"audiomentations:{name}"
+    for name in (
+        "AddBackgroundNoise", "AddColorNoise", "AddGaussianNoise", "AddGaussianSNR", "AddShortNoises", "AirAbsorption",
+        "Aliasing", "BandPassFilter", "BandStopFilter", "BitCrush", "Clip", "ClippingDistortion", "Gain",
+        "GainTransition", "HighPassFilter", "HighShelfFilter", "LowPassFilter", "LowShelfFilter",
+        "Normalize", "PeakingFilter", "PitchShift", "PolarityInversion", "SevenBandParametricEQ", "TanhDistortion",
+        "TimeMask",
+    )
+}  # fmt: skip
+# Global generators belong to the whole process: threads of a cluster's worker take turns.
+_GENERATORS = threading.Lock()
+
+
+class Transform(config.Config):
+    """One transform of the library: its `name`, and `settings` for its constructor, such as `min_snr_db`."""
+
+    name: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in TRANSFORMS:
+            raise ConfigError(
+                f"transform {value!r}: those that keep words and phones in place are {', '.join(TRANSFORMS)}"
+            )
+        return value
+
+
+class AudiomentationsConfig(config.Config):
+    """`transforms`, one after the other; each is always applied unless its setting `p` is below 1."""
+
+    transforms: tuple[Transform, ...] = Field(
+        (
+            Transform(name="AddGaussianSNR"),
+            Transform(name="BandPassFilter"),
+            Transform(name="Gain"),
+        ),
+        min_length=1,
+    )
+
+
+class Audiomentations:
+    """Applies transforms of audiomentations with a seed of the record's own."""
+
+    Config = AudiomentationsConfig
+    name: ClassVar[str] = "audiomentations"
+    needs_model: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        config: AudiomentationsConfig,
+        *,
+        model: Path | None,  # noqa: ARG002
+        root: Path,  # noqa: ARG002
+        device: str,  # noqa: ARG002
+    ) -> None:
+        self.config = config
+        self._transforms = [_build(transform) for transform in config.transforms]
+
+    def draw(self, draw: Draw) -> dict[str, Any]:
+        """Return the seed of the library's generators, and its version: another one may draw otherwise."""
+        from importlib import metadata
+
+        return {"seed": int(draw.stream.integers(1 << 32)), "version": metadata.version("audiomentations")}
+
+    def apply(self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Return the changed samples (channels, time), as many as before."""
+        changed = wave[0].copy() if len(wave) == 1 else wave.copy()
+        with _GENERATORS, _seeded(parameters["seed"]):
+            for transform in self._transforms:
+                changed = transform(samples=changed, sample_rate=sample_rate)
+        return np.ascontiguousarray(np.atleast_2d(changed), np.float32)
+
+    def time_scale(self, parameters: Mapping[str, Any]) -> float:  # noqa: ARG002
+        """Return 1: the duration stays."""
+        return 1.0
+
+
+def _build(transform: Transform) -> Any:
+    """Return a transform of the library.
+
+    Raises:
+        MissingExtra: the library is not installed.
+        ConfigError: the library does not take the settings.
+    """
+    try:
+        made = resolve(TRANSFORMS, transform.name, what="transform")
+    except ImportError as error:
+        raise MissingExtra("the method audiomentations", "augment", error) from error
+    try:
+        return made(**{"p": 1.0, **transform.settings})
+    except (TypeError, ValueError, AssertionError, OSError) as error:
+        raise ConfigError(f"audiomentations.transforms: {transform.name}: {error}: correct its settings") from error
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Set the global generators for the block, and put back what they were."""
+    before, before_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(before_numpy)  # noqa: NPY002

@@ -1,0 +1,1 @@
+"""Manifests of augmented corpora in the forms that other toolkits open."""

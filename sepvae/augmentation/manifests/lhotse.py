@@ -1,0 +1,136 @@
+"""Lhotse's manifests: recordings, supervisions with alignments, and cuts, as JSON objects and as gzipped JSONL."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from sepvae.augmentation.records import Record
+from sepvae.corpora.records import Interval
+from sepvae.files import atomic_file, to_json
+
+_SEXES = ("female", "male")
+# Half the time of level 9, for a hundredth of the size.
+_LEVEL = 6
+
+
+def _channels(record: Record) -> list[int]:
+    return list(range(record.n_channels))
+
+
+def recording(record: Record, source: str, kind: str = "file") -> dict[str, Any]:
+    """Return a Recording whose samples are in one file."""
+    return {
+        "id": record.id,
+        "sources": [{"type": kind, "channels": _channels(record), "source": source}],
+        "sampling_rate": record.sample_rate,
+        "num_samples": record.n_samples,
+        "duration": record.duration_s,
+        "channel_ids": _channels(record),
+    }
+
+
+def _alignment(labels: Sequence[Interval], rate: int) -> list[list[Any]]:
+    return [
+        [label.label, round(label.start / rate, 8), round((label.stop - label.start) / rate, 8), None]
+        for label in labels
+    ]
+
+
+def supervision(record: Record) -> dict[str, Any]:
+    """Return the SupervisionSegment of a whole record: text, speaker, gender, words, phones, and what made it."""
+    channels = _channels(record)
+    value: dict[str, Any] = {
+        "id": record.id,
+        "recording_id": record.id,
+        "start": 0.0,
+        "duration": record.duration_s,
+        "channel": channels[0] if len(channels) == 1 else channels,
+        "speaker": record.speaker,
+        "custom": _custom(record),
+    }
+    if record.text is not None:
+        value["text"] = record.text
+    if record.sex in _SEXES:
+        value["gender"] = record.sex
+    tiers = {"word": record.words, "phone": record.phones}
+    alignment = {tier: _alignment(labels, record.sample_rate) for tier, labels in tiers.items() if labels}
+    return {**value, "alignment": alignment} if alignment else value
+
+
+def _custom(record: Record) -> dict[str, Any]:
+    custom = {
+        "utterance": record.utterance,
+        "method": record.method,
+        "copy": record.copy,
+        "seed": str(record.seed),
+        "parameters": list(record.parameters),
+        "split": record.split,
+        "target": record.target,
+        "model": record.model,
+    }
+    return {name: value for name, value in custom.items() if value is not None}
+
+
+def cut_line(record: Record, recording_line: str, supervision_line: str) -> str:
+    """Return the cut of a whole recording as JSON, around what is JSON already."""
+    channels = _channels(record)
+    kind, channel = ("MonoCut", "0") if len(channels) == 1 else ("MultiCut", to_json(channels))
+    return (
+        f'{{"channel": {channel}, "duration": {to_json(record.duration_s)}, "id": {to_json(record.id)}, '
+        f'"recording": {recording_line}, "start": 0.0, "supervisions": [{supervision_line}], "type": "{kind}"}}'
+    )
+
+
+def shar_lines(record: Record) -> tuple[str, str]:
+    """Return the Recording in a tar file of Shar, whose samples are the member before it, and the cut in its table."""
+    own = to_json(recording(record, "", "shar"))
+    return own, cut_line(record, own, to_json(supervision(record)))
+
+
+class PackedLines:
+    """Gzipped JSONL whose bytes hold nothing of the clock."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._packed = gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=file, mtime=0)
+
+    def write(self, line: str) -> None:
+        """Write a line, given without its end."""
+        self._packed.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+
+    def close(self) -> None:
+        """Write what is left; the file below stays open."""
+        self._packed.close()
+
+
+@contextmanager
+def packed_lines(path: Path, *, durable: bool = True) -> Iterator[PackedLines]:
+    """Open gzipped JSONL that appears under its name when the block succeeds; `durable` as in `atomic_file`."""
+    with atomic_file(path, durable=durable) as part, part.open("wb") as file, closing(PackedLines(file)) as lines:
+        yield lines
+
+
+@contextmanager
+def lhotse(folder: Path, place: Callable[[str], str]) -> Iterator[Callable[[Record], None]]:
+    """Yield what takes the records of audio files, and writes recordings, supervisions and cuts (`….jsonl.gz`).
+
+    Args:
+        folder: where.
+        place: returns how a path of a record is to be written.
+    """
+    with (
+        packed_lines(folder / "recordings.jsonl.gz") as recordings,
+        packed_lines(folder / "supervisions.jsonl.gz") as supervisions,
+        packed_lines(folder / "cuts.jsonl.gz") as cuts,
+    ):
+
+        def add(record: Record) -> None:
+            own, labels = to_json(recording(record, place(record.path))), to_json(supervision(record))
+            recordings.write(own)
+            supervisions.write(labels)
+            cuts.write(cut_line(record, own, labels))
+
+        yield add

@@ -1,0 +1,116 @@
+"""The records of augmented speech and of what could not be made, and labels that follow a change of duration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sepvae.corpora.records import Interval, Utterance
+from sepvae.errors import InputError
+
+# TIMIT itself has last phones and sentences that end one or two samples after the audio.
+OVERHANG_SAMPLES = 2
+
+
+@dataclass(frozen=True)
+class Record:
+    """One augmented utterance: what it is, what made it, and where it lies.
+
+    `utterance` and `source` are the id and the path of the original; `parameters` are, for each augmentation of the
+    chain, what replays it; `scaled_by` is what kept the samples below full scale. `path` is relative to the folder of
+    the run, and `offset` the place in an ark file. Labels are samples of the new audio.
+    """
+
+    id: str
+    utterance: str
+    source: str
+    method: str
+    copy: int
+    seed: int
+    parameters: tuple[dict[str, Any], ...]
+    speaker: str
+    sex: str
+    split: str | None
+    sample_rate: int
+    n_samples: int
+    n_channels: int
+    text: str | None = None
+    words: tuple[Interval, ...] = ()
+    phones: tuple[Interval, ...] = ()
+    dialect: str | None = None
+    prompt: str | None = None
+    scaled_by: float = 1.0
+    model: str | None = None
+    path: str = ""
+    offset: int | None = None
+    n_frames: int | None = None
+    sha256: str | None = None
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.n_samples / self.sample_rate
+
+    @property
+    def target(self) -> dict[str, Any] | None:
+        """The utterance that something was taken from, if any."""
+        return next((step["target"] for step in self.parameters if step.get("target")), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as a JSON value."""
+        value = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        labels = {tier: [vars(label) for label in getattr(self, tier)] for tier in ("words", "phones")}
+        return {**value, **labels, "parameters": list(self.parameters), "target": self.target}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Record:
+        """Return the record that `to_json` made a value of."""
+        own = {name: item for name, item in value.items() if name != "target"}
+        labels = {tier: tuple(Interval(**item) for item in own[tier]) for tier in ("words", "phones")}
+        return cls(**{**own, **labels, "parameters": tuple(own["parameters"])})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file, an utterance or a record that could not be made: a code for programs, and a sentence."""
+
+    code: str
+    item: str
+    message: str
+    record: str | None = None
+
+
+def record_id(utterance: str, method: str, copy: int) -> str:
+    """Return the id of a record.
+
+    Example:
+        >>> record_id("FCJF0_SA1", "noise", 2)
+        'FCJF0_SA1-noise-2'
+    """
+    return f"{utterance}-{method}-{copy}"
+
+
+def scale_labels(labels: Sequence[Interval], scale: float, n_samples: int) -> tuple[Interval, ...]:
+    """Return labels in a recording `scale` times as long, none of them past its `n_samples`.
+
+    Example:
+        >>> scale_labels([Interval(0, 100, "h#"), Interval(100, 202, "sh")], 0.5, 100)
+        (Interval(start=0, stop=50, label='h#'), Interval(start=50, stop=100, label='sh'))
+    """
+    scaled = []
+    for label in labels:
+        start, stop = min(round(label.start * scale), n_samples), min(round(label.stop * scale), n_samples)
+        scaled.append(replace(label, start=start, stop=stop))
+    return tuple(scaled)
+
+
+def check_labels(utterance: Utterance) -> None:
+    """Raise InputError when a word or phone lies outside the recording, or ends before it starts."""
+    for tier, labels in (("word", utterance.words), ("phone", utterance.phones)):
+        for label in labels:
+            if label.start < 0 or label.stop > utterance.n_samples + OVERHANG_SAMPLES or label.stop <= label.start:
+                raise InputError(
+                    f"{utterance.path}: {tier} {label.label!r} spans samples {label.start} to {label.stop}, "
+                    f"the audio has {utterance.n_samples}: correct the alignment"
+                )

@@ -1,0 +1,105 @@
+"""Tar files of FLAC for training that reads in sequence: WebDataset, and Lhotse's Shar."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepvae import audio
+from sepvae.augmentation.config import OutputConfig
+from sepvae.augmentation.manifests.lhotse import PackedLines, packed_lines, shar_lines
+from sepvae.augmentation.records import Record
+from sepvae.augmentation.writers.contract import Block, safe_name
+from sepvae.files import atomic_file, to_json
+
+
+def _put(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    """Add a member whose header holds nothing of the clock, the user or the machine."""
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
+
+
+def _flac(config: OutputConfig, wave: NDArray[np.float32], sample_rate: int) -> bytes:
+    subtype = "pcm16" if config.subtype == "pcm16" else "pcm24"
+    return audio.encode(wave, sample_rate=sample_rate, container="FLAC", subtype=subtype)
+
+
+@dataclass
+class _OpenTar:
+    config: OutputConfig
+    sample_rate: int
+    path: str
+    tar: tarfile.TarFile
+
+    def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
+        data = _flac(self.config, wave, self.sample_rate)
+        record = replace(record, path=self.path, sha256=hashlib.sha256(data).hexdigest())
+        key = tar_key(record)
+        _put(self.tar, f"{key}.flac", data)
+        _put(self.tar, f"{key}.json", (to_json(record.to_json()) + "\n").encode("utf-8", "backslashreplace"))
+        if record.text is not None:
+            _put(self.tar, f"{key}.txt", record.text.encode("utf-8", "backslashreplace"))
+        return record
+
+
+def tar_key(record: Record) -> str:
+    """Return the name of a record in a tar file; WebDataset ends a key at its first dot, so that it has none."""
+    return safe_name(record.id).replace(".", "%2E")
+
+
+class WebDataset:
+    """Writes `archives/<block>.tar` with `<record>.flac`, `.json` (the record) and `.txt` (the transcript)."""
+
+    def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:
+        self._config, self._out, self._sample_rate = config, out, sample_rate
+
+    @contextmanager
+    def block(self, number: int) -> Iterator[Block]:
+        """Open a block."""
+        path = f"archives/{number:06}.tar"
+        with atomic_file(self._out / path, durable=False) as part, tarfile.open(part, "w") as tar:
+            yield Block(_OpenTar(self._config, self._sample_rate, path, tar), self._out, [path])
+
+
+@dataclass
+class _OpenShar:
+    config: OutputConfig
+    sample_rate: int
+    path: str
+    tar: tarfile.TarFile
+    cuts: PackedLines
+
+    def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
+        data = _flac(self.config, wave, self.sample_rate)
+        record = replace(record, path=self.path, sha256=hashlib.sha256(data).hexdigest())
+        _put(self.tar, f"{safe_name(record.id)}.flac", data)
+        own, cut = shar_lines(record)
+        _put(self.tar, f"{safe_name(record.id)}.json", f"{own}\n".encode("utf-8", "backslashreplace"))
+        self.cuts.write(cut)
+        return record
+
+
+class Shar:
+    """Writes `shar/cuts.<block>.jsonl.gz` and `shar/recording.<block>.tar`."""
+
+    def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:
+        self._config, self._out, self._sample_rate = config, out, sample_rate
+
+    @contextmanager
+    def block(self, number: int) -> Iterator[Block]:
+        """Open a block."""
+        path, listed = f"shar/recording.{number:06}.tar", f"shar/cuts.{number:06}.jsonl.gz"
+        with ExitStack() as stack:
+            cuts = stack.enter_context(packed_lines(self._out / listed, durable=False))
+            part = stack.enter_context(atomic_file(self._out / path, durable=False))
+            tar = stack.enter_context(tarfile.open(part, "w"))
+            yield Block(_OpenShar(self._config, self._sample_rate, path, tar, cuts), self._out, [path, listed])

@@ -1,0 +1,62 @@
+"""Log-mel features in Kaldi's binary archives, one for each block, found through `feats.scp`."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepvae.augmentation.config import OutputConfig
+from sepvae.augmentation.features import LogMel
+from sepvae.augmentation.manifests.kaldi import kaldi_id
+from sepvae.augmentation.records import Record
+from sepvae.augmentation.writers.contract import Block
+from sepvae.files import atomic_file
+
+
+def float_matrix(matrix: NDArray[np.float32]) -> bytes:
+    r"""Return a matrix (rows, columns) in Kaldi's binary form.
+
+    Example:
+        >>> float_matrix(np.zeros((1, 1), np.float32))
+        b'\x00BFM \x04\x01\x00\x00\x00\x04\x01\x00\x00\x00\x00\x00\x00\x00'
+    """
+    rows, columns = matrix.shape
+    return b"\0BFM " + struct.pack("<bibi", 4, rows, 4, columns) + matrix.astype("<f4").tobytes()
+
+
+@dataclass
+class _OpenArk:
+    path: str
+    file: BinaryIO
+    features: LogMel
+
+    def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
+        matrix = self.features(wave)
+        data = float_matrix(matrix)
+        self.file.write(f"{kaldi_id(record)} ".encode())
+        offset = self.file.tell()
+        self.file.write(data)
+        digest = hashlib.sha256(data).hexdigest()
+        return replace(record, path=self.path, offset=offset, n_frames=len(matrix), sha256=digest)
+
+
+class Ark:
+    """Writes `features/<block>.ark`."""
+
+    def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:
+        self._out, self._features = out, LogMel(config, sample_rate)
+
+    @contextmanager
+    def block(self, number: int) -> Iterator[Block]:
+        """Open a block."""
+        path = f"features/{number:06}.ark"
+        with atomic_file(self._out / path, durable=False) as part, part.open("wb") as file:
+            yield Block(_OpenArk(path, file, self._features), self._out, [path])

@@ -1,0 +1,43 @@
+"""`sepvae augment fit`: the nuisance basis of a model of speech segments, stored with the model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from sepvae.cli.corpus import KINDS
+
+
+def add(actions: Any, options: dict[str, Any]) -> None:
+    """Add the action to those of `sepvae augment`."""
+    parser = actions.add_parser(
+        "fit",
+        help="learn how the utterances of a corpus differ in voice and channel",
+        description="Code every utterance of some corpora with a model of speech segments (from 'sepvae train "
+        "--speech'), and store their nuisance vectors and principal directions with the model. Give the speech that "
+        "will be augmented, and speech like that it is to become.",
+        **options,
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
+    parser.add_argument("corpora", type=Path, nargs="+", metavar="CORPUS", help="folders of corpora")
+    parser.add_argument("--corpus", choices=KINDS, help="their layout, recognised when not given")
+    parser.add_argument("-d", "--device", default="cpu", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--strict", action="store_true", help="stop at the first file that cannot be used")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit the basis and say what was found."""
+    from sepvae.augmentation.fit import fit_and_save
+    from sepvae.corpora.records import open_corpus
+
+    corpora = [(folder, list(open_corpus(folder, args.corpus).utterances())) for folder in args.corpora]
+    basis = fit_and_save(args.model, corpora, device=args.device, strict=args.strict)
+    share = (basis.std**2).cumsum() / max((basis.std**2).sum(), 1e-30)
+    n_most = int((share < 0.9).sum()) + 1
+    sys.stdout.write(
+        f"{len(basis.vectors)} utterances, {len(basis.std)} latents; {n_most} directions hold 90 % of the variance\n"
+    )
+    return 0

@@ -1,0 +1,195 @@
+"""Demixer: recordings of several microphones to the talkers, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sepvae.demixing.algorithms import Voices, separate_spectra
+from sepvae.demixing.channels import check_channels, check_frames
+from sepvae.demixing.config import NEURAL, DemixingConfig
+from sepvae.devices import resolve_precision
+from sepvae.errors import CheckpointError, ConfigError, InputError
+from sepvae.frontend.stft import Stft
+from sepvae.models.conditional import ConditionalVae
+from sepvae.training.checkpoint import load_checkpoint
+
+
+@dataclass(frozen=True)
+class Talkers:
+    """The talkers of a recording.
+
+    `waves` by name, each (time,) float32, as the reference microphone hears them; `likely` who each sounds like most,
+    with a probability, empty without a model; `objective` of each iteration; `demixing` matrices (bins, sources,
+    channels) in terms of the microphones, None where there are none.
+    """
+
+    waves: dict[str, NDArray[np.float32]]
+    likely: dict[str, tuple[str, float]]
+    objective: NDArray[np.float64]
+    demixing: NDArray[np.complex128] | None
+
+
+def check_model(config: DemixingConfig, model: ConditionalVae | None) -> None:
+    """Raise ConfigError when an algorithm has no model and needs one."""
+    if config.algorithm in NEURAL and model is None:
+        raise ConfigError(
+            f"algorithm {config.algorithm}: needs a model of speech: give one with -m, trained by recipes/"
+            "multichannel/train_cvae.yaml, or choose auxiva or ilrma"
+        )
+
+
+class Demixer:
+    """Separates recordings of several microphones by one algorithm.
+
+    Args:
+        config: algorithm and settings.
+        sample_rate: Hz; of a model's, when there is one.
+        model: of speech; None for `auxiva` and `ilrma`.
+        stft: of the model's front-end; that of the config when None.
+        device: where to compute.
+
+    Raises:
+        ConfigError: the algorithm needs a model.
+
+    Example:
+        >>> demixer = Demixer(DemixingConfig(algorithm="auxiva"), sample_rate=16000)
+        >>> noise = np.random.default_rng(0).laplace(size=(2, 32000)).astype(np.float32)
+        >>> sorted(demixer.separate(noise, 16000, n_sources=2).waves)
+        ['talker_1', 'talker_2']
+    """
+
+    def __init__(
+        self,
+        config: DemixingConfig,
+        *,
+        sample_rate: int,
+        model: ConditionalVae | None = None,
+        stft: Stft | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        check_model(config, model)
+        self.config, self.sample_rate, self.device = config, sample_rate, torch.device(device)
+        self.model = model if config.algorithm in NEURAL else None
+        self.stft = stft if self.model is not None and stft is not None else Stft(config.stft, sample_rate=sample_rate)
+
+    @classmethod
+    def load(cls, folder: str | Path, config: DemixingConfig, *, device: str | torch.device = "cpu") -> Demixer:
+        """Load the model of a folder.
+
+        Raises:
+            CheckpointError: it is no model folder, or not of a conditional VAE.
+        """
+        models = load_checkpoint(folder, device=device)
+        (network, *_) = models.networks.values()
+        if not isinstance(network, ConditionalVae):
+            raise CheckpointError(
+                f"{folder}: is a {models.config.training.model.kind}, and multichannel algorithms need a "
+                "conditional_vae: train one with recipes/multichannel/train_cvae.yaml"
+            )
+        rate = models.frontend.config.sample_rate
+        return cls(config, sample_rate=rate, model=network, stft=models.frontend.stft, device=device)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Who the model was trained on."""
+        return () if self.model is None else cast("Any", self.model.config).classes
+
+    def _voices(self, speakers: Sequence[str]) -> Voices | None:
+        """Return the model of speech with the classes of speakers (1, sources, classes)."""
+        if self.model is None and not speakers:
+            return None
+        if self.model is None:
+            raise ConfigError(f"speakers: algorithm {self.config.algorithm} knows no voices: leave them out")
+        if unknown := [name for name in speakers if name not in self.speakers]:
+            raise ConfigError(
+                f"speakers: the model was not trained on {', '.join(unknown)}, but on {', '.join(self.speakers)}"
+            )
+        if len(set(speakers)) < len(speakers):
+            raise ConfigError(f"speakers: {', '.join(speakers)}: each of them talks once")
+        half = resolve_precision(self.config.precision, str(self.device)) == "bf16-mixed"
+        if not speakers:
+            return Voices(self.model, half=half)
+        places = torch.tensor([self.speakers.index(name) for name in speakers])
+        classes = torch.nn.functional.one_hot(places, len(self.speakers)).float()[None].to(self.device)
+        return Voices(self.model, speakers=classes, half=half)
+
+    def names(self, n_channels: int, *, n_sources: int | None = None, speakers: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return what the talkers of a recording are called: the speakers who are named, or `talker_1`, `talker_2` ….
+
+        Raises:
+            ConfigError: no talkers, or another number of them than speakers.
+        """
+        if speakers and n_sources not in (None, len(speakers)):
+            raise ConfigError(f"n_sources = {n_sources}: {len(speakers)} speakers are named: leave one of both out")
+        if n_sources is not None and n_sources < 1:
+            raise ConfigError(f"n_sources = {n_sources}: there is at least one talker")
+        wanted = n_channels if n_sources is None else n_sources
+        return tuple(speakers) or tuple(f"talker_{place + 1}" for place in range(wanted))
+
+    def separate(
+        self,
+        wave: NDArray[np.floating] | Tensor,
+        sample_rate: int,
+        *,
+        n_sources: int | None = None,
+        speakers: Sequence[str] = (),
+        reference: int = 0,
+    ) -> Talkers:
+        """Separate the talkers of a recording.
+
+        Args:
+            wave: (channels, time) floating point in [-1, 1].
+            sample_rate: Hz; must be that of the model.
+            n_sources: talkers; as many as speakers, or else as channels, when None.
+            speakers: who of the model's speakers talk, when it is known: the outputs have their names and order.
+            reference: microphone whose images are returned.
+
+        Raises:
+            InputError: another rate, or channels that cannot be demixed; the message says which.
+            ConfigError: speakers that the model does not know, or a microphone that is not there.
+        """
+        samples = torch.as_tensor(np.asarray(wave, np.float64) if not isinstance(wave, Tensor) else wave.double())
+        if samples.dim() != 2:
+            raise InputError(f"a recording of shape {tuple(samples.shape)}: give (channels, time)")
+        if sample_rate != self.sample_rate:
+            raise InputError(
+                f"the recording is sampled at {sample_rate} Hz, the model at {self.sample_rate} Hz: resample it first "
+                "with sepvae.audio.resample"
+            )
+        if not torch.isfinite(samples).all():
+            raise InputError("the recording holds NaN or infinite samples: repair it first")
+        if not 0 <= reference < len(samples):
+            raise ConfigError(f"reference = {reference}: the recording has {len(samples)} channels, counted from 0")
+        names = self.names(len(samples), n_sources=n_sources, speakers=speakers)
+        voices, wanted = self._voices(speakers), len(names)
+        check_channels(samples, n_sources=wanted, underdetermined=self.config.algorithm == "gmvae")
+        # (1, bins, channels, frames)
+        spectrum = self.stft.analyse(samples.to(self.device)).permute(2, 0, 1)[None]
+        check_frames(spectrum)
+        found = separate_spectra(
+            spectrum,
+            self.config,
+            n_sources=wanted,
+            sample_rate=self.sample_rate,
+            voices=voices,
+            reference=reference,
+        )
+        waves = self.stft.synthesise(found.images[0].permute(1, 2, 0), n_samples=samples.shape[1])
+        likely = dict[str, tuple[str, float]]()
+        if found.log_classes is not None:
+            for name, logs in zip(names, found.log_classes[0].softmax(-1), strict=True):
+                likely[name] = self.speakers[int(logs.argmax())], float(logs.max())
+        return Talkers(
+            dict(zip(names, waves.cpu().numpy().astype(np.float32), strict=True)),
+            likely,
+            found.objective[:, 0].cpu().double().numpy(),
+            None if found.demixing is None else found.demixing[0].cpu().numpy(),
+        )

@@ -1,0 +1,129 @@
+"""Separation of recordings of several microphones from files: one of several channels, or one for each microphone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepvae import audio
+from sepvae.demixing.demixer import Demixer
+from sepvae.errors import ConfigError, InputError, OutputError
+from sepvae.files import make_folder
+
+
+@dataclass(frozen=True)
+class DemixedFile:
+    """What became of one recording: the outputs by talker, and what was found on the way.
+
+    `likely` is who of the model's speakers each talker sounds like most, with a probability.
+    """
+
+    paths: tuple[str, ...]
+    outputs: dict[str, str]
+    likely: dict[str, tuple[str, float]]
+    sample_rate: int
+    resampled_to: int | None
+    n_channels: int
+    n_samples: int
+    iterations: int
+    seconds: float
+    clipped_samples: int
+
+
+def read_microphones(paths: Sequence[Path], channels: Sequence[int] = ()) -> tuple[NDArray[np.float32], int]:
+    """Return the channels (channels, time) of a file, or of one file for each microphone, and their rate in Hz.
+
+    Args:
+        paths: one file, or several that were recorded together.
+        channels: which to take, counted from 0 over all files; all when empty.
+
+    Raises:
+        InputError: files of different lengths or rates, or channels that are not there; the message names them.
+    """
+    heard = [audio.read(path) for path in paths]
+    for path, one in zip(paths[1:], heard[1:], strict=True):
+        if one.sample_rate != heard[0].sample_rate:
+            raise InputError(
+                f"{path}: is sampled at {one.sample_rate} Hz, {paths[0]} at {heard[0].sample_rate} Hz: microphones of "
+                "one recording share a rate and a clock"
+            )
+        if one.wave.shape[1] != heard[0].wave.shape[1]:
+            raise InputError(
+                f"{path}: has {one.wave.shape[1]} samples, {paths[0]} has {heard[0].wave.shape[1]}: microphones of one "
+                "recording are of one length: cut them to it from the same start"
+            )
+    wave = np.concatenate([one.wave for one in heard])
+    if missing := [place for place in channels if not 0 <= place < len(wave)]:
+        raise InputError(f"{paths[0]}: has no channel {missing[0]}: there are {len(wave)}, counted from 0")
+    return wave[list(channels)] if channels else wave, heard[0].sample_rate
+
+
+def demix_files(
+    demixer: Demixer,
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    channels: Sequence[int] = (),
+    n_sources: int | None = None,
+    speakers: Sequence[str] = (),
+    subtype: str = "float",
+    overwrite: bool = False,
+) -> DemixedFile:
+    """Separate one recording into `folder/<talker>.wav`, at its own rate and length, as its first channel hears them.
+
+    A recording at another rate than the model's is resampled there and back.
+
+    Args:
+        demixer: what separates it.
+        paths: one file of several channels, or one file for each microphone.
+        folder: of the outputs.
+        channels: which to take, counted from 0; all when empty.
+        n_sources: talkers; as many as speakers or channels when None.
+        speakers: who talks, when it is known.
+        subtype: `float`, `pcm16` or `pcm24`; integers saturate, and how often is counted.
+        overwrite: replace outputs that exist.
+
+    Raises:
+        InputError: the files cannot be read or demixed.
+        ConfigError: speakers that the model does not know.
+        OutputError: an output exists or cannot be written.
+    """
+    started = time.perf_counter()
+    wave, rate = read_microphones(paths, channels)
+    finals = {name: folder / f"{name}.wav" for name in demixer.names(len(wave), n_sources=n_sources, speakers=speakers)}
+    for name, final in finals.items():
+        if final.parent != folder:
+            raise ConfigError(f"speakers: {name!r} cannot name a file: leave speakers out")
+        if final.exists() and not overwrite:
+            raise OutputError(f"{final} exists: pass --overwrite to replace it, or choose another output")
+    heard = audio.resample(wave, from_rate=rate, to_rate=demixer.sample_rate)
+    try:
+        found = demixer.separate(heard, demixer.sample_rate, n_sources=n_sources, speakers=speakers)
+    except InputError as error:
+        raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
+    make_folder(folder)
+    clipped, outputs = 0, dict[str, str]()
+    for name, part in found.waves.items():
+        back = audio.resample(part[None], from_rate=demixer.sample_rate, to_rate=rate)
+        fitted = np.zeros((1, wave.shape[1]), np.float32)
+        count = min(back.shape[1], wave.shape[1])
+        fitted[:, :count] = back[:, :count]
+        outputs[name] = str(finals[name])
+        clipped += audio.write(outputs[name], fitted, sample_rate=rate, subtype=subtype)
+    return DemixedFile(
+        paths=tuple(map(str, paths)),
+        outputs=outputs,
+        likely=found.likely,
+        sample_rate=rate,
+        resampled_to=None if rate == demixer.sample_rate else demixer.sample_rate,
+        n_channels=len(wave),
+        n_samples=wave.shape[1],
+        iterations=len(found.objective) - 1,
+        seconds=time.perf_counter() - started,
+        clipped_samples=clipped,
+    )

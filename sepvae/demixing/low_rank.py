@@ -1,0 +1,73 @@
+"""ILRMA's model of sources: powers of low rank, a few spectra times their activations (Kitamura et al. 2016)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sepvae.demixing.contract import Fitted
+
+# Of the mean power of a source: a spectrum of its own that all sources have, so that no variance is 0.
+_FLOOR = 1e-10
+_LEAST = 1e-30
+# A source below this mean power is silent: its variances have inverses in single precision.
+_SILENCE = 1e-25
+
+
+class LowRank:
+    """A non-negative matrix factorisation of each source, fitted by the Itakura–Saito divergence.
+
+    Args:
+        n_bases: spectra of each source.
+        generators: one stream of random numbers for each recording of the batch, so that a batch of one is as one of
+            a batch.
+
+    Source: Kitamura et al. 2016, Eqs. (35)–(36).
+    """
+
+    monotone, has_scale = True, True
+
+    def __init__(self, n_bases: int, generators: list[torch.Generator]) -> None:
+        self._n_bases, self._generators = n_bases, generators
+        self._bases = self._activations = self._level = torch.empty(0)
+
+    def _start(self, power: Tensor) -> None:
+        _, n_sources, n_bins, n_frames = power.shape
+
+        def draw(*shape: int) -> Tensor:
+            values = [torch.rand(n_sources, *shape, generator=g, dtype=torch.float64) for g in self._generators]
+            return torch.stack(values).to(power) * 0.9 + 0.1
+
+        self._bases = draw(n_bins, self._n_bases)
+        self._activations = draw(self._n_bases, n_frames) / self._n_bases
+        # Squares of variances of any level would not fit into single precision.
+        self._level = power.mean((2, 3), keepdim=True).clamp_min(_SILENCE)
+
+    def _shape(self) -> Tensor:
+        """Return the variances at a level of 1."""
+        return self._bases @ self._activations + _FLOOR
+
+    def fit(self, power: Tensor) -> Fitted:
+        """Update bases and activations once to powers (batch, sources, bins, frames)."""
+        if not self._bases.numel():
+            self._start(power)
+        relative = power / self._level
+        inverse = 1 / self._shape()
+        ratio = relative * inverse.square()
+        rows = self._activations.transpose(2, 3)
+        self._bases = (self._bases * ((ratio @ rows) / (inverse @ rows)).sqrt()).clamp_min(_LEAST)
+        inverse = 1 / self._shape()
+        ratio = relative * inverse.square()
+        columns = self._bases.transpose(2, 3)
+        factor = ((columns @ ratio) / (columns @ inverse)).sqrt()
+        self._activations = (self._activations * factor).clamp_min(_LEAST)
+        return Fitted(self._shape() * self._level, self.contrast(power))
+
+    def contrast(self, power: Tensor) -> Tensor:
+        """Return the contrast (batch,)."""
+        variances = self._shape() * self._level
+        return (variances.log() + power / variances).mean(-1).sum((1, 2))
+
+    def rescale(self, factors: Tensor) -> None:
+        """Multiply the level."""
+        self._level = self._level * factors[:, :, None, None]

@@ -1,0 +1,48 @@
+"""AuxIVA's model of sources: all bins of a frame have one variance (Ono 2011)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from sepvae.demixing.contract import Fitted
+
+_LEAST = 1e-12
+
+
+class Spherical:
+    """A Laplace distribution of the norm of each frame, or a Gaussian whose variance varies with time.
+
+    Args:
+        density: `laplace` with −log p = 2‖y‖, or `gauss`.
+
+    Source: Ono 2011, Eqs. (7)–(9); the Gaussian of Ono 2012, §III.
+    """
+
+    monotone = True
+
+    def __init__(self, density: Literal["laplace", "gauss"] = "laplace") -> None:
+        self._density = density
+        # The Laplace density has a fixed width; that of the Gaussian follows its source.
+        self.has_scale = density == "gauss"
+
+    def _variances(self, power: Tensor) -> Tensor:
+        """Return the variances of the frames (batch, sources, 1, frames)."""
+        if self._density == "laplace":
+            return power.sum(2, keepdim=True).sqrt().clamp_min(_LEAST)
+        return power.mean(2, keepdim=True).clamp_min(_LEAST)
+
+    def fit(self, power: Tensor) -> Fitted:
+        """Take the variances that majorise the contrast at these powers (batch, sources, bins, frames)."""
+        return Fitted(self._variances(power), self.contrast(power))
+
+    def contrast(self, power: Tensor) -> Tensor:
+        """Return the contrast (batch,)."""
+        variances = self._variances(power)[:, :, 0]
+        if self._density == "laplace":
+            return 2 * variances.mean(-1).sum(-1)
+        return power.shape[2] * (variances.log() + 1).mean(-1).sum(-1)
+
+    def rescale(self, factors: Tensor) -> None:
+        """Keep no scale of its own."""

@@ -1,0 +1,82 @@
+"""The best that one demixing matrix a bin can do: iterative projection with the true variances of the sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from sepvae.config import Config
+from sepvae.demixing.contract import Fitted
+from sepvae.demixing.loop import demix, identity
+from sepvae.demixing.projection_back import project_back
+from sepvae.errors import InputError
+from sepvae.frontend.stft import Stft, StftConfig
+from sepvae.mixing.mixture import Rendered
+from sepvae.systems.contract import Material
+
+# Of the mean power of a source: what its variances are at least.
+_FLOOR, _LEAST = 1e-9, 1e-30
+
+
+class OracleDemixingConfig(Config):
+    """The STFT, and iterations of the projection."""
+
+    stft: StftConfig = StftConfig(window_ms=128, hop_ms=32)
+    iterations: int = Field(30, ge=1, le=10_000)
+
+
+class _True:
+    """Variances that are known."""
+
+    monotone, has_scale = True, False
+
+    def __init__(self, variances: Tensor) -> None:
+        self._variances = variances
+
+    def fit(self, power: Tensor) -> Fitted:
+        return Fitted(self._variances, self.contrast(power))
+
+    def contrast(self, power: Tensor) -> Tensor:
+        return (self._variances.log() + power / self._variances).mean(-1).sum((1, 2))
+
+    def rescale(self, factors: Tensor) -> None:
+        """Keep the scale, which is the true one."""
+
+
+class OracleDemixing:
+    """Demixes with the powers of the true images in place of a source model's: a ceiling for all of them."""
+
+    Config: ClassVar[type[Config]] = OracleDemixingConfig
+    uses_references: ClassVar[bool] = True
+    trainable: ClassVar[bool] = False
+
+    def __init__(self, config: OracleDemixingConfig, *, sample_rate: int) -> None:
+        self._config, self._stft = config, Stft(config.stft, sample_rate=sample_rate)
+
+    def train(self, material: Material, folder: Path) -> None:
+        """Learn nothing."""
+
+    def load(self, folder: Path, *, device: str) -> None:
+        """Take up nothing."""
+
+    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+        """Return the images of the sources by the demixing matrices of their true variances."""
+        if mixture.channels is None or len(mixture.channels) != len(mixture.sources):
+            raise InputError("oracle_demixing needs as many microphones as sources: set mixing.room.n_microphones")
+        truth = np.stack(list(mixture.sources.values())).astype(np.float64)
+        # (1, sources, bins, frames)
+        power = self._stft.analyse(torch.from_numpy(truth)).abs().square().transpose(1, 2)[None]
+        variances = power + power.mean((2, 3), keepdim=True) * _FLOOR + _LEAST
+        channels = torch.from_numpy(mixture.channels.astype(np.float64))
+        spectrum = self._stft.analyse(channels).permute(2, 0, 1)[None]
+        start = identity(spectrum, n_sources=len(truth))
+        demixed = demix(spectrum, _True(variances), n_iterations=self._config.iterations, demixing=start)
+        images = project_back(demixed.demixing, demixed.separated)[0].permute(1, 2, 0)
+        waves = self._stft.synthesise(images, n_samples=truth.shape[1]).numpy().astype(np.float32)
+        return dict(zip(mixture.sources, waves, strict=True))

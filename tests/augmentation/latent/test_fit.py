@@ -1,0 +1,106 @@
+"""Fitting: a basis of what can be used, and the rest by name; the program as a user runs it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sepvae import audio
+from sepvae.augmentation.augmenter import Augmenter
+from sepvae.augmentation.basis import NuisanceBasis
+from sepvae.augmentation.fit import fit_basis
+from sepvae.cli import main
+from sepvae.config import parse_config
+from sepvae.errors import InputError
+from sepvae.recipe.compose import read_mapping
+from sepvae.training.config import TrainingConfig
+from sepvae.training.defaults import SPEECH_SEGMENTS
+
+from .conftest import RATE, Speech
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def damaged(speech: Speech, tmp_path: Path) -> Speech:
+    """The corpus with files that cannot be used."""
+    root = tmp_path / "voices"
+    shutil.copytree(speech.root, root)
+    (root / "ann/0.wav").unlink()
+    (root / "ann/1.wav").write_bytes(b"RIFF")
+    audio.write(root / "ann/2.wav", np.zeros((1, 9600), np.float32), sample_rate=RATE)
+    audio.write(root / "ann/3.wav", np.ones((1, 300), np.float32), sample_rate=RATE)
+    audio.write(root / "ann/4.wav", np.ones((1, 9600), np.float32), sample_rate=16000)
+    # One byte lost in the middle: all samples behind it are noise.
+    wave = (0.3 * np.sin(0.1 * np.arange(19200))).astype(np.float32)
+    audio.write(root / "ann/5.wav", wave, sample_rate=RATE, subtype="pcm16")
+    data = (root / "ann/5.wav").read_bytes()
+    (root / "ann/5.wav").write_bytes(data[:10001] + data[10002:] + b"\0")
+    again = replace(speech.utterances[7], path="bea/1.wav")
+    return Speech(root, [*speech.utterances, again])
+
+
+def test_bad_files_are_named_and_the_rest_is_fitted(augmenter: Augmenter, damaged: Speech) -> None:
+    basis, problems = fit_basis(augmenter, [damaged])
+    assert len(basis.vectors) == len(basis.utterances) == 24 - 6
+    assert [problem.split()[0] for problem in problems] == [*(f"ann-{i}" for i in range(6)), "bea-1"]
+    for problem, reason in zip(
+        problems,
+        ("no such file|cannot", "audio|cut off", "silent", "short", "16000 Hz", "byte was lost", "has this id"),
+        strict=True,
+    ):
+        assert any(word in problem for word in reason.split("|")), problem
+    with pytest.raises(InputError, match=r"ann-0 \(ann/0.wav\): "):
+        fit_basis(augmenter, [damaged], strict=True)
+
+
+def test_order_does_not_matter_to_the_directions(augmenter: Augmenter, speech: Speech) -> None:
+    one, _ = fit_basis(augmenter, [speech])
+    other, _ = fit_basis(augmenter, [(speech.root, speech.utterances[12:]), (speech.root, speech.utterances[:12])])
+    np.testing.assert_allclose(other.std, one.std, rtol=1e-6)
+    np.testing.assert_allclose(other.directions[:2], one.directions[:2], atol=1e-4)
+    assert np.array_equal(one.vector_of("dan-3"), other.vector_of("dan-3"))
+
+
+def test_the_first_direction_is_what_the_voices_differ_in(augmenter: Augmenter, speech: Speech) -> None:
+    basis = augmenter.basis
+    along = (basis.vectors - basis.mean) @ basis.directions[0]
+    speakers = np.array([utterance.speaker for utterance in basis.utterances])
+    means = np.array([along[speakers == name].mean() for name in ("ann", "bea", "carl", "dan")])
+    within = np.mean([along[speakers == name].std() for name in set(speakers)])
+    assert means.std() > 3 * within
+    assert len(speech.utterances) == len(along)
+
+
+def test_train_and_fit_as_a_user(speech: Speech, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    settings = [
+        "frontend.sample_rate=8000",
+        "frontend.stft.window_ms=64",
+        "frontend.input.n_mels=20",
+        "frontend.target.n_mels=20",
+        "model.settings.segment_frames=8",
+        "optimiser.segment_frames=8",
+        "optimiser.epochs=1",
+    ]
+    options = [word for setting in settings for word in ("--set", setting)]
+    assert main(["train", "--speech", "--data", f"{speech.root}", "-o", f"{run}", "-q", "-d", "cpu", *options]) == 0
+    assert main(["augment", "fit", f"{run}", f"{speech.root}", "-q"]) == 0
+    assert "24 utterances, 64 latents; " in capsys.readouterr().out
+    assert "sepvae augment fit THIS_FOLDER CORPUS" in (run / "model/README.md").read_text()
+    basis = NuisanceBasis.load(run)
+    assert {utterance.speaker for utterance in basis.utterances} == {"ann", "bea", "carl", "dan"}
+    assert main(["augment", "fit", f"{tmp_path}/none", f"{speech.root}", "-q"]) == 1
+    assert "no such model folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["segment_lstm", "fhvae"])
+def test_settings_that_come_with_the_recipes_are_valid(name: str) -> None:
+    path = PROJECT / "recipes/augment" / f"{name}.yaml"
+    config = parse_config(TrainingConfig, read_mapping(path), where=str(path))
+    assert config.model.kind == name
+    assert config.frontend == parse_config(TrainingConfig, SPEECH_SEGMENTS, where="defaults").frontend

@@ -1,0 +1,138 @@
+"""The latent augmentations as a corpus run uses them: parameters are drawn, frozen, and replayed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sepvae.augmentation.contract import AUGMENTATIONS, Draw, augmentation_class
+from sepvae.config import parse_config
+from sepvae.errors import ConfigError, InputError
+from sepvae.seeds import generator
+
+from .conftest import RATE, Speech
+
+LATENT = [name for name, entry in AUGMENTATIONS.items() if "latent_methods" in entry]
+every_method = pytest.mark.parametrize("name", LATENT)
+
+
+def make(name: str, model: Path, speech: Speech, **settings: Any) -> Any:
+    method = augmentation_class(name)
+    return method(parse_config(method.Config, settings, where=name), model=model, root=speech.root, device="cpu")
+
+
+def draw_of(speech: Speech, number: int = 0, *, seed: int = 0) -> Draw:
+    return Draw(speech.utterances[number], generator(seed, "augment", number), speech.utterances)
+
+
+@every_method
+def test_a_frozen_draw_replays_bit_equal(name: str, model: Path, speech: Speech) -> None:
+    method = make(name, model, speech)
+    parameters = method.draw(draw_of(speech))
+    assert parameters == method.draw(draw_of(speech))
+    frozen = json.loads(json.dumps(parameters))
+    assert frozen == parameters
+    wave = speech.wave(0)
+    made = method.apply(wave, RATE, parameters)
+    again = make(name, model, speech).apply(wave.copy(), RATE, frozen)
+    assert made.shape == wave.shape
+    assert made.dtype == np.float32
+    assert np.array_equal(made, again)
+    assert np.abs(made - wave).max() > 1e-3
+    assert method.time_scale(parameters) == 1.0
+
+
+@every_method
+def test_features_without_a_wave(name: str, model: Path, speech: Speech) -> None:
+    method = make(name, model, speech)
+    features = method.features(speech.wave(0), RATE, method.draw(draw_of(speech)))
+    assert features.shape[1] == 12
+    assert features.dtype == np.float32
+
+
+@every_method
+def test_it_needs_a_model(name: str, speech: Speech) -> None:
+    method = augmentation_class(name)
+    assert method.needs_model
+    with pytest.raises(ConfigError, match=f"augmentation {name} needs a model of speech segments: give --model DIR"):
+        method(method.Config(), model=None, root=speech.root, device="cpu")
+
+
+def test_reconstruction_by_a_filter_is_the_utterance(model: Path, speech: Speech) -> None:
+    method = make("reconstruct", model, speech, synthesis="filter")
+    made = method.apply(speech.wave(2), RATE, method.draw(draw_of(speech, 2)))
+    assert np.abs(made - speech.wave(2)).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["soft", "hard", "uniform", "reversed"])
+def test_no_strength_gives_the_utterance_back(name: str, model: Path, speech: Speech) -> None:
+    method = make(name, model, speech, gamma=0.0)
+    made = method.apply(speech.wave(2), RATE, method.draw(draw_of(speech, 2)))
+    assert np.abs(made - speech.wave(2)).max() < 1e-6
+
+
+def targets(method: Any, speech: Speech, number: int) -> set[str]:
+    return {method.draw(draw_of(speech, number, seed=seed))["target"]["speaker"] for seed in range(60)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "speakers"),
+    [
+        ({}, {"bea", "carl", "dan"}),
+        ({"among": "all"}, {"ann", "bea", "carl", "dan"}),
+        ({"speaker": "ann"}, {"ann"}),
+        ({"sex": "male"}, {"carl", "dan"}),
+        ({"sex": "other"}, {"carl", "dan"}),
+        ({"sex": "same"}, {"bea"}),
+        ({"sex": "same", "among": "all"}, {"ann", "bea"}),
+    ],
+)
+@pytest.mark.parametrize("name", ["replace", "interpolate"])
+def test_who_may_be_the_target(
+    name: str, model: Path, speech: Speech, settings: dict[str, Any], speakers: set[str]
+) -> None:
+    assert targets(make(name, model, speech, **settings), speech, 0) == speakers
+
+
+def test_every_utterance_is_a_target_as_often(model: Path, speech: Speech) -> None:
+    method = make("replace", model, speech)
+    drawn = [method.draw(draw_of(speech, 0, seed=seed))["target"]["id"] for seed in range(1800)]
+    counts = np.array([drawn.count(name) for name in sorted(set(drawn))])
+    assert len(counts) == 18
+    assert ((counts - 100) ** 2 / 100).sum() < 40.8  # chi-square, 17 degrees of freedom, p = 0.001
+
+
+def test_a_recording_as_target(model: Path, speech: Speech) -> None:
+    by_file = make("replace", model, speech, file="dan/1.wav")
+    parameters = by_file.draw(draw_of(speech))
+    assert parameters["target"] == {"id": "1", "path": "dan/1.wav", "speaker": "unknown", "sex": "unknown"}
+    known = {**parameters, "target": {"id": "dan-1"}, "target_from": "basis"}
+    wave = speech.wave(0)
+    assert np.array_equal(by_file.apply(wave, RATE, parameters), by_file.apply(wave, RATE, known))
+
+
+def test_a_share_of_the_way_is_drawn(model: Path, speech: Speech) -> None:
+    method = make("interpolate", model, speech, share=(0.2, 0.4))
+    shares = [method.draw(draw_of(speech, seed=seed))["share"] for seed in range(50)]
+    assert 0.2 <= min(shares) < 0.25 < 0.35 < max(shares) <= 0.4
+    parameters = method.draw(draw_of(speech))
+    whole = make("replace", model, speech)
+    wave = speech.wave(0)
+    assert np.array_equal(
+        method.apply(wave, RATE, {**parameters, "share": 1.0}), whole.apply(wave, RATE, parameters | {"share": 1.0})
+    )
+
+
+def test_targets_that_are_not_there_are_named(model: Path, speech: Speech) -> None:
+    with pytest.raises(
+        InputError, match=r"ann-0: none of the 24 utterances .* \(.*speaker=eve\): ask for less, or fit"
+    ):
+        make("replace", model, speech, speaker="eve").draw(draw_of(speech))
+    with pytest.raises(InputError, match=r"no such file|cannot be read|not an audio"):
+        make("replace", model, speech, file="nobody.wav")
+    with pytest.raises(ConfigError, match="augmentation replace: file is the target, leave out speaker and sex"):
+        make("replace", model, speech, file="dan/1.wav", sex="male")

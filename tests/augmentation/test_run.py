@@ -1,0 +1,422 @@
+"""Whole runs: the same bytes whatever the workers, shards, order and interruptions; bad files named, good ones done."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sepvae import audio
+from sepvae.augmentation import run as run_module
+from sepvae.augmentation.config import AugmentConfig
+from sepvae.augmentation.gather import read_records
+from sepvae.augmentation.pipeline import Job, Pipeline, Task
+from sepvae.augmentation.records import Record, scale_labels
+from sepvae.augmentation.run import Run, Summary, augment_corpus
+from sepvae.config import parse_config
+from sepvae.corpora.records import open_corpus
+from sepvae.errors import ConfigError, InputError, OutputError
+from sepvae.files import hash_file, read_jsonl
+
+Contents = Callable[[Path], dict[str, str]]
+NewCorpus = Callable[[Path], Path]
+METHODS = ["reverberation", "speed", "speed+gain+reverberation"]
+
+
+def config(**settings: Any) -> AugmentConfig:
+    return parse_config(AugmentConfig, {"methods": METHODS, "copies": 2, **settings}, where="test")
+
+
+def augment(corpus: Path, out: Path, *, how: Run | None = None, **settings: Any) -> Summary:
+    return augment_corpus(open_corpus(corpus), out, config(**settings), run=how)
+
+
+def records(out: Path) -> dict[str, Record]:
+    return {record.id: record for record in read_records(out)}
+
+
+@pytest.fixture(scope="module")
+def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed run."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    summary = augment(corpus, out)
+    assert summary.complete
+    assert (summary.n_records, summary.n_failures) == (12 * 3 * 2, 0)
+    assert summary.made_s > 0
+    return out
+
+
+def test_every_record_says_what_it_is_and_replays(corpus: Path, whole: Path) -> None:
+    made = records(whole)
+    one = made["FABC0_SX2-speed+gain+reverberation-2"]
+    assert (one.utterance, one.speaker, one.sex, one.split) == ("FABC0_SX2", "FABC0", "female", "train")
+    assert (one.method, one.copy, one.text) == ("speed+gain+reverberation", 2, "Say number 1.")
+    assert [step["name"] for step in one.parameters] == ["speed", "gain", "reverberation"]
+    assert hash_file(whole / one.path) == one.sha256
+    wave, rate = audio.read(whole / one.path)
+    assert (rate, wave.shape) == (one.sample_rate, (1, one.n_samples))
+    # What the record holds is enough to make the same samples again.
+    job = Job(str(corpus), str(whole), json.dumps(config().model_dump(mode="json")), one.sample_rate)
+    pipeline = Pipeline(job)
+    source = next(utterance for utterance in open_corpus(corpus).utterances() if utterance.id == one.utterance)
+    (order,) = [o for o in pipeline.orders(source, []) if (o.method, o.copy) == (one.method, one.copy)]
+    assert (order.parameters, order.seed) == (one.parameters, one.seed)
+    again = pipeline.apply(pipeline.load(source), order) * np.float32(one.scaled_by)
+    np.testing.assert_allclose(again, wave, atol=2**-16)
+
+
+def test_labels_follow_the_duration(corpus: Path, whole: Path) -> None:
+    sources = {utterance.id: utterance for utterance in open_corpus(corpus).utterances()}
+    for one in records(whole).values():
+        source = sources[one.utterance]
+        scale = one.n_samples / source.n_samples
+        assert scale == pytest.approx(1 / one.parameters[0].get("factor", 1.0), rel=1e-3)
+        assert [label.label for label in one.words] == ["say", "number"]
+        assert one.phones[0].start == 0
+        assert one.phones[-1].stop == one.n_samples
+        for new, old in zip(one.words + one.phones, source.words + source.phones, strict=True):
+            assert new.start == pytest.approx(old.start * scale, abs=1)
+            assert new.stop == pytest.approx(old.stop * scale, abs=1)
+
+
+def test_what_is_drawn_depends_on_seed_utterance_copy_and_method_alone(
+    corpus: Path, whole: Path, tmp_path: Path
+) -> None:
+    made = records(whole)
+    drawn = [json.dumps(one.parameters) for one in made.values() if one.method == "reverberation"]
+    assert len(set(drawn)) == len(drawn)
+    augment(corpus, tmp_path / "fewer", methods=["reverberation"], copies=1)
+    for name, one in records(tmp_path / "fewer").items():
+        assert one.sha256 == made[name].sha256, "other methods and copies change nothing"
+    augment(corpus, tmp_path / "other", methods=["reverberation"], copies=1, seed=1)
+    assert all(one.sha256 != made[name].sha256 for name, one in records(tmp_path / "other").items())
+
+
+def test_two_workers_give_the_same_bytes(corpus: Path, whole: Path, tmp_path: Path, contents: Contents) -> None:
+    augment(corpus, tmp_path / "out", how=Run(workers=2))
+    assert contents(tmp_path / "out") == contents(whole)
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2)])
+def test_shards_make_the_whole(
+    corpus: Path, whole: Path, tmp_path: Path, contents: Contents, order: tuple[int, ...]
+) -> None:
+    out = tmp_path / "out"
+    summaries = [augment(corpus, out, how=Run(shard=(shard, 3))) for shard in order]
+    assert [summary.complete for summary in summaries] == [False, False, True]
+    assert [summary.n_records for summary in summaries] == [24, 48, 72]
+    assert contents(out) == contents(whole)
+
+
+def test_a_finished_run_is_left_alone_and_another_one_refused(corpus: Path, whole: Path, contents: Contents) -> None:
+    before = contents(whole)
+    summary = augment(corpus, whole)
+    assert (summary.complete, summary.n_records, summary.made_s) == (True, 72, 0.0)
+    with pytest.raises(
+        ConfigError, match=r"holds a run with other settings: choose another folder, or pass --overwrite"
+    ):
+        augment(corpus, whole, seed=3)
+    assert contents(whole) == before
+
+
+def test_paths_of_manifests_can_be_changed_afterwards(corpus: Path, tmp_path: Path, contents: Contents) -> None:
+    for name, first in (("a", "relative"), ("b", "absolute")):
+        augment(corpus, tmp_path / name, methods=["gain"], copies=1, how=Run(paths=first))  # type: ignore[arg-type]
+    before = contents(tmp_path / "a")
+    augment(corpus, tmp_path / "a", methods=["gain"], copies=1, how=Run(paths="absolute"))
+    (line, *_) = (tmp_path / "a" / "kaldi" / "wav.scp").read_text().splitlines()
+    assert line.split(" ")[1] == str(tmp_path / "a" / "audio" / "FABC0" / "FABC0_SX1-gain-1.wav")
+    augment(corpus, tmp_path / "a", methods=["gain"], copies=1)
+    assert contents(tmp_path / "a") == before
+
+
+def _interrupted(monkeypatch: pytest.MonkeyPatch, corpus: Path, out: Path, after: int, **settings: Any) -> None:
+    """Run until `after` blocks are journalled."""
+    make, done = run_module.run_task, 0
+
+    def failing(job: Job, task: Task) -> Any:
+        nonlocal done
+        done += 1
+        if done > after:
+            raise KeyboardInterrupt
+        return make(job, task)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run_module, "run_task", failing)
+        augment(corpus, out, **settings)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "npy", "ark", "webdataset", "shar"])
+def test_an_interrupted_run_goes_on_in_every_format(
+    corpus: Path, tmp_path: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    settings = {"output": {"format": kind, "utterances_per_archive": 4, "n_mels": 20}}
+    augment(corpus, tmp_path / "straight", **settings)
+    out = tmp_path / "out"
+    _interrupted(monkeypatch, corpus, out, 2, **settings)
+    (journal,) = (out / ".work").glob("journal-*")
+    with journal.open("ab") as file:
+        file.write(b'{"block": 2, "failures": [], "rec')  # what a kill leaves
+    folder = next(path for path in out.iterdir() if path.is_dir() and path.name != ".work")
+    (folder / ".0123.part").write_bytes(b"half a file")
+    summary = augment(corpus, out, **settings)
+    assert summary.n_records == 72
+    assert contents(out) == contents(tmp_path / "straight")
+
+
+def test_files_that_a_loss_of_power_took_are_made_again(
+    corpus: Path, whole: Path, tmp_path: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    _interrupted(monkeypatch, corpus, out, 2)
+    files = sorted((out / "audio").rglob("*.wav"))
+    files[0].unlink()
+    files[-1].write_bytes(b"")
+    augment(corpus, out)
+    assert contents(out) == contents(whole)
+
+
+def test_a_run_with_other_settings_is_not_gone_on_with(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _interrupted(monkeypatch, corpus, tmp_path / "out", 1)
+    with pytest.raises(ConfigError, match="holds a run with other settings"):
+        augment(corpus, tmp_path / "out", copies=1)
+    assert augment(corpus, tmp_path / "out", copies=1, how=Run(overwrite=True)).n_records == 36
+
+
+def test_two_runs_of_one_shard_do_not_meet(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sepvae.augmentation.ledger import locked
+
+    _interrupted(monkeypatch, corpus, tmp_path / "out", 1)
+    with (
+        locked(tmp_path / "out" / ".work" / "1-of-1.lock"),
+        pytest.raises(OutputError, match="another run makes the same shard there: wait for it"),
+    ):
+        augment(corpus, tmp_path / "out")
+
+
+def _start(corpus: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
+    command = ["augment", "run", str(corpus), "--out", str(out), "--copies", "2", "--methods", ",".join(METHODS)]
+    return subprocess.Popen([sys.executable, "-m", "sepvae", *command, "-q", *more], start_new_session=True)
+
+
+def _kill_when(process: subprocess.Popen[bytes], out: Path, n_files: int) -> None:
+    """Kill a run, and not its workers, as soon as it has made so many files; they end by themselves."""
+    give_up = time.monotonic() + 300
+    while len(list(out.glob("audio/*/*.wav"))) < n_files and process.poll() is None:
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize(("workers", "kills"), [(1, (20,)), pytest.param(2, (1, 20, 45), marks=pytest.mark.slow)])
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    corpus: Path, whole: Path, tmp_path: Path, contents: Contents, workers: int, kills: tuple[int, ...]
+) -> None:
+    out = tmp_path / "out"
+    for n_files in kills:
+        _kill_when(_start(corpus, out, "--workers", str(workers)), out, n_files)
+    assert _start(corpus, out, "--workers", str(workers)).wait() == 0
+    assert contents(out) == contents(whole)
+
+
+@pytest.mark.slow
+def test_a_thousand_utterances_killed_three_times(tmp_path: Path, contents: Contents) -> None:
+    tone = (0.2 * np.sin(np.arange(4000) / 7)).astype(np.float32)
+    for number in range(1000):
+        audio.write(tmp_path / f"c/s{number % 10}/{number:04}.wav", tone, sample_rate=16000, subtype="pcm16")
+    assert _start(tmp_path / "c", tmp_path / "straight").wait() == 0
+    out = tmp_path / "out"
+    for n_files in sorted(np.random.default_rng(5).integers(1, 6000, 3)):
+        _kill_when(_start(tmp_path / "c", out, "--workers", "2"), out, int(n_files))
+    assert _start(tmp_path / "c", out, "--shard", "1/1").wait() == 0
+    assert contents(out) == contents(tmp_path / "straight")
+
+
+def damage(root: Path) -> None:
+    """Spoil a corpus in every way of the list below; the speaker MJKL0 stays as it is."""
+    first, second, third = (root / "TRAIN" / "DR1" / speaker for speaker in ("FABC0", "FDEF0", "MGHI0"))
+    (first / "SX1.WAV").unlink()
+    (first / "SX2.WAV").write_bytes(b"RIFF and nothing else")
+    wave, rate = audio.read(first / "SX3.WAV")
+    audio.write(first / "SX3.WAV", 0 * wave, sample_rate=rate, subtype="pcm16")
+    audio.write(second / "SX1.WAV", wave[:, :3000], sample_rate=rate, subtype="pcm16")
+    audio.write(second / "SX2.WAV", wave[:, ::2], sample_rate=rate // 2, subtype="pcm16")
+    cut = (second / "SX3.WAV").read_bytes()
+    (second / "SX3.WAV").write_bytes(cut[: len(cut) // 2])
+    (third / "SX1.PHN").write_text("0 99999 h#\n")
+    shutil.copytree(third, root / "TRAIN" / "DR2" / third.name)
+
+
+def test_bad_files_are_named_and_the_good_ones_done(
+    corpus: Path, whole: Path, tmp_path: Path, new_corpus: NewCorpus
+) -> None:
+    damage(new_corpus(tmp_path / "bad"))
+    summary = augment(tmp_path / "bad", tmp_path / "out", methods=["reverberation"], copies=1)
+    failures = list(read_jsonl(tmp_path / "out" / "failures.jsonl"))
+    assert summary.n_failures == len(failures)
+    reasons = {(one["code"], one["item"].removeprefix("TRAIN/")): one["message"] for one in failures}
+    expected = {
+        ("missing_audio", "DR1/FABC0/SX1.WAV"): "missing, but",
+        ("broken", "DR1/FABC0/SX2.WAV"): "not an audio file that can be read",
+        ("silent", "DR1/FABC0/SX3.WAV"): "silent: leave it out",
+        ("too_short", "DR1/FDEF0/SX1.WAV"): r"lasts 188 ms, less than a segment \(200 ms\)",
+        ("sample_rate", "DR1/FDEF0/SX2.WAV"): "sampled at 8000 Hz, the rest at 16000 Hz: resample it first",
+        ("broken", "DR1/FDEF0/SX3.WAV"): "truncated|cut off",
+        ("labels", "DR1/MGHI0/SX1.WAV"): "phone 'h#' spans samples 0 to 99999, the audio has 8742: correct the align",
+        ("duplicate_id", "DR2/MGHI0/SX2.WAV"): "same speaker and sentence as TRAIN/DR1/MGHI0/SX2.WAV",
+    }
+    for key, reason in expected.items():
+        assert key in reasons, f"{key} not in {sorted(reasons)}"
+        assert re.search(reason, reasons[key]), reasons[key]
+    good, undisturbed = records(tmp_path / "out"), records(whole)
+    assert {name for name in good if name.startswith("MJKL0")} == {f"MJKL0_SX{n}-reverberation-1" for n in (1, 2, 3)}
+    assert not {name for name in good if name.startswith(("FABC0", "FDEF0"))}
+    for name in ("MJKL0_SX1-reverberation-1", "MGHI0_SX3-reverberation-1"):
+        assert good[name].sha256 == undisturbed[name].sha256, "the others' damage changes nothing"
+
+
+def test_strict_stops_at_the_first_bad_file(corpus: Path, tmp_path: Path, new_corpus: NewCorpus) -> None:
+    bad = new_corpus(tmp_path / "bad")
+    path = bad / "TRAIN" / "DR1" / "FDEF0" / "SX2.WAV"
+    wave, rate = audio.read(path)
+    audio.write(path, 0 * wave, sample_rate=rate, subtype="pcm16")
+    with pytest.raises(InputError, match=r"FDEF0/SX2.WAV: silent: leave it out"):
+        augment(bad, tmp_path / "out", how=Run(strict=True))
+    audio.write(path, wave, sample_rate=rate, subtype="pcm16")
+    assert augment(bad, tmp_path / "out", how=Run(strict=True)).n_failures == 0
+
+
+def test_a_corpus_of_bad_files_alone_is_an_error(tmp_path: Path) -> None:
+    audio.write(tmp_path / "c" / "a" / "1.wav", np.ones(100, np.float32), sample_rate=8000)
+    with pytest.raises(InputError, match=r"nothing can be augmented, 1 files were left out, the first: a/1.wav: lasts"):
+        augment(tmp_path / "c", tmp_path / "out")
+
+
+def test_a_file_that_changed_after_planning_is_named(
+    tmp_path: Path, new_corpus: NewCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = new_corpus(tmp_path / "c")
+    _interrupted(monkeypatch, root, tmp_path / "out", 1)
+    audio.write(root / "TRAIN/DR1/MJKL0/SX3.WAV", 0.1 * np.ones(9000, np.float32), sample_rate=16000)
+    assert augment(root, tmp_path / "out").n_failures == 1
+    (failure,) = read_jsonl(tmp_path / "out" / "failures.jsonl")
+    assert "has changed since the run began" in failure["message"]
+
+
+def test_loud_records_are_made_quieter_and_not_clipped(corpus: Path, tmp_path: Path) -> None:
+    augment(corpus, tmp_path / "out", methods=["gain"], copies=1, gain={"gain_db": 20})
+    for one in read_records(tmp_path / "out"):
+        peak = np.abs(audio.read(tmp_path / "out" / one.path).wave).max()
+        assert peak == pytest.approx(1, abs=1e-3)
+        assert one.scaled_by < 0.5
+    settings = {"methods": ["gain"], "copies": 1, "gain": {"gain_db": 20}, "output": {"subtype": "float"}}
+    augment(corpus, tmp_path / "float", **settings)
+    for one in read_records(tmp_path / "float"):
+        assert np.abs(audio.read(tmp_path / "float" / one.path).wave).max() > 2
+        assert one.scaled_by == 1.0
+
+
+def test_one_split_alone(corpus: Path, tmp_path: Path) -> None:
+    assert augment(corpus, tmp_path / "out", split="train", methods=["gain"], copies=1).n_records == 12
+    with pytest.raises(ConfigError, match="split 'tset': the corpus has none of that name, but train"):
+        augment(corpus, tmp_path / "none", split="tset")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"methods": ["nosie"]}, "unknown augmentation 'nosie': did you mean 'noise'"),
+        ({"methods": ["noise+noise"]}, "names an augmentation twice"),
+        ({"methods": ["noise", "noise"]}, "names one twice: use copies"),
+        ({"methods": []}, "methods"),
+        ({"copies": 0}, "copies = 0"),
+        ({"speed": {"factor": [1]}}, "did you mean 'factors'"),
+        ({"band_pass": {}}, "band_pass: has settings, but the methods are reverberation, speed"),
+        ({"output": {"format": "mp3"}}, "output.format = 'mp3'"),
+        ({"output": {"format": "flac", "subtype": "float"}}, "FLAC holds integers"),
+    ],
+)
+def test_impossible_settings_are_named(corpus: Path, tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        augment(corpus, tmp_path / "out", **settings)
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_shards_and_workers_have_to_exist() -> None:
+    for shard in ("0/2", "3/2", "1/0"):
+        with pytest.raises(ConfigError, match=r"give K/N with K from 1 to N"):
+            Run(shard=run_module.parse_shard(shard))
+    with pytest.raises(ConfigError, match="give K/N, such as 3/16"):
+        run_module.parse_shard("half")
+    with pytest.raises(ConfigError, match="workers: 0: give 1 or more"):
+        Run(workers=0)
+
+
+def test_scaled_labels_stay_inside_and_in_order(corpus: Path) -> None:
+    utterance = next(iter(open_corpus(corpus).utterances()))
+    for scale in (0.3, 0.9, 1.0, 1.7):
+        n_samples = round(utterance.n_samples * scale)
+        labels = scale_labels(utterance.phones, scale, n_samples)
+        assert all(0 <= label.start < label.stop <= n_samples for label in labels)
+        assert all(one.stop == two.start for one, two in pairwise(labels))
+    assert scale_labels(utterance.phones, 1.0, utterance.n_samples) == utterance.phones
+
+
+def test_the_result_lies_beside_the_corpus(tmp_path: Path, new_corpus: NewCorpus) -> None:
+    root = new_corpus(tmp_path / "c")
+    with pytest.raises(ConfigError, match=r"lies in the corpus, which would grow by it: choose a folder beside"):
+        augment(root, root / "augmented")
+
+
+def test_files_of_someone_else_are_left_alone(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "audio" / "holiday.wav").write_bytes(b"")
+    for overwrite in (False, True):
+        with pytest.raises(
+            ConfigError, match=r"holds audio, which is of no run of augmentation: choose another folder"
+        ):
+            augment(corpus, tmp_path, how=Run(overwrite=overwrite))
+    assert [path.name for path in tmp_path.iterdir()] == ["audio"]
+
+
+def test_a_crash_in_a_method_is_a_failure_of_the_file(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sepvae.augmentation.classical import Gain
+
+    def broken(self: Gain, wave: Any, sample_rate: int, parameters: Any) -> Any:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(Gain, "apply", broken)
+    summary = augment(corpus, tmp_path / "out", methods=["gain", "speed"], copies=1)
+    assert (summary.n_records, summary.n_failures) == (12, 12)
+    failure = next(read_jsonl(tmp_path / "out" / "failures.jsonl"))
+    assert failure["record"] == "FABC0_SX1-gain-1"
+    assert "FABC0/SX1.WAV: gain: ZeroDivisionError: by zero" in failure["message"]
+
+
+def test_samples_that_would_lose_the_labels_are_refused(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sepvae.augmentation.classical import Gain
+
+    monkeypatch.setattr(Gain, "apply", lambda self, wave, sample_rate, parameters: wave[:, :-100])
+    augment(corpus, tmp_path / "out", methods=["gain"], copies=1)
+    assert "8000 were to be: its labels are lost" in next(read_jsonl(tmp_path / "out" / "failures.jsonl"))["message"]
+    monkeypatch.setattr(Gain, "apply", lambda self, wave, sample_rate, parameters: wave * np.float32(np.nan))
+    augment(corpus, tmp_path / "out2", methods=["gain"], copies=1)
+    assert "NaN or infinite" in next(read_jsonl(tmp_path / "out2" / "failures.jsonl"))["message"]

@@ -1,0 +1,67 @@
+"""`sepvae augment run` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sepvae import audio
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two speakers of two sentences, one of them silent."""
+    tone = 0.2 * np.sin(np.arange(12000) / 9)
+    for name, level in (("anna/1", 1), ("anna/2", 1), ("ben/1", 1), ("ben/2", 0)):
+        audio.write(tmp_path / f"corpus/{name}.wav", (level * tone).astype(np.float32), sample_rate=16000)
+    return tmp_path / "corpus"
+
+
+def test_a_corpus_is_augmented_and_the_bad_file_named(sepvae, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ("--out", out, "--copies", 2, "--methods", "noise,speed+gain", "--set", "noise.snr_db=[0,3]")
+    done = sepvae("augment", "run", folder, *options, "--json")
+    assert done.returncode == 1
+    summary = json.loads(done.stdout)
+    assert (summary["n_records"], summary["n_failures"], summary["complete"]) == (12, 1, True)
+    assert "ben/2.wav: silent: leave it out" in done.stderr
+    records = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
+    assert all(0 <= one["parameters"][0]["snr_db"] <= 3 for one in records if one["method"] == "noise")
+    again = sepvae("augment", "run", folder, *options)
+    assert again.stdout == f"{out}: 12 records, 1 failures (failures.jsonl)\n"
+    strict = sepvae("augment", "run", folder, *options, "--overwrite", "--strict")
+    assert strict.returncode == 1
+    assert "sepvae: error: ben/2.wav: silent" in strict.stderr
+
+
+def test_settings_come_from_a_file_and_from_options(sepvae, folder: Path, tmp_path: Path) -> None:
+    noise = tmp_path / "noises"
+    audio.write(noise / "hum.wav", 0.1 * np.ones(9000, np.float32), sample_rate=16000)
+    (tmp_path / "a.yaml").write_text("methods: [noise]\ncopies: 3\noutput: {format: flac}\n")
+    done = sepvae(
+        "augment", "run", folder, "-o", tmp_path / "out", "--config", tmp_path / "a.yaml", "--noise", noise,
+        "--copies", 1, "--shard", "1/1", "-q",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    (first, *rest) = [json.loads(line) for line in (tmp_path / "out/records.jsonl").read_text().splitlines()]
+    assert len(rest) == 2
+    assert (first["path"], first["parameters"][0]["path"]) == ("audio/anna/anna_1-noise-1.flac", "hum.wav")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "methods: none is given: choose from noise, reverberation, speed, gain, band_pass"),
+        (("--methods", "nosie"), "unknown augmentation 'nosie': did you mean 'noise'?"),
+        (("--methods", "noise", "--shard", "5/4"), "shard 5/4: give K/N with K from 1 to N"),
+        (("--methods", "noise", "--format", "mp3"), "output.format = 'mp3'"),
+    ],
+)
+def test_wrong_usage_is_named(sepvae, folder: Path, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    done = sepvae("augment", "run", folder, "-o", tmp_path / "out", *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (tmp_path / "out").exists()

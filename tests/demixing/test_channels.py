@@ -1,0 +1,113 @@
+"""Channels that cannot be demixed are refused by name; of too many, the principal components are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sepvae.demixing.channels import check_channels, check_frames, reduce_channels
+from sepvae.demixing.loop import demix, identity
+from sepvae.demixing.spherical import Spherical
+from sepvae.errors import InputError
+
+Gaussian = Callable[..., Tensor]
+
+
+def waves(n_channels: int, *, seed: int = 0) -> Tensor:
+    return 0.1 * torch.randn(n_channels, 4000, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("n_channels", "n_sources"), [(2, 2), (3, 2), (4, 4)])
+def test_good_channels_pass(n_channels: int, n_sources: int) -> None:
+    check_channels(waves(n_channels), n_sources=n_sources, underdetermined=False)
+
+
+@pytest.mark.parametrize("underdetermined", [False, True])
+def test_one_channel_is_refused(underdetermined: bool) -> None:
+    with pytest.raises(InputError, match="one channel, and demixing needs several microphones: use 'sepvae separate'"):
+        check_channels(waves(1), n_sources=2, underdetermined=underdetermined)
+
+
+def test_fewer_channels_than_talkers_need_another_algorithm() -> None:
+    with pytest.raises(InputError, match=r"has 2 channels and 3 talkers.*use the algorithm gmvae"):
+        check_channels(waves(2), n_sources=3, underdetermined=False)
+    check_channels(waves(2), n_sources=3, underdetermined=True)
+
+
+def test_a_dead_microphone_is_named() -> None:
+    wave = waves(4)
+    wave[[1, 3]] = 0
+    with pytest.raises(InputError, match=r"channel 1, 3 of the recording is silent: a dead microphone\? Leave it out"):
+        check_channels(wave, n_sources=2, underdetermined=False)
+
+
+def test_one_recording_twice_is_refused() -> None:
+    wave = waves(3)
+    wave[2] = wave[0] + 1e-6 * wave[1]
+    with pytest.raises(InputError, match="channels 0 and 2 of the recording are identical: nothing tells where"):
+        check_channels(wave, n_sources=2, underdetermined=False)
+
+
+@given(level_db=st.integers(-90, 0))
+def test_microphones_close_together_pass_at_any_level(level_db: int) -> None:
+    wave = waves(2)
+    wave[1] = wave[0] + 0.01 * wave[1]
+    check_channels(10 ** (level_db / 20) * wave, n_sources=2, underdetermined=False)
+
+
+def test_a_recording_needs_frames(gaussian: Gaussian) -> None:
+    check_frames(gaussian(1, 5, 2, 16))
+    with pytest.raises(InputError, match="has 15 frames, too few to tell 2 channels apart: give a longer one"):
+        check_frames(gaussian(1, 5, 2, 15))
+
+
+def test_as_many_channels_as_talkers_stay_as_they_are(gaussian: Gaussian) -> None:
+    spectrum = gaussian(2, 3, 4, 20)
+    reduced, basis = reduce_channels(spectrum, 4)
+    assert torch.equal(reduced, spectrum)
+    assert torch.equal(basis @ reduced, spectrum)
+
+
+@given(n_channels=st.integers(3, 6), n_kept=st.integers(1, 2), seed=st.integers(0, 99))
+def test_components_are_those_of_the_largest_singular_values(
+    gaussian: Gaussian, n_channels: int, n_kept: int, seed: int
+) -> None:
+    spectrum = gaussian(2, 3, n_channels, 20, seed=seed)
+    reduced, basis = reduce_channels(spectrum, n_kept)
+    assert reduced.shape == (2, 3, n_kept, 20)
+    eye = torch.eye(n_kept, dtype=basis.dtype).expand(2, 3, n_kept, n_kept)
+    torch.testing.assert_close(basis.mH @ basis, eye, rtol=0, atol=1e-12)
+    u, values, v = np.linalg.svd(spectrum.numpy(), full_matrices=False)
+    best = (u[..., :n_kept] * values[..., None, :n_kept]) @ v[..., :n_kept, :]
+    np.testing.assert_allclose((basis @ reduced).numpy(), best, atol=1e-10)
+
+
+def test_more_microphones_than_talkers_lose_nothing_of_them(talkers: Any) -> None:
+    spectrum = talkers(n_sources=2, n_channels=5).spectrum
+    reduced, basis = reduce_channels(spectrum, 2)
+    torch.testing.assert_close(basis @ reduced, spectrum, rtol=0, atol=1e-9)
+
+
+def test_the_order_of_spare_microphones_is_rounding(talkers: Any, gaussian: Gaussian) -> None:
+    """Images of AuxIVA at the first microphone, of two talkers at four."""
+    spectrum = talkers(n_sources=2, n_channels=4).spectrum
+    spectrum = spectrum + 0.01 * gaussian(*spectrum.shape, seed=9)
+
+    def images(heard: Tensor) -> Tensor:
+        reduced, basis = reduce_channels(heard, 2)
+        found = demix(reduced, Spherical(), n_iterations=10, demixing=identity(reduced, n_sources=2))
+        steering: Tensor = basis[:, :, :1] @ torch.linalg.inv(found.demixing)
+        return steering[:, :, 0, :, None] * found.separated
+
+    one, other = images(spectrum), images(spectrum[:, :, [0, 3, 1, 2]])
+    torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-8)
+    # What two components keep of the microphone: the talkers, and a part of the noise.
+    left = (one.sum(2) - spectrum[:, :, 0]).abs().square().mean() / spectrum[:, :, 0].abs().square().mean()
+    assert left < 1e-3
