@@ -10,11 +10,15 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from sepvae.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _NEXT_STEP = {
     errno.ENOSPC: "the disk is full: free some space or choose another output",
@@ -269,6 +273,37 @@ def read_jsonl(path: str | os.PathLike[str], *, torn_tail: bool = False) -> Iter
     for number, line in enumerate(_decode(data, path).split("\n"), start=1):
         if line.strip():
             yield _parse_json(line, f"{path}, line {number}")
+
+
+def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays by name to `path` atomically, as NumPy's npz; the same arrays give the same bytes.
+
+    Raises:
+        OutputError: the file cannot be written, or an array holds Python objects.
+    """
+    import numpy as np
+
+    plain = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in plain.items():
+        if array.dtype.hasobject:
+            raise OutputError(f"cannot write {path}: the array {name!r} holds Python objects: give it numbers")
+    with atomic_file(path) as part, part.open("wb") as file:
+        np.savez(file, **plain)  # type: ignore[arg-type]
+
+
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """Read what `write_arrays` wrote; InputError when it is missing, is no npz, or holds Python objects."""
+    import numpy as np
+
+    try:
+        with open(path, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                raise ValueError("a single array")
+            return {name: loaded[name] for name in loaded.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read as arrays ({reason}): make it anew") from error
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:

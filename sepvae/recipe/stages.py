@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from numpy.typing import NDArray
+
 from sepvae import audio
 from sepvae.corpora.records import Corpus, Utterance, open_corpus
 from sepvae.errors import ConfigError, InputError
@@ -20,6 +22,7 @@ from sepvae.mixing.manifest import Manifest, Mixture, write_manifest
 from sepvae.mixing.mixture import Wave, render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.progress import progress
+from sepvae.recipe.explanations import ARTEFACTS, room_of, write_artefacts
 from sepvae.recipe.schema import Part, Recipe, SystemChoice
 from sepvae.systems.contract import SYSTEMS, DerivedSystem, Material, System, make_system, parse_system_config
 from sepvae.systems.grouped import Grouped
@@ -142,17 +145,18 @@ def _waves(folder: Path, mixture: Mixture, names: Sequence[str]) -> dict[str, Wa
 
 
 def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> None:
-    """Separate the test mixtures with one system and write an estimate of each source."""
+    """Separate the test mixtures with one system and write an estimate of each source, and what explains them."""
     system, tests = _system(experiment.recipe.systems[name], manifest), of_split(manifest, "test")
     system.load(experiment.system_folder(name), device=experiment.device)
     with progress(f"separate {name}", len(tests), unit="mixtures") as bar:
         for mixture in tests:
-            rendered = render(mixture, experiment.root)
+            rendered, found = render(mixture, experiment.root), dict[str, NDArray[Any]]()
             if hasattr(system, "of"):
                 derived, names = cast("DerivedSystem", system), list(rendered.sources)
                 estimates = derived.derive(_waves(experiment.estimates(derived.of), mixture, names))
             else:
                 estimates = system.separate(rendered)
+                found = getattr(system, "artefacts", found)
             if set(estimates) != set(rendered.sources):
                 raise InputError(
                     f"{mixture.id}: system {name} gives the sources {sorted(estimates)}, the mixture has "
@@ -165,6 +169,8 @@ def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> Non
             for source, wave in estimates.items():
                 target = experiment.estimates(name) / mixture.id / f"{source}.wav"
                 audio.write(target, wave, sample_rate=mixture.sample_rate)
+            if found:
+                write_artefacts(experiment.estimates(name) / mixture.id, mixture, name, found)
             bar.advance(1)
 
 
@@ -257,7 +263,12 @@ def report_split(
         }
         who = " + ".join(f"{source.speaker or source.name} ({source.utterance})" for source in mixture.sources)
         references = {name: folder / f"{name}.wav" for name in names}
-        items.append(ReportItem(mixture.id, who, folder / "mixture.wav", references, estimates))
+        explained = {
+            system: experiment.estimates(system) / mixture.id / ARTEFACTS for system in experiment.recipe.systems
+        }
+        found = {system: path for system, path in explained.items() if path.is_file()}
+        mixed = folder / "mixture.wav"
+        items.append(ReportItem(mixture.id, who, mixed, references, estimates, room_of(mixture), found))
     return ReportSplit(
         experiment.part.name,
         experiment.part.description,

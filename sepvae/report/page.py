@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sepvae import audio
-from sepvae.errors import MissingExtra
+from sepvae.errors import InputError, MissingExtra
 from sepvae.evaluation.rows import ScoreRow
-from sepvae.files import write_text
-from sepvae.report import figures
+from sepvae.files import read_arrays, write_text
+from sepvae.report import figures, filters
 from sepvae.report.labels import (
     IMPROVEMENT,
     competes,
@@ -29,6 +30,7 @@ from sepvae.report.labels import (
     role_of,
     system_label,
 )
+from sepvae.report.rooms import Room, describe_room, describe_talkers, plan
 
 _VIOLINS = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512", "pesq_nb", "pesq_wb")
 _BESIDE_PLAYERS = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512")
@@ -38,13 +40,19 @@ _PEAK = 0.9
 
 @dataclass(frozen=True)
 class ReportItem:
-    """One test mixture: its audio files by source and by system."""
+    """One test mixture: its audio files by source and by system; its room, if any, and what systems found in it.
+
+    `found` are files of arrays by system: `demixing`, the filters (bins, sources, microphones) with the sources in the
+    order of `references`, and `objective` (iterations + 1,). Either may be missing.
+    """
 
     id: str
     description: str
     mixture: Path
     references: Mapping[str, Path]
     estimates: Mapping[str, Mapping[str, Path]]
+    room: Room | None = None
+    found: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -227,6 +235,8 @@ def _item(item: ReportItem, rows: Sequence[ScoreRow]) -> dict[str, Any]:
     gain = np.float32(_PEAK / peak if peak > 0 else 1.0)
     mixture = sounds["mixture", ""]
     top_db = float(figures.spectrogram_db(mixture.wave[0] * gain, sample_rate=mixture.sample_rate).max())
+    arrays = {name: read_arrays(path) for name, path in item.found.items()}
+    directivity = _directivity(item, arrays)
 
     def card(key: tuple[str, str], label: str) -> dict[str, Any]:
         sound, row = sounds[key], found.get(key)
@@ -236,6 +246,7 @@ def _item(item: ReportItem, rows: Sequence[ScoreRow]) -> dict[str, Any]:
             "role": "truth" if key[0] in ("mixture", "reference") else role_of(key[0]),
             "sound": _data_uri("audio/flac", audio.encode(sound.wave[:1] * gain, sample_rate=sound.sample_rate)),
             "picture": _data_uri("image/webp", figures.spectrogram_image(levels, top_db=top_db)),
+            "directivity": directivity.get(key, ""),
             "scores": [_score(row, measure) for measure in _BESIDE_PLAYERS] if row else [],
         }
 
@@ -245,6 +256,9 @@ def _item(item: ReportItem, rows: Sequence[ScoreRow]) -> dict[str, Any]:
         "seconds": f"{mixture.wave.shape[1] / mixture.sample_rate:.1f}",
         "top_khz": f"{mixture.sample_rate / 2000:g}",
         "mixture": card(("mixture", ""), "Mixture"),
+        "room": _room(item),
+        "trace": _trace(item, arrays),
+        "directed": bool(directivity),
         "sources": [
             {
                 "name": name,
@@ -256,6 +270,44 @@ def _item(item: ReportItem, rows: Sequence[ScoreRow]) -> dict[str, Any]:
             for name in item.references
         ],
     }
+
+
+def _room(item: ReportItem) -> dict[str, Any] | None:
+    if item.room is None:
+        return None
+    return {
+        "plan": plan(item.room, item=item.id),
+        "description": describe_room(item.room),
+        "talkers": describe_talkers(item.room),
+    }
+
+
+def _directivity(item: ReportItem, arrays: Mapping[str, Mapping[str, NDArray[Any]]]) -> dict[tuple[str, str], str]:
+    """Draw the filter of each system and source, where the places of the microphones are known."""
+    room, names = item.room, list(item.references)
+    if room is None or room.front_rad is None or room.n_microphones < 2:
+        return {}
+    talkers = ", ".join(describe_talkers(room))
+    pictures = {}
+    for system, own in arrays.items():
+        if "demixing" not in own:
+            continue
+        shape = own["demixing"].shape
+        if len(shape) != 3 or shape[1:] != (len(names), room.n_microphones):
+            raise InputError(
+                f"{item.found[system]}: demixing has the shape {shape}, allowed is (bins, {len(names)} sources, "
+                f"{room.n_microphones} microphones): separate again"
+            )
+        for source, (name, levels) in enumerate(zip(names, filters.directivity_db(own["demixing"], room), strict=True)):
+            label = f"Directivity of the filter of {system_label(system)} for {name} in {item.id}; {talkers}"
+            pictures[system, name] = filters.directivity_picture(levels, room, source=source, label=label)
+    return pictures
+
+
+def _trace(item: ReportItem, arrays: Mapping[str, Mapping[str, NDArray[Any]]]) -> str:
+    """Draw the objectives of all systems that have one, markup; empty when none has."""
+    objectives = {name: own["objective"] for name, own in arrays.items() if filters.usable(own.get("objective"))}
+    return filters.trace(objectives, ordered_systems(objectives), item=item.id) if objectives else ""
 
 
 def _score(row: ScoreRow, measure: str) -> dict[str, str]:

@@ -85,6 +85,19 @@ class DerivedSystem(System, Protocol):
         ...
 
 
+class ExplainingSystem(System, Protocol):
+    """A system that can say what it did, for the page to show.
+
+    After `separate`, `artefacts` holds what was found in that mixture: a new dict each time, empty if nothing was.
+    Known to the page are `demixing`, complex (bins, sources, microphones), with which y = W x in each bin: bins
+    evenly from 0 Hz to half the sample rate, sources in the order of the mixture's, microphones as they are recorded;
+    and `objective` (iterations + 1,), the negative log-likelihood per bin and frame, up to a constant of the system,
+    before the first iteration and after each.
+    """
+
+    artefacts: dict[str, NDArray[Any]]
+
+
 def parse_system_config(kind: str, settings: dict[str, Any], *, where: str) -> Config:
     """Return the validated config of a system; ConfigError names an unknown kind, key or impossible value."""
     config_class: type[Config] = resolve(SYSTEMS, kind, what="system").Config

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,11 @@ class Grouped:
             system.load(self._folder / _name(mixture.group), device=self._device)
             self._loaded = mixture.group, system
         return self._loaded[1].separate(mixture)
+
+    @property
+    def artefacts(self) -> dict[str, NDArray[Any]]:
+        """What the system of the last mixture found in it, nothing if it does not say."""
+        return getattr(self._loaded[1], "artefacts", {}) if self._loaded else {}
 
 
 def _of(mixtures: Sequence[Mixture], group: str) -> list[Mixture]:
