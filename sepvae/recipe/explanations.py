@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sepvae.errors import InputError
-from sepvae.files import write_arrays
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.scene import SPEED_OF_SOUND_M_S
 
@@ -20,34 +18,17 @@ if TYPE_CHECKING:
 ARTEFACTS = "demixing.npz"
 
 
-def write_artefacts(folder: Path, mixture: Mixture, system: str, artefacts: Mapping[str, NDArray[Any]]) -> None:
-    """Write what a system found in a mixture beside its estimates.
+def in_order(artefacts: Mapping[str, NDArray[Any]], order: Sequence[int]) -> dict[str, NDArray[Any]]:
+    """Return what a system found with its sources in another order: `order` has the place of each in what it gave.
 
     Args:
-        folder: of the estimates of this mixture.
-        mixture: its record.
-        system: name of the system, for the errors.
         artefacts: see `ExplainingSystem`.
-
-    Raises:
-        InputError: the demixing matrices or the objective are not of this mixture's shape.
-        OutputError: the file cannot be written.
+        order: of the estimates, (sources,).
     """
-    demixing, objective = artefacts.get("demixing"), artefacts.get("objective")
-    if demixing is not None:
-        n_channels = mixture.scene.n_microphones if mixture.scene else None
-        wanted = (len(mixture.sources), n_channels or demixing.shape[-1])
-        if demixing.ndim != 3 or len(demixing) < 2 or demixing.shape[1:] != wanted:
-            raise InputError(
-                f"{mixture.id}: system {system} gives demixing matrices of shape {demixing.shape}, allowed is (bins, "
-                f"{wanted[0]} sources, {wanted[1]} microphones): give them in terms of the microphones"
-            )
-    if objective is not None and objective.ndim != 1:
-        raise InputError(
-            f"{mixture.id}: system {system} gives an objective of shape {objective.shape}, allowed is (iterations + 1,)"
-            ": give that of one mixture"
-        )
-    write_arrays(folder / ARTEFACTS, artefacts)
+    ordered = dict(artefacts)
+    if "demixing" in ordered:
+        ordered["demixing"] = ordered["demixing"][:, list(order)]
+    return ordered
 
 
 def room_of(mixture: Mixture) -> Room | None:

@@ -9,22 +9,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from numpy.typing import NDArray
-
 from sepvae import audio
 from sepvae.corpora.records import Corpus, Utterance, open_corpus
 from sepvae.errors import ConfigError, InputError
 from sepvae.evaluation import ScoreRow, ScoreTask, compare_systems, score_many, summarise
 from sepvae.evaluation.hypotheses import check_claims
 from sepvae.evaluation.naming import best_order
-from sepvae.files import hash_json, make_folder, write_json, write_jsonl
+from sepvae.files import hash_json, make_folder, write_arrays, write_json, write_jsonl
 from sepvae.mixing.manifest import Manifest, Mixture, write_manifest
 from sepvae.mixing.mixture import Wave, render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.progress import progress
-from sepvae.recipe.explanations import ARTEFACTS, room_of, write_artefacts
+from sepvae.recipe.explanations import ARTEFACTS, in_order, room_of
 from sepvae.recipe.schema import Part, Recipe, SystemChoice
-from sepvae.systems.contract import SYSTEMS, DerivedSystem, Material, System, make_system, parse_system_config
+from sepvae.systems.contract import (
+    SYSTEMS,
+    DerivedSystem,
+    ExplainingSystem,
+    Material,
+    System,
+    make_system,
+    parse_system_config,
+)
 from sepvae.systems.grouped import Grouped
 from sepvae.tables import resolve
 
@@ -150,27 +156,25 @@ def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> Non
     system.load(experiment.system_folder(name), device=experiment.device)
     with progress(f"separate {name}", len(tests), unit="mixtures") as bar:
         for mixture in tests:
-            rendered, found = render(mixture, experiment.root), dict[str, NDArray[Any]]()
+            rendered = render(mixture, experiment.root)
             if hasattr(system, "of"):
                 derived, names = cast("DerivedSystem", system), list(rendered.sources)
                 estimates = derived.derive(_waves(experiment.estimates(derived.of), mixture, names))
             else:
                 estimates = system.separate(rendered)
-                found = getattr(system, "artefacts", found)
             if set(estimates) != set(rendered.sources):
                 raise InputError(
                     f"{mixture.id}: system {name} gives the sources {sorted(estimates)}, the mixture has "
                     f"{sorted(rendered.sources)}: train and test on the same kind of sources"
                 )
+            order = [list(estimates).index(source) for source in rendered.sources]
             if experiment.recipe.naming == "best_sir":
-                found = list(estimates.values())
                 order = best_order(rendered.sources, estimates)
-                estimates = {name: found[place] for name, place in zip(rendered.sources, order, strict=True)}
-            for source, wave in estimates.items():
-                target = experiment.estimates(name) / mixture.id / f"{source}.wav"
-                audio.write(target, wave, sample_rate=mixture.sample_rate)
-            if found:
-                write_artefacts(experiment.estimates(name) / mixture.id, mixture, name, found)
+            folder, waves = experiment.estimates(name) / mixture.id, list(estimates.values())
+            for source, place in zip(rendered.sources, order, strict=True):
+                audio.write(folder / f"{source}.wav", waves[place], sample_rate=mixture.sample_rate)
+            if hasattr(system, "artefacts") and (found := cast("ExplainingSystem", system).artefacts):
+                write_arrays(folder / ARTEFACTS, in_order(found, order))
             bar.advance(1)
 
 
@@ -263,9 +267,7 @@ def report_split(
         }
         who = " + ".join(f"{source.speaker or source.name} ({source.utterance})" for source in mixture.sources)
         references = {name: folder / f"{name}.wav" for name in names}
-        explained = {
-            system: experiment.estimates(system) / mixture.id / ARTEFACTS for system in experiment.recipe.systems
-        }
+        explained = {system: experiment.estimates(system) / mixture.id / ARTEFACTS for system in estimates}
         found = {system: path for system, path in explained.items() if path.is_file()}
         mixed = folder / "mixture.wav"
         items.append(ReportItem(mixture.id, who, mixed, references, estimates, room_of(mixture), found))

@@ -90,9 +90,9 @@ class ExplainingSystem(System, Protocol):
 
     After `separate`, `artefacts` holds what was found in that mixture: a new dict each time, empty if nothing was.
     Known to the page are `demixing`, complex (bins, sources, microphones), with which y = W x in each bin: bins
-    evenly from 0 Hz to half the sample rate, sources in the order of the mixture's, microphones as they are recorded;
-    and `objective` (iterations + 1,), the negative log-likelihood per bin and frame, up to a constant of the system,
-    before the first iteration and after each.
+    evenly from 0 Hz to half the sample rate, sources in the order of the estimates, microphones as they are recorded;
+    and `objective` (iterations + 1,), the negative log-likelihood per bin and frame at each iteration and in the end,
+    up to a constant of the system.
     """
 
     artefacts: dict[str, NDArray[Any]]

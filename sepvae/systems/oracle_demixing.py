@@ -58,6 +58,7 @@ class OracleDemixing:
 
     def __init__(self, config: OracleDemixingConfig, *, sample_rate: int) -> None:
         self._config, self._stft = config, Stft(config.stft, sample_rate=sample_rate)
+        self.artefacts: dict[str, NDArray[np.generic]] = {}
 
     def train(self, material: Material, folder: Path) -> None:
         """Learn nothing."""
@@ -77,6 +78,7 @@ class OracleDemixing:
         spectrum = self._stft.analyse(channels).permute(2, 0, 1)[None]
         start = identity(spectrum, n_sources=len(truth))
         demixed = demix(spectrum, _True(variances), n_iterations=self._config.iterations, demixing=start)
+        self.artefacts = {"demixing": demixed.demixing[0].numpy(), "objective": demixed.objective[:, 0].numpy()}
         images = project_back(demixed.demixing, demixed.separated)[0].permute(1, 2, 0)
         waves = self._stft.synthesise(images, n_samples=truth.shape[1]).numpy().astype(np.float32)
         return dict(zip(mixture.sources, waves, strict=True))
