@@ -56,7 +56,7 @@ def test_settings_come_from_a_file_and_from_options(sepvae, folder: Path, tmp_pa
     [
         (
             (),
-            "methods: none is given: choose from replace, soft, hard, interpolate, reconstruct, uniform, reversed, noise",
+            "methods: none is given: choose from replace, soft, hard, interpolate, reconstruct, uniform, reversed",
         ),
         (("--methods", "nosie"), "unknown augmentation 'nosie': did you mean 'noise'?"),
         (("--methods", "noise", "--shard", "5/4"), "shard 5/4: give K/N with K from 1 to N"),
