@@ -42,7 +42,8 @@ class AugmentConfig(Config):
     """What to make of each utterance: `copies` records by each of the `methods`, or chains as `speed+noise`.
 
     The settings of a method stand under its name. `split` keeps to one split of the corpus; `sample_rate` is that of
-    most files when it is not given, and files at another rate are left out.
+    most files when it is not given, and files at another rate are left out. `skip_damaged` leaves out 16-bit files that
+    have lost a byte in a transfer in text mode, and are noise from there on.
     """
 
     methods: tuple[str, ...] = Field((), validate_default=True)
@@ -51,6 +52,7 @@ class AugmentConfig(Config):
     split: str | None = None
     sample_rate: int | None = Field(None, ge=1000, le=384_000)
     min_duration_s: float = Field(MIN_DURATION_S, gt=0)
+    skip_damaged: bool = True
     output: OutputConfig = OutputConfig()
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 

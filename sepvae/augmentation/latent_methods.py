@@ -19,6 +19,7 @@ from sepvae.augmentation.latents import Perturbation, replacement
 from sepvae.augmentation.synthesis import Synthesis
 from sepvae.config import Config
 from sepvae.errors import ConfigError, InputError
+from sepvae.mixing.protocol import shifted
 from sepvae.seeds import generator
 from sepvae.training.checkpoint import find_model_folder
 
@@ -261,6 +262,8 @@ def _load(model: Path, _stamp: int, device: str) -> Augmenter:
 def _read_vector(augmenter: Augmenter, path: Path) -> Vector:
     wave, rate = audio.read(path)
     try:
+        if shifted(path, wave):
+            raise InputError("is noise from where a byte was lost on: see 'sepvae corpus validate'")
         return augmenter.vector(wave, rate)
     except InputError as error:
         raise InputError(f"target {path} {error}") from error

@@ -23,6 +23,7 @@ from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError, MissingExtra, OutputError
 from sepvae.files import hash_json, to_json
 from sepvae.mixing.noise import SILENCE_RMS
+from sepvae.mixing.protocol import shifted
 from sepvae.seeds import derive_seed
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,8 +34,12 @@ Wave = NDArray[np.float32]
 _FULL_SCALE = 1 - 2.0**-15
 
 
-class _SilenceError(InputError):
-    """A file whose samples are as good as zero."""
+class _SampleError(InputError):
+    """A file that can be read, with samples that are no speech; `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -135,8 +140,8 @@ class Pipeline:
     def _utterance(self, utterance: Utterance, orders: Sequence[Order], block: Block) -> list[Failure]:
         try:
             wave = self.load(utterance)
-        except _SilenceError as error:
-            return [Failure("silent", utterance.path, str(error))]
+        except _SampleError as error:
+            return [Failure(error.code, utterance.path, str(error))]
         except InputError as error:
             return [Failure("unreadable", utterance.path, str(error))]
         failures = []
@@ -160,11 +165,16 @@ class Pipeline:
 
     def load(self, utterance: Utterance) -> Wave:
         """Return the samples (channels, time) of an utterance; InputError when they are not what they should be."""
-        wave, rate = audio.read(Path(self.job.root) / utterance.path)
+        path = Path(self.job.root) / utterance.path
+        wave, rate = audio.read(path)
         if (rate, wave.shape[1]) != (utterance.sample_rate, utterance.n_samples):
             raise InputError(f"{utterance.path}: has changed since the run began: start again in another folder")
         if np.sqrt(np.square(wave, dtype=np.float64).mean()) < SILENCE_RMS:
-            raise _SilenceError(f"{utterance.path}: silent: leave it out ('sepvae corpus validate' lists such files)")
+            what = "silent: leave it out ('sepvae corpus validate' lists such files)"
+            raise _SampleError("silent", f"{utterance.path}: {what}")
+        if self.config.skip_damaged and shifted(path, wave):
+            what = "noise from where a byte was lost on: copy the file again in binary mode ('sepvae corpus validate')"
+            raise _SampleError("shifted_bytes", f"{utterance.path}: {what}")
         return wave
 
     def apply(self, wave: Wave, order: Order) -> Wave:
