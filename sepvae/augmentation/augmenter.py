@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,16 +92,19 @@ class Augmenter:
             made = [SYNTHESES[synthesis](self.coder, code, shift(code.vector)) for code in codes]
         return np.stack(made).reshape(np.shape(wave))
 
-    def features(self, wave: Wave, sample_rate: int, shift: Shift) -> Wave:
+    def features(self, wave: Wave, sample_rate: int, shift: Shift, *, keep_level: bool = False) -> Wave:
         """Return decoded features of one-channel speech with its latents moved, (frames, features) float32.
 
-        They are those of the model's target, of a spectrum at a level of 1; arguments and errors as of `move`.
+        They are those of the model's target, of a spectrum at a level of 1, or with `keep_level` at that of the wave;
+        other arguments and errors as of `move`.
         """
         codes = self._codes(wave, sample_rate)
         if len(codes) != 1:
             raise InputError(f"features are of one channel, received {len(codes)}: mix them down first")
         with one_thread():
-            return decoded_features(self.coder, codes[0], shift(codes[0].vector))
+            features = decoded_features(self.coder, codes[0], shift(codes[0].vector))
+        # Features are logarithms of powers.
+        return features + np.float32(2 * math.log(codes[0].level)) if keep_level else features
 
     def _codes(self, wave: Wave, sample_rate: int) -> list[Code]:
         if np.ndim(wave) not in (1, 2):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,6 +18,7 @@ from sepvae.augmentation.contract import Draw, Target
 from sepvae.augmentation.latents import Perturbation, replacement
 from sepvae.augmentation.synthesis import Synthesis
 from sepvae.config import Config
+from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.protocol import shifted
 from sepvae.seeds import generator
@@ -25,6 +26,8 @@ from sepvae.training.checkpoint import find_model_folder
 
 # Seeds of shifts are drawn below this: JSON readers of other languages keep them exact.
 _SEED_LIMIT = 1 << 53
+# Speakers that an error names.
+_NAMED = 12
 
 
 class LatentConfig(Config):
@@ -50,7 +53,7 @@ class ReplaceConfig(LatentConfig):
 
     Targets are drawn from the utterances that the basis was fitted to: of other speakers (`others`), or of all;
     of one `speaker`; of one `sex`, where `same` and `other` compare with the speaker of the source. `file` is a
-    recording to take in place of them.
+    recording to take in place of them: a path in the corpus, or else any other.
     """
 
     among: Literal["others", "all"] = "others"
@@ -83,6 +86,7 @@ class _Latent:
             raise ConfigError(f"augmentation {self.name} needs a model of speech segments: give --model DIR")
         self.config, self._root = config, root
         self.augmenter = _load(*_stamp(model), device)
+        self.sample_rate: int | None = self.augmenter.sample_rate
 
     def shift(self, parameters: Mapping[str, Any]) -> Shift:
         """Return what the latents of a channel with a given vector are moved by; nothing here."""
@@ -102,8 +106,12 @@ class _Latent:
     def features(
         self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]
     ) -> NDArray[np.float32]:
-        """Return decoded features (frames, features) of one channel with its latents moved."""
-        return self.augmenter.features(wave, sample_rate, self.shift(parameters))
+        """Return decoded features (frames, features) of one channel with its latents moved, at its level."""
+        return self.augmenter.features(wave, sample_rate, self.shift(parameters), keep_level=True)
+
+    def hop_samples(self) -> int:
+        """Return the samples from one frame of the features to the next."""
+        return self.augmenter.coder.frontend.stft.hop_samples
 
     def time_scale(self, parameters: Mapping[str, Any]) -> float:
         """Return 1.0: no duration changes."""
@@ -181,11 +189,18 @@ class Replace(_Latent):
         utterances = self.augmenter.basis.utterances
         self._speakers = np.array([utterance.speaker for utterance in utterances])
         self._sexes = np.array([utterance.sex for utterance in utterances])
-        if config.file is None:
-            return
-        if config.speaker is not None or config.sex is not None:
-            raise ConfigError(f"augmentation {self.name}: file is the target, leave out speaker and sex")
-        self._vector_of_file(str(config.file))
+        self._target: Target | None = None
+        if config.file is not None:
+            if config.speaker is not None or config.sex is not None:
+                raise ConfigError(f"augmentation {self.name}: file is the target, leave out speaker and sex")
+            self._vector_of_file(str(config.file))
+        elif config.speaker is not None and config.speaker not in self._speakers:
+            known = sorted({*self._speakers})
+            named = ", ".join(known[:_NAMED]) + (f" and {len(known) - _NAMED} more" if len(known) > _NAMED else "")
+            raise ConfigError(
+                f"{self.name}.speaker {config.speaker}: the nuisance basis knows {named}: choose one of them, or fit the "
+                "basis to more corpora"
+            )
 
     def draw(self, draw: Draw) -> dict[str, Any]:
         """Return the target and the synthesis.
@@ -194,8 +209,8 @@ class Replace(_Latent):
             InputError: no utterance of the basis may be the target.
         """
         if self.config.file is not None:
-            file = str(self.config.file)
-            target, source = Target(Path(file).stem, file, "unknown", "unknown"), "file"
+            target, source = self._target or self._of_file(self.config.file, draw.pool), "file"
+            self._target = target
         else:
             found = self._candidates(draw)
             utterances = self.augmenter.basis.utterances
@@ -221,6 +236,13 @@ class Replace(_Latent):
                 "ask for less, or fit the basis to more corpora"
             )
         return found
+
+    def _of_file(self, file: Path, pool: Sequence[Utterance]) -> Target:
+        """Return what is known of a file: all, where it is one of the corpus."""
+        for one in pool:
+            if one.path == file.as_posix():
+                return Target(one.id, one.path, one.speaker, one.sex)
+        return Target(file.stem, str(file), "unknown", "unknown")
 
     def _vector_of_file(self, path: str) -> Vector:
         return _read_vector(self.augmenter, self._root / path)
