@@ -198,7 +198,7 @@ class Replace(_Latent):
             known = sorted({*self._speakers})
             named = ", ".join(known[:_NAMED]) + (f" and {len(known) - _NAMED} more" if len(known) > _NAMED else "")
             raise ConfigError(
-                f"{self.name}.speaker {config.speaker}: the nuisance basis knows {named}: choose one of them, or fit the "
+                f"{self.name}.speaker {config.speaker}: the nuisance basis knows {named}: choose one, or fit the "
                 "basis to more corpora"
             )
 
