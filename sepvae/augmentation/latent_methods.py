@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter, Shift, Vector
-from sepvae.augmentation.basis import BASIS_FACTS
+from sepvae.augmentation.basis import BASIS_FACTS, NuisanceBasis
 from sepvae.augmentation.contract import Draw, Target
 from sepvae.augmentation.latents import Perturbation, replacement
 from sepvae.augmentation.synthesis import Synthesis
@@ -22,7 +22,7 @@ from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.protocol import shifted
 from sepvae.seeds import generator
-from sepvae.training.checkpoint import find_model_folder
+from sepvae.training.checkpoint import find_model_folder, load_checkpoint, load_config
 
 # Seeds of shifts are drawn below this: JSON readers of other languages keep them exact.
 _SEED_LIMIT = 1 << 53
@@ -84,9 +84,14 @@ class _Latent:
     def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
         if model is None:
             raise ConfigError(f"augmentation {self.name} needs a model of speech segments: give --model DIR")
-        self.config, self._root = config, root
-        self.augmenter = _load(*_stamp(model), device)
-        self.sample_rate: int | None = self.augmenter.sample_rate
+        self.config, self._root, self._model, self._device = config, root, model, device
+        self.basis = _load_basis(*_stamp(model))
+        self.sample_rate: int | None = load_config(model).training.frontend.sample_rate
+
+    @cached_property
+    def augmenter(self) -> Augmenter:
+        """The model; a process that only draws for others never loads it."""
+        return _load(*_stamp(self._model), self._device)
 
     def shift(self, parameters: Mapping[str, Any]) -> Shift:
         """Return what the latents of a channel with a given vector are moved by; nothing here."""
@@ -140,7 +145,7 @@ class _Perturb(_Latent):
 
     def shift(self, parameters: Mapping[str, Any]) -> Shift:
         """Return the shift of the parameters' seed, whatever the channel's own vector."""
-        p = self.augmenter.basis.perturbation(
+        p = self.basis.perturbation(
             self.kind,
             generator(parameters["seed"], "perturbation"),
             gamma=parameters["gamma"],
@@ -186,7 +191,7 @@ class Replace(_Latent):
 
     def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
         super().__init__(config, model=model, root=root, device=device)
-        utterances = self.augmenter.basis.utterances
+        utterances = self.basis.utterances
         self._speakers = np.array([utterance.speaker for utterance in utterances])
         self._sexes = np.array([utterance.sex for utterance in utterances])
         self._target: Target | None = None
@@ -213,7 +218,7 @@ class Replace(_Latent):
             self._target = target
         else:
             found = self._candidates(draw)
-            utterances = self.augmenter.basis.utterances
+            utterances = self.basis.utterances
             target, source = utterances[int(found[draw.stream.integers(len(found))])], "basis"
         return {"target": target._asdict(), "target_from": source, **super().draw(draw)}
 
@@ -251,7 +256,7 @@ class Replace(_Latent):
         """Return the way from a channel's vector to that of the target."""
         target = parameters["target"]
         from_file = parameters["target_from"] == "file"
-        vector = self._vector_of_file(target["path"]) if from_file else self.augmenter.basis.vector_of(target["id"])
+        vector = self._vector_of_file(target["path"]) if from_file else self.basis.vector_of(target["id"])
         share = parameters.get("share", 1.0)
         return lambda own: replacement(own, vector, share=share)
 
@@ -275,9 +280,15 @@ def _stamp(model: Path) -> tuple[Path, int]:
 
 
 @lru_cache(maxsize=2)
+def _load_basis(model: Path, _stamp: int) -> NuisanceBasis:
+    """Load a basis once for all methods of a process."""
+    return NuisanceBasis.load(model)
+
+
+@lru_cache(maxsize=2)
 def _load(model: Path, _stamp: int, device: str) -> Augmenter:
     """Load a model once for all methods of a process."""
-    return Augmenter.load(model, device=device)
+    return Augmenter(load_checkpoint(model), _load_basis(model, _stamp), device=device)
 
 
 @lru_cache(maxsize=16)
