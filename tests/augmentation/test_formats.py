@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
+import importlib.util
 import io
 import json
 import struct
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -192,14 +195,23 @@ def test_lhotse_reads_shar(made: Any) -> None:
     assert seen == set(waves)
 
 
+# SpeechBrain leaves modules behind that break what looks through all modules, as Hypothesis does.
+OPEN_TABLE = """
+import json, sys
+from speechbrain.dataio.dataset import DynamicItemDataset
+folder = sys.argv[1]
+data = DynamicItemDataset.from_csv(f"{folder}/speechbrain/manifest.csv", replacements={"data_root": folder})
+data.set_output_keys(["id", "wav", "wrd", "duration", "spk_id"])
+print(json.dumps(list(data)))
+"""
+
+
 def test_speechbrain_opens_the_table(made: Any) -> None:
-    dataset = pytest.importorskip("speechbrain.dataio.dataset", reason="speechbrain is not installed")
+    if importlib.util.find_spec("speechbrain") is None:
+        pytest.skip("speechbrain is not installed")
     out = made("wav", "relative")
-    data = dataset.DynamicItemDataset.from_csv(
-        str(out / "speechbrain" / "manifest.csv"), replacements={"data_root": str(out)}
-    )
-    data.set_output_keys(["id", "wav", "wrd", "duration", "spk_id"])
-    records = by_id(out)
+    done = subprocess.run([sys.executable, "-c", OPEN_TABLE, str(out)], check=True, capture_output=True, text=True)
+    data, records = json.loads(done.stdout.splitlines()[-1]), by_id(out)
     assert len(data) == len(records)
     for item in data:
         record = records[item["id"]]
