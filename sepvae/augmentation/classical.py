@@ -58,6 +58,7 @@ class _Classical:
     """What the augmentations of this file share: none needs a model, and most keep the duration."""
 
     needs_model: ClassVar[bool] = False
+    sample_rate: int | None = None
 
     def time_scale(self, parameters: Mapping[str, Any]) -> float:  # noqa: ARG002
         """Return 1: the duration stays."""
