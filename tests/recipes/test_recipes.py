@@ -33,7 +33,14 @@ RECIPES = {
     "multichannel/underdetermined.yaml": ("gmvae", 2.0),
 }
 # Those that train many systems wait for `make test-all`.
-LONG = {"timit/stft_grid.yaml", "timit/hyperparameters.yaml", "timit/compare_all.yaml", "noise/vivos.yaml"}
+LONG = {
+    "timit/stft_grid.yaml",
+    "timit/hyperparameters.yaml",
+    "timit/compare_all.yaml",
+    "noise/vivos.yaml",
+    "multichannel/reverberant.yaml",
+    "multichannel/underdetermined.yaml",
+}
 
 
 def run(recipe: str, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
