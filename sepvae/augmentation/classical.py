@@ -57,7 +57,9 @@ def _uniform(stream: np.random.Generator, limits: tuple[float, float]) -> float:
 def _chosen(name: str, only: tuple[str, ...], there: Collection[str]) -> set[str]:
     """Return the recordings that settings keep to, all of them when they name none."""
     if unknown := set(only) - set(there):
-        raise ConfigError(f"{name}.only: there is no recording {min(unknown)!r}: they are {', '.join(sorted(there)[:20])}")
+        raise ConfigError(
+            f"{name}.only: there is no recording {min(unknown)!r}: they are {', '.join(sorted(there)[:20])}"
+        )
     return set(only or there)
 
 

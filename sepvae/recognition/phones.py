@@ -1,4 +1,4 @@
-"""The 39 phones that TIMIT's 61 labels are folded to (Lee & Hon 1989), and which frames and stretches they stand for."""
+"""The 39 phones that TIMIT's 61 labels are folded to (Lee & Hon 1989), and the frames that they stand for."""
 
 from __future__ import annotations
 

@@ -106,7 +106,11 @@ def train_recogniser(
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps)
         for _ in range(config.steps):
             drawn = batches.choice(len(originals), size=config.batch_size, p=lengths / lengths.sum())
-            places, augmented, which = batches.random(len(drawn)), choices.random(len(drawn)), choices.random(len(drawn))
+            places, augmented, which = (
+                batches.random(len(drawn)),
+                choices.random(len(drawn)),
+                choices.random(len(drawn)),
+            )
             crops = []
             for number, place, chance, version in zip(drawn, places, augmented, which, strict=True):
                 own = versions[number] if versions else ()
@@ -115,7 +119,7 @@ def train_recogniser(
             features, labels = (torch.stack(part) for part in zip(*crops, strict=True))
             loss = nn.functional.cross_entropy(network(features).flatten(0, 1), labels.flatten(), ignore_index=NO_PHONE)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
     return network.eval()

@@ -34,6 +34,12 @@ class SpeechConfig(Config):
     floor: float = Field(1e-6, gt=0)
     normalisation: Literal["none", "mean", "mean_and_variance"] = "mean"
 
+    def frontend(self) -> FrontendConfig:
+        """Return the front-end that makes these features, of spectra at a level of 1."""
+        kind = FeatureConfig(kind="log_mel", n_mels=self.n_mels, floor=self.floor)
+        stft = StftConfig(window_ms=self.window_ms, hop_ms=self.hop_ms)
+        return FrontendConfig(sample_rate=self.sample_rate, stft=stft, input=kind, target=kind)
+
 
 @dataclass(frozen=True)
 class Speech:
@@ -48,12 +54,7 @@ class Hearing:
     """Turns waves and alignments into labelled speech."""
 
     def __init__(self, config: SpeechConfig) -> None:
-        kind = FeatureConfig(kind="log_mel", n_mels=config.n_mels, floor=config.floor)
-        stft = StftConfig(window_ms=config.window_ms, hop_ms=config.hop_ms)
-        self.config = config
-        self._frontend = Frontend(
-            FrontendConfig(sample_rate=config.sample_rate, stft=stft, input=kind, target=kind)
-        )
+        self.config, self._frontend = config, Frontend(config.frontend())
 
     def features(self, wave: NDArray[np.float32]) -> Tensor:
         """Return features (frames, mels) of a wave (time,) at a level of 1, before their mean is taken away."""

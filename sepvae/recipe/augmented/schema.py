@@ -19,6 +19,9 @@ from sepvae.training.defaults import SPEECH_SEGMENTS
 MEASURES = ("phone_accuracy", "frame_accuracy")
 # The parts of the results: every condition, and before them all that the recogniser was not trained for.
 MISMATCHED, CLEAN = "mismatched", "clean"
+# Speech as it is goes through the same machinery: at a gain of 0 dB.
+AS_IT_IS = "gain"
+UNCHANGED: dict[str, dict[str, Any]] = {AS_IT_IS: {"gain_db": 0}}
 
 
 def _is_name(name: str) -> bool:
@@ -38,10 +41,10 @@ class Sounds(Config):
             self.augmentation(0).resolved()
         return self
 
-    def augmentation(self, seed: int) -> AugmentConfig:
-        """Return the settings of a run of augmentation."""
+    def augmentation(self, seed: int, *, subtype: str = "pcm16") -> AugmentConfig:
+        """Return the settings of a run of augmentation that writes WAV files."""
         data = {"methods": self.methods, "copies": self.copies, "seed": seed, "settings": self.settings}
-        return parse_config(AugmentConfig, {**data, "output": {"subtype": "float"}}, where="augmentation")
+        return parse_config(AugmentConfig, {**data, "output": {"subtype": subtype}}, where="augmentation")
 
 
 class Arm(Sounds):
@@ -57,7 +60,7 @@ class Condition(Config):
     """A chain of augmentations that the test speech goes through, and its settings; none leaves it clean."""
 
     description: str = ""
-    method: str = "gain"
+    method: str = AS_IT_IS
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
@@ -112,7 +115,7 @@ class AugmentRecipe(Config):
     speech: SpeechConfig = SpeechConfig()
     recogniser: RecogniserConfig = RecogniserConfig()
     model: dict[str, Any] = Field(default_factory=dict, validate_default=True)
-    unlabelled: Sounds = Sounds(methods=("gain",), settings={"gain": {"gain_db": 0}})
+    unlabelled: Sounds = Sounds(methods=(AS_IT_IS,), settings=UNCHANGED)
     arms: dict[str, Arm] = Field(min_length=1)
     conditions: dict[str, Condition] = Field(min_length=1)
     identity: Identity = Identity()
@@ -139,15 +142,32 @@ class AugmentRecipe(Config):
                     raise ConfigError(f"{what} {name!r}: use letters, digits and underscores, it names folders")
         if MISMATCHED in self.conditions:
             raise ConfigError(f"condition {MISMATCHED!r}: is the mean of all but {CLEAN!r}: choose another name")
-        if "gain" not in self.unlabelled.methods or self.unlabelled.settings.get("gain") != {"gain_db": 0}:
+        if AS_IT_IS not in self.unlabelled.methods or self.unlabelled.settings.get(AS_IT_IS) != UNCHANGED[AS_IT_IS]:
             raise ConfigError("unlabelled.methods: needs gain with gain_db: 0, the utterances as they are")
         for claim in self.hypotheses:
             for name in (claim.system, *claim.others):
                 if name not in self.arms:
-                    raise ConfigError(f"hypothesis {claim.claim!r}: unknown arm {name!r}: choose from {', '.join(self.arms)}")
+                    raise ConfigError(
+                        f"hypothesis {claim.claim!r}: unknown arm {name!r}: choose from {', '.join(self.arms)}"
+                    )
             if claim.where not in self.parts:
-                raise ConfigError(f"hypothesis {claim.claim!r}: where = {claim.where!r}: choose from {', '.join(self.parts)}")
+                raise ConfigError(
+                    f"hypothesis {claim.claim!r}: where = {claim.where!r}: choose from {', '.join(self.parts)}"
+                )
         return self
+
+    @property
+    def table_measures(self) -> tuple[str, ...]:
+        """The columns of the table of results."""
+        return MEASURES
+
+    @property
+    def legend(self) -> str:
+        """What the table of results holds, in one sentence."""
+        return (
+            "Percent of phones (of known place) and of frames that are right, over utterances and seeds, with the 95 % "
+            "interval over speakers of the first."
+        )
 
     @property
     def systems(self) -> tuple[str, ...]:

@@ -42,6 +42,12 @@ class Chosen:
     def __post_init__(self) -> None:
         self.problems: list[Problem] = []
 
+    @classmethod
+    def matches(cls, root: Path) -> bool:
+        """Return False: no folder looks like a choice."""
+        del root
+        return False
+
     def utterances(self) -> Iterator[Utterance]:
         """Yield the utterances sorted by id."""
         yield from sorted(self.chosen, key=lambda one: one.id)
@@ -61,7 +67,9 @@ def deal(utterances: Sequence[Utterance], n_folds: int, *, seed: int) -> list[Fo
         InputError: utterances without phones, fewer speakers than folds, or nothing left to test.
     """
     if lacking := [one.id for one in utterances if not one.phones]:
-        raise InputError(f"{lacking[0]} and {len(lacking) - 1} more have no phones: give a corpus with alignments, TIMIT")
+        raise InputError(
+            f"{lacking[0]} and {len(lacking) - 1} more have no phones: give a corpus with alignments, TIMIT"
+        )
     sexes: dict[str, str] = {one.speaker: one.sex for one in utterances}
     order = sorted(sexes, key=lambda name: (sexes[name], derive_seed(seed, "fold", name)))
     if len(order) < n_folds:
@@ -84,7 +92,10 @@ def recordings(folders: Folders, side: Side) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: a folder without recordings, or with a single impulse response.
     """
-    settings: dict[str, dict[str, Any]] = {"noise": {"folder": folders.noise}, "reverberation": {"folder": folders.rooms}}
+    settings: dict[str, dict[str, Any]] = {
+        "noise": {"folder": folders.noise},
+        "reverberation": {"folder": folders.rooms},
+    }
     if folders.noise is None:
         kinds = list_backgrounds(BackgroundConfig(kinds=SYNTHETIC_KINDS))
         kinds = {kind: own[:_SYNTHETIC] for kind, own in kinds.items()}
