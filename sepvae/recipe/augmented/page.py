@@ -1,15 +1,130 @@
-"""The page."""
+"""What the page of a recipe of augmentation shows: scores of arms, sounds before and after, and the nuisance space."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sepvae.recipe.augmented.schema import AugmentRecipe
-from sepvae.recipe.augmented.stages import Trial
+import numpy as np
+
+from sepvae.augmentation.gather import read_records
+from sepvae.augmentation.records import Record
+from sepvae.evaluation import ScoreRow
+from sepvae.recipe.augmented.schema import CLEAN, MEASURES, MISMATCHED, AugmentRecipe
+from sepvae.recipe.augmented.stages import Trial, score_rows
+from sepvae.report.nuisance import cosine_map, variance_spectrum
+from sepvae.report.page import Picture, ReportItem, ReportSplit, Words, write_report
+
+_WORDS = Words(
+    about=(
+        "Percent of phones and of frames that the recogniser gets right, means over test utterances and seeds, with "
+        "95 % bootstrap intervals over the speakers. The ends of a phone are given; which of 39 it is, is not. All "
+        "recognisers were trained for as many steps, on the same stretches of the same utterances; what differs is the "
+        "versions they heard them in."
+    ),
+    items="speakers",
+    point="A point is a speaker, the mean over utterances and seeds; the line is the mean of the speakers.",
+    before="As recorded",
+)
+_LISTENED = 2
+# Sounds in the list of what a recogniser was trained on, and of what it was tested on.
+_TRAINED, _TESTED = "trained on", "tested on"
 
 
 def write_page(recipe: AugmentRecipe, trials: Sequence[Trial], results: Mapping[str, Any], path: Path) -> None:
-    """Write."""
-    path.write_text(f"{recipe} {trials} {results}")
+    """Write the page of a finished run.
+
+    Raises:
+        MissingExtra: the extra `report` is not installed.
+        InputError: an audio file is missing.
+    """
+    splits = []
+    for number, part in enumerate(recipe.parts):
+        found = results["splits"][part]
+        rows = _of_speakers(score_rows(trials, part))
+        described = _describe(recipe, part)
+        items = [] if number else _items(trials[0])
+        splits.append(
+            ReportSplit(part, described, found["systems"], found["comparisons"], found["hypotheses"], rows, items)
+        )
+    write_report(
+        path,
+        title=recipe.title,
+        splits=splits,
+        config=results["config"],
+        versions=results["versions"],
+        seed=recipe.seed,
+        notes=[recipe.description, *results["notes"]],
+        words=_WORDS,
+        checks=results["checks"],
+        pictures=_pictures(results["nuisance"]),
+    )
+
+
+def _describe(recipe: AugmentRecipe, part: str) -> str:
+    if part == MISMATCHED:
+        others = ", ".join(name.replace("_", " ") for name in recipe.conditions if name != CLEAN)
+        return f"All conditions that the training speech was not recorded in: {others}."
+    return recipe.conditions[part].description
+
+
+def _of_speakers(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+    """Return one row for each arm and speaker: there are too many utterances and seeds to draw a point for each."""
+
+    def owner(row: ScoreRow) -> tuple[str, str]:
+        return row.system, row.item
+
+    means = []
+    for (arm, speaker), own in groupby(sorted(rows, key=owner), key=owner):
+        values = [row.values for row in own]
+        means.append(
+            ScoreRow(arm, speaker, "all", {name: float(np.mean([v[name] for v in values])) for name in MEASURES}, {})
+        )
+    return means
+
+
+def _items(trial: Trial) -> list[ReportItem]:
+    """Return training utterances of different speakers in the versions of each arm, and a test utterance."""
+    firsts = {one.speaker: one for one in reversed(trial.fold.train)}
+    sexes = {one.sex: one for one in firsts.values()}
+    items = []
+    for one in list(sexes.values())[:_LISTENED]:
+        versions: dict[str, dict[str, Path]] = {}
+        for arm, choice in trial.recipe.arms.items():
+            for record in _first_copies(trial.arm(arm), one.id) if choice.methods else []:
+                name = arm if record.method == arm else f"{arm}_{record.method}"
+                versions[name] = {_TRAINED: trial.arm(arm) / record.path}
+        items.append(ReportItem(one.id, f"{one.sex}, {one.text or ''}", trial.root / one.path, {}, versions))
+    tested = trial.fold.test[0]
+    heard = {
+        name: {_TESTED: trial.condition(name) / record.path}
+        for name in trial.recipe.conditions
+        for record in _first_copies(trial.condition(name), tested.id)
+    }
+    return [*items, ReportItem(tested.id, f"{tested.sex}, {tested.text or ''}", trial.root / tested.path, {}, heard)]
+
+
+def _first_copies(folder: Path, utterance: str) -> list[Record]:
+    return [record for record in read_records(folder) if record.utterance == utterance and record.copy == 1]
+
+
+def _pictures(spaces: Mapping[str, Mapping[str, Any]]) -> list[Picture]:
+    first = next(iter(spaces.values()))
+    cosines = first["mean_cosines"]
+    return [
+        Picture(
+            variance_spectrum({name.replace("_", " "): space["shares"] for name, space in spaces.items()}),
+            "Shares of the variance of the nuisance vectors along their principal directions",
+            "How far utterances differ along each principal direction of their nuisance vectors, which soft "
+            "perturbation follows.",
+        ),
+        Picture(
+            cosine_map(first["cosines"], rows=first["phones"], columns=first["speakers"]),
+            "Map of the cosines between directions of phones and of speakers",
+            f"How orthogonal phones and voices are: |cos| between their directions, in the mean "
+            f"{cosines['phones_and_voices']:.2f}; between two phones {cosines['phones']:.2f}, between two voices "
+            f"{cosines['voices']:.2f}.",
+        ),
+    ]

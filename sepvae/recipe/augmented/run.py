@@ -10,9 +10,10 @@ from typing import Any
 
 from sepvae.corpora.records import Utterance, open_corpus
 from sepvae.evaluation import write_rows
-from sepvae.files import hash_json, read_jsonl, write_json, write_jsonl
+from sepvae.files import hash_json, read_json, read_jsonl, write_json, write_jsonl
 from sepvae.mixing.protocol import list_damaged
 from sepvae.recipe.augmented import identity, stages
+from sepvae.recipe.augmented.directions import describe_space
 from sepvae.recipe.augmented.page import write_page
 from sepvae.recipe.augmented.schema import MISMATCHED, AugmentRecipe
 from sepvae.recipe.augmented.sides import deal, heard, recordings
@@ -48,7 +49,7 @@ def run_augmented(recipe: AugmentRecipe, out: Path, data: Path | None, device: s
     }
     scored = run_side_by_side(_score, arms, jobs=jobs)
     checks = {fold: (ledger, trial, prepared, spoken[fold]) for fold, (_, trial, _) in tasks.items()}
-    checked = run_side_by_side(_identity, checks, jobs=jobs)
+    checked = run_side_by_side(_check, checks, jobs=jobs)
     results = _results(recipe, trials, prepared, out)
     write_json(out / "results.json", results)
     page = out / "report.html"
@@ -124,16 +125,19 @@ def _score(ledger: Ledger, trial: Trial, arm: str, prepared: _Hashes, spoken: _H
     )
 
 
-def _identity(ledger: Ledger, trial: Trial, prepared: _Hashes, spoken: _Hashes) -> dict[str, str]:
-    recipe = trial.recipe
+def _check(ledger: Ledger, trial: Trial, prepared: _Hashes, spoken: _Hashes) -> dict[str, str]:
+    """Look at what replacement does, and at the nuisance space; return the hashes of what was found."""
+    recipe, name = trial.recipe, trial.out.name
     settings = [recipe.identity, recipe.recogniser, recipe.speech]
     everyone = [Utterance.from_json(record) for record in read_jsonl(trial.out.parent / "whole.jsonl")]
-    return ledger.run(
-        f"{trial.out.name}-identity",
+    found = ledger.run(
+        f"{name}-identity",
         [[one.model_dump(mode="json") for one in settings], recipe.seed, prepared, spoken["model"]],
         [trial.identity],
         lambda: identity.check_identity(trial, everyone),
     )
+    inputs = [recipe.speech.model_dump(mode="json"), prepared, spoken["model"]]
+    return found | ledger.run(f"{name}-space", inputs, [trial.space], lambda: describe_space(trial))
 
 
 def _results(recipe: AugmentRecipe, trials: Sequence[Trial], prepared: _Hashes, out: Path) -> dict[str, Any]:
@@ -148,6 +152,7 @@ def _results(recipe: AugmentRecipe, trials: Sequence[Trial], prepared: _Hashes, 
         "splits": splits,
         "systems": splits[recipe.parts[0]]["systems"],
         "identity": found,
+        "nuisance": {trial.out.name: read_json(trial.space) for trial in trials},
         "checks": found["checks"],
         "notes": list(recipe.notes),
         "config": recipe.model_dump(mode="json"),

@@ -69,6 +69,11 @@ class Trial:
         """What was heard after replacement."""
         return self.out / "identity.json"
 
+    @property
+    def space(self) -> Path:
+        """What the nuisance space is like."""
+        return self.out / "space.json"
+
     @staticmethod
     def as_it_is(utterance: Utterance) -> str:
         """Return the name that a training utterance has, as it is, in the unlabelled speech and the nuisance basis."""
