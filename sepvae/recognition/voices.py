@@ -1,4 +1,7 @@
-"""A classifier of voices by how the energy of their speech is spread over frequency: logistic regression."""
+"""A classifier of voices by how the energy of their speech is spread over frequency: logistic regression.
+
+What is loud and how much of an utterance is silence says nothing about who speaks: only the shape of the mean counts.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ class Voices:
         names = sorted(set(speakers))
         if len(names) < 2:
             raise InputError(f"{len(names)} speakers: a classifier of voices needs two or more")
-        spectra = torch.stack([one.mean(0) - one.mean() for one in features]).double()
+        spectra = torch.stack([_shape(one) for one in features])
         labels = torch.tensor([names.index(name) for name in speakers])
         mean, std = spectra.mean(0), spectra.std(0).clamp_min(_SMALLEST)
         inputs = (spectra - mean) / std
@@ -54,5 +57,11 @@ class Voices:
 
     def who(self, features: Tensor) -> str:
         """Return the speaker of an utterance of features (frames, mels)."""
-        spectrum = (features.mean(0).double() - features.double().mean() - self.mean) / self.std
+        spectrum = (_shape(features) - self.mean) / self.std
         return self.speakers[int((spectrum @ self.weights + self.offsets).argmax())]
+
+
+def _shape(features: Tensor) -> Tensor:
+    """Return the mean spectrum (mels,) of frames (frames, mels), wherever its level lies."""
+    spectrum = features.double().mean(0)
+    return spectrum - spectrum.mean()

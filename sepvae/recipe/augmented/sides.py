@@ -68,7 +68,7 @@ def deal(utterances: Sequence[Utterance], n_folds: int, *, seed: int) -> list[Fo
     """
     if lacking := [one.id for one in utterances if not one.phones]:
         raise InputError(
-            f"{lacking[0]} and {len(lacking) - 1} more have no phones: give a corpus with alignments, TIMIT"
+            f"{lacking[0]} and {len(lacking) - 1} more have no phones: give a corpus with TIMIT's alignments"
         )
     sexes: dict[str, str] = {one.speaker: one.sex for one in utterances}
     order = sorted(sexes, key=lambda name: (sexes[name], derive_seed(seed, "fold", name)))
