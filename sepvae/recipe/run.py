@@ -17,8 +17,7 @@ from sepvae.evaluation import read_rows, write_rows
 from sepvae.files import hash_json, make_folder, read_json, read_jsonl, write_json
 from sepvae.mixing.manifest import Manifest, read_manifest
 from sepvae.recipe import stages
-from sepvae.recipe.augmented.page import write_page
-from sepvae.recipe.augmented.run import make_trials, run_augmented
+from sepvae.recipe.augmented.run import rebuild_page, run_augmented
 from sepvae.recipe.augmented.schema import AugmentRecipe
 from sepvae.recipe.corpus import corpus_state, locate_corpus, prepare
 from sepvae.recipe.ledger import Ledger
@@ -129,8 +128,7 @@ def rebuild_report(out: str | Path) -> Path:
     results = read_json(results_path)
     recipe = parse_recipe(results["config"], where=str(results_path))
     if not isinstance(recipe, Recipe):
-        write_page(recipe, make_trials(recipe, folder, folder), results, folder / "report.html")
-        return folder / "report.html"
+        return rebuild_page(recipe, results, folder)
     pages = []
     parts = {part.name: part for part in recipe.parts}
     for part in (parts[name] for name in results.get("order", results["splits"])):

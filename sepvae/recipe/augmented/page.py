@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +13,8 @@ import numpy as np
 from sepvae.augmentation.gather import read_records
 from sepvae.augmentation.records import Record
 from sepvae.evaluation import ScoreRow
-from sepvae.recipe.augmented.schema import CLEAN, MEASURES, MISMATCHED, AugmentRecipe
+from sepvae.files import to_json
+from sepvae.recipe.augmented.schema import AS_IT_IS, CLEAN, MEASURES, MISMATCHED, AugmentRecipe
 from sepvae.recipe.augmented.stages import Trial, score_rows
 from sepvae.report.nuisance import cosine_map, variance_spectrum
 from sepvae.report.page import Picture, ReportItem, ReportSplit, Words, write_report
@@ -28,7 +30,6 @@ _WORDS = Words(
     point="A point is a speaker, the mean over utterances and seeds; the line is the mean of the speakers.",
     before="As recorded",
 )
-_LISTENED = 2
 # Sounds in the list of what a recogniser was trained on, and of what it was tested on.
 _TRAINED, _TESTED = "trained on", "tested on"
 
@@ -46,15 +47,15 @@ def write_page(recipe: AugmentRecipe, trials: Sequence[Trial], results: Mapping[
         rows = _of_speakers(score_rows(trials, part))
         described = _describe(recipe, part)
         items = [] if number else _items(trials[0])
-        splits.append(
-            ReportSplit(part, described, found["systems"], found["comparisons"], found["hypotheses"], rows, items)
-        )
+        summary = {arm: found["systems"][arm] for arm in recipe.arms}
+        splits.append(ReportSplit(part, described, summary, found["comparisons"], found["hypotheses"], rows, items))
     write_report(
         path,
         title=recipe.title,
         splits=splits,
-        config=results["config"],
-        versions=results["versions"],
+        # As JSON has them, so that the page of a run that is read again is the same.
+        config=json.loads(to_json(recipe.model_dump(mode="json"))),
+        versions=dict(sorted(results["versions"].items())),
         seed=recipe.seed,
         notes=[recipe.description, *results["notes"]],
         words=_WORDS,
@@ -86,24 +87,28 @@ def _of_speakers(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
 
 
 def _items(trial: Trial) -> list[ReportItem]:
-    """Return training utterances of different speakers in the versions of each arm, and a test utterance."""
-    firsts = {one.speaker: one for one in reversed(trial.fold.train)}
-    sexes = {one.sex: one for one in firsts.values()}
-    items = []
-    for one in list(sexes.values())[:_LISTENED]:
+    """Return training utterances of a woman and a man in the versions of each arm, and a test utterance.
+
+    What they were before comes from the run's own folder, so that the page can be built again without the corpus.
+    """
+    firsts = {one.sex: one for one in reversed(trial.fold.train)}
+    recipe, items = trial.recipe, []
+    for one in firsts.values():
         versions: dict[str, dict[str, Path]] = {}
-        for arm, choice in trial.recipe.arms.items():
+        for arm, choice in recipe.arms.items():
             for record in _first_copies(trial.arm(arm), one.id) if choice.methods else []:
                 name = arm if record.method == arm else f"{arm}_{record.method}"
                 versions[name] = {_TRAINED: trial.arm(arm) / record.path}
-        items.append(ReportItem(one.id, f"{one.sex}, {one.text or ''}", trial.root / one.path, {}, versions))
-    tested = trial.fold.test[0]
-    heard = {
-        name: {_TESTED: trial.condition(name) / record.path}
-        for name in trial.recipe.conditions
-        for record in _first_copies(trial.condition(name), tested.id)
-    }
-    return [*items, ReportItem(tested.id, f"{tested.sex}, {tested.text or ''}", trial.root / tested.path, {}, heard)]
+        before = next(r for r in _first_copies(trial.unlabelled, one.id) if r.method == AS_IT_IS)
+        items.append(ReportItem(one.id, f"{one.sex}, {one.text}", trial.unlabelled / before.path, {}, versions))
+    if CLEAN in recipe.conditions:
+        tested = trial.fold.test[0]
+        there = {name: trial.condition(name) for name in recipe.conditions}
+        heard = {name: folder / _first_copies(folder, tested.id)[0].path for name, folder in there.items()}
+        clean = heard.pop(CLEAN)
+        described = {name: {_TESTED: path} for name, path in heard.items()}
+        items.append(ReportItem(tested.id, f"{tested.sex}, {tested.text}", clean, {}, described))
+    return items
 
 
 def _first_copies(folder: Path, utterance: str) -> list[Record]:

@@ -57,6 +57,13 @@ def run_augmented(recipe: AugmentRecipe, out: Path, data: Path | None, device: s
     return results
 
 
+def rebuild_page(recipe: AugmentRecipe, results: Mapping[str, Any], out: Path) -> Path:
+    """Write the page of a finished run again."""
+    recipe = recipe.in_order(results["arms"], results["conditions"])
+    write_page(recipe, make_trials(recipe, out, out), results, out / "report.html")
+    return out / "report.html"
+
+
 def make_trials(recipe: AugmentRecipe, out: Path, root: Path, device: str = "cpu") -> list[Trial]:
     """Return the trials of the folds of a run whose utterances are listed in its folder."""
     utterances = [Utterance.from_json(record) for record in read_jsonl(out / "whole.jsonl")]
@@ -159,5 +166,8 @@ def _results(recipe: AugmentRecipe, trials: Sequence[Trial], prepared: _Hashes, 
         "versions": versions(),
         "seed": recipe.seed,
         "data_hash": hash_json(prepared),
+        # JSON keeps no order.
         "order": list(recipe.parts),
+        "arms": list(recipe.arms),
+        "conditions": list(recipe.conditions),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -155,6 +156,11 @@ class AugmentRecipe(Config):
                     f"hypothesis {claim.claim!r}: where = {claim.where!r}: choose from {', '.join(self.parts)}"
                 )
         return self
+
+    def in_order(self, arms: Sequence[str], conditions: Sequence[str]) -> AugmentRecipe:
+        """Return the recipe with its arms and conditions in an order, which JSON does not keep."""
+        ordered = {"arms": {name: self.arms[name] for name in arms}}
+        return self.model_copy(update={**ordered, "conditions": {name: self.conditions[name] for name in conditions}})
 
     @property
     def table_measures(self) -> tuple[str, ...]:
