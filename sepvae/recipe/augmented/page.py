@@ -106,7 +106,7 @@ def _items(trial: Trial) -> list[ReportItem]:
         there = {name: trial.condition(name) for name in recipe.conditions}
         heard = {name: folder / _first_copies(folder, tested.id)[0].path for name, folder in there.items()}
         clean = heard.pop(CLEAN)
-        described = {name: {_TESTED: path} for name, path in heard.items()}
+        described = {name.replace("_", " "): {_TESTED: path} for name, path in heard.items()}
         items.append(ReportItem(tested.id, f"{tested.sex}, {tested.text}", clean, {}, described))
     return items
 
