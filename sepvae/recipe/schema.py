@@ -225,7 +225,9 @@ KINDS: dict[str, str] = {
 
 def parse_recipe(data: Mapping[str, Any], *, where: str) -> Recipe | AugmentRecipe:
     """Check the mapping of a recipe, of the kind that its key `kind` names; errors as of `load_recipe`."""
-    kind = cast("type[Recipe | AugmentRecipe]", resolve_name(KINDS, str(data.get("kind", "separation")), what="recipe"))
+    kind = cast(
+        "type[Recipe | AugmentRecipe]", resolve_name(KINDS, str(data.get("kind", "separation")), what="kind of recipe")
+    )
     return parse_config(kind, data, where=where)
 
 

@@ -105,7 +105,7 @@ def needs_model(sounds: Sounds) -> bool:
 def make_unlabelled(trial: Trial) -> None:
     """Write the speech that the model of speech learns from: the training speakers, as they are and elsewhere."""
     sounds = heard(trial.recipe.unlabelled, recordings(trial.recipe.folders, "train"))
-    # 16-bit samples would be searched for the damage of a transfer in text mode, and some noises look like it.
+    # 16-bit samples would be searched for the damage of a transfer in text mode, which is noise, too.
     _augment(trial, trial.fold.train, trial.unlabelled, sounds, subtype="float")
 
 

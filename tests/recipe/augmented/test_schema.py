@@ -33,7 +33,7 @@ def load(folder: Path, **changes: Any) -> AugmentRecipe:
 def test_the_kind_decides_and_separation_is_the_default(tmp_path: Path) -> None:
     assert load(tmp_path).systems == ("none", "soft")
     assert isinstance(load_recipe(RECIPES / "timit/vae.yaml"), Recipe)
-    with pytest.raises(ConfigError, match="unknown recipe 'augmentations': did you mean 'augmentation'"):
+    with pytest.raises(ConfigError, match="unknown kind of recipe 'augmentations': did you mean 'augmentation'"):
         load(tmp_path, kind="augmentations")
 
 
