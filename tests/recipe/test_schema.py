@@ -116,9 +116,10 @@ def test_merge_replaces_lists_and_leaves_its_arguments_alone() -> None:
     assert base == {"a": {"b": [1, 2], "c": 1}}
 
 
-# Parts that recipes include, and settings of other verbs, are no recipes by themselves.
+# Parts that recipes include are no recipes by themselves.
 PARTS = {f"multichannel/{name}.yaml" for name in ("blind", "systems", "train_cvae")}
-PARTS |= {f"augment/{name}.yaml" for name in ("segment_lstm", "fhvae")}
+# Settings of another verb, `sepvae train`.
+PARTS |= {f"augment/{name}.yaml" for name in ("fhvae", "segment_lstm")}
 WHOLE = [
     path
     for path in sorted(RECIPES.rglob("*.yaml"))
