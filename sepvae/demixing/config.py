@@ -12,7 +12,7 @@ from sepvae.frontend.stft import StftConfig
 
 Algorithm = Literal["auxiva", "ilrma", "mvae", "fastmvae", "fastmvae2", "gmvae"]
 # Steps of Adam at each iteration, of those that make any.
-STEPS = {"mvae": 5, "gmvae": 10, "fastmvae2": 1}
+STEPS = {"mvae": 5, "gmvae": 10, "fastmvae2": 2}
 NEURAL = ("mvae", "fastmvae", "fastmvae2", "gmvae")
 
 
@@ -51,7 +51,7 @@ class DemixingConfig(Config):
     `auxiva` and `ilrma` need no model; the others a conditional VAE of speech. All but these two start from
     `start_iterations` of AuxIVA, and then make `iterations` of their own, fewer when the objective per bin and frame
     falls by less than `tolerance`. `density` is AuxIVA's, `n_bases` the spectra that ILRMA gives each source.
-    `steps` of Adam fit the voices at each iteration, when not given 5 of `mvae`, 10 of `gmvae` and 1 of `fastmvae2`;
+    `steps` of Adam fit the voices at each iteration, when not given 5 of `mvae`, 10 of `gmvae` and 2 of `fastmvae2`;
     with 0 of them `fastmvae2` is the published one, whose inference has the last word. `gmvae` is for more talkers than
     microphones too: it fits spatial covariances, for which `directions` says where it starts then. `stft` is that of
     AuxIVA and ILRMA; a model has its own. `precision` is that of the inference: `auto` takes bfloat16 where the machine
