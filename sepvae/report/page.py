@@ -66,7 +66,7 @@ class ReportItem:
     """One test mixture, or another sound before something happens to it: what became of it by source and system.
 
     `room` is where it was heard. `found` are files of arrays by system: `demixing`, the filters (bins, sources,
-    microphones) with the sources in the order of `references`, and `objective` (iterations + 1,). Either may be missing.
+    microphones) with the sources in the order of `references`, and `objective` (iterations + 1,), or one of the two.
     """
 
     id: str
