@@ -91,31 +91,32 @@ def _heat(levels: NDArray[np.float64]) -> bytes:
 
 
 def usable(objective: NDArray[np.floating] | None) -> bool:
-    """Return whether there is a trace to draw: at least two finite values."""
-    return objective is not None and objective.ndim == 1 and len(objective) > 1 and bool(np.isfinite(objective).all())
+    """Return whether there is a trace to draw: finite, and of two iterations at least."""
+    return objective is not None and objective.ndim == 1 and len(objective) > 2 and bool(np.isfinite(objective).all())
 
 
 def trace(objectives: Mapping[str, NDArray[np.floating]], order: Sequence[str], *, item: str) -> str:
-    """Draw how the objective of each system changed since its start, as SVG markup.
+    """Draw how the objective of each system changed since its first iteration, as SVG markup.
 
-    Objectives of different source models differ by constants, so that only their changes compare.
+    Objectives of different source models differ by constants, so that only their changes compare. The first iteration
+    falls so far from the start that nothing else could be seen beside it.
 
     Args:
         objectives: negative log-likelihood per bin and frame, (iterations + 1,), by system.
         order: of the systems.
         item: the mixture.
     """
-    changes = {name: np.asarray(objectives[name], np.float64) - objectives[name][0] for name in order}
-    last = max(len(values) for values in changes.values()) - 1
+    changes = {name: np.asarray(objectives[name][1:], np.float64) - objectives[name][1] for name in order}
+    last = max(len(values) for values in changes.values())
     low = min(float(values.min()) for values in changes.values())
     high = max(0.0, *(float(values.max()) for values in changes.values()))
     span = high - low or 1.0
     left, top, width, height = 42.0, 8.0, 230.0, 120.0
 
     def place(step: int, value: float) -> tuple[float, float]:
-        return left + width * step / last, top + height * (high - value) / span
+        return left + width * (step - 1) / (last - 1), top + height * (high - value) / span
 
-    parts = [svg.line(*place(0, 0.0), *place(last, 0.0), "sight"), svg.line(left, top, left, top + height, "bar")]
+    parts = [svg.line(*place(1, 0.0), *place(last, 0.0), "sight"), svg.line(left, top, left, top + height, "bar")]
     parts.append(svg.line(left, top + height, left + width, top + height, "bar"))
     parts += [
         svg.words(left - 5, place(0, value)[1] + 4, f"{value:.3g}".replace("-", "−"), anchor="end")
@@ -123,19 +124,19 @@ def trace(objectives: Mapping[str, NDArray[np.floating]], order: Sequence[str], 
     ]
     parts += [
         svg.words(place(step, low)[0], top + height + 14, str(step), anchor="middle")
-        for step in sorted({0, last // 2, last})
+        for step in sorted({1, (last + 1) // 2, last})
     ]
     parts.append(svg.words(left + width / 2, top + height + 28, "iterations", anchor="middle"))
     for number, (name, values) in enumerate(changes.items()):
         style = f"line-{number % _PALETTE}" + (" other" if number >= _PALETTE else "")
-        points = " ".join("{:.1f},{:.1f}".format(*place(step, float(value))) for step, value in enumerate(values))
+        points = " ".join("{:.1f},{:.1f}".format(*place(step, float(value))) for step, value in enumerate(values, 1))
         parts.append(svg.element("polyline", points=points, class_=f"trace {style}"))
         row = top + 6 + 15 * number
         parts.append(svg.line(left + width + 14, row, left + width + 34, row, f"trace {style}"))
         parts.append(svg.words(left + width + 40, row + 4, system_label(name)))
-    ends = "; ".join(
-        f"{system_label(name)} {values[-1]:.3g} after {len(values) - 1}" for name, values in changes.items()
+    ends = "; ".join(f"{system_label(name)} {values[-1]:.3g} after {len(values)}" for name, values in changes.items())
+    label = f"Change of the objective of {item} since the first iteration, per bin and frame: {ends}".replace(
+        " -", " −"
     )
-    label = f"Change of the objective of {item} over the iterations, per bin and frame: {ends}".replace(" -", " −")
     needed = max(top + height + 34, top + 15 * len(changes) + 6)
     return svg.drawing(*parts, width=left + width + 190, height=needed, label=label)

@@ -341,7 +341,11 @@ def _directivity(item: ReportItem, arrays: Mapping[str, Mapping[str, NDArray[Any
 
 def _trace(item: ReportItem, arrays: Mapping[str, Mapping[str, NDArray[Any]]]) -> str:
     """Draw the objectives of all systems that have one, markup; empty when none has."""
-    objectives = {name: own["objective"] for name, own in arrays.items() if filters.usable(own.get("objective"))}
+    objectives = {
+        name: own["objective"]
+        for name, own in arrays.items()
+        if filters.usable(own.get("objective")) and competes(name)
+    }
     return filters.trace(objectives, ordered_systems(objectives), item=item.id) if objectives else ""
 
 

@@ -60,23 +60,25 @@ def test_the_picture_has_a_line_for_each_talker(room: Room) -> None:
     assert "<listens>" not in drawing
 
 
-def test_traces_start_at_zero_and_say_where_they_end() -> None:
-    drawing = trace({"mvae": np.array([5.0, 3.0, 2.5]), "auxiva": np.array([1.0, 0.5])}, ["auxiva", "mvae"], item="t")
+def test_traces_start_at_their_first_iteration_and_say_where_they_end() -> None:
+    drawing = trace(
+        {"mvae": np.array([900.0, 5.0, 3.0, 2.5]), "auxiva": np.array([7.0, 1.0, 0.5])}, ["auxiva", "mvae"], item="t"
+    )
     lines = list(ET.fromstring(drawing).iter("polyline"))  # noqa: S314 - our own drawing
     starts = {line.get("points", "").split()[0] for line in lines}
     assert len(lines) == 2
     assert len(starts) == 1
-    assert "−2.5 after 2" in drawing
-    assert "−0.5 after 1" in drawing
+    assert "−2.5 after 3" in drawing
+    assert "−0.5 after 2" in drawing
 
 
 @pytest.mark.parametrize(
     ("values", "wanted"),
-    [(None, False), ([1.0], False), ([[1.0, 2.0]], False), ([1.0, np.nan], False), ([2.0, 2.0], True)],
+    [(None, False), ([1.0, 2.0], False), ([[1.0] * 3], False), ([1.0, 2.0, np.nan], False), ([2.0] * 3, True)],
 )
 def test_what_can_be_drawn(values: object, wanted: bool) -> None:
     assert usable(None if values is None else np.array(values)) is wanted
 
 
 def test_a_flat_trace_is_drawn() -> None:
-    assert "nan" not in trace({"mvae": np.array([2.0, 2.0])}, ["mvae"], item="t")
+    assert "nan" not in trace({"mvae": np.array([2.0, 2.0, 2.0])}, ["mvae"], item="t")
