@@ -1,7 +1,10 @@
 """Augmented corpora: speech made in a second by one worker and by two, and memory against the size of the corpus.
 
-Every run is a process of its own, from the headers of a generated corpus of three-second utterances to the manifests;
-starting Python is not counted. Run: python benchmarks/augmentation.py [--methods A,B] [--model DIR] [--many N]
+Every run is a process of its own with one thread a worker, from the headers of a generated corpus to the manifests;
+starting Python is not counted, loading torch and the model is. The latent methods filter by a convolutional model of
+the default size with random weights. They are compared with the chain that audiomentations' own page begins with, in
+a plain loop over the same files.
+Run: python benchmarks/augmentation.py [--rounds N] [--methods A,B] [--model DIR] [--long N] [--many N]
 """
 
 from __future__ import annotations
@@ -9,10 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +28,23 @@ from sepvae import audio, seeds
 from sepvae.files import write_json
 
 RESULT = Path(__file__).parent / "results" / "augmentation.json"
-SAMPLE_RATE, DURATION_S, N_SPEAKERS = 16000, 3, 20
-FEW, LONG = 100, 1000
-ROUNDS = 3
+SAMPLE_RATE, N_SPEAKERS, COPIES = 16000, 20, 3
+# Utterances and their seconds: of the runs of each method, and the two whose memory is compared.
+SPEED, FEW = (300, 5.0), (100, 0.5)
+LATENT = "replace"
+METHODS = f"{LATENT},soft,noise,reverberation,speed,gain,band_pass,audiomentations"
+LOOP, RANDOM_MODEL = "audiomentations in a plain loop", "random model"
 
 
-def make_corpus(root: Path, n_utterances: int) -> Path:
+def make_corpus(root: Path, n_utterances: int, duration_s: float) -> Path:
     """Write a folder of speakers: the same few waves, shaped like speech, under many names."""
     generator = seeds.generator(0, "benchmark", "augmentation")
     files = []
     for _ in range(8):
-        white = generator.standard_normal(SAMPLE_RATE * DURATION_S)
+        white = generator.standard_normal(round(SAMPLE_RATE * duration_s))
         envelope = 0.1 + np.abs(np.sin(np.arange(len(white)) / SAMPLE_RATE * 9))
         wave = (0.05 * envelope * (white + np.roll(white, 1))).astype(np.float32)
-        files.append(audio.encode(wave, sample_rate=SAMPLE_RATE, container="WAV"))
+        files.append(audio.encode(wave, sample_rate=SAMPLE_RATE, container="WAV", subtype="pcm16"))
     for number in range(n_utterances):
         path = root / f"s{number % N_SPEAKERS:02}" / f"{number:06}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,11 +53,26 @@ def make_corpus(root: Path, n_utterances: int) -> Path:
     return root
 
 
-def run_here(arguments: argparse.Namespace) -> None:
-    """Augment a corpus in this process and print what it took."""
-    import resource
-    import time
+def make_model(arguments: argparse.Namespace) -> None:
+    """Write the model that `sepvae train --speech` trains as it is before the first step, with its basis."""
+    import torch
 
+    from sepvae.augmentation.fit import fit_and_save
+    from sepvae.corpora.records import open_corpus
+    from sepvae.training.checkpoint import CheckpointConfig, build_models, save_checkpoint
+    from sepvae.training.config import TrainingConfig
+    from sepvae.training.defaults import SPEECH_SEGMENTS
+
+    torch.manual_seed(0)
+    training = TrainingConfig.model_validate(SPEECH_SEGMENTS)
+    models = build_models(CheckpointConfig(sources=("speech",), training=training))
+    save_checkpoint(arguments.model, models, provenance={})
+    corpus = arguments.corpus
+    fit_and_save(arguments.model, [(corpus, list(open_corpus(corpus).utterances())[: FEW[0]])])
+
+
+def augment(arguments: argparse.Namespace) -> float:
+    """Augment a corpus in this process, and return the seconds of speech made."""
     from sepvae import progress
     from sepvae.augmentation.config import AugmentConfig
     from sepvae.augmentation.run import Run, augment_corpus
@@ -56,69 +80,134 @@ def run_here(arguments: argparse.Namespace) -> None:
     from sepvae.corpora.records import open_corpus
 
     progress.configure(quiet=True)
-    config = parse_config(AugmentConfig, {"methods": arguments.methods}, where="the benchmark")
-    out = arguments.corpus.parent / "out"
-    started, processor = time.perf_counter(), time.process_time()
-    model = Path(arguments.model) if arguments.model else None
+    settings = {"methods": arguments.methods, "copies": arguments.copies}
+    config = parse_config(AugmentConfig, settings, where="the benchmark")
     how = Run(workers=arguments.workers)
-    summary = augment_corpus(open_corpus(arguments.corpus), out, config, model=model, run=how)
-    seconds = time.perf_counter() - started
-    value = {
-        "records": summary.n_records,
-        "x_real_time": summary.made_s / seconds,
-        "x_real_time_of_processor": summary.made_s / (time.process_time() - processor),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-    shutil.rmtree(out)
-    sys.stdout.write(json.dumps(value) + "\n")
+    corpus, out = open_corpus(arguments.corpus), arguments.corpus.parent / "out"
+    summary = augment_corpus(corpus, out, config, model=arguments.model, run=how)
+    if summary.n_failures:
+        raise RuntimeError(f"{summary.n_failures} failures")
+    return summary.made_s
 
 
-def run(corpus: Path, methods: str, model: str | None, workers: int = 1) -> dict[str, Any]:
-    """Augment a corpus in a new process with one thread a worker."""
-    command = [sys.executable, __file__, "--corpus", str(corpus), "--methods", methods, "--workers", str(workers)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, *(["--model", model] if model else [])], env=environment, check=True, capture_output=True, text=True
+def plain_loop(arguments: argparse.Namespace) -> float:
+    """Do what audiomentations' page shows with every file of a corpus, and return the seconds of speech made."""
+    import soundfile
+    from audiomentations import AddGaussianNoise, Compose, PitchShift, Shift, TimeStretch
+
+    chain = Compose(
+        [
+            AddGaussianNoise(min_amplitude=0.001, max_amplitude=0.015, p=0.5),
+            TimeStretch(min_rate=0.8, max_rate=1.25, p=0.5),
+            PitchShift(min_semitones=-4, max_semitones=4, p=0.5),
+            Shift(p=0.5),
+        ]
     )
-    value: dict[str, Any] = json.loads(done.stdout)
+    out, made_s = arguments.corpus.parent / "out", 0.0
+    out.mkdir()
+    for path in sorted(arguments.corpus.rglob("*.wav")):
+        wave, rate = soundfile.read(path, dtype="float32")
+        for copy in range(arguments.copies):
+            changed = chain(samples=wave, sample_rate=rate)
+            soundfile.write(out / f"{path.stem}-{copy}.wav", changed, rate)
+            made_s += len(changed) / rate
+    return made_s
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process has held, where Linux tells it."""
+    status = Path("/proc/self/status")
+    # Another figure, ru_maxrss, is at least that of the process which started this one.
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")) if status.exists() else ""
+    return int(line.split()[1]) / 1024 if line else float("nan")
+
+
+def run_here(arguments: argparse.Namespace) -> None:
+    """Make a corpus in this process, and print what it took."""
+    if arguments.methods == RANDOM_MODEL:
+        make_model(arguments)
+        print("{}")
+        return
+    started = time.perf_counter()
+    made_s = (plain_loop if arguments.methods == LOOP else augment)(arguments)
+    seconds = time.perf_counter() - started
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    shutil.rmtree(arguments.corpus.parent / "out")
+    value = {"x_real_time": made_s / seconds, "x_real_time_of_processor": made_s / cpu_s, "peak_mb": peak_mb()}
+    sys.stdout.write(json.dumps({name: round(number, 1) for name, number in value.items()}) + "\n")
+
+
+def run(corpus: Path, methods: str, model: Path, *, workers: int = 1, copies: int = COPIES) -> dict[str, float]:
+    """Make a corpus in a new process with one thread a worker."""
+    options = {"corpus": corpus, "methods": methods, "model": model, "workers": workers, "copies": copies}
+    command = [sys.executable, __file__, *(f"--{name}={value}" for name, value in options.items())]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    value: dict[str, float] = json.loads(done.stdout)
     return value
 
 
-def measure(methods: list[str], model: str | None, many: int, folder: Path) -> dict[str, Any]:
+def best(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """Return the fastest of some rounds."""
+    return max(rounds, key=lambda one: one["x_real_time"])
+
+
+def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Return the figures: the best of the rounds, in which everything takes its turn."""
-    few, long = (make_corpus(folder / str(n) / "corpus", n) for n in (FEW, LONG))
-    speeds: dict[str, list[float]] = {}
-    for _ in range(ROUNDS):
-        for method in methods:
-            speeds.setdefault(method, []).append(run(long, method, model)["x_real_time"])
-    scaling: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(ROUNDS):
+    corpus = make_corpus(folder / "speed" / "corpus", *SPEED)
+    model = arguments.model or folder / "model"
+    if not arguments.model:
+        run(corpus, RANDOM_MODEL, model)
+    methods = [*arguments.methods.split(","), LOOP]
+    speeds: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
+    single: list[dict[str, float]] = []
+    for _ in range(arguments.rounds):
+        for method, own in speeds.items():
+            own.append(run(corpus, method, model))
+        single.append(run(corpus, LATENT, model, copies=1))
+    long = make_corpus(folder / "long" / "corpus", arguments.long, 10.0)
+    scaling: dict[int, list[dict[str, float]]] = {1: [], 2: []}
+    for _ in range(arguments.rounds):
         for workers, own in scaling.items():
-            own.append(run(long, methods[0], model, workers)["x_real_time"])
-    corpus = make_corpus(folder / "many" / "corpus", many)
-    memory = {str(n): run(one, methods[0], model)["peak_mb"] for n, one in ((FEW, few), (many, corpus))}
+            own.append(run(long, LATENT, model, workers=workers))
+    shutil.rmtree(long.parent)
+    sizes = {
+        str(count): make_corpus(folder / f"{count}" / "corpus", count, FEW[1]) for count in (FEW[0], arguments.many)
+    }
+    fastest = {method: best(own) for method, own in speeds.items()}
     return {
-        "x_real_time_one_worker": {method: max(own) for method, own in speeds.items()},
-        "two_workers_over_one": max(scaling[2]) / max(scaling[1]),
-        "x_real_time": {str(workers): max(own) for workers, own in scaling.items()},
-        "peak_mb_by_utterances": memory,
+        "cores": os.cpu_count(),
+        "rounds": arguments.rounds,
+        "versions": {name: metadata.version(name) for name in ("torch", "audiomentations")},
+        f"one worker, {COPIES} copies": fastest,
+        f"one worker, {LATENT}, 1 copy": best(single),
+        f"{LATENT} over {LOOP}": round(fastest[LATENT]["x_real_time"] / fastest[LOOP]["x_real_time"], 2),
+        "workers": {
+            "hours made": round(arguments.long * 10 * COPIES / 3600, 1),
+            **{str(workers): best(own) for workers, own in scaling.items()},
+            "two over one": round(best(scaling[2])["x_real_time"] / best(scaling[1])["x_real_time"], 3),
+        },
+        "peak_mb by utterances": {count: run(one, LATENT, model, copies=1)["peak_mb"] for count, one in sizes.items()},
     }
 
 
 def main() -> None:
     """Measure and store the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--methods", default="noise,reverberation,speed,gain,band_pass,audiomentations")
-    parser.add_argument("--model", help="folder, for methods that need one; the first method is the one that is scaled")
-    parser.add_argument("--many", type=int, default=10_000, help="utterances of the large corpus")
-    parser.add_argument("--corpus", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--workers", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--methods", default=METHODS)
+    parser.add_argument("--model", type=Path, help="a trained model, where it is not to be one with random weights")
+    parser.add_argument("--long", type=int, default=4000, help="utterances of 10 s for one worker against two")
+    parser.add_argument("--many", type=int, default=10_000, help="utterances of the large corpus, for its memory")
+    for name, kind in (("corpus", Path), ("workers", int), ("copies", int)):
+        parser.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.corpus:
         run_here(arguments)
         return
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(arguments.methods.split(","), arguments.model, arguments.many, Path(folder))
+        result = measure(arguments, Path(folder))
     write_json(RESULT, result)
     print(json.dumps(result, indent=2))
 

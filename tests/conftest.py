@@ -99,7 +99,7 @@ def voice_settings() -> dict[str, Any]:
         },
         "model": {"kind": "conditional_vae", "settings": {"hidden": 16, "latent": 2, **blocks}},
         "objective": {"kind": "conditional_elbo", "settings": {"hop_s": 0.008}},
-        "optimiser": {"epochs": 8, "batch_size": 8, "segment_frames": 20, "learning_rate": 0.01},
+        "optimiser": {"epochs": 20, "batch_size": 8, "segment_frames": 20, "learning_rate": 0.01},
     }
 
 

@@ -17,6 +17,7 @@ from sepvae.evaluation.measures import MEASURES
 from sepvae.models.contract import MODELS
 from sepvae.objectives.contract import OBJECTIVES
 from sepvae.objectives.likelihoods import LIKELIHOODS
+from sepvae.recipe.schema import KINDS
 from sepvae.systems.contract import SYSTEMS
 from sepvae.tables import resolve
 
@@ -36,6 +37,7 @@ ROOMS: dict[str, set[str]] = {
     "demixing": {"frontend", "models", "training.checkpoint"},
     "augmentation": {"corpora", "mixing", "frontend", "models", "training.checkpoint"},
     "evaluation": set(),
+    "recognition": {"corpora", "frontend"},
     "systems": {"mixing", "frontend", "models", "objectives", "training", "separation", "enhancement", "demixing"},
     "report": {"evaluation"},
 }
@@ -123,6 +125,8 @@ def test_imports_run_one_way() -> None:
         ("evaluation.rows", "training.checkpoint", False),
         ("augmentation.run", "corpora.records", True),
         ("augmentation.latents", "training.loop", False),
+        ("recognition.speech", "frontend.frontend", True),
+        ("recognition.recogniser", "augmentation.records", False),
         ("report.page", "recipe.schema", False),
         ("recipe.run", "cli", False),
         ("audio", "files.atomic_file", True),
@@ -232,6 +236,7 @@ def test_public_names_are_listed_and_load_on_use() -> None:
 
 TABLES = {
     "augmentation": AUGMENTATIONS,
+    "recipe": KINDS,
     "corpus": CORPORA,
     "model": MODELS,
     "objective": OBJECTIVES,

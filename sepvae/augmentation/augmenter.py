@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ class Augmenter:
 
     def __init__(self, checkpoint: SourceModels, basis: NuisanceBasis | None = None, *, device: str = "cpu") -> None:
         self.coder, self._basis = SegmentCoder(checkpoint, device=device), basis
+        self._last: tuple[Wave, int, list[Code]] | None = None
         if basis is not None and basis.vectors.shape[1] != self.coder.n_nuisance:
             raise CheckpointError(
                 f"the nuisance basis has {basis.vectors.shape[1]} latents, the model {self.coder.n_nuisance}: fit it "
@@ -91,22 +93,37 @@ class Augmenter:
             made = [SYNTHESES[synthesis](self.coder, code, shift(code.vector)) for code in codes]
         return np.stack(made).reshape(np.shape(wave))
 
-    def features(self, wave: Wave, sample_rate: int, shift: Shift) -> Wave:
+    def features(self, wave: Wave, sample_rate: int, shift: Shift, *, keep_level: bool = False) -> Wave:
         """Return decoded features of one-channel speech with its latents moved, (frames, features) float32.
 
-        They are those of the model's target, of a spectrum at a level of 1; arguments and errors as of `move`.
+        They are those of the model's target, of a spectrum at a level of 1, or with `keep_level` at that of the wave;
+        other arguments and errors as of `move`.
         """
         codes = self._codes(wave, sample_rate)
         if len(codes) != 1:
             raise InputError(f"features are of one channel, received {len(codes)}: mix them down first")
         with one_thread():
-            return decoded_features(self.coder, codes[0], shift(codes[0].vector))
+            features = decoded_features(self.coder, codes[0], shift(codes[0].vector))
+        # Features are logarithms of powers.
+        return features + np.float32(2 * math.log(codes[0].level)) if keep_level else features
 
     def _codes(self, wave: Wave, sample_rate: int) -> list[Code]:
         if np.ndim(wave) not in (1, 2):
             raise InputError(f"received samples of shape {np.shape(wave)}, expected (time,) or (channels, time)")
+        # The copies of an utterance follow each other: they have its codes in common.
+        last = self._last
+        if (
+            last is not None
+            and last[1] == sample_rate
+            and last[0].dtype == wave.dtype
+            and np.array_equal(last[0], wave)
+        ):
+            return last[2]
+        self._last = last = None
         with one_thread():
-            return [self.coder.encode(channel, sample_rate) for channel in np.atleast_2d(wave)]
+            codes = [self.coder.encode(channel, sample_rate) for channel in np.atleast_2d(wave)]
+        self._last = (np.array(wave), sample_rate, codes)
+        return codes
 
     def replace(
         self,

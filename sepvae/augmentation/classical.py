@@ -6,7 +6,7 @@ Each draws its parameters from the stream of the record alone, and applies them 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -54,10 +54,20 @@ def _uniform(stream: np.random.Generator, limits: tuple[float, float]) -> float:
     return round(float(stream.uniform(*limits)), 6)
 
 
+def _chosen(name: str, only: tuple[str, ...], there: Collection[str]) -> set[str]:
+    """Return the recordings that settings keep to, all of them when they name none."""
+    if unknown := set(only) - set(there):
+        raise ConfigError(
+            f"{name}.only: there is no recording {min(unknown)!r}: they are {', '.join(sorted(there)[:20])}"
+        )
+    return set(only or there)
+
+
 class _Classical:
     """What the augmentations of this file share: none needs a model, and most keep the duration."""
 
     needs_model: ClassVar[bool] = False
+    sample_rate: int | None = None
 
     def time_scale(self, parameters: Mapping[str, Any]) -> float:  # noqa: ARG002
         """Return 1: the duration stays."""
@@ -65,9 +75,13 @@ class _Classical:
 
 
 class NoiseConfig(config.Config):
-    """Noise of the recordings in `folder` (searched with its folders), or synthetic, at a level below the speech."""
+    """Noise of the recordings in `folder` (searched with its folders), or synthetic, at a level below the speech.
+
+    `only` keeps to some of the recordings, by their paths in the folder, such as those that no test hears.
+    """
 
     folder: str | None = None
+    only: tuple[str, ...] = ()
     snr_db: Range = (5.0, 20.0)
 
 
@@ -81,7 +95,10 @@ class Noise(_Classical):
         self.config = config
         self._folder = Path(config.folder) if config.folder else None
         kinds = list_noises(self._folder) if self._folder else list_backgrounds(SyntheticConfig(kinds=SYNTHETIC_KINDS))
-        self._kinds = {kind: kinds[kind] for kind in sorted(kinds)}
+        listed = {recording.path for own in kinds.values() for recording in own}
+        chosen = _chosen(self.name, config.only, listed)
+        left = {kind: [one for one in kinds[kind] if one.path in chosen] for kind in sorted(kinds)}
+        self._kinds = {kind: own for kind, own in left.items() if own}
 
     def draw(self, draw: Draw) -> dict[str, Any]:
         """Return the kind of noise (each as often as any other), the recording, where it starts (0 to 1), the SNR."""
@@ -149,10 +166,12 @@ def read_stretch(recording: Recording, start: int, n_samples: int, sample_rate: 
 class ReverberationConfig(config.Config):
     """Rooms: measured impulse responses of `folder`, or decaying noise with a reverberation time and a direct sound.
 
-    `direct_to_reverberant_db` is the energy of the direct sound over that of all that follows.
+    `direct_to_reverberant_db` is the energy of the direct sound over that of all that follows; `only` keeps to some of
+    the responses, by their paths in the folder.
     """
 
     folder: str | None = None
+    only: tuple[str, ...] = ()
     rt60_s: Range = (0.2, 0.8)
     direct_to_reverberant_db: Range = (-3.0, 9.0)
 
@@ -172,7 +191,7 @@ class Reverberation(_Classical):
         self._responses = (
             [recording.path for own in list_noises(self._folder).values() for recording in own] if self._folder else []
         )
-        self._responses.sort()
+        self._responses = sorted(_chosen(self.name, config.only, self._responses))
 
     def draw(self, draw: Draw) -> dict[str, Any]:
         """Return the response and its channel, or the reverberation time, the share of the direct sound and a seed."""

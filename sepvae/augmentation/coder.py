@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -36,12 +38,13 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class Code(NamedTuple):
+@dataclass(frozen=True)
+class Code:
     """What the coder makes of one channel.
 
     `spectrum` (frames, bins) is complex and `level` what it was divided by; `latents` (segments, 1, latent) are the
     means of q(z|x) of segments that begin at the frames `starts`; `vector` (nuisance,) is what the utterance's segments
-    share.
+    share; `decoder` decodes latents to segments. What all filters of a code need is calculated once.
     """
 
     spectrum: Tensor
@@ -50,6 +53,22 @@ class Code(NamedTuple):
     latents: Tensor
     vector: NDArray[np.float32]
     n_samples: int
+    decoder: Callable[[Tensor], Tensor]
+
+    @cached_property
+    def segments(self) -> Tensor:
+        """The segments (segments, segment_frames, features) that the latents stand for as they are."""
+        return self.decoder(self.latents)
+
+    @cached_property
+    def energy(self) -> float:
+        """The sum of the squares of the spectrum."""
+        return energy(self.spectrum)
+
+
+def energy(spectrum: Tensor) -> float:
+    """Return the sum of the squares of a complex spectrum."""
+    return float(torch.view_as_real(spectrum).square().sum(dtype=torch.float64))
 
 
 class SegmentCoder:
@@ -142,7 +161,8 @@ class SegmentCoder:
         latents = torch.cat(parts)
         shared = latents[:, 0, self.model.nuisance].cpu().numpy()
         vector = utterance_vector(shared, prior=self.model.nuisance_prior)
-        return Code(spectrum, level, starts, latents, cast("NDArray[np.float32]", vector), len(wave))
+        code = cast("NDArray[np.float32]", vector)
+        return Code(spectrum, level, starts, latents, code, len(wave), self.decode_segments)
 
     def shifted(self, code: Code, shift: NDArray[Any]) -> Tensor:
         """Return the latents (segments, 1, latent) of a code with `shift` (nuisance,) added to each segment."""
@@ -151,10 +171,18 @@ class SegmentCoder:
         return moved
 
     @torch.no_grad()
+    def decode_segments(self, latents: Tensor) -> Tensor:
+        """Return the segments (segments, segment_frames, features) that latents (segments, 1, latent) stand for."""
+        return torch.cat([self.model.decode(part).spectrum for part in torch.split(latents, _CHUNK)])
+
     def decode(self, code: Code, latents: Tensor) -> Tensor:
         """Return the features (frames, features) that latents of the segments of a code stand for."""
-        segments = torch.cat([self.model.decode(part).spectrum for part in torch.split(latents, _CHUNK)])
-        return fade_together(segments, code.starts, n_frames=len(code.spectrum))
+        return fade_together(self.decode_segments(latents), code.starts, n_frames=len(code.spectrum))
+
+    def change(self, code: Code, latents: Tensor) -> Tensor:
+        """Return how much the features (frames, features) of latents lie above those of the code's own."""
+        difference = self.decode_segments(latents) - code.segments
+        return fade_together(difference, code.starts, n_frames=len(code.spectrum))
 
     def to_bins(self, features: Tensor) -> Tensor:
         """Spread features (frames, features) over the bins of the spectrum, (frames, bins)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,16 +15,21 @@ from sepvae.errors import ConfigError
 MIN_DURATION_S = 0.2
 
 Format = Literal["wav", "flac", "npy", "ark", "webdataset", "shar"]
+Contents = Literal["samples", "log_mel", "decoded"]
+_ONLY_SAMPLES, _ONLY_FEATURES = ("wav", "flac"), ("npy", "ark")
 
 
 class OutputConfig(Config):
-    """What is written: audio (`wav`, `flac`, and `webdataset` and `shar`, tar files of FLAC) or log-mel features.
+    """What is written, and how: `webdataset` and `shar` are tar files of either, `ark` and `npy` hold features.
 
-    `subtype` is that of `wav` and `flac`. Features (`npy`, `ark`) have `n_mels` bands; `utterances_per_archive` is how
-    many utterances, with all their copies, go into one ark or tar file.
+    `contents` are `samples` (FLAC in tar files), `log_mel` features of them (`n_mels` bands, all that `npy` and `ark`
+    hold when it is not given), or `decoded`: what the decoder of a latent method makes, the features of its model, at
+    the level of the utterance. `subtype` is that of samples; `utterances_per_archive` is how many utterances, with all
+    their copies, go into one ark or tar file.
     """
 
     format: Format = "wav"
+    contents: Contents | None = None
     subtype: Literal["pcm16", "pcm24", "float"] = "pcm16"
     n_mels: int = Field(80, ge=1, le=1024)
     window_ms: float = Field(25.0, gt=0, le=1000)
@@ -37,12 +42,29 @@ class OutputConfig(Config):
             raise ConfigError("subtype float: FLAC holds integers: choose pcm24, or format wav")
         return self
 
+    @model_validator(mode="after")
+    def _contents_fit(self) -> OutputConfig:
+        if self.contents is None:
+            return self
+        wrong = _ONLY_FEATURES if self.contents == "samples" else _ONLY_SAMPLES
+        if self.format in wrong:
+            fitting = [name for name in get_args(Format) if name not in wrong]
+            raise ConfigError(f"contents {self.contents}: {self.format} cannot hold them: choose {', '.join(fitting)}")
+        return self
+
+    @property
+    def holds(self) -> Contents:
+        """The contents, by the format where they are not given."""
+        return self.contents or ("log_mel" if self.format in _ONLY_FEATURES else "samples")
+
 
 class AugmentConfig(Config):
     """What to make of each utterance: `copies` records by each of the `methods`, or chains as `speed+noise`.
 
-    The settings of a method stand under its name. `split` keeps to one split of the corpus; `sample_rate` is that of
-    most files when it is not given, and files at another rate are left out.
+    The settings of a method stand under its name; `synthesis` is that of all latent methods that have none of their own
+    (see `Augmenter.move`). `split` keeps to one split of the corpus; `sample_rate` is that of
+    most files when it is not given, and files at another rate are left out. `skip_damaged` leaves out 16-bit files that
+    have lost a byte in a transfer in text mode, and are noise from there on.
     """
 
     methods: tuple[str, ...] = Field((), validate_default=True)
@@ -51,6 +73,8 @@ class AugmentConfig(Config):
     split: str | None = None
     sample_rate: int | None = Field(None, ge=1000, le=384_000)
     min_duration_s: float = Field(MIN_DURATION_S, gt=0)
+    skip_damaged: bool = True
+    synthesis: Literal["filter", "griffin_lim"] | None = None
     output: OutputConfig = OutputConfig()
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -81,6 +105,21 @@ class AugmentConfig(Config):
             raise ConfigError(f"methods {', '.join(value)}: names one twice: use copies to have more of it")
         return plain
 
+    @model_validator(mode="after")
+    def _decodable(self) -> AugmentConfig:
+        """Refuse methods that end with an augmentation that decodes nothing, where decoded features are wanted."""
+        if self.output.holds != "decoded":
+            return self
+        able = [name for name in AUGMENTATIONS if hasattr(augmentation_class(name), "features")]
+        for method in self.methods:
+            last = split_chain(method)[-1]
+            if last not in able:
+                raise ConfigError(
+                    f"output.contents decoded: the method {method} ends with {last}, which decodes nothing: end it "
+                    f"with one of {', '.join(able)}"
+                )
+        return self
+
     @property
     def names(self) -> tuple[str, ...]:
         """The augmentations in the methods, each once, in the order of their first use."""
@@ -88,7 +127,10 @@ class AugmentConfig(Config):
 
     def method_config(self, name: str) -> Config:
         """Return the settings of an augmentation; ConfigError names what is wrong."""
-        return parse_config(augmentation_class(name).Config, self.settings.get(name, {}), where=name)
+        kind, settings = augmentation_class(name).Config, self.settings.get(name, {})
+        if self.synthesis and "synthesis" in kind.model_fields:
+            settings = {"synthesis": self.synthesis, **settings}
+        return parse_config(kind, settings, where=name)
 
     def resolved(self) -> dict[str, Any]:
         """Return everything that decides the result as JSON, with the defaults of each method written out.

@@ -69,6 +69,8 @@ class Augmentation(Protocol):
     Config: ClassVar[type[config.Config]]
     name: ClassVar[str]
     needs_model: ClassVar[bool]
+    # The rate in Hz that the samples must have; None for any.
+    sample_rate: int | None
 
     def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None: ...
 
@@ -86,6 +88,20 @@ class Augmentation(Protocol):
 
     def time_scale(self, parameters: Mapping[str, Any]) -> float:
         """Return time' / time, by which the labels are scaled: 1.0 when the duration does not change."""
+        ...
+
+
+class Decoding(Augmentation, Protocol):
+    """An augmentation that makes features as well, without a wave."""
+
+    def features(
+        self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]
+    ) -> NDArray[np.float32]:
+        """Return features (frames, features) of samples (1, time), at their level."""
+        ...
+
+    def hop_samples(self) -> int:
+        """Return the samples from one frame of the features to the next."""
         ...
 
 

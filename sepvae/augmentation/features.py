@@ -25,6 +25,11 @@ class LogMel:
         kind = FeatureConfig(kind="log_mel", n_mels=config.n_mels)
         self._features = Features(kind, sample_rate=sample_rate, n_bins=self._stft.n_bins)
 
+    @property
+    def hop_samples(self) -> int:
+        """The samples from one frame to the next."""
+        return self._stft.hop_samples
+
     def __call__(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return features (frames, mels) float32 of the first channel of samples (channels, time)."""
         import torch

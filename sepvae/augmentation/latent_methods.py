@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,17 +13,21 @@ from pydantic import Field
 
 from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter, Shift, Vector
-from sepvae.augmentation.basis import BASIS_FACTS
+from sepvae.augmentation.basis import BASIS_FACTS, NuisanceBasis
 from sepvae.augmentation.contract import Draw, Target
 from sepvae.augmentation.latents import Perturbation, replacement
 from sepvae.augmentation.synthesis import Synthesis
 from sepvae.config import Config
+from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
+from sepvae.mixing.protocol import shifted
 from sepvae.seeds import generator
-from sepvae.training.checkpoint import find_model_folder
+from sepvae.training.checkpoint import find_model_folder, load_checkpoint, load_config
 
 # Seeds of shifts are drawn below this: JSON readers of other languages keep them exact.
 _SEED_LIMIT = 1 << 53
+# Speakers that an error names.
+_NAMED = 12
 
 
 class LatentConfig(Config):
@@ -49,7 +53,7 @@ class ReplaceConfig(LatentConfig):
 
     Targets are drawn from the utterances that the basis was fitted to: of other speakers (`others`), or of all;
     of one `speaker`; of one `sex`, where `same` and `other` compare with the speaker of the source. `file` is a
-    recording to take in place of them.
+    recording to take in place of them: a path in the corpus, or else any other.
     """
 
     among: Literal["others", "all"] = "others"
@@ -80,8 +84,14 @@ class _Latent:
     def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
         if model is None:
             raise ConfigError(f"augmentation {self.name} needs a model of speech segments: give --model DIR")
-        self.config, self._root = config, root
-        self.augmenter = _load(*_stamp(model), device)
+        self.config, self._root, self._model, self._device = config, root, model, device
+        self.basis = _load_basis(*_stamp(model))
+        self.sample_rate: int | None = load_config(model).training.frontend.sample_rate
+
+    @cached_property
+    def augmenter(self) -> Augmenter:
+        """The model; a process that only draws for others never loads it."""
+        return _load(*_stamp(self._model), self._device)
 
     def shift(self, parameters: Mapping[str, Any]) -> Shift:
         """Return what the latents of a channel with a given vector are moved by; nothing here."""
@@ -101,8 +111,12 @@ class _Latent:
     def features(
         self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]
     ) -> NDArray[np.float32]:
-        """Return decoded features (frames, features) of one channel with its latents moved."""
-        return self.augmenter.features(wave, sample_rate, self.shift(parameters))
+        """Return decoded features (frames, features) of one channel with its latents moved, at its level."""
+        return self.augmenter.features(wave, sample_rate, self.shift(parameters), keep_level=True)
+
+    def hop_samples(self) -> int:
+        """Return the samples from one frame of the features to the next."""
+        return self.augmenter.coder.frontend.stft.hop_samples
 
     def time_scale(self, parameters: Mapping[str, Any]) -> float:
         """Return 1.0: no duration changes."""
@@ -131,7 +145,7 @@ class _Perturb(_Latent):
 
     def shift(self, parameters: Mapping[str, Any]) -> Shift:
         """Return the shift of the parameters' seed, whatever the channel's own vector."""
-        p = self.augmenter.basis.perturbation(
+        p = self.basis.perturbation(
             self.kind,
             generator(parameters["seed"], "perturbation"),
             gamma=parameters["gamma"],
@@ -177,14 +191,21 @@ class Replace(_Latent):
 
     def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
         super().__init__(config, model=model, root=root, device=device)
-        utterances = self.augmenter.basis.utterances
+        utterances = self.basis.utterances
         self._speakers = np.array([utterance.speaker for utterance in utterances])
         self._sexes = np.array([utterance.sex for utterance in utterances])
-        if config.file is None:
-            return
-        if config.speaker is not None or config.sex is not None:
-            raise ConfigError(f"augmentation {self.name}: file is the target, leave out speaker and sex")
-        self._vector_of_file(str(config.file))
+        self._target: Target | None = None
+        if config.file is not None:
+            if config.speaker is not None or config.sex is not None:
+                raise ConfigError(f"augmentation {self.name}: file is the target, leave out speaker and sex")
+            self._vector_of_file(str(config.file))
+        elif config.speaker is not None and config.speaker not in self._speakers:
+            known = sorted({*self._speakers})
+            named = ", ".join(known[:_NAMED]) + (f" and {len(known) - _NAMED} more" if len(known) > _NAMED else "")
+            raise ConfigError(
+                f"{self.name}.speaker {config.speaker}: the nuisance basis knows {named}: choose one, or fit the "
+                "basis to more corpora"
+            )
 
     def draw(self, draw: Draw) -> dict[str, Any]:
         """Return the target and the synthesis.
@@ -193,11 +214,11 @@ class Replace(_Latent):
             InputError: no utterance of the basis may be the target.
         """
         if self.config.file is not None:
-            file = str(self.config.file)
-            target, source = Target(Path(file).stem, file, "unknown", "unknown"), "file"
+            target, source = self._target or self._of_file(self.config.file, draw.pool), "file"
+            self._target = target
         else:
             found = self._candidates(draw)
-            utterances = self.augmenter.basis.utterances
+            utterances = self.basis.utterances
             target, source = utterances[int(found[draw.stream.integers(len(found))])], "basis"
         return {"target": target._asdict(), "target_from": source, **super().draw(draw)}
 
@@ -221,6 +242,13 @@ class Replace(_Latent):
             )
         return found
 
+    def _of_file(self, file: Path, pool: Sequence[Utterance]) -> Target:
+        """Return what is known of a file: all, where it is one of the corpus."""
+        for one in pool:
+            if one.path == file.as_posix():
+                return Target(one.id, one.path, one.speaker, one.sex)
+        return Target(file.stem, str(file), "unknown", "unknown")
+
     def _vector_of_file(self, path: str) -> Vector:
         return _read_vector(self.augmenter, self._root / path)
 
@@ -228,7 +256,7 @@ class Replace(_Latent):
         """Return the way from a channel's vector to that of the target."""
         target = parameters["target"]
         from_file = parameters["target_from"] == "file"
-        vector = self._vector_of_file(target["path"]) if from_file else self.augmenter.basis.vector_of(target["id"])
+        vector = self._vector_of_file(target["path"]) if from_file else self.basis.vector_of(target["id"])
         share = parameters.get("share", 1.0)
         return lambda own: replacement(own, vector, share=share)
 
@@ -252,15 +280,23 @@ def _stamp(model: Path) -> tuple[Path, int]:
 
 
 @lru_cache(maxsize=2)
+def _load_basis(model: Path, _stamp: int) -> NuisanceBasis:
+    """Load a basis once for all methods of a process."""
+    return NuisanceBasis.load(model)
+
+
+@lru_cache(maxsize=2)
 def _load(model: Path, _stamp: int, device: str) -> Augmenter:
     """Load a model once for all methods of a process."""
-    return Augmenter.load(model, device=device)
+    return Augmenter(load_checkpoint(model), _load_basis(model, _stamp), device=device)
 
 
 @lru_cache(maxsize=16)
 def _read_vector(augmenter: Augmenter, path: Path) -> Vector:
     wave, rate = audio.read(path)
     try:
+        if shifted(path, wave):
+            raise InputError("is noise from where a byte was lost on: see 'sepvae corpus validate'")
         return augmenter.vector(wave, rate)
     except InputError as error:
         raise InputError(f"target {path} {error}") from error

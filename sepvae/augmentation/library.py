@@ -71,6 +71,7 @@ class Audiomentations:
     Config = AudiomentationsConfig
     name: ClassVar[str] = "audiomentations"
     needs_model: ClassVar[bool] = False
+    sample_rate: int | None = None
 
     def __init__(
         self,

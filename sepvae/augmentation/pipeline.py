@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sepvae import audio
 from sepvae.augmentation.config import AugmentConfig
-from sepvae.augmentation.contract import Augmentation, Draw, augmentation_class, split_chain
+from sepvae.augmentation.contract import Augmentation, Decoding, Draw, augmentation_class, split_chain
+from sepvae.augmentation.features import LogMel
 from sepvae.augmentation.records import Failure, Record, record_id, scale_labels
 from sepvae.augmentation.writers import Block, open_writer
 from sepvae.config import parse_config
@@ -23,6 +24,7 @@ from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError, MissingExtra, OutputError
 from sepvae.files import hash_json, to_json
 from sepvae.mixing.noise import SILENCE_RMS
+from sepvae.mixing.protocol import shifted
 from sepvae.seeds import derive_seed
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,8 +35,12 @@ Wave = NDArray[np.float32]
 _FULL_SCALE = 1 - 2.0**-15
 
 
-class _SilenceError(InputError):
-    """A file whose samples are as good as zero."""
+class _SampleError(InputError):
+    """A file that can be read, with samples that are no speech; `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,14 @@ class Pipeline:
                 raise ConfigError(f"method {name}: needs a model: give its folder with --model")
             settings = self.config.method_config(name)
             self.steps[name] = kind(settings, model=model, root=Path(job.root), device=job.device)
+            if self.steps[name].sample_rate not in (None, job.sample_rate):
+                raise ConfigError(
+                    f"method {name}: its model works at {self.steps[name].sample_rate} Hz, the corpus has "
+                    f"{job.sample_rate} Hz: resample the corpus, or train another model"
+                )
+        output = self.config.output
+        self._decoding = output.holds == "decoded"
+        self._log_mel = LogMel(output, job.sample_rate) if output.holds == "log_mel" else None
 
     def orders(self, utterance: Utterance, pool: Sequence[Utterance]) -> tuple[Order, ...]:
         """Draw everything that is random about the records of one utterance: it depends on nothing but their names."""
@@ -103,11 +117,13 @@ class Pipeline:
                 seed = derive_seed(self.config.seed, "augment", utterance.id, copy, method)
                 draw = Draw(utterance, np.random.Generator(np.random.PCG64(seed)), pool)
                 try:
-                    drawn = tuple({"name": name, **self.steps[name].draw(draw)} for name in split_chain(method))
+                    drawn = [{"name": name, **self.steps[name].draw(draw)} for name in split_chain(method)]
                 except InputError as error:
                     orders.append(Order(method, copy, seed, (), str(error)))
                 else:
-                    orders.append(Order(method, copy, seed, drawn))
+                    if self._decoding:
+                        drawn[-1]["synthesis"] = "decoded"
+                    orders.append(Order(method, copy, seed, tuple(drawn)))
         return tuple(orders)
 
     def run(self, task: Task) -> Outcome:
@@ -135,8 +151,8 @@ class Pipeline:
     def _utterance(self, utterance: Utterance, orders: Sequence[Order], block: Block) -> list[Failure]:
         try:
             wave = self.load(utterance)
-        except _SilenceError as error:
-            return [Failure("silent", utterance.path, str(error))]
+        except _SampleError as error:
+            return [Failure(error.code, utterance.path, str(error))]
         except InputError as error:
             return [Failure("unreadable", utterance.path, str(error))]
         failures = []
@@ -145,7 +161,7 @@ class Pipeline:
             try:
                 if order.failure:
                     raise InputError(order.failure)
-                changed = self.apply(wave, order)
+                made = self._made(utterance, wave, order)
             except (ConfigError, OutputError, MissingExtra):
                 raise  # about the run, not about this file
             except Exception as error:
@@ -154,22 +170,42 @@ class Pipeline:
                 reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
                 failures.append(Failure("method", utterance.path, f"{utterance.path}: {order.method}: {reason}", name))
                 continue
-            changed, scaled_by = self._fitted(changed)
-            block.add(self._record(utterance, order, changed, scaled_by), changed)
+            block.add(*made)
         return failures
+
+    def _made(self, utterance: Utterance, wave: Wave, order: Order) -> tuple[Record, NDArray[np.float32]]:
+        """Return a record, and its samples (channels, time) or features (frames, features)."""
+        changed = self.apply(wave, order)
+        if self._decoding:
+            step = cast("Decoding", self.steps[split_chain(order.method)[-1]])
+            decoded = step.features(changed[:1], self.job.sample_rate, order.parameters[-1])
+            record = self._record(utterance, order, changed, 1.0)
+            return replace(record, n_frames=len(decoded), hop_samples=step.hop_samples()), decoded
+        changed, scaled_by = self._fitted(changed)
+        record = self._record(utterance, order, changed, scaled_by)
+        if self._log_mel is None:
+            return record, changed
+        features = self._log_mel(changed)
+        return replace(record, n_frames=len(features), hop_samples=self._log_mel.hop_samples), features
 
     def load(self, utterance: Utterance) -> Wave:
         """Return the samples (channels, time) of an utterance; InputError when they are not what they should be."""
-        wave, rate = audio.read(Path(self.job.root) / utterance.path)
+        path = Path(self.job.root) / utterance.path
+        wave, rate = audio.read(path)
         if (rate, wave.shape[1]) != (utterance.sample_rate, utterance.n_samples):
             raise InputError(f"{utterance.path}: has changed since the run began: start again in another folder")
         if np.sqrt(np.square(wave, dtype=np.float64).mean()) < SILENCE_RMS:
-            raise _SilenceError(f"{utterance.path}: silent: leave it out ('sepvae corpus validate' lists such files)")
+            what = "silent: leave it out ('sepvae corpus validate' lists such files)"
+            raise _SampleError("silent", f"{utterance.path}: {what}")
+        if self.config.skip_damaged and shifted(path, wave):
+            what = "noise from where a byte was lost on: copy the file again in binary mode ('sepvae corpus validate')"
+            raise _SampleError("shifted_bytes", f"{utterance.path}: {what}")
         return wave
 
     def apply(self, wave: Wave, order: Order) -> Wave:
-        """Return the samples (channels, time') that the drawn parameters of a chain make."""
-        for name, parameters in zip(split_chain(order.method), order.parameters, strict=True):
+        """Return the samples (channels, time') that the drawn parameters of a chain make, up to what is decoded."""
+        chain = list(zip(split_chain(order.method), order.parameters, strict=True))
+        for name, parameters in chain[:-1] if self._decoding else chain:
             step = self.steps[name]
             n_expected = wave.shape[1] * step.time_scale(parameters)
             wave = step.apply(wave, self.job.sample_rate, parameters)

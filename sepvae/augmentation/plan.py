@@ -11,7 +11,7 @@ from typing import Any
 from sepvae.augmentation.config import AugmentConfig
 from sepvae.augmentation.journal import Lines
 from sepvae.augmentation.records import Failure, check_labels
-from sepvae.corpora.records import Corpus, Utterance
+from sepvae.corpora.records import Corpus, Problem, Utterance
 from sepvae.corpora.validate import severity
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import hash_file, read_json, read_jsonl, write_json, write_jsonl
@@ -61,7 +61,7 @@ def write_plan(folder: Path, corpus: Corpus, config: AugmentConfig, fingerprint:
     if not rates:
         raise ConfigError(f"split {config.split!r}: the corpus has none of that name, but {', '.join(sorted(splits))}")
     rate = config.sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
-    left_out = [Failure(one.code, one.item, one.message) for one in corpus.problems if severity(one) == "error"]
+    left_out = [_failure(one) for one in corpus.problems if severity(one) == "error"]
     utterances: Lines[Utterance] = Lines(listed, Utterance.from_json)
     write_jsonl(folder / _UTTERANCES, _usable(utterances, rate, config, left_out))
     usable: Lines[Utterance] = Lines(folder / _UTTERANCES, Utterance.from_json)
@@ -78,12 +78,21 @@ def write_plan(folder: Path, corpus: Corpus, config: AugmentConfig, fingerprint:
     listed.unlink()
 
 
+def _failure(problem: Problem) -> Failure:
+    """Return what the reader of the corpus found; a file that it reads under another id would be heard twice."""
+    message = problem.message.partition("; read under")[0] if problem.code == "duplicate_id" else problem.message
+    return Failure(problem.code, problem.item, message)
+
+
 def _usable(
     utterances: Iterable[Utterance], rate: int, config: AugmentConfig, left_out: list[Failure]
 ) -> Iterator[dict[str, Any]]:
     """Yield the utterances whose header and labels are as they have to be; the others become failures."""
     seen: set[str] = set()
+    twice = {one.item for one in left_out if one.code == "duplicate_id"}
     for one in utterances:
+        if one.path in twice:
+            continue
         failure = _unfit(one, rate, config, seen)
         if failure is not None:
             left_out.append(failure)

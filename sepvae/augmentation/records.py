@@ -19,7 +19,8 @@ class Record:
 
     `utterance` and `source` are the id and the path of the original; `parameters` are, for each augmentation of the
     chain, what replays it; `scaled_by` is what kept the samples below full scale. `path` is relative to the folder of
-    the run, and `offset` the place in an ark file. Labels are samples of the new audio.
+    the run, and `offset` the place in an ark file. Features have `n_frames`, one each `hop_samples`. Labels are samples
+    of the new audio.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Record:
     path: str = ""
     offset: int | None = None
     n_frames: int | None = None
+    hop_samples: int | None = None
     sha256: str | None = None
 
     @property

@@ -114,7 +114,7 @@ def augment_corpus(
     if run.strict and plan.failures:
         raise InputError(plan.failures[0].message)
     job = Job(
-        root=str(corpus.root.resolve()), out=str(folder.resolve()), config=to_json(_absolute(config)),
+        root=str(corpus.root.resolve()), out=str(folder.resolve()), config=to_json(_absolute(config, corpus.root)),
         sample_rate=plan.sample_rate, model=str(model.resolve()) if model else None, model_hash=model_hash,
         device=run.device, strict=run.strict,
     )  # fmt: skip
@@ -189,12 +189,14 @@ def _gathered(folder: Path, plan: Plan, config: AugmentConfig, model_hash: str |
     return True
 
 
-def _absolute(config: AugmentConfig) -> dict[str, Any]:
-    """Return the settings as JSON with folders that are the same for a worker anywhere."""
+def _absolute(config: AugmentConfig, root: Path) -> dict[str, Any]:
+    """Return the settings as JSON with folders and files that are the same for a worker anywhere."""
     value = config.model_dump(mode="json")
     for settings in value["settings"].values():
         if settings.get("folder"):
             settings["folder"] = str(Path(settings["folder"]).resolve())
+        if settings.get("file") and not (root / settings["file"]).exists():
+            settings["file"] = str(Path(settings["file"]).resolve())
     return value
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sepvae.augmentation.coder import Code, SegmentCoder
+from sepvae.augmentation.coder import Code, SegmentCoder, energy
 from sepvae.frontend.features import mel_filterbank
 from sepvae.frontend.stft import Stft
 
@@ -28,11 +28,11 @@ def filter_code(coder: SegmentCoder, code: Code, shift: NDArray[Any]) -> NDArray
 
     Phase and fine structure stay those of the utterance, and no shift gives it back.
     """
-    difference = coder.decode(code, coder.shifted(code, shift)) - coder.decode(code, code.latents)
+    difference = coder.change(code, coder.shifted(code, shift))
     limit = _MAX_GAIN_DB / 20 * math.log(10)
     # Features are logarithms of powers.
-    gain = (0.5 * coder.to_bins(difference)).clamp(-limit, limit).exp()
-    return _wave(coder, code, torch.view_as_complex(torch.view_as_real(code.spectrum) * gain[..., None]))
+    gain = coder.to_bins(0.5 * difference).clamp_(-limit, limit).exp_()
+    return _wave(coder, code, code.spectrum * gain)
 
 
 def griffin_lim_code(coder: SegmentCoder, code: Code, shift: NDArray[Any]) -> NDArray[np.float32]:
@@ -81,7 +81,7 @@ def _wave(coder: SegmentCoder, code: Code, spectrum: Tensor) -> NDArray[np.float
     It is quieter than that where it would leave [-1, 1] and the utterance did not.
     """
     stft = coder.frontend.stft
-    level = float(_energy(code.spectrum) / max(_energy(spectrum), _TINY)) ** 0.5
+    level = (code.energy / max(energy(spectrum), _TINY)) ** 0.5
     wave = stft.synthesise(spectrum, n_samples=code.n_samples) * level
     peak = float(wave.abs().max())
     if peak > 1:
@@ -89,7 +89,3 @@ def _wave(coder: SegmentCoder, code: Code, spectrum: Tensor) -> NDArray[np.float
         wave = wave * (max(1.0, before) / peak if peak > before else 1.0)
     made: NDArray[np.float32] = wave.cpu().numpy()
     return made
-
-
-def _energy(spectrum: Tensor) -> float:
-    return float(torch.view_as_real(spectrum).double().square().sum())

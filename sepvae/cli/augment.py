@@ -38,6 +38,12 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
     parser.add_argument("--noise", metavar="DIR", help="recordings of noise; synthetic noise when not given")
     parser.add_argument("--rooms", metavar="DIR", help="impulse responses of rooms; synthetic ones when not given")
     parser.add_argument("--format", help="wav (default), flac, npy, ark, webdataset or shar")
+    parser.add_argument(
+        "--contents", help="samples, log_mel, or decoded: features as the decoder of a model makes them"
+    )
+    parser.add_argument(
+        "--synthesis", help="of all latent methods: filter the utterance, or griffin_lim for a new wave"
+    )
     parser.add_argument("--seed", type=seed, default=None, help="seed of all draws, 0 when not given")
     parser.add_argument("-j", "--workers", type=int, default=1, help="processes")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, such as tcp://host:8786")
@@ -53,9 +59,10 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that stand in options of their own."""
-    flat = {"methods": args.methods, "copies": args.copies, "split": args.split, "seed": args.seed}
+    flat = {name: getattr(args, name) for name in ("methods", "copies", "split", "seed", "synthesis")}
     nested = {
         ("output", "format"): args.format,
+        ("output", "contents"): args.contents,
         ("noise", "folder"): args.noise,
         ("reverberation", "folder"): args.rooms,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def _run(args: argparse.Namespace) -> int:
     for split in done.results["splits"]:
         results = done.results["splits"][split]
         systems = {name: results["systems"][name] for name in recipe.systems}
-        columns = _columns(recipe.evaluation.measures)
+        columns = recipe.table_measures
         headings = {name: name.removesuffix(_BSSEVAL) for name in columns}
         table = format_table(systems, columns, intervals=columns[:1], headings=headings)
         sys.stdout.write(f"\n{split}\n{table}\n")
@@ -63,14 +62,11 @@ def _run(args: argparse.Namespace) -> int:
             difference = test["mean_difference"]
             found = "no pairs" if difference is None else f"{difference:+.2f} against {test['other']}"
             sys.stdout.write(f"{test['verdict']}: {test['claim']['text']} ({found})\n")
-    sys.stdout.write("\nMeans over sources with the 95 % interval of the first; sdr, sir, sar: BSSEval v3, 512 taps.\n")
+    for check in done.results.get("checks", []):
+        sys.stdout.write(f"{'passed' if check['passed'] else 'FAILED'}: {check['text']}\n")
+    sys.stdout.write(f"\n{recipe.legend}\n")
     sys.stdout.write(f"results {done.results_path}\npage    {done.report_path.resolve()}\n")
     return 0
-
-
-def _columns(measures: Sequence[str]) -> list[str]:
-    """Leave the improvements to results.json: the table has to fit a terminal."""
-    return [name for name in measures if not name.endswith("_improvement")]
 
 
 def _check(args: argparse.Namespace) -> int:

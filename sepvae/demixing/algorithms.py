@@ -24,7 +24,7 @@ from sepvae.errors import ConfigError
 from sepvae.models.conditional import ConditionalVae
 from sepvae.seeds import torch_generator
 
-# What MVAE and GMVAE start from.
+# What GMVAE starts from.
 _FAST_ITERATIONS = 10
 _FULL_RANK = 0.1
 _SILENCE = 1e-20
@@ -58,13 +58,18 @@ class Voices:
     half: bool = False
 
     def fast(self) -> FastMvae2Variances:
-        """Return a fresh source model of FastMVAE2."""
+        """Return a fresh source model whose inference has the last word."""
         return FastMvae2Variances(self.model, speakers=self.speakers, half=self.half)
 
-    def patient(self, config: DemixingConfig) -> MvaeVariances:
-        """Return a fresh source model of MVAE in single precision: bfloat16 breaks its descent, and cost GMVAE 1 dB."""
-        steps, rate = config.steps, config.learning_rate
-        return MvaeVariances(self.model, n_steps=steps, learning_rate=rate, speakers=self.speakers)
+    def patient(self, config: DemixingConfig, *, n_steps: int | None = None) -> MvaeVariances:
+        """Return a fresh source model that descends."""
+        return MvaeVariances(
+            self.model,
+            n_steps=config.n_steps if n_steps is None else n_steps,
+            learning_rate=config.learning_rate,
+            speakers=self.speakers,
+            half=self.half,
+        )
 
 
 def source_model(config: DemixingConfig, voices: Voices | None, n_batch: int) -> SourceVariances:
@@ -75,7 +80,7 @@ def source_model(config: DemixingConfig, voices: Voices | None, n_batch: int) ->
         return LowRank(config.n_bases, [torch_generator(config.seed, "ilrma") for _ in range(n_batch)])
     if voices is None:
         raise ConfigError(f"algorithm {config.algorithm}: needs a model of speech, such as train_cvae.yaml makes")
-    if config.algorithm in ("mvae", "gmvae"):
+    if config.n_steps:
         return voices.patient(config)
     if config.algorithm == "fastmvae":
         return FastMvaeVariances(voices.model, speakers=voices.speakers, half=voices.half)
@@ -113,7 +118,7 @@ def separate_spectra(
     row, sources = basis[:, :, reference], source_model(config, voices, len(spectrum))
     start = identity(reduced, n_sources=n_sources) if voices is None else _start(reduced, row, config, voices)
     if config.algorithm == "gmvae" and voices is not None:
-        demixed = demix(reduced, voices.fast(), n_iterations=1, demixing=start)
+        demixed = demix(reduced, voices.patient(config, n_steps=1), n_iterations=_FAST_ITERATIONS, demixing=start)
         found = SpatialStart(from_demixing(demixed.demixing, full_rank=_FULL_RANK), demixed.variances)
         return _by_covariances(reduced, found, config, voices, row)
     delay, n_taps = (1, 0) if config.wpe is None else (config.wpe.delay, config.wpe.n_taps)
@@ -138,7 +143,7 @@ def _row(spectrum: Tensor, channel: int) -> Tensor:
 
 
 def _start(reduced: Tensor, row: Tensor, config: DemixingConfig, voices: Voices) -> Tensor:
-    """Return demixing matrices that a model of speech can go on from: AuxIVA's, and after that FastMVAE2's."""
+    """Return demixing matrices that a model of speech can go on from: AuxIVA's, with the scale and order it needs."""
     n_sources = reduced.shape[2]
     start = demix(
         reduced,
@@ -154,11 +159,7 @@ def _start(reduced: Tensor, row: Tensor, config: DemixingConfig, voices: Voices)
         power = (start @ reduced).abs().square().transpose(1, 2)
         order = order_by_voice(power, voices.model, voices.speakers)
         start = torch.stack([item[:, places] for item, places in zip(start, order, strict=True)])
-    if config.algorithm in ("fastmvae", "fastmvae2"):
-        return start
-    # What the fast inference finds is nearer to the goal than what AuxIVA leaves.
-    found = demix(reduced, voices.fast(), n_iterations=_FAST_ITERATIONS, demixing=start, update=config.update)
-    return found.demixing
+    return start
 
 
 def _by_covariances(

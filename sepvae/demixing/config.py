@@ -11,6 +11,8 @@ from sepvae.errors import ConfigError
 from sepvae.frontend.stft import StftConfig
 
 Algorithm = Literal["auxiva", "ilrma", "mvae", "fastmvae", "fastmvae2", "gmvae"]
+# Steps of Adam at each iteration, of those that make any.
+STEPS = {"mvae": 5, "gmvae": 10, "fastmvae2": 2}
 NEURAL = ("mvae", "fastmvae", "fastmvae2", "gmvae")
 
 
@@ -49,10 +51,11 @@ class DemixingConfig(Config):
     `auxiva` and `ilrma` need no model; the others a conditional VAE of speech. All but these two start from
     `start_iterations` of AuxIVA, and then make `iterations` of their own, fewer when the objective per bin and frame
     falls by less than `tolerance`. `density` is AuxIVA's, `n_bases` the spectra that ILRMA gives each source.
-    `mvae` and `gmvae` make `steps` of Adam at each iteration. `gmvae` is for more talkers than microphones too: it fits
-    spatial covariances, for which `directions` says where it starts then. `stft` is that of AuxIVA and ILRMA; a model
-    has its own. `precision` is that of the fast inference: `auto` takes bfloat16 where the machine has units for it;
-    MVAE fits in single, and the demixing is in double precision.
+    `steps` of Adam fit the voices at each iteration, when not given 5 of `mvae`, 10 of `gmvae` and 2 of `fastmvae2`;
+    with 0 of them `fastmvae2` is the published one, whose inference has the last word. `gmvae` is for more talkers than
+    microphones too: it fits spatial covariances, for which `directions` says where it starts then. `stft` is that of
+    AuxIVA and ILRMA; a model has its own. `precision` is that of the inference: `auto` takes bfloat16 where the machine
+    has units for it; steps are made in single, and the demixing is in double precision.
     """
 
     algorithm: Algorithm = "fastmvae2"
@@ -63,7 +66,7 @@ class DemixingConfig(Config):
     start_iterations: int = Field(40, ge=0, le=10_000)
     iterations: int = Field(30, ge=1, le=10_000)
     tolerance: float = Field(0.0, ge=0)
-    steps: int = Field(10, ge=1, le=10_000)
+    steps: int | None = Field(None, ge=0, le=10_000)
     learning_rate: float = Field(0.05, gt=0)
     wpe: WpeConfig | None = None
     postfilter: PostfilterConfig | None = None
@@ -71,8 +74,16 @@ class DemixingConfig(Config):
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     seed: int = Field(0, ge=0)
 
+    @property
+    def n_steps(self) -> int:
+        """Steps of Adam at each iteration, 0 of the algorithms that make none."""
+        usual = STEPS.get(self.algorithm, 0)
+        return self.steps if usual and self.steps is not None else usual
+
     @model_validator(mode="after")
     def _fits_together(self) -> DemixingConfig:
+        if self.steps == 0 and self.algorithm in ("mvae", "gmvae"):
+            raise ConfigError(f"steps: {self.algorithm} needs 1 or more; fastmvae2 does without")
         if self.algorithm == "gmvae" and self.wpe is not None:
             raise ConfigError("wpe: gmvae has no demixing matrices to put it into: leave wpe out")
         if self.algorithm == "gmvae" and self.postfilter is not None:

@@ -112,11 +112,16 @@ class FastMvaeVariances(NeuralVariances):
 class MvaeVariances(NeuralVariances):
     """Latents and classes that descend the objective, all sources of all recordings in one batch.
 
-    A step that does not lower the objective of a source is not taken, so that the algorithm converges.
+    Each fit starts from where the last one ended or from what the inference of FastMVAE2 says now, whichever is lower,
+    source by source: a start that was wrong while the sources were mixed is left behind. A step that does not lower the
+    objective of a source is not taken, so that the algorithm converges.
 
     Args:
+        model: a trained network, in evaluation mode.
         n_steps: steps of Adam at each iteration.
         learning_rate: of them.
+        speakers: as in `NeuralVariances`.
+        half: compute what the inference says in bfloat16; the descent is in single precision.
     """
 
     monotone = True
@@ -128,9 +133,10 @@ class MvaeVariances(NeuralVariances):
         n_steps: int,
         learning_rate: float,
         speakers: Tensor | None = None,
+        half: bool = False,
     ) -> None:
         super().__init__(model, speakers=speakers)
-        self._n_steps, self._learning_rate = n_steps, learning_rate
+        self._n_steps, self._learning_rate, self._half_inference = n_steps, learning_rate, half
         self._momentum: tuple[list[Tensor], torch.optim.Optimizer] | None = None
 
     def _cost(self, power: Tensor, voice: Voice) -> Tensor:
@@ -140,22 +146,30 @@ class MvaeVariances(NeuralVariances):
         fit = n_bins * (power / variances).mean((1, 2)).log() + variances.log().sum((1, 2))
         return fit + 0.5 * voice.latent.square().sum((1, 2))
 
-    def _listen(self, power: Tensor) -> Voice:
+    @torch.no_grad()
+    def _start(self, power: Tensor) -> tuple[list[Tensor], torch.optim.Optimizer]:
+        """Return latents and classes to descend from, and what descends."""
+        with torch.autocast(power.device.type, torch.bfloat16, enabled=self._half_inference):
+            found = self.model.infer(power)
+        inferred = Voice(found.posterior.mean.float(), found.log_classes.float())
         if self._momentum is None:
-            with torch.no_grad():
-                found = self.model.infer(power)
-            leaves = [found.posterior.mean.clone(), found.log_classes.clone()]
-            for leaf in leaves:
-                leaf.requires_grad_(True)
-            self._momentum = leaves, torch.optim.Adam(leaves, lr=self._learning_rate)
+            leaves = [values.clone().requires_grad_(True) for values in inferred]
+            return leaves, torch.optim.Adam(leaves, lr=self._learning_rate)
         leaves, optimiser = self._momentum
+        lower = self._cost(power, inferred) < self._cost(power, Voice(*leaves))
+        for leaf, values in zip(leaves, inferred, strict=True):
+            leaf[lower] = values[lower]
+        return leaves, optimiser
+
+    def _listen(self, power: Tensor) -> Voice:
+        leaves, optimiser = self._momentum = self._start(power)
         best = [leaf.detach().clone() for leaf in leaves]
-        lowest: Tensor | None = None
+        lowest = torch.full((len(power),), torch.inf, device=power.device)
         for step in range(self._n_steps + 1):
             with torch.set_grad_enabled(step < self._n_steps):
                 cost = self._cost(power, Voice(*leaves))
-            better = cost.detach() < (torch.inf if lowest is None else lowest)
-            lowest = cost.detach() if lowest is None else torch.where(better, cost.detach(), lowest)
+            better = cost.detach() < lowest
+            lowest = torch.where(better, cost.detach(), lowest)
             for kept, leaf in zip(best, leaves, strict=True):
                 kept[better] = leaf.detach()[better]
             if step < self._n_steps:

@@ -120,11 +120,16 @@ class MixingConfig(Config):
         return tuple(Path(folder) for folder in used if folder is not None)
 
 
-def shifted(path: Path) -> bool:
-    """Say whether the samples of a file are shifted by a byte; InputError when it cannot be read."""
+def shifted(path: Path, wave: audio.Wave | None = None) -> bool:
+    """Say whether the samples of a file are shifted by a byte; InputError when it cannot be read.
+
+    Args:
+        path: of the file.
+        wave: its samples (channels, time), where they have been read already.
+    """
     if audio.inspect(path).subtype != "PCM_16":
         return False
-    wave = audio.read(path).wave
+    wave = audio.read(path).wave if wave is None else wave
     return wave.shape[0] == 1 and examine(wave[0]).shifted_from is not None
 
 

@@ -30,7 +30,8 @@ class ConditionalElboConfig(Config):
     not what it is to give: another speaker of the batch is added, at a level of `leak_db` over the speech, as after a
     demixing that is not done. With the probability `reverberant`, powers are smeared by a reverberation time of up to
     `reverberation_s`, for all networks: `hop_s` is the time between frames. `colour_db` is the range of a smooth
-    response that each item is heard through, and `warp` the share by which its frequencies and speed are changed.
+    response that each item is heard through. With the probability `warped`, an item's frequencies and speed are changed
+    by a share of up to `warp`: known speakers gain from the items that are left as they are, others from the rest.
     """
 
     beta: float = Field(1.0, ge=0)
@@ -43,6 +44,7 @@ class ConditionalElboConfig(Config):
     reverberation_s: float = Field(0.5, gt=0, le=5)
     colour_db: float = Field(3.0, ge=0, le=20)
     warp: float = Field(0.08, ge=0, le=0.5)
+    warped: float = Field(0.5, ge=0, le=1)
     hop_s: float = Field(0.032, gt=0)
 
 
@@ -132,7 +134,8 @@ def _warp(power: Tensor, config: ConditionalElboConfig, generator: torch.Generat
     if not config.warp:
         return power
     _, n_frames, n_bins = power.shape
-    factors = 1 + config.warp * (2 * _uniform((2, len(power), 1), power, generator) - 1)
+    draws = _uniform((3, len(power), 1), power, generator)
+    factors = 1 + config.warp * (2 * draws[:2] - 1) * (draws[2] < config.warped)
     bins, frames = torch.arange(n_bins, device=power.device), torch.arange(n_frames, device=power.device)
     warped = _interpolate(power.transpose(1, 2), bins * factors[0]).transpose(1, 2)
     return _interpolate(warped, frames * factors[1])

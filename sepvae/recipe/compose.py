@@ -126,8 +126,8 @@ def expand_grid(data: Mapping[str, Any], *, where: str) -> dict[str, Any]:
             settings = merge(systems[name].get("settings") or {}, changes or {})
             cells[f"{name}_{label}"] = {**systems[name], "settings": settings}
     varied = {entry["system"] for entry in entries}
-    expanded["systems"] = {name: choice for name, choice in systems.items() if name not in varied} | cells
-    return expanded
+    left = {name: choice for name, choice in systems.items() if name not in varied} | cells
+    return {**expanded, "systems": left} if "systems" in expanded else expanded
 
 
 def parse_override(text: str) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def resolve(path: Path, *, overrides: Sequence[str], quick: bool) -> dict[str, A
         # Quick settings of systems that a recipe does not include are of no concern to it.
         wanted = data.get("systems") or {}
         chosen = {name: value for name, value in (quick_changes.get("systems") or {}).items() if wanted.get(name)}
-        data = merge(data, {**quick_changes, "systems": chosen})
+        data = merge(data, {**quick_changes, **({"systems": chosen} if wanted else {})})
     for text in overrides:
         data = merge(data, parse_override(text))
     return expand_grid(data, where=str(path))

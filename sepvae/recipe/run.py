@@ -10,17 +10,19 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sepvae.config import parse_config
-from sepvae.corpora.records import Utterance
+from sepvae.corpora.records import Utterance, open_corpus
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.evaluation import read_rows, write_rows
 from sepvae.files import hash_json, make_folder, read_json, read_jsonl, write_json
 from sepvae.mixing.manifest import Manifest, read_manifest
 from sepvae.recipe import stages
+from sepvae.recipe.augmented.run import rebuild_page, run_augmented
+from sepvae.recipe.augmented.schema import AugmentRecipe
+from sepvae.recipe.corpus import corpus_state, locate_corpus, prepare
 from sepvae.recipe.ledger import Ledger
 from sepvae.recipe.parallel import run_side_by_side
-from sepvae.recipe.schema import Recipe
+from sepvae.recipe.schema import Recipe, parse_recipe
 from sepvae.recipe.stages import Experiment
 from sepvae.training.checkpoint import versions
 
@@ -37,7 +39,12 @@ class RecipeRun:
 
 
 def run_recipe(
-    recipe: Recipe, *, out: str | Path, data: str | Path | None = None, device: str = "auto", jobs: int = 1
+    recipe: Recipe | AugmentRecipe,
+    *,
+    out: str | Path,
+    data: str | Path | None = None,
+    device: str = "auto",
+    jobs: int = 1,
 ) -> RecipeRun:
     """Run a recipe and return its results; a killed or repeated run continues where something is still to do.
 
@@ -60,23 +67,25 @@ def run_recipe(
     lock = FileLock(folder / ".lock")
     try:
         with lock.acquire(timeout=0):
-            return _run(recipe, folder, None if data is None else Path(data), device, jobs)
+            write_json(folder / "recipe.json", recipe.model_dump(mode="json"))
+            place = (folder, None if data is None else Path(data), device, jobs)
+            results = _run(recipe, *place) if isinstance(recipe, Recipe) else run_augmented(recipe, *place)
+            return RecipeRun(results, folder / "results.json", folder / "report.html")
     except Timeout:
         raise ConfigError(f"{folder}: another run is writing here: wait for it, or choose another --out") from None
     except PermissionError as error:
         raise OutputError(f"cannot write into {folder}: permission denied: choose another --out") from error
 
 
-def _run(recipe: Recipe, out: Path, data: Path | None, device: str, jobs: int) -> RecipeRun:
-    write_json(out / "recipe.json", recipe.model_dump(mode="json"))
+def _run(recipe: Recipe, out: Path, data: Path | None, device: str, jobs: int) -> dict[str, Any]:
     ledger = Ledger(out / "stages")
-    root = stages.locate_corpus(recipe, data, out)
-    corpus, listing = stages.open_recipe_corpus(recipe, root), out / "utterances.jsonl"
+    root = locate_corpus(recipe.corpus, data, out)
+    corpus, listing = open_corpus(root, recipe.corpus.kind), out / "utterances.jsonl"
     prepared = ledger.run(
         "prepare",
-        [recipe.corpus.model_dump(mode="json"), stages.corpus_state(root)],
+        [recipe.corpus.model_dump(mode="json"), corpus_state(root)],
         [listing],
-        lambda: stages.prepare(corpus, listing),
+        lambda: prepare(corpus, listing),
     )
     results: dict[str, Any] = {"splits": {}, "notes": list(recipe.notes)}
     pages = []
@@ -103,7 +112,7 @@ def _run(recipe: Recipe, out: Path, data: Path | None, device: str, jobs: int) -
     write_json(out / "results.json", results)
     report_path = out / "report.html"
     ledger.run("report", results, [report_path], lambda: _report(recipe, results, pages, report_path))
-    return RecipeRun(results, out / "results.json", report_path)
+    return results
 
 
 def rebuild_report(out: str | Path) -> Path:
@@ -117,7 +126,9 @@ def rebuild_report(out: str | Path) -> Path:
     if not results_path.is_file():
         raise InputError(f"{folder}: holds no results.json: give the --out folder of a finished 'sepvae recipe run'")
     results = read_json(results_path)
-    recipe = parse_config(Recipe, results["config"], where=str(results_path))
+    recipe = parse_recipe(results["config"], where=str(results_path))
+    if not isinstance(recipe, Recipe):
+        return rebuild_page(recipe, results, folder)
     pages = []
     parts = {part.name: part for part in recipe.parts}
     for part in (parts[name] for name in results.get("order", results["splits"])):
@@ -136,7 +147,7 @@ def _mix(ledger: Ledger, experiment: Experiment, listing: Path, prepared: Mappin
         stages.mix(experiment, utterances)
 
     mixing = experiment.part.mixing
-    noises = [stages.corpus_state(folder) for folder in mixing.folders]
+    noises = [corpus_state(folder) for folder in mixing.folders]
     inputs = [mixing.model_dump(mode="json"), experiment.recipe.seed, prepared, noises]
     return ledger.run(f"{experiment.part.name}-mix", inputs, [experiment.manifest_path], work)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sepvae import audio
-from sepvae.corpora.records import Corpus, Utterance, open_corpus
+from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
 from sepvae.evaluation import ScoreRow, ScoreTask, compare_systems, score_many, summarise
 from sepvae.evaluation.hypotheses import check_claims
 from sepvae.evaluation.naming import best_order
-from sepvae.files import hash_json, make_folder, write_json, write_jsonl
+from sepvae.files import make_folder
 from sepvae.mixing.manifest import Manifest, Mixture, write_manifest
 from sepvae.mixing.mixture import Wave, render
 from sepvae.mixing.protocol import make_mixtures
@@ -59,49 +59,6 @@ class Experiment:
     def scores_path(self) -> Path:
         """The scores of all systems."""
         return self.out / "scores.csv"
-
-
-def locate_corpus(recipe: Recipe, data: Path | None, out: Path) -> Path:
-    """Return the corpus folder: `data`, or the demo corpus, synthesised into `out` when it is not there yet.
-
-    Raises:
-        ConfigError: the recipe has no demo corpus and no data was given.
-    """
-    if data is not None:
-        return data
-    if recipe.corpus.demo_speakers is None:
-        raise ConfigError(
-            "this recipe needs speech: give its folder with --data DIR (TIMIT, LibriSpeech, VCTK or a folder of "
-            "speakers), fetch one with 'sepvae corpus fetch timit-sample DIR', or run recipes/demo.yaml"
-        )
-    from sepvae.corpora.demo import make_demo_corpus
-
-    folder = out / f"corpus-{recipe.corpus.demo_speakers}"
-    if not folder.is_dir():
-        make_demo_corpus(folder, speakers=recipe.corpus.demo_speakers)
-    return folder
-
-
-def prepare(corpus: Corpus, path: Path) -> None:
-    """List the utterances of a corpus into a JSONL file, and what had to be left out beside it."""
-    utterances = list(corpus.utterances())
-    if corpus.problems:
-        _LOGGER.warning(
-            "%s: %d problems, see %s", corpus.root, len(corpus.problems), path.with_suffix(".problems.json")
-        )
-        write_json(path.with_suffix(".problems.json"), [asdict(problem) for problem in corpus.problems])
-    write_jsonl(path, (asdict(utterance) for utterance in utterances))
-
-
-def corpus_state(root: Path) -> str:
-    """Return a hash that changes when a file of the corpus is added, removed or written."""
-    stats = [(file.relative_to(root).as_posix(), file.stat()) for file in sorted(root.rglob("*")) if file.is_file()]
-    return hash_json([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
-
-
-def open_recipe_corpus(recipe: Recipe, root: Path) -> Corpus:
-    """Open the corpus a recipe works on."""
-    return open_corpus(root, recipe.corpus.kind)
 
 
 def mix(experiment: Experiment, utterances: Sequence[Utterance]) -> Manifest:

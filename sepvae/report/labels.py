@@ -31,16 +31,20 @@ MEASURES: dict[str, Measure] = {
     "estoi": Measure("ESTOI", "", 3),
     "pesq_nb": Measure("PESQ NB", "", 2),
     "pesq_wb": Measure("PESQ WB", "", 2),
+    "phone_accuracy": Measure("Phones", "%", 1),
+    "frame_accuracy": Measure("Frames", "%", 1),
 }
 IMPROVEMENT = "_improvement"
 
 # What a system is in the comparison, in the order of the tables.
 ROLES = ("floor", "baseline", "ours", "ceiling")
 _ROLE_OF = {
-    "mixture": "floor",
+    **dict.fromkeys(("mixture", "none"), "floor"),
     "ideal_ratio_mask": "ceiling",
     "ideal_wiener": "ceiling",
-    **dict.fromkeys(("kl_nmf", "is_nmf", "ica", "wavelet", "filter_bank", "bpf", "conv_tasnet"), "baseline"),
+    **dict.fromkeys(
+        ("kl_nmf", "is_nmf", "ica", "wavelet", "filter_bank", "bpf", "conv_tasnet", "classical"), "baseline"
+    ),
 }
 _SYSTEM_LABELS = {
     "mixture": "Mixture",
@@ -72,6 +76,12 @@ _SYSTEM_LABELS = {
     "vae_nmf_mcem": "VAE + NMF (MCEM)",
     "vae_nmf_map": "VAE + NMF (MAP)",
     "vae_nmf_langevin": "VAE + NMF (Langevin)",
+    "none": "No augmentation",
+    "classical": "Classical",
+    "replace": "Replacement",
+    "soft": "Soft perturbation",
+    "hard": "Hard perturbation",
+    "both": "Latent and classical",
 }
 # Light-mode colours, at least 4.5:1 on white; the page exchanges them for its own variables.
 COLOURS = {

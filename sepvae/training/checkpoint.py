@@ -173,6 +173,15 @@ def _check_hash(folder: Path) -> None:
         )
 
 
+def load_config(path: str | Path) -> CheckpointConfig:
+    """Return the config of a model folder, without its weights; CheckpointError when there is none that is ours."""
+    folder = find_model_folder(path)
+    try:
+        return parse_config(CheckpointConfig, read_json(folder / CONFIG), where=str(folder / CONFIG))
+    except (ConfigError, InputError) as error:
+        raise CheckpointError(f"{folder}: not a model of this version of sepvae: {error}") from error
+
+
 def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> SourceModels:
     """Load a model folder with strict checks; no code comes from it.
 
@@ -180,12 +189,11 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
         CheckpointError: a file is missing or damaged, the config is not ours, the weights belong to another
             architecture, or they hold NaN or infinity.
     """
-    folder = find_model_folder(path)
+    folder, config = find_model_folder(path), load_config(path)
     try:
-        config = parse_config(CheckpointConfig, read_json(folder / CONFIG), where=str(folder / CONFIG))
         # Shapes without memory: a config may ask for any size, the weights decide whether it is real.
         expected = build_models(config, device="meta").networks.state_dict()
-    except (ConfigError, InputError) as error:
+    except ConfigError as error:
         raise CheckpointError(f"{folder}: not a model of this version of sepvae: {error}") from error
     tensors = read_tensors(folder / WEIGHTS)
     wrong = [f"{name} is missing" for name in expected if name not in tensors]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +65,23 @@ def new_corpus() -> Callable[[Path], Path]:
 def contents() -> Callable[[Path], dict[str, str]]:
     """What hashes every file of a result."""
     return hashes
+
+
+@pytest.fixture
+def run_killed() -> Callable[..., Path]:
+    """What augments a corpus by the program, killing it whenever it has made so many files, and then to the end."""
+
+    def run(corpus: Path, out: Path, *options: str, kills: Sequence[int] = ()) -> Path:
+        command = [sys.executable, "-m", "sepvae", "augment", "run", f"{corpus}", "--out", f"{out}", "-q", *options]
+        for n_files in kills:
+            # The workers are not killed with it: they end by themselves.
+            process, give_up = subprocess.Popen(command, start_new_session=True), time.monotonic() + 300
+            while len(list(out.glob("audio/*/*.wav"))) < n_files and process.poll() is None:
+                assert time.monotonic() < give_up
+                time.sleep(0.005)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert subprocess.run(command, check=False).returncode == 0
+        return out
+
+    return run

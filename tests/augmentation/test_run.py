@@ -1,14 +1,8 @@
-"""Whole runs: the same bytes whatever the workers, shards, order and interruptions; bad files named, good ones done."""
+"""Whole runs: the same bytes whatever the workers, shards, order and interruptions."""
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +20,7 @@ from sepvae.augmentation.records import Record, scale_labels
 from sepvae.augmentation.run import Run, Summary, augment_corpus
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
-from sepvae.errors import ConfigError, InputError, OutputError
+from sepvae.errors import ConfigError, OutputError
 from sepvae.files import hash_file, read_jsonl
 
 Contents = Callable[[Path], dict[str, str]]
@@ -205,105 +199,6 @@ def test_two_runs_of_one_shard_do_not_meet(corpus: Path, tmp_path: Path, monkeyp
         pytest.raises(OutputError, match="another run makes the same shard there: wait for it"),
     ):
         augment(corpus, tmp_path / "out")
-
-
-def _start(corpus: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
-    command = ["augment", "run", str(corpus), "--out", str(out), "--copies", "2", "--methods", ",".join(METHODS)]
-    return subprocess.Popen([sys.executable, "-m", "sepvae", *command, "-q", *more], start_new_session=True)
-
-
-def _kill_when(process: subprocess.Popen[bytes], out: Path, n_files: int) -> None:
-    """Kill a run, and not its workers, as soon as it has made so many files; they end by themselves."""
-    give_up = time.monotonic() + 300
-    while len(list(out.glob("audio/*/*.wav"))) < n_files and process.poll() is None:
-        assert time.monotonic() < give_up
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-
-
-@pytest.mark.parametrize(("workers", "kills"), [(1, (20,)), pytest.param(2, (1, 20, 45), marks=pytest.mark.slow)])
-def test_a_killed_run_goes_on_to_the_same_bytes(
-    corpus: Path, whole: Path, tmp_path: Path, contents: Contents, workers: int, kills: tuple[int, ...]
-) -> None:
-    out = tmp_path / "out"
-    for n_files in kills:
-        _kill_when(_start(corpus, out, "--workers", str(workers)), out, n_files)
-    assert _start(corpus, out, "--workers", str(workers)).wait() == 0
-    assert contents(out) == contents(whole)
-
-
-@pytest.mark.slow
-def test_a_thousand_utterances_killed_three_times(tmp_path: Path, contents: Contents) -> None:
-    tone = (0.2 * np.sin(np.arange(4000) / 7)).astype(np.float32)
-    for number in range(1000):
-        audio.write(tmp_path / f"c/s{number % 10}/{number:04}.wav", tone, sample_rate=16000, subtype="pcm16")
-    assert _start(tmp_path / "c", tmp_path / "straight").wait() == 0
-    out = tmp_path / "out"
-    for n_files in sorted(np.random.default_rng(5).integers(1, 6000, 3)):
-        _kill_when(_start(tmp_path / "c", out, "--workers", "2"), out, int(n_files))
-    assert _start(tmp_path / "c", out, "--shard", "1/1").wait() == 0
-    assert contents(out) == contents(tmp_path / "straight")
-
-
-def damage(root: Path) -> None:
-    """Spoil a corpus in every way of the list below; the speaker MJKL0 stays as it is."""
-    first, second, third = (root / "TRAIN" / "DR1" / speaker for speaker in ("FABC0", "FDEF0", "MGHI0"))
-    (first / "SX1.WAV").unlink()
-    (first / "SX2.WAV").write_bytes(b"RIFF and nothing else")
-    wave, rate = audio.read(first / "SX3.WAV")
-    audio.write(first / "SX3.WAV", 0 * wave, sample_rate=rate, subtype="pcm16")
-    audio.write(second / "SX1.WAV", wave[:, :3000], sample_rate=rate, subtype="pcm16")
-    audio.write(second / "SX2.WAV", wave[:, ::2], sample_rate=rate // 2, subtype="pcm16")
-    cut = (second / "SX3.WAV").read_bytes()
-    (second / "SX3.WAV").write_bytes(cut[: len(cut) // 2])
-    (third / "SX1.PHN").write_text("0 99999 h#\n")
-    shutil.copytree(third, root / "TRAIN" / "DR2" / third.name)
-
-
-def test_bad_files_are_named_and_the_good_ones_done(
-    corpus: Path, whole: Path, tmp_path: Path, new_corpus: NewCorpus
-) -> None:
-    damage(new_corpus(tmp_path / "bad"))
-    summary = augment(tmp_path / "bad", tmp_path / "out", methods=["reverberation"], copies=1)
-    failures = list(read_jsonl(tmp_path / "out" / "failures.jsonl"))
-    assert summary.n_failures == len(failures)
-    reasons = {(one["code"], one["item"].removeprefix("TRAIN/")): one["message"] for one in failures}
-    expected = {
-        ("missing_audio", "DR1/FABC0/SX1.WAV"): "missing, but",
-        ("broken", "DR1/FABC0/SX2.WAV"): "not an audio file that can be read",
-        ("silent", "DR1/FABC0/SX3.WAV"): "silent: leave it out",
-        ("too_short", "DR1/FDEF0/SX1.WAV"): r"lasts 188 ms, less than a segment \(200 ms\)",
-        ("sample_rate", "DR1/FDEF0/SX2.WAV"): "sampled at 8000 Hz, the rest at 16000 Hz: resample it first",
-        ("broken", "DR1/FDEF0/SX3.WAV"): "truncated|cut off",
-        ("labels", "DR1/MGHI0/SX1.WAV"): "phone 'h#' spans samples 0 to 99999, the audio has 8742: correct the align",
-        ("duplicate_id", "DR2/MGHI0/SX2.WAV"): "same speaker and sentence as TRAIN/DR1/MGHI0/SX2.WAV",
-    }
-    for key, reason in expected.items():
-        assert key in reasons, f"{key} not in {sorted(reasons)}"
-        assert re.search(reason, reasons[key]), reasons[key]
-    good, undisturbed = records(tmp_path / "out"), records(whole)
-    assert {name for name in good if name.startswith("MJKL0")} == {f"MJKL0_SX{n}-reverberation-1" for n in (1, 2, 3)}
-    assert not {name for name in good if name.startswith(("FABC0", "FDEF0"))}
-    for name in ("MJKL0_SX1-reverberation-1", "MGHI0_SX3-reverberation-1"):
-        assert good[name].sha256 == undisturbed[name].sha256, "the others' damage changes nothing"
-
-
-def test_strict_stops_at_the_first_bad_file(corpus: Path, tmp_path: Path, new_corpus: NewCorpus) -> None:
-    bad = new_corpus(tmp_path / "bad")
-    path = bad / "TRAIN" / "DR1" / "FDEF0" / "SX2.WAV"
-    wave, rate = audio.read(path)
-    audio.write(path, 0 * wave, sample_rate=rate, subtype="pcm16")
-    with pytest.raises(InputError, match=r"FDEF0/SX2.WAV: silent: leave it out"):
-        augment(bad, tmp_path / "out", how=Run(strict=True))
-    audio.write(path, wave, sample_rate=rate, subtype="pcm16")
-    assert augment(bad, tmp_path / "out", how=Run(strict=True)).n_failures == 0
-
-
-def test_a_corpus_of_bad_files_alone_is_an_error(tmp_path: Path) -> None:
-    audio.write(tmp_path / "c" / "a" / "1.wav", np.ones(100, np.float32), sample_rate=8000)
-    with pytest.raises(InputError, match=r"nothing can be augmented, 1 files were left out, the first: a/1.wav: lasts"):
-        augment(tmp_path / "c", tmp_path / "out")
 
 
 def test_a_file_that_changed_after_planning_is_named(

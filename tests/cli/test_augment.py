@@ -54,7 +54,7 @@ def test_settings_come_from_a_file_and_from_options(sepvae, folder: Path, tmp_pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "methods: none is given: choose from noise, reverberation, speed, gain, band_pass"),
+        ((), "methods: none is given: choose from replace, soft, hard, interpolate"),
         (("--methods", "nosie"), "unknown augmentation 'nosie': did you mean 'noise'?"),
         (("--methods", "noise", "--shard", "5/4"), "shard 5/4: give K/N with K from 1 to N"),
         (("--methods", "noise", "--format", "mp3"), "output.format = 'mp3'"),

@@ -17,7 +17,7 @@ from sepvae.cli import main
 
 RATE = 8000
 # For models; blind algorithms have a window of their own.
-FEW = ("--set", "iterations=3", "--set", "start_iterations=6", "--set", "steps=2", "-d", "cpu")
+FEW = ("--set", "iterations=3", "--set", "start_iterations=6", "-d", "cpu")
 SHORT = ("--set", "stft={window_ms: 32, hop_ms: 8}", "--set", "iterations=3", "-d", "cpu")
 
 

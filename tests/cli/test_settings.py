@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from sepvae.training.known_classes import KNOWN_CLASSES
 
 from sepvae.cli.settings import read_settings
 from sepvae.training.config import TrainingConfig
+from sepvae.training.defaults import KNOWN_CLASSES
 
 
 def read(tmp_path: Path, file: dict[str, Any] | None, *overrides: str) -> TrainingConfig:

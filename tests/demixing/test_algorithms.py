@@ -25,13 +25,13 @@ KINDS: dict[str, type[SourceVariances]] = {
     "mvae": MvaeVariances,
     "gmvae": MvaeVariances,
     "fastmvae": FastMvaeVariances,
-    "fastmvae2": FastMvae2Variances,
+    "fastmvae2": MvaeVariances,
 }
 every_algorithm = pytest.mark.parametrize("algorithm", KINDS)
 
 
 def config(algorithm: str, **settings: Any) -> DemixingConfig:
-    small = {"algorithm": algorithm, "iterations": 4, "start_iterations": 6, "steps": 2}
+    small = {"algorithm": algorithm, "iterations": 4, "start_iterations": 6}
     return parse_config(DemixingConfig, {**small, **settings}, where="test")
 
 
@@ -46,6 +46,13 @@ def separate(
 ) -> Separated:
     known = Voices(network, speakers=speakers) if settings.algorithm in NEURAL else None
     return separate_spectra(spectrum, settings, n_sources=n_sources, sample_rate=16000, voices=known, **more)
+
+
+def test_the_published_fastmvae2_makes_no_step(voices: Any) -> None:
+    assert type(source_model(config("fastmvae2", steps=0), Voices(voices()), 1)) is FastMvae2Variances
+    assert config("fastmvae2").n_steps == 2 < config("mvae").n_steps
+    with pytest.raises(ConfigError, match="steps: mvae needs 1 or more; fastmvae2 does without"):
+        config("mvae", steps=0)
 
 
 @every_algorithm

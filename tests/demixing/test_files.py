@@ -17,7 +17,7 @@ from sepvae.demixing.files import demix_files, read_microphones
 from sepvae.errors import ConfigError, InputError, OutputError
 
 RATE = 8000
-SETTINGS: dict[str, Any] = {"stft": {"window_ms": 32, "hop_ms": 8}, "iterations": 3, "start_iterations": 6, "steps": 2}
+SETTINGS: dict[str, Any] = {"stft": {"window_ms": 32, "hop_ms": 8}, "iterations": 3, "start_iterations": 6}
 
 
 @pytest.fixture(scope="module")

@@ -169,6 +169,23 @@ def test_mvae_refuses_steps_that_lead_nowhere(gaussian: Gaussian, voices: Any) -
     )
 
 
+def test_mvae_leaves_a_wrong_start_behind(gaussian: Gaussian, voices: Any) -> None:
+    """What was fitted to other powers is dropped where the inference knows better, and kept where it does not."""
+    network = voices()
+    model = make("mvae", network, n_steps=1)
+    model.fit(1e3 * powers(gaussian, seed=5).flip(3) ** 3)
+    power = powers(gaussian)
+    fresh = make("mvae", network, n_steps=1).fit(power).contrast
+    assert (model.fit(power).contrast <= fresh + 1e-6 * fresh.abs()).all()
+
+
+def test_mvae_descends_though_its_inference_is_rounded(gaussian: Gaussian, voices: Any) -> None:
+    power, model = powers(gaussian), MvaeVariances(voices(), n_steps=2, learning_rate=0.05, half=True)
+    values = torch.stack([model.fit(power).contrast for _ in range(6)])
+    assert (values[1:] <= values[:-1] + 1e-6 * values[:-1].abs()).all()
+    assert (values[-1] < values[0]).all()
+
+
 def test_mvae_gets_lower_than_the_fast_inference(gaussian: Gaussian, voices: Any) -> None:
     power, network = powers(gaussian), voices()
     patient = make("mvae", network, n_steps=100).fit(power).contrast

@@ -118,6 +118,8 @@ def test_merge_replaces_lists_and_leaves_its_arguments_alone() -> None:
 
 # Parts that recipes include are no recipes by themselves.
 PARTS = {f"multichannel/{name}.yaml" for name in ("blind", "systems", "train_cvae")}
+# Settings of another verb, `sepvae train`.
+PARTS |= {f"augment/{name}.yaml" for name in ("fhvae", "segment_lstm")}
 WHOLE = [
     path
     for path in sorted(RECIPES.rglob("*.yaml"))

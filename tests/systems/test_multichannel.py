@@ -21,7 +21,7 @@ from sepvae.training.loop import TrainingData
 
 RATE = 8000
 STFT = {"window_ms": 32, "hop_ms": 8}
-FEW = {"iterations": 2, "start_iterations": 4, "steps": 1}
+FEW = {"iterations": 2, "start_iterations": 4}
 
 
 def make(kind: str, **settings: Any) -> System:

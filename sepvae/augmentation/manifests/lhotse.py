@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from sepvae.augmentation.records import Record
+from sepvae.augmentation.writers.contract import safe_name
 from sepvae.corpora.records import Interval
 from sepvae.files import atomic_file, to_json
 
@@ -75,20 +77,52 @@ def _custom(record: Record) -> dict[str, Any]:
     return {name: value for name, value in custom.items() if value is not None}
 
 
-def cut_line(record: Record, recording_line: str, supervision_line: str) -> str:
-    """Return the cut of a whole recording as JSON, around what is JSON already."""
-    channels = _channels(record)
+def features(record: Record, n_features: int) -> dict[str, Any]:
+    """Return the Features in a tar file of Shar: frames may end after the samples, by less than two hops."""
+    hop_s = (record.hop_samples or 0) / record.sample_rate
+    n_frames = record.n_frames or 0
+    return {
+        "type": "log_mel",
+        "num_frames": n_frames,
+        "num_features": n_features,
+        "frame_shift": hop_s,
+        "sampling_rate": record.sample_rate,
+        "start": 0,
+        "duration": round(n_frames * hop_s, 8),
+        "storage_type": "shar",
+        "storage_path": "",
+        "storage_key": "",
+        "recording_id": record.id,
+        "channels": 0,
+    }
+
+
+def cut_line(record: Record, field: str, own_line: str, supervision_line: str) -> str:
+    """Return the cut of a whole record as JSON, around the JSON of its `recording` or `features`."""
+    channels = _channels(record) if field == "recording" else [0]
     kind, channel = ("MonoCut", "0") if len(channels) == 1 else ("MultiCut", to_json(channels))
     return (
         f'{{"channel": {channel}, "duration": {to_json(record.duration_s)}, "id": {to_json(record.id)}, '
-        f'"recording": {recording_line}, "start": 0.0, "supervisions": [{supervision_line}], "type": "{kind}"}}'
+        f'"{field}": {own_line}, "start": 0.0, "supervisions": [{supervision_line}], "type": "{kind}"}}'
     )
 
 
-def shar_lines(record: Record) -> tuple[str, str]:
-    """Return the Recording in a tar file of Shar, whose samples are the member before it, and the cut in its table."""
-    own = to_json(recording(record, "", "shar"))
-    return own, cut_line(record, own, to_json(supervision(record)))
+def shar_key(record: Record) -> str:
+    """Return the name of a record in a tar file of Shar, by which it is found: the id of its cut too."""
+    return safe_name(record.id)
+
+
+def shar_lines(record: Record, *, n_features: int | None = None) -> tuple[str, str]:
+    """Return what describes a member of a tar file of Shar, which lies before it, and the cut in its table.
+
+    Args:
+        record: what the member is.
+        n_features: of a frame, where the member holds no samples.
+    """
+    record = replace(record, id=shar_key(record))
+    field = "recording" if n_features is None else "features"
+    own = to_json(recording(record, "", "shar") if n_features is None else features(record, n_features))
+    return own, cut_line(record, field, own, to_json(supervision(record)))
 
 
 class PackedLines:
@@ -131,6 +165,6 @@ def lhotse(folder: Path, place: Callable[[str], str]) -> Iterator[Callable[[Reco
             own, labels = to_json(recording(record, place(record.path))), to_json(supervision(record))
             recordings.write(own)
             supervisions.write(labels)
-            cuts.write(cut_line(record, own, labels))
+            cuts.write(cut_line(record, "recording", own, labels))
 
         yield add

@@ -17,6 +17,9 @@ _COLUMNS = ("ID", "duration", "wav", "spk_id", "sex", "wrd", "phn", "split", "me
 def speechbrain(folder: Path, place: Callable[[str], str]) -> Iterator[Callable[[Record], None]]:
     """Yield what takes the records and writes `manifest.csv`; its column `wav` holds features where those were written.
 
+    A dollar sign would begin a variable, as in `$data_root`: in ids, speakers, texts and labels it becomes the
+    full-width one, U+FF04. Records keep it.
+
     Args:
         folder: where.
         place: returns how a path of a record is to be written.
@@ -27,13 +30,11 @@ def speechbrain(folder: Path, place: Callable[[str], str]) -> Iterator[Callable[
 
         def add(one: Record) -> None:
             phones = " ".join(label.label for label in one.phones)
-            # A dollar sign would begin a variable, as in $data_root.
-            text = (one.text or "").replace("$", "＄")
+            said = (one.speaker, one.sex, one.text or "", phones, one.split or "", one.method, one.utterance)
+            row = [one.id, f"{one.duration_s:.6f}", place(one.path), *said]
             rows.writerow(
-                [
-                    one.id, f"{one.duration_s:.6f}", place(one.path), one.speaker, one.sex, text, phones,
-                    one.split or "", one.method, one.utterance,
-                ]
-            )  # fmt: skip
+                value if column == "wav" else value.replace("$", "＄")
+                for column, value in zip(_COLUMNS, row, strict=True)
+            )
 
         yield add

@@ -1,4 +1,4 @@
-"""Tar files of FLAC for training that reads in sequence: WebDataset, and Lhotse's Shar."""
+"""Tar files of FLAC or features for training that reads in sequence: WebDataset, and Lhotse's Shar."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from sepvae import audio
 from sepvae.augmentation.config import OutputConfig
-from sepvae.augmentation.manifests.lhotse import PackedLines, packed_lines, shar_lines
+from sepvae.augmentation.manifests.lhotse import PackedLines, packed_lines, shar_key, shar_lines
 from sepvae.augmentation.records import Record
-from sepvae.augmentation.writers.contract import Block, safe_name
+from sepvae.augmentation.writers.contract import Block, npy, safe_name
 from sepvae.files import atomic_file, to_json
 
 
@@ -28,9 +28,12 @@ def _put(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(member, io.BytesIO(data))
 
 
-def _flac(config: OutputConfig, wave: NDArray[np.float32], sample_rate: int) -> bytes:
+def _packed(config: OutputConfig, data: NDArray[np.float32], sample_rate: int) -> tuple[str, bytes]:
+    """Return the ending of a member and its bytes: FLAC of samples, NumPy's format of features."""
+    if config.holds != "samples":
+        return ".npy", npy(data)
     subtype = "pcm16" if config.subtype == "pcm16" else "pcm24"
-    return audio.encode(wave, sample_rate=sample_rate, container="FLAC", subtype=subtype)
+    return ".flac", audio.encode(data, sample_rate=sample_rate, container="FLAC", subtype=subtype)
 
 
 @dataclass
@@ -40,11 +43,11 @@ class _OpenTar:
     path: str
     tar: tarfile.TarFile
 
-    def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
-        data = _flac(self.config, wave, self.sample_rate)
-        record = replace(record, path=self.path, sha256=hashlib.sha256(data).hexdigest())
+    def add(self, record: Record, data: NDArray[np.float32]) -> Record:
+        ending, packed = _packed(self.config, data, self.sample_rate)
+        record = replace(record, path=self.path, sha256=hashlib.sha256(packed).hexdigest())
         key = tar_key(record)
-        _put(self.tar, f"{key}.flac", data)
+        _put(self.tar, f"{key}{ending}", packed)
         _put(self.tar, f"{key}.json", (to_json(record.to_json()) + "\n").encode("utf-8", "backslashreplace"))
         if record.text is not None:
             _put(self.tar, f"{key}.txt", record.text.encode("utf-8", "backslashreplace"))
@@ -57,7 +60,7 @@ def tar_key(record: Record) -> str:
 
 
 class WebDataset:
-    """Writes `archives/<block>.tar` with `<record>.flac`, `.json` (the record) and `.txt` (the transcript)."""
+    """Writes `archives/<block>.tar`: `<record>.flac` or `.npy`, `.json` (the record), `.txt` (the transcript)."""
 
     def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:
         self._config, self._out, self._sample_rate = config, out, sample_rate
@@ -78,18 +81,19 @@ class _OpenShar:
     tar: tarfile.TarFile
     cuts: PackedLines
 
-    def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
-        data = _flac(self.config, wave, self.sample_rate)
-        record = replace(record, path=self.path, sha256=hashlib.sha256(data).hexdigest())
-        _put(self.tar, f"{safe_name(record.id)}.flac", data)
-        own, cut = shar_lines(record)
-        _put(self.tar, f"{safe_name(record.id)}.json", f"{own}\n".encode("utf-8", "backslashreplace"))
+    def add(self, record: Record, data: NDArray[np.float32]) -> Record:
+        ending, packed = _packed(self.config, data, self.sample_rate)
+        record = replace(record, path=self.path, sha256=hashlib.sha256(packed).hexdigest())
+        own, cut = shar_lines(record, n_features=None if self.config.holds == "samples" else data.shape[1])
+        key = shar_key(record)
+        _put(self.tar, f"{key}{ending}", packed)
+        _put(self.tar, f"{key}.json", f"{own}\n".encode("utf-8", "backslashreplace"))
         self.cuts.write(cut)
         return record
 
 
 class Shar:
-    """Writes `shar/cuts.<block>.jsonl.gz` and `shar/recording.<block>.tar`."""
+    """Writes `shar/cuts.<block>.jsonl.gz`, and `shar/recording.<block>.tar` or `shar/features.<block>.tar`."""
 
     def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:
         self._config, self._out, self._sample_rate = config, out, sample_rate
@@ -97,7 +101,8 @@ class Shar:
     @contextmanager
     def block(self, number: int) -> Iterator[Block]:
         """Open a block."""
-        path, listed = f"shar/recording.{number:06}.tar", f"shar/cuts.{number:06}.jsonl.gz"
+        field = "recording" if self._config.holds == "samples" else "features"
+        path, listed = f"shar/{field}.{number:06}.tar", f"shar/cuts.{number:06}.jsonl.gz"
         with ExitStack() as stack:
             cuts = stack.enter_context(packed_lines(self._out / listed, durable=False))
             part = stack.enter_context(atomic_file(self._out / path, durable=False))

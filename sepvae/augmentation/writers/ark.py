@@ -1,4 +1,4 @@
-"""Log-mel features in Kaldi's binary archives, one for each block, found through `feats.scp`."""
+"""Features in Kaldi's binary archives, one for each block, found through `feats.scp`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae.augmentation.config import OutputConfig
-from sepvae.augmentation.features import LogMel
 from sepvae.augmentation.manifests.kaldi import kaldi_id
 from sepvae.augmentation.records import Record
 from sepvae.augmentation.writers.contract import Block
@@ -36,27 +35,24 @@ def float_matrix(matrix: NDArray[np.float32]) -> bytes:
 class _OpenArk:
     path: str
     file: BinaryIO
-    features: LogMel
 
-    def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
-        matrix = self.features(wave)
-        data = float_matrix(matrix)
+    def add(self, record: Record, data: NDArray[np.float32]) -> Record:
+        matrix = float_matrix(data)
         self.file.write(f"{kaldi_id(record)} ".encode())
         offset = self.file.tell()
-        self.file.write(data)
-        digest = hashlib.sha256(data).hexdigest()
-        return replace(record, path=self.path, offset=offset, n_frames=len(matrix), sha256=digest)
+        self.file.write(matrix)
+        return replace(record, path=self.path, offset=offset, sha256=hashlib.sha256(matrix).hexdigest())
 
 
 class Ark:
     """Writes `features/<block>.ark`."""
 
-    def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:
-        self._out, self._features = out, LogMel(config, sample_rate)
+    def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:  # noqa: ARG002
+        self._out = out
 
     @contextmanager
     def block(self, number: int) -> Iterator[Block]:
         """Open a block."""
         path = f"features/{number:06}.ark"
         with atomic_file(self._out / path, durable=False) as part, part.open("wb") as file:
-            yield Block(_OpenArk(path, file, self._features), self._out, [path])
+            yield Block(_OpenArk(path, file), self._out, [path])

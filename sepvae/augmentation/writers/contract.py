@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -31,8 +32,8 @@ FILES_PER_BLOCK = 4
 class Sink(Protocol):
     """Takes the records of one block while it is open."""
 
-    def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
-        """Write samples (channels, time) and return the record with the place where they are."""
+    def add(self, record: Record, data: NDArray[np.float32]) -> Record:
+        """Write samples (channels, time) or features (frames, features); return the record with their place."""
         ...
 
 
@@ -45,9 +46,9 @@ class Block:
     files: list[str] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
 
-    def add(self, record: Record, wave: NDArray[np.float32]) -> None:
+    def add(self, record: Record, data: NDArray[np.float32]) -> None:
         """Write one record."""
-        self.records.append(self.sink.add(record, wave))
+        self.records.append(self.sink.add(record, data))
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes of every file of the closed block, by which a loss of power is noticed."""
@@ -73,6 +74,13 @@ def open_writer(config: OutputConfig, out: Path, sample_rate: int) -> Writer:
 def block_utterances(config: OutputConfig) -> int:
     """Return how many utterances make a block, which is an archive in the formats that have archives."""
     return FILES_PER_BLOCK if config.format in ("wav", "flac", "npy") else config.utterances_per_archive
+
+
+def npy(features: NDArray[np.float32]) -> bytes:
+    """Return an array as a file of NumPy."""
+    buffer = io.BytesIO()
+    np.save(buffer, features, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def safe_name(text: str) -> str:

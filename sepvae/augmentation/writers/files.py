@@ -1,9 +1,8 @@
-"""One file for each record: WAV, FLAC, or log-mel features as NumPy arrays."""
+"""One file for each record: WAV, FLAC, or features as NumPy arrays."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,9 +13,8 @@ from numpy.typing import NDArray
 
 from sepvae import audio
 from sepvae.augmentation.config import OutputConfig
-from sepvae.augmentation.features import LogMel
 from sepvae.augmentation.records import Record
-from sepvae.augmentation.writers.contract import Block, safe_name
+from sepvae.augmentation.writers.contract import Block, npy, safe_name
 from sepvae.files import write_bytes
 
 
@@ -37,27 +35,25 @@ class AudioFiles:
         """Open a block."""
         yield Block(self, self._out)
 
-    def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
+    def add(self, record: Record, data: NDArray[np.float32]) -> Record:
         """Write samples (channels, time)."""
         kind = self._config.format
-        data = audio.encode(wave, sample_rate=self._sample_rate, container=kind.upper(), subtype=self._config.subtype)
-        return _publish(record, self._out, "audio", f".{kind}", data)
+        subtype = self._config.subtype
+        encoded = audio.encode(data, sample_rate=self._sample_rate, container=kind.upper(), subtype=subtype)
+        return _publish(record, self._out, "audio", f".{kind}", encoded)
 
 
 class FeatureFiles:
-    """Writes `features/<speaker>/<record>.npy`: (frames, mels) float32, of the first channel."""
+    """Writes `features/<speaker>/<record>.npy`: (frames, features) float32."""
 
-    def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:
-        self._out, self._features = out, LogMel(config, sample_rate)
+    def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:  # noqa: ARG002
+        self._out = out
 
     @contextmanager
     def block(self, number: int) -> Iterator[Block]:  # noqa: ARG002
         """Open a block."""
         yield Block(self, self._out)
 
-    def add(self, record: Record, wave: NDArray[np.float32]) -> Record:
-        """Write the features of samples (channels, time)."""
-        features, buffer = self._features(wave), io.BytesIO()
-        np.save(buffer, features, allow_pickle=False)
-        record = replace(record, n_frames=len(features))
-        return _publish(record, self._out, "features", ".npy", buffer.getvalue())
+    def add(self, record: Record, data: NDArray[np.float32]) -> Record:
+        """Write features (frames, features)."""
+        return _publish(record, self._out, "features", ".npy", npy(data))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sepvae import audio
 from sepvae.augmentation.contract import AUGMENTATIONS, Draw, augmentation_class
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError, InputError
@@ -109,7 +110,7 @@ def test_every_utterance_is_a_target_as_often(model: Path, speech: Speech) -> No
 def test_a_recording_as_target(model: Path, speech: Speech) -> None:
     by_file = make("replace", model, speech, file="dan/1.wav")
     parameters = by_file.draw(draw_of(speech))
-    assert parameters["target"] == {"id": "1", "path": "dan/1.wav", "speaker": "unknown", "sex": "unknown"}
+    assert parameters["target"] == {"id": "dan-1", "path": "dan/1.wav", "speaker": "dan", "sex": "male"}
     known = {**parameters, "target": {"id": "dan-1"}, "target_from": "basis"}
     wave = speech.wave(0)
     assert np.array_equal(by_file.apply(wave, RATE, parameters), by_file.apply(wave, RATE, known))
@@ -127,12 +128,29 @@ def test_a_share_of_the_way_is_drawn(model: Path, speech: Speech) -> None:
     )
 
 
+def test_a_recording_from_elsewhere_as_target(model: Path, speech: Speech, tmp_path: Path) -> None:
+    path = tmp_path / "new.wav"
+    path.write_bytes((speech.root / "dan/1.wav").read_bytes())
+    parameters = make("replace", model, speech, file=str(path)).draw(draw_of(speech))
+    assert parameters["target"] == {"id": "new", "path": str(path), "speaker": "unknown", "sex": "unknown"}
+
+
 def test_targets_that_are_not_there_are_named(model: Path, speech: Speech) -> None:
+    with pytest.raises(ConfigError, match=r"replace.speaker eve: the nuisance basis knows ann, bea, carl, dan: choose"):
+        make("replace", model, speech, speaker="eve")
     with pytest.raises(
-        InputError, match=r"ann-0: none of the 24 utterances .* \(.*speaker=eve\): ask for less, or fit"
+        InputError, match=r"ann-0: none of the 24 utterances .* \(.*speaker=dan, sex=same\): ask for less, or fit"
     ):
-        make("replace", model, speech, speaker="eve").draw(draw_of(speech))
+        make("replace", model, speech, speaker="dan", sex="same").draw(draw_of(speech))
     with pytest.raises(InputError, match=r"no such file|cannot be read|not an audio"):
         make("replace", model, speech, file="nobody.wav")
     with pytest.raises(ConfigError, match="augmentation replace: file is the target, leave out speaker and sex"):
         make("replace", model, speech, file="dan/1.wav", sex="male")
+
+
+def test_a_torn_recording_is_no_target(model: Path, speech: Speech, tmp_path: Path) -> None:
+    audio.write(tmp_path / "whole.wav", 3 * speech.wave(19), sample_rate=RATE, subtype="pcm16")
+    data = (tmp_path / "whole.wav").read_bytes()
+    (tmp_path / "torn.wav").write_bytes(data[:5000] + data[5001:] + b"\0")
+    with pytest.raises(InputError, match=r"target .*torn.wav is noise from where a byte was lost on"):
+        make("replace", model, speech, file=tmp_path / "torn.wav")
