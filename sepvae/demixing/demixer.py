@@ -142,6 +142,7 @@ class Demixer:
         n_sources: int | None = None,
         speakers: Sequence[str] = (),
         reference: int = 0,
+        channels: Sequence[int] = (),
     ) -> Talkers:
         """Separate the talkers of a recording.
 
@@ -151,6 +152,7 @@ class Demixer:
             n_sources: talkers; as many as speakers, or else as channels, when None.
             speakers: who of the model's speakers talk, when it is known: the outputs have their names and order.
             reference: microphone whose images are returned.
+            channels: their numbers in messages, where they were chosen from more; counted from 0 when empty.
 
         Raises:
             InputError: another rate, or channels that cannot be demixed; the message says which.
@@ -170,7 +172,7 @@ class Demixer:
             raise ConfigError(f"reference = {reference}: the recording has {len(samples)} channels, counted from 0")
         names = self.names(len(samples), n_sources=n_sources, speakers=speakers)
         voices, wanted = self._voices(speakers), len(names)
-        check_channels(samples, n_sources=wanted, underdetermined=self.config.algorithm == "gmvae")
+        check_channels(samples, n_sources=wanted, underdetermined=self.config.algorithm == "gmvae", numbers=channels)
         # (1, bins, channels, frames)
         spectrum = self.stft.analyse(samples.to(self.device)).permute(2, 0, 1)[None]
         check_frames(spectrum)

@@ -103,7 +103,7 @@ def demix_files(
             raise OutputError(f"{final} exists: pass --overwrite to replace it, or choose another output")
     heard = audio.resample(wave, from_rate=rate, to_rate=demixer.sample_rate)
     try:
-        found = demixer.separate(heard, demixer.sample_rate, n_sources=n_sources, speakers=speakers)
+        found = demixer.separate(heard, demixer.sample_rate, n_sources=n_sources, speakers=speakers, channels=channels)
     except InputError as error:
         raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
     make_folder(folder)
