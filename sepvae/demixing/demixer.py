@@ -46,6 +46,24 @@ def check_model(config: DemixingConfig, model: ConditionalVae | None) -> None:
         )
 
 
+def check_talkers(speakers: Sequence[str], n_sources: int | None) -> None:
+    """Raise ConfigError when there are no talkers, or another number of them than speakers."""
+    if speakers and n_sources not in (None, len(speakers)):
+        raise ConfigError(f"n_sources = {n_sources}: {len(speakers)} speakers are named: leave one of both out")
+    if n_sources is not None and n_sources < 1:
+        raise ConfigError(f"n_sources = {n_sources}: there is at least one talker")
+
+
+def check_speakers(config: DemixingConfig, speakers: Sequence[str], *, known: Sequence[str]) -> None:
+    """Raise ConfigError when speakers are named who are not all `known` to the model, or one twice."""
+    if speakers and config.algorithm not in NEURAL:
+        raise ConfigError(f"speakers: algorithm {config.algorithm} knows no voices: leave them out")
+    if unknown := [name for name in speakers if name not in known]:
+        raise ConfigError(f"speakers: the model was not trained on {', '.join(unknown)}, but on {', '.join(known)}")
+    if len(set(speakers)) < len(speakers):
+        raise ConfigError(f"speakers: {', '.join(speakers)}: each of them talks once")
+
+
 class Demixer:
     """Separates recordings of several microphones by one algorithm.
 
@@ -104,16 +122,9 @@ class Demixer:
 
     def _voices(self, speakers: Sequence[str]) -> Voices | None:
         """Return the model of speech with the classes of speakers (1, sources, classes)."""
-        if self.model is None and not speakers:
-            return None
+        check_speakers(self.config, speakers, known=self.speakers)
         if self.model is None:
-            raise ConfigError(f"speakers: algorithm {self.config.algorithm} knows no voices: leave them out")
-        if unknown := [name for name in speakers if name not in self.speakers]:
-            raise ConfigError(
-                f"speakers: the model was not trained on {', '.join(unknown)}, but on {', '.join(self.speakers)}"
-            )
-        if len(set(speakers)) < len(speakers):
-            raise ConfigError(f"speakers: {', '.join(speakers)}: each of them talks once")
+            return None
         half = resolve_precision(self.config.precision, str(self.device)) == "bf16-mixed"
         if not speakers:
             return Voices(self.model, half=half)
@@ -127,10 +138,7 @@ class Demixer:
         Raises:
             ConfigError: no talkers, or another number of them than speakers.
         """
-        if speakers and n_sources not in (None, len(speakers)):
-            raise ConfigError(f"n_sources = {n_sources}: {len(speakers)} speakers are named: leave one of both out")
-        if n_sources is not None and n_sources < 1:
-            raise ConfigError(f"n_sources = {n_sources}: there is at least one talker")
+        check_talkers(speakers, n_sources)
         wanted = n_channels if n_sources is None else n_sources
         return tuple(speakers) or tuple(f"talker_{place + 1}" for place in range(wanted))
 

@@ -63,9 +63,14 @@ def test_speakers_who_are_known(call: Call, voice_model: Path, recording: Path) 
     assert [Path(line).name for line in out.splitlines()] == ["hiss.wav", "hum.wav"]
     assert "hiss: sounds most like hiss (probability 0." in err
     # The wrong ones are named with those there are.
-    code, out, err = call(*command[:-1], "zoe", out="none")
-    assert (code, out) == (1, "")
-    assert "the model was not trained on zoe, but on hiss, hum" in err
+    for wrong, message in (
+        (("--speakers", "hiss", "zoe"), "the model was not trained on zoe, but on hiss, hum"),
+        (("--speakers", "hum", "hum"), "speakers: hum, hum: each of them talks once"),
+        (("--talkers", "3"), "n_sources = 3: 2 speakers are named"),
+    ):
+        code, out, err = call(*command, *wrong, out="none")
+        assert (code, out) == (2, "")
+        assert message in err
 
 
 def test_records_for_programs_at_another_rate(call: Call, voice_model: Path, heard: Any, tmp_path: Path) -> None:
@@ -176,6 +181,8 @@ def test_a_model_of_speech_without_an_algorithm(call: Call, voice_model: Path, r
         (("--algorithm", "auxiva", "--mask", "ratio"), "--mask goes without --algorithm"),
         (("--algorithm", "auxiva", "--band-pass", "300", "3400"), "--band-pass goes without --algorithm"),
         (("--algorithm", "auxiva", "--set", "iteration=3"), "unknown key 'iteration': did you mean 'iterations'?"),
+        (("--algorithm", "auxiva", "--speakers", "hum"), "speakers: algorithm auxiva knows no voices: leave them out"),
+        (("--algorithm", "auxiva", "--talkers", "0"), "n_sources = 0: there is at least one talker"),
         (("--talkers", "2"), "--talkers is for several microphones: choose an --algorithm, such as fastmvae2"),
         (("--speakers", "hum"), "--speakers is for several microphones"),
         (("--channels", "0"), "--channels is for several microphones"),
