@@ -27,13 +27,15 @@ class Talkers:
     """The talkers of a recording.
 
     `waves` by name, each (time,) float32, as the reference microphone hears them; `likely` who each sounds like most,
-    with a probability, empty without a model; `objective` of each iteration; `demixing` matrices (bins, sources,
-    channels) in terms of the microphones, None where there are none.
+    with a probability, empty without a model; `objective` of the start and after each of `n_iterations`, without the
+    start where GMVAE has more talkers than microphones; `demixing` matrices (bins, sources, channels) in terms of the
+    microphones, None where there are none.
     """
 
     waves: dict[str, NDArray[np.float32]]
     likely: dict[str, tuple[str, float]]
     objective: NDArray[np.float64]
+    n_iterations: int
     demixing: NDArray[np.complex128] | None
 
 
@@ -201,5 +203,6 @@ class Demixer:
             dict(zip(names, waves.cpu().numpy().astype(np.float32), strict=True)),
             likely,
             found.objective[:, 0].cpu().double().numpy(),
+            found.n_iterations,
             None if found.demixing is None else found.demixing[0].cpu().numpy(),
         )

@@ -123,7 +123,7 @@ def demix_files(
         resampled_to=None if rate == demixer.sample_rate else demixer.sample_rate,
         n_channels=len(wave),
         n_samples=wave.shape[1],
-        iterations=len(found.objective) - 1,
+        iterations=found.n_iterations,
         seconds=time.perf_counter() - started,
         clipped_samples=clipped,
     )

@@ -135,9 +135,12 @@ def test_channels_that_are_dead_or_alike(call: Call, heard: Any, tmp_path: Path)
 
 def test_more_talkers_than_microphones(call: Call, voice_model: Path, recording: Path) -> None:
     start = ("--set", "directions.start_iterations=5")
-    code, out, err = call(recording, "-m", voice_model, "--algorithm", "gmvae", "--talkers", "3", *FEW, *start)
+    code, out, err = call(
+        recording, "-m", voice_model, "--algorithm", "gmvae", "--talkers", "3", *FEW, *start, "--json"
+    )
     assert code == 0, err
-    assert len(out.splitlines()) == 3
+    made = json.loads(out)
+    assert len(made["outputs"]) == made["iterations"] == 3
 
 
 def test_blind_algorithms_work_at_the_rate_of_each_file(
