@@ -84,17 +84,23 @@ def run(args: argparse.Namespace, paths: Sequence[Path]) -> int:
 
 
 def _demixers(args: argparse.Namespace, config: DemixingConfig) -> Callable[[Path], Demixer]:
-    """Return what gives the demixer for a file: the model's, or without a model one for the rate of the file."""
+    """Return what gives the demixer for a file: the model's, or without a model one for the rate of the file.
+
+    Talkers that suit no file are refused here, as wrong usage.
+    """
     from sepvae import audio
-    from sepvae.demixing.demixer import Demixer, check_model
+    from sepvae.demixing.demixer import Demixer, check_model, check_speakers, check_talkers
     from sepvae.devices import resolve_device
     from sepvae.errors import ConfigError
 
     device = str(resolve_device(args.device))
     if len(args.model) > 1:
         raise ConfigError("--algorithm takes one model, which knows all its speakers: give -m once")
+    check_talkers(args.speakers, args.talkers)
     if args.model:
         demixer = Demixer.load(args.model[0], config, device=device)
+        check_speakers(config, args.speakers, known=demixer.speakers)
         return lambda _: demixer
     check_model(config, None)
+    check_speakers(config, args.speakers, known=())
     return lambda path: Demixer(config, sample_rate=audio.inspect(path).sample_rate, device=device)

@@ -28,7 +28,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         **options,
     )
     parser.add_argument("-m", "--model", action="append", default=[], metavar="DIR", help="model folder; repeat")
-    parser.add_argument("--mask", choices=["ratio", "wiener"], help="mask; the model's own when not given")
+    parser.add_argument("--mask", choices=["ratio", "wiener"], help="mask; that of the models when not given")
     parser.add_argument(
         "--band-pass",
         nargs=2,

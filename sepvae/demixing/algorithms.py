@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,13 +34,15 @@ _SILENCE = 1e-20
 class Separated:
     """What an algorithm made of a batch.
 
-    `images` at the reference microphone (batch, bins, sources, frames) complex; `objective` (iterations + 1, batch);
-    `demixing` in terms of the microphones (batch, bins, sources, channels), None where there is none; `log_classes`
-    (batch, sources, classes) of who speaks, None without a model.
+    `images` at the reference microphone (batch, bins, sources, frames) complex; `objective` (iterations + 1, batch)
+    from the start on, and without it, of another model, where GMVAE has more talkers than microphones; `n_iterations`
+    that were made; `demixing` in terms of the microphones (batch, bins, sources, channels), None where there is none;
+    `log_classes` (batch, sources, classes) of who speaks, None without a model.
     """
 
     images: Tensor
     objective: Tensor
+    n_iterations: int
     demixing: Tensor | None
     log_classes: Tensor | None
 
@@ -113,7 +115,9 @@ def separate_spectra(
         if config.algorithm != "gmvae" or voices is None:
             raise ConfigError(f"{spectrum.shape[2]} channels cannot be demixed into {n_sources} sources: choose gmvae")
         found = start_from_delays(spectrum, config, n_sources=n_sources, sample_rate=sample_rate)
-        return _by_covariances(spectrum, found, config, voices, _row(spectrum, reference))
+        made = _by_covariances(spectrum, found, config, voices, _row(spectrum, reference))
+        # The factorisation fits its start closer than voices can: beside them its value would look like a rise.
+        return replace(made, objective=made.objective[1:])
     reduced, basis = reduce_channels(spectrum, n_sources)
     row, sources = basis[:, :, reference], source_model(config, voices, len(spectrum))
     start = identity(reduced, n_sources=n_sources) if voices is None else _start(reduced, row, config, voices)
@@ -132,7 +136,8 @@ def separate_spectra(
     )
     images, demixing = _images(demixed, sources, reduced, row, config), demixed.demixing[..., :n_sources]
     classes = sources.log_classes if isinstance(sources, NeuralVariances) else None
-    return Separated(images, demixed.objective, demixing @ basis.mH, classes)
+    n_iterations = len(demixed.objective) - 1
+    return Separated(images, demixed.objective, n_iterations, demixing @ basis.mH, classes)
 
 
 def _row(spectrum: Tensor, channel: int) -> Tensor:
@@ -177,7 +182,7 @@ def _by_covariances(
         n_iterations=config.iterations,
         microphone=microphone,
     )
-    return Separated(found.images, found.objective, None, sources.log_classes)
+    return Separated(found.images, found.objective, config.iterations, None, sources.log_classes)
 
 
 def _images(demixed: Demixed, sources: SourceVariances, reduced: Tensor, row: Tensor, config: DemixingConfig) -> Tensor:

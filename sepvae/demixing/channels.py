@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -13,16 +15,17 @@ _SAME = 1e-7
 _FEWEST_FRAMES = 8
 
 
-def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool) -> None:
+def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool, numbers: Sequence[int] = ()) -> None:
     """Refuse what cannot be demixed.
 
     Args:
         wave: (channels, time).
         n_sources: talkers in it.
         underdetermined: fewer channels than talkers are allowed, down to two.
+        numbers: of the channels where they come from; counted from 0 when empty.
 
     Raises:
-        InputError: too few channels, or channels that are silent or identical; the message names them, counted from 0.
+        InputError: too few channels, or channels that are silent or identical; the message names them.
     """
     n_channels = len(wave)
     if n_channels < 2:
@@ -35,8 +38,9 @@ def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool) -> No
             f"the recording has {n_channels} channels and {n_sources} talkers, a demixing matrix needs a channel for "
             "each: use the algorithm gmvae, which allows fewer, or name fewer talkers"
         )
+    numbers = numbers or range(n_channels)
     powers = wave.double().square().mean(1)
-    if dead := [place for place, power in enumerate(powers.tolist()) if power == 0]:
+    if dead := [number for number, power in zip(numbers, powers.tolist(), strict=True) if power == 0]:
         raise InputError(
             f"channel {', '.join(map(str, dead))} of the recording is silent: a dead microphone? Leave it out with "
             "--channels"
@@ -46,8 +50,8 @@ def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool) -> No
             difference = (wave[one].double() - wave[other].double()).square().mean()
             if difference < _SAME * powers[one]:
                 raise InputError(
-                    f"channels {one} and {other} of the recording are identical: nothing tells where a sound comes "
-                    "from: give the channels of different microphones"
+                    f"channels {numbers[one]} and {numbers[other]} of the recording are identical: nothing tells where "
+                    "a sound comes from: give the channels of different microphones"
                 )
 
 

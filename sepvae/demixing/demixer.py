@@ -27,13 +27,15 @@ class Talkers:
     """The talkers of a recording.
 
     `waves` by name, each (time,) float32, as the reference microphone hears them; `likely` who each sounds like most,
-    with a probability, empty without a model; `objective` of each iteration; `demixing` matrices (bins, sources,
-    channels) in terms of the microphones, None where there are none.
+    with a probability, empty without a model; `objective` of the start and after each of `n_iterations`, without the
+    start where GMVAE has more talkers than microphones; `demixing` matrices (bins, sources, channels) in terms of the
+    microphones, None where there are none.
     """
 
     waves: dict[str, NDArray[np.float32]]
     likely: dict[str, tuple[str, float]]
     objective: NDArray[np.float64]
+    n_iterations: int
     demixing: NDArray[np.complex128] | None
 
 
@@ -44,6 +46,24 @@ def check_model(config: DemixingConfig, model: ConditionalVae | None) -> None:
             f"algorithm {config.algorithm}: needs a model of speech: give one with -m, trained by recipes/"
             "multichannel/train_cvae.yaml, or choose auxiva or ilrma"
         )
+
+
+def check_talkers(speakers: Sequence[str], n_sources: int | None) -> None:
+    """Raise ConfigError when there are no talkers, or another number of them than speakers."""
+    if speakers and n_sources not in (None, len(speakers)):
+        raise ConfigError(f"n_sources = {n_sources}: {len(speakers)} speakers are named: leave one of both out")
+    if n_sources is not None and n_sources < 1:
+        raise ConfigError(f"n_sources = {n_sources}: there is at least one talker")
+
+
+def check_speakers(config: DemixingConfig, speakers: Sequence[str], *, known: Sequence[str]) -> None:
+    """Raise ConfigError when speakers are named who are not all `known` to the model, or one twice."""
+    if speakers and config.algorithm not in NEURAL:
+        raise ConfigError(f"speakers: algorithm {config.algorithm} knows no voices: leave them out")
+    if unknown := [name for name in speakers if name not in known]:
+        raise ConfigError(f"speakers: the model was not trained on {', '.join(unknown)}, but on {', '.join(known)}")
+    if len(set(speakers)) < len(speakers):
+        raise ConfigError(f"speakers: {', '.join(speakers)}: each of them talks once")
 
 
 class Demixer:
@@ -104,16 +124,9 @@ class Demixer:
 
     def _voices(self, speakers: Sequence[str]) -> Voices | None:
         """Return the model of speech with the classes of speakers (1, sources, classes)."""
-        if self.model is None and not speakers:
-            return None
+        check_speakers(self.config, speakers, known=self.speakers)
         if self.model is None:
-            raise ConfigError(f"speakers: algorithm {self.config.algorithm} knows no voices: leave them out")
-        if unknown := [name for name in speakers if name not in self.speakers]:
-            raise ConfigError(
-                f"speakers: the model was not trained on {', '.join(unknown)}, but on {', '.join(self.speakers)}"
-            )
-        if len(set(speakers)) < len(speakers):
-            raise ConfigError(f"speakers: {', '.join(speakers)}: each of them talks once")
+            return None
         half = resolve_precision(self.config.precision, str(self.device)) == "bf16-mixed"
         if not speakers:
             return Voices(self.model, half=half)
@@ -127,10 +140,7 @@ class Demixer:
         Raises:
             ConfigError: no talkers, or another number of them than speakers.
         """
-        if speakers and n_sources not in (None, len(speakers)):
-            raise ConfigError(f"n_sources = {n_sources}: {len(speakers)} speakers are named: leave one of both out")
-        if n_sources is not None and n_sources < 1:
-            raise ConfigError(f"n_sources = {n_sources}: there is at least one talker")
+        check_talkers(speakers, n_sources)
         wanted = n_channels if n_sources is None else n_sources
         return tuple(speakers) or tuple(f"talker_{place + 1}" for place in range(wanted))
 
@@ -142,6 +152,7 @@ class Demixer:
         n_sources: int | None = None,
         speakers: Sequence[str] = (),
         reference: int = 0,
+        channels: Sequence[int] = (),
     ) -> Talkers:
         """Separate the talkers of a recording.
 
@@ -151,6 +162,7 @@ class Demixer:
             n_sources: talkers; as many as speakers, or else as channels, when None.
             speakers: who of the model's speakers talk, when it is known: the outputs have their names and order.
             reference: microphone whose images are returned.
+            channels: their numbers in messages, where they were chosen from more; counted from 0 when empty.
 
         Raises:
             InputError: another rate, or channels that cannot be demixed; the message says which.
@@ -170,7 +182,7 @@ class Demixer:
             raise ConfigError(f"reference = {reference}: the recording has {len(samples)} channels, counted from 0")
         names = self.names(len(samples), n_sources=n_sources, speakers=speakers)
         voices, wanted = self._voices(speakers), len(names)
-        check_channels(samples, n_sources=wanted, underdetermined=self.config.algorithm == "gmvae")
+        check_channels(samples, n_sources=wanted, underdetermined=self.config.algorithm == "gmvae", numbers=channels)
         # (1, bins, channels, frames)
         spectrum = self.stft.analyse(samples.to(self.device)).permute(2, 0, 1)[None]
         check_frames(spectrum)
@@ -191,5 +203,6 @@ class Demixer:
             dict(zip(names, waves.cpu().numpy().astype(np.float32), strict=True)),
             likely,
             found.objective[:, 0].cpu().double().numpy(),
+            found.n_iterations,
             None if found.demixing is None else found.demixing[0].cpu().numpy(),
         )

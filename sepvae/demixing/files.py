@@ -103,7 +103,7 @@ def demix_files(
             raise OutputError(f"{final} exists: pass --overwrite to replace it, or choose another output")
     heard = audio.resample(wave, from_rate=rate, to_rate=demixer.sample_rate)
     try:
-        found = demixer.separate(heard, demixer.sample_rate, n_sources=n_sources, speakers=speakers)
+        found = demixer.separate(heard, demixer.sample_rate, n_sources=n_sources, speakers=speakers, channels=channels)
     except InputError as error:
         raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
     make_folder(folder)
@@ -123,7 +123,7 @@ def demix_files(
         resampled_to=None if rate == demixer.sample_rate else demixer.sample_rate,
         n_channels=len(wave),
         n_samples=wave.shape[1],
-        iterations=len(found.objective) - 1,
+        iterations=found.n_iterations,
         seconds=time.perf_counter() - started,
         clipped_samples=clipped,
     )

@@ -16,6 +16,7 @@ from sepvae.errors import ConfigError, MissingExtra
 _MAX_LOG_POWER = 80.0
 
 FeatureKind = Literal["magnitude", "power", "log_power", "mel", "log_mel", "complex"]
+NON_NEGATIVE: tuple[FeatureKind, ...] = ("magnitude", "power", "mel")
 
 
 class FeatureConfig(Config):

@@ -91,14 +91,17 @@ def list_backgrounds(config: BackgroundConfig) -> dict[str, list[Recording]]:
     """Return the recordings of each kind asked for.
 
     Raises:
-        InputError: a kind is neither a folder with recordings nor one that can be synthesised.
+        InputError: there is no such folder, or a kind is neither in it nor one that can be synthesised.
     """
     kinds: dict[str, list[Recording]] = {}
     for kind in dict.fromkeys(config.kinds):
         if config.folder is not None and kind != "gaussian":
             root = Path(config.folder)
+            if not root.is_dir():
+                what = "is a file, expected a folder" if root.exists() else "no such folder"
+                raise InputError(f"{root}: {what}: give with background.folder one that has a folder for each kind")
             found = _listed(root / kind, root, kind) if (root / kind).is_dir() else []
-            there = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+            there = sorted(path.name for path in root.iterdir() if path.is_dir())
             advice = f"its folders are {', '.join(there) or 'none'}"
         else:
             numbers = range(N_RECORDINGS) if kind in SYNTHETIC_KINDS else ()

@@ -76,7 +76,7 @@ class SourceModel(Protocol):
     """A network that gives the spectrum of one source.
 
     `context_frames` says how many frames before and after each output frame `encode` needs: its input has
-    2 · context_frames more frames than its output.
+    2 · context_frames more frames than its output. `takes_roots` marks a network that cannot have negative features.
     """
 
     Config: ClassVar[type[ModelConfig]]
@@ -190,6 +190,11 @@ def interface_of(kind: str) -> Interface:
     """Return which interface the model called `kind` has."""
     interface: Interface = resolve(MODELS, kind, what="model").interface
     return interface
+
+
+def takes_roots(kind: str) -> bool:
+    """Return whether the model called `kind` takes roots of its features, which must then not be negative."""
+    return bool(getattr(resolve(MODELS, kind, what="model"), "takes_roots", False))
 
 
 def make_model(

@@ -37,11 +37,12 @@ class ConvPatch(SourceNetwork):
 
     Args:
         config: sizes.
-        n_inputs: bins of the mixture's magnitudes.
+        n_inputs: bins of the mixture's magnitudes, non-negative.
         n_outputs: bins of the source's; the same number.
     """
 
     Config: ClassVar[type[ModelConfig]] = ConvPatchConfig
+    takes_roots: ClassVar[bool] = True
 
     def __init__(self, config: ConvPatchConfig, *, n_inputs: int, n_outputs: int) -> None:
         super().__init__()

@@ -47,6 +47,7 @@ class TemporalVae(nn.Module):
 
     Config: ClassVar[type[ModelConfig]] = TemporalVaeConfig
     interface: ClassVar[Interface] = "joint"
+    takes_roots: ClassVar[bool] = True
 
     def __init__(self, config: TemporalVaeConfig, *, n_inputs: int, n_outputs: int, sources: tuple[str, ...]) -> None:
         super().__init__()

@@ -36,16 +36,19 @@ MEASURES: dict[str, Measure] = {
 }
 IMPROVEMENT = "_improvement"
 
-# What a system is in the comparison, in the order of the tables.
+# What a system is in the comparison, in the order of the tables. What others published and a recipe sets beside the
+# toolkit's own is a baseline.
 ROLES = ("floor", "baseline", "ours", "ceiling")
-_ROLE_OF = {
-    **dict.fromkeys(("mixture", "none"), "floor"),
-    "ideal_ratio_mask": "ceiling",
-    "ideal_wiener": "ceiling",
-    **dict.fromkeys(
-        ("kl_nmf", "is_nmf", "ica", "wavelet", "filter_bank", "bpf", "conv_tasnet", "classical"), "baseline"
+_SYSTEMS_OF_ROLE = {
+    "floor": ("mixture", "none"),
+    "baseline": (
+        *("kl_nmf", "is_nmf", "ica", "wavelet", "filter_bank", "bpf", "vae_bpf", "conv_tasnet", "classical"),
+        *("mlae", "gan", "wgan", "ae_wgan", "cdae", "vrnn", "itl_ae_cs", "itl_ae_ed", "vass", "weak_class_vae"),
+        *("complex_vae", "complex_vae_bpf", "auxiva", "ilrma", "fastmnmf2"),
     ),
+    "ceiling": ("ideal_ratio_mask", "ideal_wiener", "oracle_demixing"),
 }
+_ROLE_OF = {system: role for role, systems in _SYSTEMS_OF_ROLE.items() for system in systems}
 _SYSTEM_LABELS = {
     "mixture": "Mixture",
     "ideal_ratio_mask": "Ideal ratio mask",
@@ -108,8 +111,20 @@ def measure_of(name: str) -> Measure:
 
 
 def role_of(system: str) -> str:
-    """Return `floor`, `baseline`, `ceiling`, or `ours` for every system that is none of these."""
-    return _ROLE_OF.get(system, "ours")
+    """Return `floor`, `baseline`, `ceiling`, or `ours` for every system that is none of these.
+
+    The cells of a grid have the role of their system.
+
+    Example:
+        >>> role_of("itl_ae_cs_kernel_1"), role_of("vae_latent_32")
+        ('baseline', 'ours')
+    """
+    return _ROLE_OF.get(_stem(system, {*_ROLE_OF, *_SYSTEM_LABELS}), "ours")
+
+
+def _stem(system: str, known: Iterable[str]) -> str:
+    """Return the longest of the known systems that a name is or begins with, empty where there is none."""
+    return max((name for name in known if f"{system}_".startswith(f"{name}_")), key=len, default="")
 
 
 def competes(system: str) -> bool:
@@ -126,10 +141,9 @@ def system_label(system: str) -> str:
     """
     if system in _SYSTEM_LABELS:
         return _SYSTEM_LABELS[system]
-    stems = [name for name in _SYSTEM_LABELS if system.startswith(f"{name}_")]
-    if not stems:
+    stem = _stem(system, _SYSTEM_LABELS)
+    if not stem:
         return system
-    stem = max(stems, key=len)
     return f"{_SYSTEM_LABELS[stem]}: {system.removeprefix(f'{stem}_').replace('_', ' ')}"
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.frontend.features import NON_NEGATIVE
 from sepvae.frontend.frontend import Frontend, FrontendConfig
 from sepvae.models.contract import (
     ModelChoice,
@@ -25,6 +26,7 @@ from sepvae.models.contract import (
     interface_of,
     make_model,
     most_likely,
+    takes_roots,
 )
 from sepvae.objectives.contract import WaveEstimate
 from sepvae.separation.generative import GenerativeConfig, infer_sources
@@ -46,6 +48,17 @@ class EstimatorConfig(Config):
     model: ModelChoice = ModelChoice()
     inference: GenerativeConfig | None = None
     mask: Literal["ratio", "wiener", "direct"] = "ratio"
+
+    @model_validator(mode="after")
+    def _has_roots(self) -> EstimatorConfig:
+        """Refuse negative features for a network that takes roots of them: it would give NaN."""
+        kind = self.frontend.input.kind
+        if takes_roots(self.model.kind) and kind not in NON_NEGATIVE:
+            raise ConfigError(
+                f"frontend.input.kind = {kind}: model {self.model.kind} takes roots of its input, which must not be "
+                f"negative: set frontend.input.kind to magnitude, or to one of {', '.join(NON_NEGATIVE[1:])}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_phases(self) -> EstimatorConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -29,12 +29,13 @@ class Separator:
 
     Args:
         checkpoints: one or more model folders' contents, with the same front-end and different sources.
-        mask: `ratio` or `wiener`; the one stored with the first model by default.
+        mask: `ratio` or `wiener`; the one stored with the models by default.
         device: where the networks run, as `sepvae.devices.resolve_device` takes it.
 
     Raises:
         CheckpointError: the models do not fit together, or separate by several microphones alone.
-        ConfigError: no model, or a device this machine does not have.
+        ConfigError: no model, models that stored different masks where none is given, or a device this machine does
+            not have.
     """
 
     def __init__(
@@ -44,7 +45,6 @@ class Separator:
             raise ConfigError("a Separator needs at least one model folder")
         first = checkpoints[0].config.training
         self.frontend, self.device = Frontend(first.frontend), resolve_device(device)
-        self.mask = mask or first.mask
         self._estimators = [checkpoint.estimator.to(self.device).eval() for checkpoint in checkpoints]
         names: list[str] = []
         for estimator in self._estimators:
@@ -70,6 +70,7 @@ class Separator:
             if again := sorted(set(names) & set(estimator.sources)):
                 raise CheckpointError(f"two models are for the source {again[0]!r}: give each source once")
             names += estimator.sources
+        self.mask = mask or _stored_mask(checkpoints)
         # A mask of one source is 1 everywhere; networks that need none may well give one.
         if len(names) < 2 and self.mask != "direct" and self._estimators[0].interface != "waves":
             raise CheckpointError(
@@ -150,3 +151,15 @@ class Separator:
             if not torch.isfinite(estimate).all():
                 raise CheckpointError(f"the model of {name!r} gives NaN or infinity for this mixture: train it anew")
         return found.waves
+
+
+def _stored_mask(checkpoints: Sequence[SourceModels]) -> MaskKind | Literal["direct"]:
+    """Return the mask that the models agree on; ConfigError names theirs where they do not."""
+    stored = {", ".join(item.config.sources): item.config.training.mask for item in checkpoints}
+    if len(set(stored.values())) > 1:
+        found = ", ".join(f"{mask} for {sources}" for sources, mask in stored.items())
+        raise ConfigError(
+            f"the models have different masks ({found}), and one mask is shared by all sources: choose it with "
+            "--mask ratio or --mask wiener (from Python: mask=)"
+        )
+    return checkpoints[0].config.training.mask

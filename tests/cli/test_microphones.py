@@ -63,9 +63,14 @@ def test_speakers_who_are_known(call: Call, voice_model: Path, recording: Path) 
     assert [Path(line).name for line in out.splitlines()] == ["hiss.wav", "hum.wav"]
     assert "hiss: sounds most like hiss (probability 0." in err
     # The wrong ones are named with those there are.
-    code, out, err = call(*command[:-1], "zoe", out="none")
-    assert (code, out) == (1, "")
-    assert "the model was not trained on zoe, but on hiss, hum" in err
+    for wrong, message in (
+        (("--speakers", "hiss", "zoe"), "the model was not trained on zoe, but on hiss, hum"),
+        (("--speakers", "hum", "hum"), "speakers: hum, hum: each of them talks once"),
+        (("--talkers", "3"), "n_sources = 3: 2 speakers are named"),
+    ):
+        code, out, err = call(*command, *wrong, out="none")
+        assert (code, out) == (2, "")
+        assert message in err
 
 
 def test_records_for_programs_at_another_rate(call: Call, voice_model: Path, heard: Any, tmp_path: Path) -> None:
@@ -114,7 +119,12 @@ def test_channels_that_are_dead_or_alike(call: Call, heard: Any, tmp_path: Path)
     assert code == 1
     assert "four.wav: channel 1 of the recording is silent: a dead microphone? Leave it out with --channels" in err
     assert call(*command, "--channels", "0", "2")[0] == 0
-    for channels, message in (((0, 2, 3), "channels 0 and 2 of the recording are identical"), ((0, 7), "no channel 7")):
+    # They are called as in the file, not by their places among those taken.
+    for channels, message in (
+        ((0, 2, 3), "channels 0 and 3 of the recording are identical"),
+        ((2, 3, 1), "channel 1 of the recording is silent"),
+        ((0, 7), "no channel 7"),
+    ):
         code, _, err = call(*command, "--channels", *channels, out="none")
         assert code == 1
         assert message in err
@@ -125,9 +135,12 @@ def test_channels_that_are_dead_or_alike(call: Call, heard: Any, tmp_path: Path)
 
 def test_more_talkers_than_microphones(call: Call, voice_model: Path, recording: Path) -> None:
     start = ("--set", "directions.start_iterations=5")
-    code, out, err = call(recording, "-m", voice_model, "--algorithm", "gmvae", "--talkers", "3", *FEW, *start)
+    code, out, err = call(
+        recording, "-m", voice_model, "--algorithm", "gmvae", "--talkers", "3", *FEW, *start, "--json"
+    )
     assert code == 0, err
-    assert len(out.splitlines()) == 3
+    made = json.loads(out)
+    assert len(made["outputs"]) == made["iterations"] == 3
 
 
 def test_blind_algorithms_work_at_the_rate_of_each_file(
@@ -171,6 +184,8 @@ def test_a_model_of_speech_without_an_algorithm(call: Call, voice_model: Path, r
         (("--algorithm", "auxiva", "--mask", "ratio"), "--mask goes without --algorithm"),
         (("--algorithm", "auxiva", "--band-pass", "300", "3400"), "--band-pass goes without --algorithm"),
         (("--algorithm", "auxiva", "--set", "iteration=3"), "unknown key 'iteration': did you mean 'iterations'?"),
+        (("--algorithm", "auxiva", "--speakers", "hum"), "speakers: algorithm auxiva knows no voices: leave them out"),
+        (("--algorithm", "auxiva", "--talkers", "0"), "n_sources = 0: there is at least one talker"),
         (("--talkers", "2"), "--talkers is for several microphones: choose an --algorithm, such as fastmvae2"),
         (("--speakers", "hum"), "--speakers is for several microphones"),
         (("--channels", "0"), "--channels is for several microphones"),

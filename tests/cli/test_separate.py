@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from sepvae import audio
+from sepvae.cli import main
+from sepvae.config import parse_config
+from sepvae.training.checkpoint import CheckpointConfig, build_models, save_checkpoint
 
 
 def test_a_file_becomes_one_file_per_source(sepvae, model: Path, recording: Path, tmp_path: Path) -> None:
@@ -99,6 +102,20 @@ def test_a_folder_that_is_no_model(sepvae, recording: Path, tmp_path: Path) -> N
     assert done.returncode == 1
     assert "the model folder has no config.json" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_models_with_different_masks(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, mask in (("female", "ratio"), ("male", "wiener")):
+        settings = {"sources": [name], "training": {"mask": mask}}
+        models = build_models(parse_config(CheckpointConfig, settings, where="test"))
+        save_checkpoint(tmp_path / name, models, provenance={"seed": 0})
+    command = ["separate", str(recording), "-d", "cpu", "-q", "-o", str(tmp_path / "out")]
+    for name in ("female", "male"):
+        command += ["-m", str(tmp_path / name)]
+    assert main(command) == 2
+    assert "different masks (ratio for female, wiener for male)" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main([*command, "--mask", "wiener"]) == 0
 
 
 @pytest.mark.slow

@@ -14,7 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sepvae.frontend.frontend import FrontendConfig
-from sepvae.models.contract import MODELS, ModelChoice, interface_of, make_model, most_likely, parse_model_config
+from sepvae.models.contract import (
+    MODELS,
+    ModelChoice,
+    interface_of,
+    make_model,
+    most_likely,
+    parse_model_config,
+    takes_roots,
+)
 from sepvae.training.checkpoint import CheckpointConfig, build_models, load_checkpoint, save_checkpoint
 from sepvae.training.config import TrainingConfig
 
@@ -125,6 +133,15 @@ def test_silence_and_extreme_levels_stay_finite(kind: str, small: dict[str, Any]
 
 
 @every_model
+def test_networks_that_cannot_have_negative_features_say_so(kind: str, small: dict[str, Any]) -> None:
+    if interface_of(kind) == "conditional":
+        return  # Its objective shows it powers, whatever the front-end gives.
+    network = make(kind, small)
+    finite = all(torch.isfinite(part).all() for part in flat(network, -features(network, 2, 5)))
+    assert finite != takes_roots(kind)
+
+
+@every_model
 def test_a_batch_of_two_is_two_singles(kind: str, small: dict[str, Any]) -> None:
     network = make(kind, small)
     values = features(network, 2, 9)
@@ -164,9 +181,9 @@ def test_config_survives_json_and_lists_its_defaults(kind: str, small: dict[str,
 
 @any_model
 def test_saved_and_loaded_is_bit_equal(kind: str, small: dict[str, Any], tmp_path: Path) -> None:
-    # Features that every network can take: an even number of them.
-    features = {"input": {"kind": "complex"}, "target": {"kind": "complex"}}
-    frontend = FrontendConfig.model_validate({"sample_rate": 8000, **features})
+    # Features that most networks can take: an even number of them.
+    features = {"kind": "magnitude" if takes_roots(kind) else "complex"}
+    frontend = FrontendConfig.model_validate({"sample_rate": 8000, "input": features, "target": features})
     of_segments = {
         "optimiser": {"segment_frames": small.get("segment_frames", 1)},
         "objective": {"kind": "hierarchical_elbo" if kind == "fhvae" else "elbo"},

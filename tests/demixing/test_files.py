@@ -80,7 +80,7 @@ def test_channels_can_be_chosen(heard: Any, demixer: Demixer, tmp_path: Path) ->
             read_microphones([path], [missing])
     with pytest.raises(InputError, match=r"four.wav: channel 0 of the recording is silent.*--channels"):
         demix_files(demixer, [path], tmp_path / "none")
-    with pytest.raises(InputError, match="channels 1 and 2 of the recording are identical"):
+    with pytest.raises(InputError, match="channels 2 and 3 of the recording are identical"):
         demix_files(demixer, [path], tmp_path / "none", channels=[1, 2, 3])
     assert not (tmp_path / "none").exists()
 

@@ -170,7 +170,11 @@ def test_a_background_alone_is_no_mixture(sources: list[str]) -> None:
     [
         ({"kinds": ["rain"]}, "no recordings of the kind 'rain': what can be synthesised is trumpet"),
         ({"kinds": ["rain"], "folder": "HERE"}, "kind 'rain': its folders are traffic, water, wind"),
-        ({"kinds": ["rain"], "folder": "/nowhere"}, "its folders are none"),
+        (
+            {"kinds": ["gaussian", "rain"], "folder": "/nowhere"},
+            "^/nowhere: no such folder: give with background.folder",
+        ),
+        ({"kinds": ["rain"], "folder": __file__}, "test_noise.py: is a file, expected a folder"),
     ],
 )
 def test_a_kind_that_is_not_there(

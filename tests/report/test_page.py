@@ -15,7 +15,7 @@ from sepvae import audio
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.evaluation.statistics import compare_systems, summarise
 from sepvae.report import figures
-from sepvae.report.labels import competes
+from sepvae.report.labels import competes, role_of
 from sepvae.report.page import ReportItem, ReportSplit, write_report
 
 RATE = 8000
@@ -176,3 +176,13 @@ def test_real_speech_makes_a_page_of_reasonable_size(corpora: Path, tmp_path: Pa
 
 def test_what_hears_or_knows_more_is_no_rival() -> None:
     assert [name for name in ("mixture", "kl_nmf", "ica", "vae", "ideal_wiener") if competes(name)] == ["kl_nmf", "vae"]
+
+
+def test_what_others_published_is_a_baseline() -> None:
+    others = ("mlae", "gan", "wgan", "ae_wgan", "cdae", "vrnn", "itl_ae_cs", "itl_ae_ed_kernel_1", "vass", "auxiva")
+    assert {role_of(system) for system in others} == {"baseline"}
+    # Cells of a grid are what their system is; what is nobody else's is ours.
+    own = ("vae", "vae_latent_32", "beta_vae", "temporal_vae", "mine", "gang")
+    assert {role_of(system) for system in own} == {"ours"}
+    assert role_of("vae_bpf") == "baseline"
+    assert role_of("oracle_demixing") == role_of("ideal_wiener") == "ceiling" and not competes("oracle_demixing")

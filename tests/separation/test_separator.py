@@ -197,6 +197,14 @@ def test_channels_and_items_are_separated_by_themselves(separator: Separator) ->
                 np.testing.assert_allclose(together[name][item, channel], estimate, atol=1e-6)
 
 
+def test_models_with_different_masks_are_asked_for_one() -> None:
+    models = [make_models({"mask": mask}, (name,)) for name, mask in (("female", "ratio"), ("male", "wiener"))]
+    with pytest.raises(ConfigError, match=r"\(ratio for female, wiener for male\), .* --mask ratio or --mask wiener"):
+        Separator(models)
+    assert Separator(models, mask="ratio").mask == "ratio"
+    assert Separator([models[1], make_models({"mask": "wiener"}, ("child",))]).mask == "wiener"
+
+
 def test_a_shift_by_whole_hops_shifts_the_estimates(separator: Separator) -> None:
     wave, hop = noise(3000), 5 * 64
     shifted = np.concatenate([np.zeros(hop, np.float32), wave])

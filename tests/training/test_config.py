@@ -100,6 +100,19 @@ def test_mistakes_are_named_with_their_path(data: Any, words: str) -> None:
             {"objective": {"kind": "weak_class"}, "frontend": {"target": {"kind": "power"}}},
             "objective weak_class compares outputs with inputs, which add up, frontend.input.kind is magnitude",
         ),
+        (
+            {"model": {"kind": "temporal_vae"}, "frontend": {"input": {"kind": "log_power"}}},
+            "frontend.input.kind = log_power: model temporal_vae takes roots of its input, which must not be negative: "
+            "set frontend.input.kind to magnitude, or to one of power, mel",
+        ),
+        (
+            {"model": {"kind": "conv_patch"}, "frontend": {"input": {"kind": "log_mel"}}},
+            "frontend.input.kind = log_mel: model conv_patch takes roots",
+        ),
+        (
+            {"model": {"kind": "conv_patch"}, "frontend": {"input": {"kind": "complex"}}},
+            "frontend.input.kind = complex: model conv_patch takes roots",
+        ),
         ({"objective": {"settings": {"likelihood": "bernoulli"}}}, "needs frontend.normalisation = peak, found rms"),
         (
             {"objective": {"settings": {"likelihood": "bernoulli"}}, "frontend": {"normalisation": "peak"}},
@@ -111,6 +124,12 @@ def test_what_would_train_to_no_use_is_refused(data: dict[str, Any], words: str)
     with pytest.raises(ConfigError) as caught:
         parse(data)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["magnitude", "power", "mel"])
+def test_networks_that_take_roots_have_what_is_not_negative(kind: str) -> None:
+    for model in ("temporal_vae", "conv_patch"):
+        assert parse({"model": {"kind": model}, "frontend": {"input": {"kind": kind}}}).frontend.input.kind == kind
 
 
 def test_every_mistake_is_named_at_once() -> None:
