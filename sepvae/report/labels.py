@@ -85,6 +85,16 @@ _SYSTEM_LABELS = {
     "soft": "Soft perturbation",
     "hard": "Hard perturbation",
     "both": "Latent and classical",
+    "oracle_demixing": "Oracle demixing",
+    "auxiva": "AuxIVA",
+    "ilrma": "ILRMA",
+    "fastmnmf2": "FastMNMF2",
+    "mvae": "MVAE",
+    "fastmvae": "FastMVAE",
+    "fastmvae2": "FastMVAE2",
+    "mvae_wpe": "MVAE + WPE",
+    "mvae_postfilter": "MVAE + post-filter",
+    "gmvae": "GMVAE",
 }
 # Light-mode colours, at least 4.5:1 on white; the page exchanges them for its own variables.
 COLOURS = {
