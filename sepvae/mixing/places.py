@@ -20,7 +20,7 @@ _AZIMUTH = re.compile(r"(?<![a-z])az(?:imuth)?_?([+-]?\d+(?:\.\d+)?)", re.IGNORE
 
 
 def azimuth_of(name: str) -> float | None:
-    """Return the azimuth in degrees that a file's name states, None where it states none.
+    """Return the azimuth in degrees that a file's name states, in its own direction, None where it states none.
 
     Example:
         >>> azimuth_of("roomA_16k_az-30.wav"), azimuth_of("kitchen.wav")
@@ -118,10 +118,16 @@ class Rooms:
             "smaller room.distance_m, room.min_angle_deg or room.margin_m, or a larger room.size_m"
         )
 
+    def _azimuth(self, file: str) -> float | None:
+        """Return the azimuth of a file counter-clockwise, as those of simulated rooms are."""
+        stated = azimuth_of(file)
+        # Subtracted, for a front of −0 would be written as such.
+        return 0.0 - stated if stated is not None and self._config.clockwise else stated
+
     def _measured(self, n_sources: int, random: np.random.Generator) -> Scene:
         for _ in range(_ATTEMPTS if len(self._files) >= n_sources else 0):
             files = [self._files[index] for index in random.choice(len(self._files), n_sources, replace=False)]
-            azimuths = tuple(azimuth_of(file) for file in files)
+            azimuths = tuple(self._azimuth(file) for file in files)
             if _far_apart(azimuths, self._config.min_angle_deg):
                 return Scene(
                     kind="measured",

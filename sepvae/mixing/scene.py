@@ -37,8 +37,10 @@ class RoomConfig(Config):
     the walls, and two talkers are seen from the array at least `min_angle_deg` apart.
 
     Of kind `measured`, each talker has one of the impulse responses in `folder`: a WAV file for each place, a channel
-    for each microphone, with the azimuth in its name where that is known (`…az-30.wav`). Of the other settings only
-    `min_angle_deg` counts then, between files with azimuths.
+    for each microphone, with the azimuth in its name where that is known (`…az-30.wav`). Nothing in a folder says in
+    which direction its names count: `clockwise` says that they do so clockwise from above, towards the last microphone
+    of a linear array, as the University of Surrey's. Of the other settings only `min_angle_deg` counts then, between
+    files with azimuths.
     """
 
     kind: Literal["simulated", "measured"] = "simulated"
@@ -52,6 +54,7 @@ class RoomConfig(Config):
     margin_m: float = Field(0.3, gt=0)
     min_angle_deg: float = Field(30.0, ge=0, le=180)
     folder: str | None = None
+    clockwise: bool = False
 
     @field_validator("rt60_s", "distance_m", "height_m")
     @classmethod
@@ -76,6 +79,10 @@ class RoomConfig(Config):
             raise ConfigError(
                 f"folder = {self.folder}: a simulated room takes no impulse responses: set kind = "
                 "measured, or folder = null"
+            )
+        if self.kind == "simulated" and self.clockwise:
+            raise ConfigError(
+                "clockwise: is of the names of measured impulse responses: set kind = measured, or leave it out"
             )
         return self
 
@@ -157,10 +164,10 @@ class Scene(Config):
     """One room with microphones and sources in it: enough to rebuild every impulse response.
 
     `azimuths_deg`, one for each source in their order, is where the array sees it: from its front, counter-clockwise
-    from above (in a linear array towards microphone 0); of a measured room as the files are named, None where they do
-    not say. `reference` is the microphone whose images the sources of a mixture are, `gains` bring these images to
-    their levels (all 1 where there are none). The places of a simulated room are in metres from one of its corners.
-    `folder`, and `files` with their `sha256` for each source, are those of a measured room.
+    from above (in a linear array towards microphone 0), None where the files of a measured room do not say.
+    `reference` is the microphone whose images the sources of a mixture are, `gains` bring these images to their levels
+    (all 1 where there are none). The places of a simulated room are in metres from one of its corners. `folder`, and
+    `files` with their `sha256` for each source, are those of a measured room.
     """
 
     kind: Literal["simulated", "measured"]

@@ -140,6 +140,17 @@ def test_measured_places_are_apart(tmp_path_factory: pytest.TempPathFactory, see
     assert all(angle_between(one, two) >= least for one, two in combinations(known, 2))
 
 
+def test_azimuths_of_a_measured_room_count_as_those_of_a_simulated_one(tmp_path: Path) -> None:
+    names = ["az+00.wav", "az-30.wav", "az+90.wav", "door.wav"]
+    write_responses(tmp_path, names)
+    stated = {"az+00.wav": 0.0, "az-30.wav": 30.0, "az+90.wav": -90.0, "door.wav": None}
+    scene = draw(0, 4, kind="measured", folder=str(tmp_path), clockwise=True)
+    assert dict(zip(scene.files, scene.azimuths_deg, strict=True)) == stated
+    assert "-0.0" not in scene.model_dump_json()
+    with pytest.raises(ConfigError, match="clockwise: is of the names of measured impulse responses"):
+        draw(clockwise=True)
+
+
 def test_files_without_azimuths_may_be_anywhere(tmp_path: Path) -> None:
     write_responses(tmp_path, ["door.wav", "window.WAV"])
     (tmp_path / "LICENSE.txt").write_text("free")

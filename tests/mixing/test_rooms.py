@@ -203,7 +203,7 @@ def test_the_measured_office_at_hand(corpora: Path) -> None:
     folder = corpora / "rir" / "surrey-room-a"
     if not folder.is_dir():
         pytest.skip(f"no measured impulse responses at {folder}")
-    config = RoomConfig(kind="measured", folder=str(folder))
+    config = RoomConfig(kind="measured", folder=str(folder), clockwise=True)
     scene = Rooms(config).draw(2, generator(0, "room"))
     assert scene.n_microphones == 2 and None not in scene.azimuths_deg
     for response, azimuth in zip(impulse_responses(scene, sample_rate=RATE), scene.azimuths_deg, strict=True):
@@ -211,4 +211,13 @@ def test_the_measured_office_at_hand(corpora: Path) -> None:
         # Its reverberation is said to be 0.32 s, less close to the source; the ear on that side hears it louder.
         assert all(0.2 < decay_time(taps, to_db=-35) < 0.35 for taps in response)
         power = np.square(response, dtype=np.float64).sum(axis=1)
-        assert azimuth == 0 or (power[1] > power[0]) == (azimuth > 0)
+        assert azimuth == 0 or (power[0] > power[1]) == (azimuth > 0)
+
+
+@pytest.mark.parametrize("azimuth", [-60.0, 60.0])
+def test_a_positive_azimuth_is_nearer_to_the_first_microphone(azimuth: float) -> None:
+    drawn = (Rooms(RoomConfig(spacing_m=0.2)).draw(1, generator(seed, "room")) for seed in range(100))
+    scene = next(one for one in drawn if one.azimuths_deg[0] is not None and abs(one.azimuths_deg[0] - azimuth) < 20)
+    (response,) = impulse_responses(scene, sample_rate=RATE)
+    first, second = np.abs(response).argmax(axis=1)
+    assert (first < second) == (azimuth > 0)
