@@ -171,6 +171,12 @@ class Demixer:
         samples = torch.as_tensor(np.asarray(wave, np.float64) if not isinstance(wave, Tensor) else wave.double())
         if samples.dim() != 2:
             raise InputError(f"a recording of shape {tuple(samples.shape)}: give (channels, time)")
+        if len(samples) > samples.shape[1] > 0:
+            # Comparing each of so many channels with each other one would take hours.
+            raise InputError(
+                f"a recording of {len(samples)} channels and {samples.shape[1]} samples is too short: give (channels, "
+                "time), soundfile reads (time, channels)"
+            )
         if sample_rate != self.sample_rate:
             raise InputError(
                 f"the recording is sampled at {sample_rate} Hz, the model at {self.sample_rate} Hz: resample it first "

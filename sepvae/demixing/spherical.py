@@ -9,6 +9,7 @@ from torch import Tensor
 from sepvae.demixing.contract import Fitted
 
 _LEAST = 1e-12
+_SILENCE = 1e-30
 
 
 class Spherical:
@@ -31,7 +32,9 @@ class Spherical:
         """Return the variances of the frames (batch, sources, 1, frames)."""
         if self._density == "laplace":
             return power.sum(2, keepdim=True).sqrt().clamp_min(_LEAST)
-        return power.mean(2, keepdim=True).clamp_min(_LEAST)
+        # The floor is a share of the source: an absolute one would flatten the first frames of a quiet recording.
+        floor = (_LEAST * power.mean((2, 3), keepdim=True)).clamp_min(_SILENCE)
+        return power.mean(2, keepdim=True).maximum(floor)
 
     def fit(self, power: Tensor) -> Fitted:
         """Take the variances that majorise the contrast at these powers (batch, sources, bins, frames)."""

@@ -22,8 +22,8 @@ class Room:
     """Where a mixture was heard.
 
     `kind` is `simulated` or `measured`; `azimuths_deg`, for each talker of `names`, are from the front of the array,
-    counter-clockwise from above (in a `linear` array towards microphone 0) in simulated rooms, and as the recordings
-    call them in measured ones, None where they do not say. `microphones_m` (microphones, 3) and `sources_m`
+    counter-clockwise from above (in a `linear` array towards microphone 0); in measured rooms they are those of the
+    names of the recordings, None where these do not say. `microphones_m` (microphones, 3) and `sources_m`
     (talkers, 3), in metres from a corner, are known of simulated rooms only. `place` names a measured room.
     """
 
@@ -87,7 +87,7 @@ def describe_room(room: Room) -> str:
         if len(room.microphones_m) > 1:
             array += f", {100 * np.linalg.norm(room.microphones_m[1] - room.microphones_m[0]):.3g} cm apart"
         array += f", reference microphone {room.reference}"
-    sign = "the names of the responses, whose sign need not be that of simulated rooms"
+    sign = "the names of the responses, counter-clockwise from above where these count so or room.clockwise was set"
     if room.simulated:
         sign = "the front of the array, positive "
         sign += "towards microphone 0" if room.array == "linear" else "counter-clockwise from above"
@@ -218,7 +218,7 @@ def _enlarged(room: Room, centre: tuple[float, float]) -> list[str]:
 
 
 def _around(known: list[tuple[str, float]], label: str) -> str:
-    """Return azimuths on a circle around the microphones, 0° above and positive to the right; half of it if all fit."""
+    """Return azimuths on a circle around the microphones, 0° above and positive to the left; half of it if all fit."""
     radius, half = 96.0, all(abs(azimuth) <= 90 for _, azimuth in known)
     width, x, y = 420.0, 210.0, 30 + radius
     arc = f"M {x - radius} {y} A {radius} {radius} 0 0 1 {x + radius} {y}"
@@ -227,7 +227,7 @@ def _around(known: list[tuple[str, float]], label: str) -> str:
 
     def at(azimuth: float, distance: float) -> tuple[float, float]:
         turn = np.deg2rad(azimuth)
-        return x + distance * float(np.sin(turn)), y - distance * float(np.cos(turn))
+        return x - distance * float(np.sin(turn)), y - distance * float(np.cos(turn))
 
     parts = [svg.element("path", d=arc, class_="wall open")]
     for tick in range(-90, 91, 30) if half else range(-150, 181, 30):

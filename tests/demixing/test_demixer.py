@@ -220,6 +220,11 @@ def test_what_cannot_be_demixed_is_said(algorithm: str, kind: str, message: str,
         make(algorithm, voice_model).separate(spoilt(pair[1], kind), RATE)
 
 
+def test_time_before_channels_is_refused_at_once(pair: Any, voice_model: Path) -> None:
+    with pytest.raises(InputError, match=r"12000 channels and 2 samples.*give \(channels, time\)"):
+        make("auxiva", voice_model).separate(pair[1].T, RATE)
+
+
 @pytest.mark.parametrize("algorithm", ["auxiva", "fastmvae2"])
 def test_fewer_channels_than_talkers_need_gmvae(algorithm: str, pair: Any, voice_model: Path) -> None:
     with pytest.raises(InputError, match=r"2 channels and 3 talkers.*use the algorithm gmvae"):

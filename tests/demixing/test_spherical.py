@@ -68,3 +68,10 @@ def test_silence_stays_finite(density: Density) -> None:
     assert (variances > 0).all()
     assert torch.isfinite(1 / variances).all()
     assert torch.isfinite(contrast).all()
+
+
+def test_quiet_frames_are_told_apart_at_every_level(gaussian: Gaussian) -> None:
+    power = powers(gaussian)
+    power[..., 0] *= 1e-9
+    loud, quiet = Spherical("gauss").fit(power).variances, Spherical("gauss").fit(power * 1e-14).variances
+    torch.testing.assert_close(quiet, loud * 1e-14, rtol=1e-12, atol=0)

@@ -59,6 +59,15 @@ def test_a_measured_room_shows_the_angles_it_knows(measured: Room) -> None:
     assert "unknown" in describe_talkers(measured)[1]
 
 
+def test_azimuths_of_measured_rooms_count_counter_clockwise_too(measured: Room) -> None:
+    """From above, with the front at the top: a positive one is to the left, as it is in a plan to scale."""
+    drawing = plan(replace(measured, azimuths_deg=(-60.0, 60.0)), item="x")
+    (ax, ay), (bx, by) = circles(drawing, "talker")
+    ((x, y),) = circles(drawing, "microphone")
+    assert bx < x < ax
+    assert ay == by < y
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -66,6 +75,7 @@ def test_a_measured_room_shows_the_angles_it_knows(measured: Room) -> None:
         ("room", "linear array of 2 microphones, 5 cm apart, reference microphone 1"),
         ("room", "positive towards microphone 0"),
         ("measured", "Measured impulse responses (room-a), RT60 not stated; 2 microphones, reference"),
+        ("measured", "counter-clockwise from above where these count so or room.clockwise was set"),
     ],
 )
 def test_a_room_in_words(room: Room, measured: Room, kind: str, words: str) -> None:
