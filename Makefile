@@ -50,10 +50,10 @@ types: setup
 
 # One thread a process: two processes of two threads each fight for two cores.
 test: lint types
-	OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: lint types
-	OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2
+	OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist worksteal
 
 bench: setup
 	@for script in benchmarks/*.py; do echo "== $$script"; "$(BIN)/python" "$$script" || exit 1; done
