@@ -32,6 +32,7 @@ class Level:
     Config = LevelConfig
     name: ClassVar[str] = "level"
     needs_model: ClassVar[bool] = True
+    sample_rate = None
 
     def __init__(self, config: LevelConfig, *, model: Path | None, root: Path, device: str) -> None:
         assert model is not None
