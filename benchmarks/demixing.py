@@ -225,6 +225,8 @@ def draw(found: dict[str, dict[str, float]], path: Path) -> None:
         for algorithm in ("auxiva", "ilrma", "fastmvae2"):
             entry = found[f"{algorithm}, {axis}"]
             panel.loglog([float(n) for n in entry], list(entry.values()), marker="o", label=algorithm)
+        panel.set_xticks([float(n) for n in entry], labels=list(entry))
+        panel.tick_params(axis="x", which="minor", labelbottom=False)
         panel.set_xlabel({"seconds": "length (s)"}.get(axis, axis))
         panel.set_ylabel("s for 10 iterations")
         panel.grid(visible=True, which="both", alpha=0.3)

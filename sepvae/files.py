@@ -208,6 +208,13 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, to_json(value, indent=2) + "\n")
 
 
+def check_folder(folder: Path, *, advice: str) -> None:
+    """Raise InputError, with advice on what to do, when something is no folder."""
+    if not folder.is_dir():
+        what = "is a file, expected a folder" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {what}: {advice}")
+
+
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     source = Path(path)
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
 from sepvae.errors import InputError
+from sepvae.files import check_folder
 from sepvae.tables import resolve
 
 Sex = Literal["female", "male", "unknown"]
@@ -132,9 +133,7 @@ def open_corpus(root: str | Path, kind: str | None = None) -> Corpus:
     folder = Path(root)
     if kind is not None:
         reader = corpus_class(kind)
-    if not folder.is_dir():
-        what = "is a file, expected a folder" if folder.exists() else "no such folder"
-        raise InputError(f"{folder}: {what}: give the folder of a corpus, or make one with 'sepvae corpus demo DIR'")
+    check_folder(folder, advice="give the folder of a corpus, or make one with 'sepvae corpus demo DIR'")
     if kind is None:
         for name in CORPORA:
             reader = corpus_class(name)

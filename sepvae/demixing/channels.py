@@ -11,6 +11,8 @@ from sepvae.errors import InputError
 
 # Two channels that differ by less than this share of their power are one recording twice, rounding aside.
 _SAME = 1e-7
+# A channel whose samples differ by less than this share of their power holds one value, and no sound.
+_CONSTANT = 1e-20
 # Of a second: a demixing matrix for each bin has to be learnt from the frames there are.
 _FEWEST_FRAMES = 8
 
@@ -40,9 +42,10 @@ def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool, numbe
         )
     numbers = numbers or range(n_channels)
     powers = wave.double().square().mean(1)
-    if dead := [number for number, power in zip(numbers, powers.tolist(), strict=True) if power == 0]:
+    changes = (wave.double() - wave.double().mean(1, keepdim=True)).square().mean(1)
+    if dead := [numbers[place] for place in range(n_channels) if changes[place] <= _CONSTANT * powers[place]]:
         raise InputError(
-            f"channel {', '.join(map(str, dead))} of the recording is silent: a dead microphone? Leave it out with "
+            f"channel {', '.join(map(str, dead))} of the recording is silent or constant: a dead microphone? Leave it out with "
             "--channels"
         )
     for one in range(n_channels):

@@ -77,11 +77,12 @@ class DemixingConfig(Config):
     @property
     def n_steps(self) -> int:
         """Steps of Adam at each iteration, 0 of the algorithms that make none."""
-        usual = STEPS.get(self.algorithm, 0)
-        return self.steps if usual and self.steps is not None else usual
+        return STEPS.get(self.algorithm, 0) if self.steps is None else self.steps
 
     @model_validator(mode="after")
     def _fits_together(self) -> DemixingConfig:
+        if self.steps is not None and self.algorithm not in STEPS:
+            raise ConfigError(f"steps: {self.algorithm} makes none: leave it out, or choose {', '.join(STEPS)}")
         if self.steps == 0 and self.algorithm in ("mvae", "gmvae"):
             raise ConfigError(f"steps: {self.algorithm} needs 1 or more; fastmvae2 does without")
         if self.algorithm == "gmvae" and self.wpe is not None:

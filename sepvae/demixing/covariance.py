@@ -60,7 +60,7 @@ class Recording:
             each = [(self.spectrum * weights[:, :, None, :, j]) @ adjoint for j in range(weights.shape[3])]
             matrices = torch.stack(each, dim=2) / self.n_frames
         else:
-            matrices = to_matrices((self._products @ weights / self.n_frames).transpose(2, 3), self.n_channels)
+            matrices = to_matrices(weights.mT @ self._products.mT / self.n_frames, self.n_channels)
         matrices.diagonal(dim1=3, dim2=4).add_(noise[..., None])
         return matrices
 
@@ -75,7 +75,7 @@ class Recording:
             |y|² + noise · ‖w‖², (batch, sources, bins, frames).
         """
         noise = self.noise[:, :, None] * (demixing.real.square() + demixing.imag.square()).sum(-1)
-        power = separated.real.square() + separated.imag.square() + noise[..., None]
+        power = torch.addcmul(noise[..., None], separated.real, separated.real).addcmul_(separated.imag, separated.imag)
         return power.transpose(1, 2).contiguous()
 
 

@@ -49,11 +49,14 @@ def check_model(config: DemixingConfig, model: ConditionalVae | None) -> None:
 
 
 def check_talkers(speakers: Sequence[str], n_sources: int | None) -> None:
-    """Raise ConfigError when there are no talkers, or another number of them than speakers."""
+    """Raise ConfigError when there are fewer than two talkers, or another number of them than speakers."""
     if speakers and n_sources not in (None, len(speakers)):
         raise ConfigError(f"n_sources = {n_sources}: {len(speakers)} speakers are named: leave one of both out")
-    if n_sources is not None and n_sources < 1:
-        raise ConfigError(f"n_sources = {n_sources}: there is at least one talker")
+    if (n_sources is None and len(speakers) == 1) or (n_sources is not None and n_sources < 2):
+        raise ConfigError(
+            f"n_sources = {n_sources if n_sources is not None else 1}: microphones tell two talkers or more apart: name "
+            "all who are to be heard, and noise as one of them"
+        )
 
 
 def check_speakers(config: DemixingConfig, speakers: Sequence[str], *, known: Sequence[str]) -> None:
@@ -138,7 +141,7 @@ class Demixer:
         """Return what the talkers of a recording are called: the speakers who are named, or `talker_1`, `talker_2` ….
 
         Raises:
-            ConfigError: no talkers, or another number of them than speakers.
+            ConfigError: fewer than two talkers, or another number of them than speakers.
         """
         check_talkers(speakers, n_sources)
         wanted = n_channels if n_sources is None else n_sources

@@ -58,36 +58,59 @@ def demix(
         n_iterations: at most.
         demixing: matrices to start from (batch, bins, sources, channels).
         update: `ip` (Ono 2011) or `iss` (Scheibler & Ono 2020).
-        tolerance: stop when an iteration lowers the objective of every recording by less than this.
+        tolerance: a recording has converged, and is left as it is, when an iteration changes its objective by less
+            than this; the loop ends when all have.
 
     Source: Kameoka et al. 2019, Algorithm 1; Kitamura et al. 2016; Ono 2011.
     """
+    # As the STFT leaves it, frames lie a spectrum apart, and products over them take seven times as long.
+    spectrum = spectrum.contiguous()
     recording = Recording(spectrum)
     separated, trace = demixing @ spectrum, list[Tensor]()
     power = recording.powers(demixing, separated)
-    variances = torch.ones_like(power[:, :, :1])
+    variances, factors = torch.ones_like(power[:, :, :1]), torch.ones_like(power[:, :, 0, 0])
+    converged = torch.zeros_like(factors[:, 0], dtype=torch.bool)
     for _ in range(n_iterations):
-        variances, contrast = model.fit(power)
-        trace.append(_objective(contrast, demixing))
-        if len(trace) > 1 and bool(((trace[-2] - trace[-1]).abs() < tolerance).all()):
+        fitted, contrast = model.fit(power)
+        variances = _unless(converged, fitted, variances)
+        now = _objective(contrast, demixing)
+        if trace:
+            now = _unless(converged, now, trace[-1])
+            converged = converged | ((trace[-1] - now).abs() < tolerance)
+        trace.append(now)
+        if converged.all():
+            factors = torch.ones_like(factors)
             break
-        # (batch, bins or 1, frames, sources)
-        weights = variances.to(power).reciprocal().permute(0, 2, 3, 1)
+        # (batch, bins or 1, frames, sources), in memory as the sums over frames read them.
+        weights = variances.to(power).transpose(1, 2).reciprocal().contiguous().mT
         if update == "ip":
-            demixing = project(demixing, recording, weights)
+            demixing = _unless(converged, project(demixing, recording, weights), demixing)
             separated = demixing @ spectrum
         else:
-            demixing, separated = steer(demixing, separated, recording, weights)
+            steered = steer(demixing, separated, recording, weights)
+            demixing = _unless(converged, steered[0], demixing)
+            separated = _unless(converged, steered[1], separated)
         power = recording.powers(demixing, separated)
         if model.has_scale:
-            factors = _to_unit_power(power)
+            factors = _unless(converged, _to_unit_power(power), torch.ones_like(factors))
             model.rescale(factors.to(variances))
             scale = factors.sqrt()[:, None, :, None]
-            demixing, separated, power = demixing * scale, separated * scale, power * factors[:, :, None, None]
-            variances = variances * factors[:, :, None, None].to(variances)
+            demixing = demixing * scale
+            torch.view_as_real(separated).mul_(scale[..., None])
+            power.mul_(factors[:, :, None, None])
     else:
-        trace.append(_objective(model.contrast(power), demixing) if n_iterations else power.new_zeros(len(power)))
+        now = _objective(model.contrast(power), demixing) if n_iterations else power.new_zeros(len(power))
+        trace.append(_unless(converged, now, trace[-1]) if trace else now)
+    # Of the last sweep alone: every fit makes new ones.
+    variances = variances * factors[:, :, None, None].to(variances)
     return Demixed(demixing, separated, variances, torch.stack(trace))
+
+
+def _unless(converged: Tensor, values: Tensor, kept: Tensor) -> Tensor:
+    """Return new values, but of the items of a batch that have converged those kept."""
+    if not converged.any():
+        return values
+    return torch.where(converged.view(-1, *[1] * (values.dim() - 1)), kept, values)
 
 
 def _objective(contrast: Tensor, demixing: Tensor) -> Tensor:

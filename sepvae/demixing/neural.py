@@ -5,6 +5,7 @@ MVAE: Kameoka et al. 2019. FastMVAE: Li et al. 2019. FastMVAE2: Li, Kameoka & Ma
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sepvae.demixing.contract import Fitted
-from sepvae.models.conditional import ConditionalVae
+from sepvae.models.conditional import ConditionalVae, within_limits
 
 # Below this share of the gain of a source there is nothing: the floor of the training.
 _FLOOR = 1e-8
@@ -26,11 +27,18 @@ class Voice(NamedTuple):
     log_classes: Tensor
 
 
+class Heard(NamedTuple):
+    """What sources are, and the variances (sources, frames, bins), without their gain, that the network gives them."""
+
+    voice: Voice
+    variances: Tensor
+
+
 class NeuralVariances:
     """What all of them share: from powers (batch, sources, bins, frames) to variances and their contrast.
 
     Args:
-        model: a trained network, in evaluation mode.
+        model: a trained network, which is put into evaluation mode.
         speakers: probabilities of the classes of each source (batch, sources, classes) when they are known; the
             network finds them when None.
         half: compute the network's products in bfloat16.
@@ -40,13 +48,14 @@ class NeuralVariances:
     monotone = False
 
     def __init__(self, model: ConditionalVae, *, speakers: Tensor | None = None, half: bool = False) -> None:
-        self.model = model.eval()
+        # Weights of half the precision, once and for all: autocast would round them again at each fit.
+        self.model = copy.deepcopy(model).bfloat16().eval() if half else model.eval()
         self.voice: Voice | None = None
         self._speakers, self._half = None if speakers is None else speakers.flatten(0, 1), half
         self._variances = self._gains = self._log_sums = torch.empty(0)
 
     @abstractmethod
-    def _listen(self, power: Tensor) -> Voice:
+    def _listen(self, power: Tensor) -> Heard:
         """Return what the sources are, from powers (sources, frames, bins) of a mean of 1."""
 
     @property
@@ -57,21 +66,24 @@ class NeuralVariances:
     def _classes(self, voice: Voice) -> Tensor:
         return voice.log_classes.softmax(-1) if self._speakers is None else self._speakers
 
+    def _log_variances(self, voice: Voice) -> Tensor:
+        return self.model.log_variances(voice.latent, self._classes(voice))
+
     def _decode(self, voice: Voice) -> Tensor:
         """Return variances without their gain, (sources, frames, bins)."""
-        return self.model.decode(voice.latent, self._classes(voice)).spectrum + _FLOOR
+        return _variances(self._log_variances(voice))
 
     def fit(self, power: Tensor) -> Fitted:
         """Adapt to powers (batch, sources, bins, frames)."""
-        flat = power.flatten(0, 1).transpose(1, 2).float()
-        mean = flat.mean((1, 2), keepdim=True)
-        with torch.autocast(power.device.type, torch.bfloat16, enabled=self._half):
-            self.voice = self._listen(flat / torch.where(mean > _SILENCE, mean, 1.0))
-            with torch.no_grad():
-                decoded = self._decode(self.voice)
+        level = power.mean((2, 3)).flatten()[:, None, None]
+        flat = power.flatten(0, 1).transpose(1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        # Its cache would keep the latents as they were before a step.
+        with torch.autocast(power.device.type, torch.bfloat16, enabled=self._half, cache_enabled=False):
+            self.voice, decoded = self._listen(flat / torch.where(level > _SILENCE, level, 1.0).float())
         # (batch, sources, 1, 1)
         self._log_sums = decoded.log().sum(2, dtype=power.dtype).mean(1).view(*power.shape[:2], 1, 1)
-        self._variances = decoded.transpose(1, 2).reshape(power.shape).to(power)
+        variances = decoded.transpose(1, 2).to(power.dtype, memory_format=torch.contiguous_format)
+        self._variances = variances.view(power.shape)
         self._gains = (power / self._variances).mean((2, 3), keepdim=True).clamp_min(_SILENCE)
         return Fitted(self._variances * self._gains, self.contrast(power))
 
@@ -94,19 +106,21 @@ class FastMvae2Variances(NeuralVariances):
     """Class and latents in one pass of the network that was taught to infer both."""
 
     @torch.no_grad()
-    def _listen(self, power: Tensor) -> Voice:
+    def _listen(self, power: Tensor) -> Heard:
         found = self.model.infer(power)
-        return Voice(found.posterior.mean, found.log_classes)
+        voice = Voice(found.posterior.mean, found.log_classes)
+        return Heard(voice, self._decode(voice))
 
 
 class FastMvaeVariances(NeuralVariances):
     """The class from the classifier, then the latents from the encoder that is told the class."""
 
     @torch.no_grad()
-    def _listen(self, power: Tensor) -> Voice:
+    def _listen(self, power: Tensor) -> Heard:
         log_classes = self.model.infer(power).log_classes
         voice = Voice(power.new_empty(0), log_classes)
-        return Voice(self.model.encode(power, self._classes(voice)).mean, log_classes)
+        voice = Voice(self.model.encode(power, self._classes(voice)).mean, log_classes)
+        return Heard(voice, self._decode(voice))
 
 
 class MvaeVariances(NeuralVariances):
@@ -114,14 +128,15 @@ class MvaeVariances(NeuralVariances):
 
     Each fit starts from where the last one ended or from what the inference of FastMVAE2 says now, whichever is lower,
     source by source: a start that was wrong while the sources were mixed is left behind. A step that does not lower the
-    objective of a source is not taken, so that the algorithm converges.
+    objective of a source is not taken, so that the algorithm converges. Where products are made in half precision the
+    slopes are rounded, but not what they have to lower: the objective is that of the rounded variances.
 
     Args:
-        model: a trained network, in evaluation mode.
+        model: a trained network, which is put into evaluation mode.
         n_steps: steps of Adam at each iteration.
         learning_rate: of them.
         speakers: as in `NeuralVariances`.
-        half: compute what the inference says in bfloat16; the descent is in single precision.
+        half: compute the network's products in bfloat16.
     """
 
     monotone = True
@@ -135,49 +150,71 @@ class MvaeVariances(NeuralVariances):
         speakers: Tensor | None = None,
         half: bool = False,
     ) -> None:
-        super().__init__(model, speakers=speakers)
-        self._n_steps, self._learning_rate, self._half_inference = n_steps, learning_rate, half
-        self._momentum: tuple[list[Tensor], torch.optim.Optimizer] | None = None
+        super().__init__(model, speakers=speakers, half=half)
+        self._n_steps, self._learning_rate = n_steps, learning_rate
+        self._kept: Heard | None = None
+        self._descent: tuple[Voice, torch.optim.Optimizer] | None = None
 
-    def _cost(self, power: Tensor, voice: Voice) -> Tensor:
+    def _cost(self, power: Tensor, heard: Heard) -> Tensor:
         """Return the contrast of each source (sources,) at its best gain, times the frames."""
-        variances = self._decode(voice)
-        n_bins = power.shape[1] * power.shape[2]
-        fit = n_bins * (power / variances).mean((1, 2)).log() + variances.log().sum((1, 2))
-        return fit + 0.5 * voice.latent.square().sum((1, 2))
+        n_values = power.shape[1] * power.shape[2]
+        fit = n_values * (power / heard.variances).mean((1, 2)).log() + heard.variances.log().sum((1, 2))
+        return fit + 0.5 * heard.voice.latent.square().sum((1, 2))
 
-    @torch.no_grad()
-    def _start(self, power: Tensor) -> tuple[list[Tensor], torch.optim.Optimizer]:
-        """Return latents and classes to descend from, and what descends."""
-        with torch.autocast(power.device.type, torch.bfloat16, enabled=self._half_inference):
-            found = self.model.infer(power)
-        inferred = Voice(found.posterior.mean.float(), found.log_classes.float())
-        if self._momentum is None:
-            leaves = [values.clone().requires_grad_(True) for values in inferred]
-            return leaves, torch.optim.Adam(leaves, lr=self._learning_rate)
-        leaves, optimiser = self._momentum
-        lower = self._cost(power, inferred) < self._cost(power, Voice(*leaves))
-        for leaf, values in zip(leaves, inferred, strict=True):
-            leaf[lower] = values[lower]
+    def _slopes(self, power: Tensor, variances: Tensor, log_variances: Tensor, leaves: Voice) -> list[Tensor]:
+        """Return the slopes of the cost in latents and classes, those of the log-variances in closed form."""
+        ratios = power / variances
+        slopes = (1 - ratios / ratios.mean((1, 2), keepdim=True)) * (1 - _FLOOR / variances)
+        found = torch.autograd.grad(log_variances, leaves, slopes, allow_unused=True, materialize_grads=True)
+        return [found[0] + leaves.latent.detach(), *found[1:]]
+
+    def _leaves(self, voice: Voice) -> tuple[Voice, torch.optim.Optimizer]:
+        """Return latents and classes to descend from, with the momentum of the last fit, and what descends."""
+        if self._descent is None:
+            leaves = Voice(*(values.clone().requires_grad_(True) for values in voice))
+            self._descent = leaves, torch.optim.Adam(leaves, lr=self._learning_rate)
+        leaves, optimiser = self._descent
+        for leaf, values in zip(leaves, voice, strict=True):
+            leaf.data.copy_(values)
         return leaves, optimiser
 
-    def _listen(self, power: Tensor) -> Voice:
-        leaves, optimiser = self._momentum = self._start(power)
-        best = [leaf.detach().clone() for leaf in leaves]
-        lowest = torch.full((len(power),), torch.inf, device=power.device)
-        for step in range(self._n_steps + 1):
-            with torch.set_grad_enabled(step < self._n_steps):
-                cost = self._cost(power, Voice(*leaves))
-            better = cost.detach() < lowest
-            lowest = torch.where(better, cost.detach(), lowest)
-            for kept, leaf in zip(best, leaves, strict=True):
-                kept[better] = leaf.detach()[better]
-            if step < self._n_steps:
-                grads = torch.autograd.grad(cost.sum(), leaves, allow_unused=True)
-                for leaf, grad in zip(leaves, grads, strict=True):
-                    leaf.grad = grad
-                optimiser.step()
-        with torch.no_grad():
-            for kept, leaf in zip(best, leaves, strict=True):
-                leaf.copy_(kept)
-        return Voice(*best)
+    @torch.no_grad()
+    def _listen(self, power: Tensor) -> Heard:
+        found = self.model.infer(power)
+        voice = Voice(found.posterior.mean, found.log_classes)
+        best = Heard(voice, self._decode(voice))
+        lowest = self._cost(power, best)
+        if self._kept is not None:
+            best, lowest = _lower(best, lowest, self._kept, self._cost(power, self._kept))
+        leaves, optimiser = self._leaves(best.voice)
+        variances = best.variances
+        with torch.enable_grad():
+            log_variances = self._log_variances(leaves)
+        for _ in range(self._n_steps):
+            for leaf, slope in zip(leaves, self._slopes(power, variances, log_variances, leaves), strict=True):
+                leaf.grad = slope
+            optimiser.step()
+            with torch.enable_grad():
+                log_variances = self._log_variances(leaves)
+            variances = _variances(log_variances.detach())
+            here = Heard(Voice(*(leaf.detach().clone() for leaf in leaves)), variances)
+            best, lowest = _lower(best, lowest, here, self._cost(power, here))
+        self._kept = best
+        return best
+
+
+def _variances(log_variances: Tensor) -> Tensor:
+    return within_limits(log_variances).exp_().add_(_FLOOR)
+
+
+def _lower(one: Heard, cost: Tensor, other: Heard, other_cost: Tensor) -> tuple[Heard, Tensor]:
+    """Return of each source the one of two that costs (sources,) less, and what it costs."""
+    better = other_cost < cost
+    if bool(better.all()):
+        return other, other_cost
+
+    def pick(values: Tensor, others: Tensor) -> Tensor:
+        return torch.where(better.view(-1, *[1] * (values.dim() - 1)), others, values)
+
+    voice = Voice(*(pick(*both) for both in zip(one.voice, other.voice, strict=True)))
+    return Heard(voice, pick(one.variances, other.variances)), pick(cost, other_cost)

@@ -12,6 +12,7 @@ from pydantic import Field
 from sepvae import audio
 from sepvae.config import Config
 from sepvae.errors import InputError
+from sepvae.files import check_folder
 from sepvae.mixing.backgrounds import N_RECORDINGS, SYNTHETIC_KINDS, synthesise
 from sepvae.mixing.manifest import Source
 from sepvae.mixing.mixture import Wave, load_source
@@ -76,8 +77,9 @@ def list_noises(folder: Path) -> dict[str, list[Recording]]:
     """Return the recordings of a folder by kind, which is the folder inside it where they lie.
 
     Raises:
-        InputError: there are none, or one cannot be read.
+        InputError: there is no such folder, nothing in it, or something that cannot be read.
     """
+    check_folder(folder, advice=f"give one of noise, with {', '.join(_ENDINGS)} files")
     kinds: dict[str, list[Recording]] = {}
     for recording in _listed(folder, folder, ""):
         kind = recording.path.split("/")[0] if "/" in recording.path else ""
@@ -97,9 +99,7 @@ def list_backgrounds(config: BackgroundConfig) -> dict[str, list[Recording]]:
     for kind in dict.fromkeys(config.kinds):
         if config.folder is not None and kind != "gaussian":
             root = Path(config.folder)
-            if not root.is_dir():
-                what = "is a file, expected a folder" if root.exists() else "no such folder"
-                raise InputError(f"{root}: {what}: give with background.folder one that has a folder for each kind")
+            check_folder(root, advice="give with background.folder one that has a folder for each kind")
             found = _listed(root / kind, root, kind) if (root / kind).is_dir() else []
             there = sorted(path.name for path in root.iterdir() if path.is_dir())
             advice = f"its folders are {', '.join(there) or 'none'}"

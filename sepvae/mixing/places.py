@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sepvae import audio
 from sepvae.errors import ConfigError, InputError
-from sepvae.files import hash_file
+from sepvae.files import check_folder, hash_file
 from sepvae.mixing.scene import Point, RoomConfig, Scene, describe_size, reverberation
 
 _ATTEMPTS = 20_000
@@ -151,7 +151,8 @@ def _point(values: object) -> Point:
 
 def _list_responses(folder: Path) -> tuple[list[str], int]:
     """Return the names of the impulse responses in a folder, and their number of channels."""
-    found = sorted(path.name for path in folder.iterdir() if path.suffix.lower() == ".wav") if folder.is_dir() else []
+    check_folder(folder, advice="give one of impulse responses")
+    found = sorted(path.name for path in folder.iterdir() if path.suffix.lower() == ".wav")
     if not found:
         raise InputError(
             f"{folder}: no impulse responses found there: give a folder of WAV files, one for each place, with a "

@@ -98,17 +98,25 @@ class ConditionalVae(nn.Module):
         hidden = self.encoder_in(_features(power)) + self.encoder_class(classes)[:, None]
         return _posterior(self.to_posterior(self.encoder(hidden)))
 
+    def log_variances(self, latent: Tensor, classes: Tensor) -> Tensor:
+        """Map latents (batch, frames, latent) and classes (batch, classes) to log-variances (batch, frames, bins)."""
+        hidden = self.decoder(self.decoder_in(latent) + self.decoder_class(classes)[:, None])
+        return _whole(_LOG_SCALE * (self.to_log_power(hidden) + self.class_log_power(classes)[:, None]))
+
     def decode(self, latent: Tensor, classes: Tensor) -> Decoded:
         """Map latents (batch, frames, latent) and classes (batch, classes) to variances (batch, frames, bins)."""
-        hidden = self.decoder(self.decoder_in(latent) + self.decoder_class(classes)[:, None])
-        log_power = _LOG_SCALE * (self.to_log_power(hidden) + self.class_log_power(classes)[:, None])
-        return Decoded(_whole(log_power).clamp(-_LOG_LIMIT, _LOG_LIMIT).exp(), None)
+        return Decoded(within_limits(self.log_variances(latent, classes)).exp(), None)
 
     def infer(self, power: Tensor) -> Inference:
         """Map powers (batch, frames, bins) to latents and class of whoever speaks."""
         hidden = self.inference(self.inference_in(_features(power)))
         logits = _whole(self.inferred_class(hidden)).mean(1)
         return Inference(_posterior(self.inferred_posterior(hidden)), torch.log_softmax(logits, dim=-1))
+
+
+def within_limits(log_variances: Tensor) -> Tensor:
+    """Return log-variances that a variance can be made of."""
+    return log_variances.clamp(-_LOG_LIMIT, _LOG_LIMIT)
 
 
 def _features(power: Tensor) -> Tensor:

@@ -193,6 +193,6 @@ def test_impossible_settings_are_named() -> None:
         build("band_pass", low_hz=4000)
     with pytest.raises(ConfigError, match=r"did you mean 'snr_db'"):
         build("noise", snr=3)
-    with pytest.raises(InputError, match=r"nowhere: no noise found there"):
+    with pytest.raises(InputError, match=r"nowhere: no such folder: give one of noise"):
         build("noise", folder="nowhere")
     assert set(CLASSICAL) <= set(AUGMENTATIONS)

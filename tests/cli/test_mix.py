@@ -149,4 +149,4 @@ def test_mixtures_in_a_measured_room(sepvae, corpus: Path, tmp_path: Path) -> No
     scene = first_mixture(tmp_path / "m.jsonl")["scene"]
     assert scene["kind"] == "measured" and sorted(scene["azimuths_deg"]) == [-45, 45]
     done = sepvae(*command, "--room", tmp_path / "nowhere")
-    assert done.returncode == 1 and "nowhere: no impulse responses found there" in done.stderr
+    assert done.returncode == 1 and "nowhere: no such folder: give one of impulse responses" in done.stderr

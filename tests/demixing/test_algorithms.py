@@ -53,6 +53,8 @@ def test_the_published_fastmvae2_makes_no_step(voices: Any) -> None:
     assert config("fastmvae2").n_steps == 2 < config("mvae").n_steps
     with pytest.raises(ConfigError, match="steps: mvae needs 1 or more; fastmvae2 does without"):
         config("mvae", steps=0)
+    with pytest.raises(ConfigError, match="steps: auxiva makes none: leave it out, or choose mvae, gmvae, fastmvae2"):
+        config("auxiva", steps=3)
 
 
 @every_algorithm

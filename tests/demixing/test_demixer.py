@@ -192,6 +192,8 @@ def spoilt(heard: Wave, kind: str) -> Wave:
         changed[1] = 0
     elif kind == "identical":
         changed[1] = changed[0]
+    elif kind == "constant":
+        changed[1] = 0.1
     elif kind == "nan":
         changed[1, 7] = np.nan
     elif kind == "infinite":
@@ -208,6 +210,7 @@ def spoilt(heard: Wave, kind: str) -> Wave:
         ("one", "the recording has one channel"),
         ("flat", r"shape \(12000,\): give \(channels, time\)"),
         ("dead", "channel 1 of the recording is silent"),
+        ("constant", "channel 1 of the recording is silent or constant"),
         ("identical", "channels 0 and 1 of the recording are identical"),
         ("nan", "holds NaN or infinite samples"),
         ("infinite", "holds NaN or infinite samples"),
@@ -237,8 +240,9 @@ def test_fewer_channels_than_talkers_need_gmvae(algorithm: str, pair: Any, voice
         ({"speakers": ("hum", "zoe")}, "the model was not trained on zoe, but on hiss, hum"),
         ({"speakers": ("hum", "hum")}, "speakers: hum, hum: each of them talks once"),
         ({"speakers": ("hum", "hiss"), "n_sources": 3}, "n_sources = 3: 2 speakers are named"),
-        ({"n_sources": 0}, "n_sources = 0: there is at least one talker"),
-        ({"n_sources": -2}, "n_sources = -2: there is at least one talker"),
+        ({"n_sources": 0}, "n_sources = 0: microphones tell two talkers or more apart"),
+        ({"n_sources": 1}, "n_sources = 1: microphones tell two talkers or more apart: name all who are to be heard"),
+        ({"n_sources": -2}, "n_sources = -2: microphones tell two talkers or more apart"),
         ({"reference": 2}, "reference = 2: the recording has 2 channels"),
         ({"reference": -1}, "reference = -1"),
     ],

@@ -192,6 +192,25 @@ def test_it_stops_when_nothing_changes(talkers: Any, update: Update) -> None:
     assert (falls[:-1] >= 1e-5).all()
 
 
+@pytest.mark.parametrize("kind", ["gauss", "ilrma"])
+@both_updates
+def test_what_has_converged_waits_for_the_others(talkers: Any, voices: Any, kind: str, update: Update) -> None:
+    """A batch stops each recording where it would stop alone, though another takes longer."""
+    spectrum = talkers(n_batch=3, n_frames=100).spectrum
+    settings_: dict[str, Any] = {"n_iterations": 60, "update": update, "tolerance": 2e-3}
+    both = run(spectrum, make(kind, voices, n_batch=3), **settings_)
+    lengths = set()
+    for item in range(3):
+        alone = run(spectrum[item : item + 1], make(kind, voices), **settings_)
+        lengths.add(len(alone.objective))
+        torch.testing.assert_close(both.separated[item], alone.separated[0], rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(both.variances[item], alone.variances[0], rtol=1e-9, atol=1e-9)
+        trace = both.objective[:, item]
+        torch.testing.assert_close(trace[: len(alone.objective)], alone.objective[:, 0], rtol=1e-9, atol=1e-9)
+        assert (trace[len(alone.objective) :] == trace[-1]).all()
+    assert len(lengths) > 1, "all take as long: the test shows nothing"
+
+
 def test_without_iterations_it_is_the_start(talkers: Any) -> None:
     spectrum = talkers().spectrum
     start = identity(spectrum, n_sources=2)

@@ -160,6 +160,9 @@ def test_files_without_azimuths_may_be_anywhere(tmp_path: Path) -> None:
 
 def test_folders_that_give_no_places(tmp_path: Path) -> None:
     settings = {"kind": "measured", "folder": str(tmp_path / "x")}
+    with pytest.raises(InputError, match="x: no such folder: give one of impulse responses"):
+        draw(**settings)
+    (tmp_path / "x").mkdir()
     with pytest.raises(InputError, match="no impulse responses found there: give a folder of WAV files"):
         draw(**settings)
     write_responses(tmp_path / "x", ["az0.wav", "az10.wav"])

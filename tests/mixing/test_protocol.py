@@ -202,7 +202,7 @@ def test_a_prompt_tells_sentences_apart_without_passing_for_their_text() -> None
         ({"n_test": 10**4}, "different test mixtures of female \\+ male"),
         ({"sources": ["p999", "male"]}, "class 'p999'"),
         ({"duration_s": [60, 70]}, "class 'female' that is long enough"),
-        ({"noise_folder": "/nowhere"}, "no noise found"),
+        ({"noise_folder": "/nowhere"}, "/nowhere: no such folder: give one of noise"),
     ],
 )
 def test_what_cannot_be_drawn_says_why(corpus: Corpus, settings_: dict[str, object], message: str) -> None:
