@@ -14,9 +14,10 @@ from sepvae.demixing.config import DemixingConfig
 from sepvae.demixing.contract import SourceVariances
 from sepvae.demixing.covariance import with_past
 from sepvae.demixing.delays import SpatialStart, start_from_delays
+from sepvae.demixing.descent import MvaeVariances
 from sepvae.demixing.loop import Demixed, demix, identity
 from sepvae.demixing.low_rank import LowRank
-from sepvae.demixing.neural import FastMvae2Variances, FastMvaeVariances, MvaeVariances, NeuralVariances
+from sepvae.demixing.neural import FastMvae2Variances, FastMvaeVariances, NeuralVariances
 from sepvae.demixing.projection_back import mixing_matrices, project_back_with_past
 from sepvae.demixing.spatial import fit_spatial, from_demixing
 from sepvae.demixing.spherical import Spherical

@@ -45,8 +45,8 @@ def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool, numbe
     changes = (wave.double() - wave.double().mean(1, keepdim=True)).square().mean(1)
     if dead := [numbers[place] for place in range(n_channels) if changes[place] <= _CONSTANT * powers[place]]:
         raise InputError(
-            f"channel {', '.join(map(str, dead))} of the recording is silent or constant: a dead microphone? Leave it out with "
-            "--channels"
+            f"channel {', '.join(map(str, dead))} of the recording is silent or constant: a dead microphone? Leave it "
+            "out with --channels"
         )
     for one in range(n_channels):
         for other in range(one + 1, n_channels):

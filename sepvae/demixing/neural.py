@@ -1,6 +1,6 @@
-"""The multichannel VAE's models of sources: a conditional VAE of speech, fitted to what has been demixed so far.
+"""Models of sources by a conditional VAE of speech, fitted to what has been demixed so far in passes of the network.
 
-MVAE: Kameoka et al. 2019. FastMVAE: Li et al. 2019. FastMVAE2: Li, Kameoka & Makino 2022.
+FastMVAE: Li et al. 2019. FastMVAE2: Li, Kameoka & Makino 2022. What descends instead is in `descent`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sepvae.demixing.contract import Fitted
 from sepvae.models.conditional import ConditionalVae, within_limits
 
 # Below this share of the gain of a source there is nothing: the floor of the training.
-_FLOOR = 1e-8
+FLOOR = 1e-8
 _SILENCE = 1e-20
 
 
@@ -71,7 +71,13 @@ class NeuralVariances:
 
     def _decode(self, voice: Voice) -> Tensor:
         """Return variances without their gain, (sources, frames, bins)."""
-        return _variances(self._log_variances(voice))
+        return to_variances(self._log_variances(voice))
+
+    def _inferred(self, power: Tensor) -> Heard:
+        """Return what one pass of the inference makes of powers (sources, frames, bins)."""
+        found = self.model.infer(power)
+        voice = Voice(found.posterior.mean, found.log_classes)
+        return Heard(voice, self._decode(voice))
 
     def fit(self, power: Tensor) -> Fitted:
         """Adapt to powers (batch, sources, bins, frames)."""
@@ -107,9 +113,7 @@ class FastMvae2Variances(NeuralVariances):
 
     @torch.no_grad()
     def _listen(self, power: Tensor) -> Heard:
-        found = self.model.infer(power)
-        voice = Voice(found.posterior.mean, found.log_classes)
-        return Heard(voice, self._decode(voice))
+        return self._inferred(power)
 
 
 class FastMvaeVariances(NeuralVariances):
@@ -123,98 +127,6 @@ class FastMvaeVariances(NeuralVariances):
         return Heard(voice, self._decode(voice))
 
 
-class MvaeVariances(NeuralVariances):
-    """Latents and classes that descend the objective, all sources of all recordings in one batch.
-
-    Each fit starts from where the last one ended or from what the inference of FastMVAE2 says now, whichever is lower,
-    source by source: a start that was wrong while the sources were mixed is left behind. A step that does not lower the
-    objective of a source is not taken, so that the algorithm converges. Where products are made in half precision the
-    slopes are rounded, but not what they have to lower: the objective is that of the rounded variances.
-
-    Args:
-        model: a trained network, which is put into evaluation mode.
-        n_steps: steps of Adam at each iteration.
-        learning_rate: of them.
-        speakers: as in `NeuralVariances`.
-        half: compute the network's products in bfloat16.
-    """
-
-    monotone = True
-
-    def __init__(
-        self,
-        model: ConditionalVae,
-        *,
-        n_steps: int,
-        learning_rate: float,
-        speakers: Tensor | None = None,
-        half: bool = False,
-    ) -> None:
-        super().__init__(model, speakers=speakers, half=half)
-        self._n_steps, self._learning_rate = n_steps, learning_rate
-        self._kept: Heard | None = None
-        self._descent: tuple[Voice, torch.optim.Optimizer] | None = None
-
-    def _cost(self, power: Tensor, heard: Heard) -> Tensor:
-        """Return the contrast of each source (sources,) at its best gain, times the frames."""
-        n_values = power.shape[1] * power.shape[2]
-        fit = n_values * (power / heard.variances).mean((1, 2)).log() + heard.variances.log().sum((1, 2))
-        return fit + 0.5 * heard.voice.latent.square().sum((1, 2))
-
-    def _slopes(self, power: Tensor, variances: Tensor, log_variances: Tensor, leaves: Voice) -> list[Tensor]:
-        """Return the slopes of the cost in latents and classes, those of the log-variances in closed form."""
-        ratios = power / variances
-        slopes = (1 - ratios / ratios.mean((1, 2), keepdim=True)) * (1 - _FLOOR / variances)
-        found = torch.autograd.grad(log_variances, leaves, slopes, allow_unused=True, materialize_grads=True)
-        return [found[0] + leaves.latent.detach(), *found[1:]]
-
-    def _leaves(self, voice: Voice) -> tuple[Voice, torch.optim.Optimizer]:
-        """Return latents and classes to descend from, with the momentum of the last fit, and what descends."""
-        if self._descent is None:
-            leaves = Voice(*(values.clone().requires_grad_(True) for values in voice))
-            self._descent = leaves, torch.optim.Adam(leaves, lr=self._learning_rate)
-        leaves, optimiser = self._descent
-        for leaf, values in zip(leaves, voice, strict=True):
-            leaf.data.copy_(values)
-        return leaves, optimiser
-
-    @torch.no_grad()
-    def _listen(self, power: Tensor) -> Heard:
-        found = self.model.infer(power)
-        voice = Voice(found.posterior.mean, found.log_classes)
-        best = Heard(voice, self._decode(voice))
-        lowest = self._cost(power, best)
-        if self._kept is not None:
-            best, lowest = _lower(best, lowest, self._kept, self._cost(power, self._kept))
-        leaves, optimiser = self._leaves(best.voice)
-        variances = best.variances
-        with torch.enable_grad():
-            log_variances = self._log_variances(leaves)
-        for _ in range(self._n_steps):
-            for leaf, slope in zip(leaves, self._slopes(power, variances, log_variances, leaves), strict=True):
-                leaf.grad = slope
-            optimiser.step()
-            with torch.enable_grad():
-                log_variances = self._log_variances(leaves)
-            variances = _variances(log_variances.detach())
-            here = Heard(Voice(*(leaf.detach().clone() for leaf in leaves)), variances)
-            best, lowest = _lower(best, lowest, here, self._cost(power, here))
-        self._kept = best
-        return best
-
-
-def _variances(log_variances: Tensor) -> Tensor:
-    return within_limits(log_variances).exp_().add_(_FLOOR)
-
-
-def _lower(one: Heard, cost: Tensor, other: Heard, other_cost: Tensor) -> tuple[Heard, Tensor]:
-    """Return of each source the one of two that costs (sources,) less, and what it costs."""
-    better = other_cost < cost
-    if bool(better.all()):
-        return other, other_cost
-
-    def pick(values: Tensor, others: Tensor) -> Tensor:
-        return torch.where(better.view(-1, *[1] * (values.dim() - 1)), others, values)
-
-    voice = Voice(*(pick(*both) for both in zip(one.voice, other.voice, strict=True)))
-    return Heard(voice, pick(one.variances, other.variances)), pick(cost, other_cost)
+def to_variances(log_variances: Tensor) -> Tensor:
+    """Return variances, which have a floor."""
+    return within_limits(log_variances).exp_().add_(FLOOR)

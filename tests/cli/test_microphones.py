@@ -117,7 +117,10 @@ def test_channels_that_are_dead_or_alike(call: Call, heard: Any, tmp_path: Path)
     command = (path, "--algorithm", "ilrma", *SHORT)
     code, _, err = call(*command)
     assert code == 1
-    assert "four.wav: channel 1 of the recording is silent or constant: a dead microphone? Leave it out with --channels" in err
+    assert (
+        "four.wav: channel 1 of the recording is silent or constant: a dead microphone? Leave it out with --channels"
+        in err
+    )
     assert call(*command, "--channels", "0", "2")[0] == 0
     # They are called as in the file, not by their places among those taken.
     for channels, message in (

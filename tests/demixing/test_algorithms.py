@@ -13,8 +13,9 @@ from sepvae.config import parse_config
 from sepvae.demixing.algorithms import Separated, Voices, order_by_voice, separate_spectra, source_model
 from sepvae.demixing.config import NEURAL, DemixingConfig
 from sepvae.demixing.contract import SourceVariances
+from sepvae.demixing.descent import MvaeVariances
 from sepvae.demixing.low_rank import LowRank
-from sepvae.demixing.neural import FastMvae2Variances, FastMvaeVariances, MvaeVariances
+from sepvae.demixing.neural import FastMvae2Variances, FastMvaeVariances
 from sepvae.demixing.spherical import Spherical
 from sepvae.errors import ConfigError
 from sepvae.models.conditional import ConditionalVae

@@ -44,7 +44,9 @@ def test_fewer_channels_than_talkers_need_another_algorithm() -> None:
 def test_a_dead_microphone_is_named() -> None:
     wave = waves(4)
     wave[[1, 3]] = 0
-    with pytest.raises(InputError, match=r"channel 1, 3 of the recording is silent or constant: a dead microphone\? Leave it out"):
+    with pytest.raises(
+        InputError, match=r"channel 1, 3 of the recording is silent or constant: a dead microphone\? Leave it out"
+    ):
         check_channels(wave, n_sources=2, underdetermined=False)
     with pytest.raises(InputError, match=r"channel 4, 0 of the recording is silent"):
         check_channels(wave, n_sources=2, underdetermined=False, numbers=[6, 4, 2, 0])

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from sepvae.demixing.contract import SourceVariances
 from sepvae.demixing.covariance import with_past
+from sepvae.demixing.descent import MvaeVariances
 from sepvae.demixing.loop import Demixed, Update, demix, identity
 from sepvae.demixing.low_rank import LowRank
-from sepvae.demixing.neural import MvaeVariances
 from sepvae.demixing.projection_back import project_back
 from sepvae.demixing.spherical import Spherical
 from sepvae.seeds import torch_generator

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sepvae.demixing.descent import MvaeVariances
 from sepvae.demixing.neural import (
     FastMvae2Variances,
     FastMvaeVariances,
     Heard,
-    MvaeVariances,
     NeuralVariances,
     Voice,
 )
@@ -185,6 +185,25 @@ def test_mvae_descends_though_its_products_are_rounded(gaussian: Gaussian, voice
     values = torch.stack([model.fit(power).contrast for _ in range(6)])
     assert (values[1:] <= values[:-1] + 1e-6 * values[:-1].abs()).all()
     assert (values[-1] < values[0]).all()
+
+
+def test_steps_in_half_precision_lead_as_far(gaussian: Gaussian, voices: Any) -> None:
+    """To a few per cent of how far those in single precision lead from what the inference says."""
+    power, network = powers(gaussian), voices()
+    start = make("fastmvae2", network).fit(power).contrast
+    single, half = (
+        MvaeVariances(network, n_steps=20, learning_rate=0.05, half=half).fit(power).contrast for half in (False, True)
+    )
+    assert (single < start - 0.1).all()
+    torch.testing.assert_close(start - half, start - single, rtol=0.05, atol=0)
+
+
+def test_a_fit_goes_on_from_where_the_last_one_ended(gaussian: Gaussian, voices: Any) -> None:
+    """Two fits of three steps to the same powers are one of six, while every step is one down."""
+    power, network = powers(gaussian), voices()
+    twice, once = (MvaeVariances(network, n_steps=n_steps, learning_rate=1e-3) for n_steps in (3, 6))
+    twice.fit(power)
+    torch.testing.assert_close(twice.fit(power).variances, once.fit(power).variances, rtol=1e-5, atol=0)
 
 
 def test_mvae_gets_lower_than_the_fast_inference(gaussian: Gaussian, voices: Any) -> None:
