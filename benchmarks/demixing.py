@@ -203,7 +203,7 @@ def scaling(model: ConditionalVae) -> dict[str, dict[str, float]]:
     def seconds(algorithm: str, channels: int, length_s: float, batch: int) -> float:
         wave = torch.from_numpy(random.laplace(size=(batch, channels, round(length_s * RATE))))
         spectrum = stft.analyse(wave).permute(0, 3, 1, 2)
-        config = DemixingConfig(algorithm=algorithm, iterations=10, start_iterations=0)
+        config = DemixingConfig(algorithm=algorithm, iterations=10, start_iterations=0, tolerance=0)
         voices = Voices(model, half=HALF) if algorithm == "fastmvae2" else None
         return timed(lambda: separate_spectra(spectrum, config, n_sources=channels, sample_rate=RATE, voices=voices))[0]
 

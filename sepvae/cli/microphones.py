@@ -96,11 +96,12 @@ def _demixers(args: argparse.Namespace, config: DemixingConfig) -> Callable[[Pat
     device = str(resolve_device(args.device))
     if len(args.model) > 1:
         raise ConfigError("--algorithm takes one model, which knows all its speakers: give -m once")
-    check_talkers(args.speakers, args.talkers)
     if args.model:
         demixer = Demixer.load(args.model[0], config, device=device)
         check_speakers(config, args.speakers, known=demixer.speakers)
+        check_talkers(args.speakers, args.talkers)
         return lambda _: demixer
     check_model(config, None)
     check_speakers(config, args.speakers, known=())
+    check_talkers(args.speakers, args.talkers)
     return lambda path: Demixer(config, sample_rate=audio.inspect(path).sample_rate, device=device)

@@ -68,7 +68,7 @@ class Voices:
         """Return a fresh source model that descends."""
         return MvaeVariances(
             self.model,
-            n_steps=config.n_steps if n_steps is None else n_steps,
+            n_steps=config.steps if n_steps is None else n_steps,
             learning_rate=config.learning_rate,
             speakers=self.speakers,
             half=self.half,
@@ -83,7 +83,7 @@ def source_model(config: DemixingConfig, voices: Voices | None, n_batch: int) ->
         return LowRank(config.n_bases, [torch_generator(config.seed, "ilrma") for _ in range(n_batch)])
     if voices is None:
         raise ConfigError(f"algorithm {config.algorithm}: needs a model of speech, such as train_cvae.yaml makes")
-    if config.n_steps:
+    if config.steps:
         return voices.patient(config)
     if config.algorithm == "fastmvae":
         return FastMvaeVariances(voices.model, speakers=voices.speakers, half=voices.half)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,9 +12,16 @@ from sepvae.errors import ConfigError
 from sepvae.frontend.stft import StftConfig
 
 Algorithm = Literal["auxiva", "ilrma", "mvae", "fastmvae", "fastmvae2", "gmvae"]
-# Steps of Adam at each iteration, of those that make any.
-STEPS = {"mvae": 5, "gmvae": 10, "fastmvae2": 2}
 NEURAL = ("mvae", "fastmvae", "fastmvae2", "gmvae")
+# What each algorithm does when nothing else is said: those without steps make none.
+_USUAL: dict[str, dict[str, float]] = {
+    "auxiva": {"iterations": 60, "tolerance": 1e-4},
+    "ilrma": {"iterations": 100, "tolerance": 1e-4},
+    "fastmvae": {"iterations": 60, "tolerance": 1e-4},
+    "mvae": {"iterations": 60, "tolerance": 1e-3, "steps": 5, "learning_rate": 0.1},
+    "fastmvae2": {"iterations": 60, "tolerance": 1e-3, "steps": 2, "learning_rate": 0.1},
+    "gmvae": {"iterations": 30, "steps": 10, "learning_rate": 0.05},
+}
 
 
 class WpeConfig(Config):
@@ -49,13 +57,15 @@ class DemixingConfig(Config):
     """An algorithm and its settings.
 
     `auxiva` and `ilrma` need no model; the others a conditional VAE of speech. All but these two start from
-    `start_iterations` of AuxIVA, and then make `iterations` of their own, fewer when the objective per bin and frame
-    falls by less than `tolerance`. `density` is AuxIVA's, `n_bases` the spectra that ILRMA gives each source.
-    `steps` of Adam fit the voices at each iteration, when not given 5 of `mvae`, 10 of `gmvae` and 2 of `fastmvae2`;
-    with 0 of them `fastmvae2` is the published one, whose inference has the last word. `gmvae` is for more talkers than
-    microphones too: it fits spatial covariances, for which `directions` says where it starts then. `stft` is that of
-    AuxIVA and ILRMA; a model has its own. `precision` is that of the inference: `auto` takes bfloat16 where the machine
-    has units for it; steps are made in single, and the demixing is in double precision.
+    `start_iterations` of AuxIVA. Then they make `iterations` of their own, 60 when not given (`ilrma` 100, `gmvae` 30),
+    and fewer when one changes the objective per bin and frame by less than `tolerance`, 1e-4 when not given, 1e-3 of
+    `mvae` and `fastmvae2`; `gmvae` makes them all. `density` is AuxIVA's, `n_bases` the spectra that ILRMA gives each
+    source. `steps` of Adam fit the voices at each iteration, when not given 5 of `mvae`, 10 of `gmvae` and 2 of
+    `fastmvae2`; with 0 of them `fastmvae2` is the published one, whose inference has the last word. Their
+    `learning_rate` is 0.1 when not given, 0.05 of `gmvae`. `gmvae` is for more talkers than microphones too: it fits
+    spatial covariances, for which `directions` says where it starts then. `stft` is that of AuxIVA and ILRMA; a model
+    has its own. `precision` is that of the network's products: `auto` takes bfloat16 where the machine has units for
+    it; the demixing is in double precision.
     """
 
     algorithm: Algorithm = "fastmvae2"
@@ -64,25 +74,31 @@ class DemixingConfig(Config):
     n_bases: int = Field(2, ge=1, le=1000)
     update: Literal["ip", "iss"] = "ip"
     start_iterations: int = Field(40, ge=0, le=10_000)
-    iterations: int = Field(30, ge=1, le=10_000)
+    iterations: int = Field(60, ge=1, le=10_000)
     tolerance: float = Field(0.0, ge=0)
-    steps: int | None = Field(None, ge=0, le=10_000)
-    learning_rate: float = Field(0.05, gt=0)
+    steps: int = Field(0, ge=0, le=10_000)
+    learning_rate: float = Field(0.1, gt=0)
     wpe: WpeConfig | None = None
     postfilter: PostfilterConfig | None = None
     directions: DirectionsConfig = DirectionsConfig()
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     seed: int = Field(0, ge=0)
 
-    @property
-    def n_steps(self) -> int:
-        """Steps of Adam at each iteration, 0 of the algorithms that make none."""
-        return STEPS.get(self.algorithm, 0) if self.steps is None else self.steps
+    @model_validator(mode="before")
+    @classmethod
+    def _as_usual(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        algorithm = values.get("algorithm", cls.model_fields["algorithm"].default)
+        return {**(_USUAL.get(algorithm, {}) if isinstance(algorithm, str) else {}), **values}
 
     @model_validator(mode="after")
     def _fits_together(self) -> DemixingConfig:
-        if self.steps is not None and self.algorithm not in STEPS:
-            raise ConfigError(f"steps: {self.algorithm} makes none: leave it out, or choose {', '.join(STEPS)}")
+        patient = [name for name, usual in _USUAL.items() if "steps" in usual]
+        if self.steps and self.algorithm not in patient:
+            raise ConfigError(f"steps: {self.algorithm} makes none: leave it out, or choose {', '.join(patient)}")
+        if self.tolerance and self.algorithm == "gmvae":
+            raise ConfigError("tolerance: gmvae makes all its iterations: leave it out, or ask for fewer iterations")
         if self.steps == 0 and self.algorithm in ("mvae", "gmvae"):
             raise ConfigError(f"steps: {self.algorithm} needs 1 or more; fastmvae2 does without")
         if self.algorithm == "gmvae" and self.wpe is not None:
