@@ -18,10 +18,8 @@ _NOISE = {torch.float32: 1e-6, torch.float64: 1e-9}
 # A bin without sound is thought to have this share of the mean power of all bins.
 _QUIETEST = 1e-10
 _LEAST = 1e-30
-
-
-# Up to so many channels all products of two are kept; of more they would fill the memory.
-_MOST_PRODUCTS = 4
+# What products of two channels may take of the memory.
+_MOST_BYTES = 1 << 28
 
 
 def noise_floor(spectrum: Tensor) -> Tensor:
@@ -35,15 +33,17 @@ class Recording:
 
     Args:
         spectrum: (batch, bins, channels, frames) complex.
+        most_bytes: keep all products of two channels, which halves the time of the sums, when they take no more.
 
     `noise` (batch, bins) is the power that each channel is thought to have of its own.
     """
 
-    def __init__(self, spectrum: Tensor) -> None:
+    def __init__(self, spectrum: Tensor, *, most_bytes: int = _MOST_BYTES) -> None:
         self.spectrum = spectrum
         self.n_channels, self.n_frames = spectrum.shape[2:]
         self.noise = noise_floor(spectrum)
-        self._products = outer_products(spectrum) if self.n_channels <= _MOST_PRODUCTS else None
+        size = spectrum.numel() * self.n_channels * spectrum.real.element_size()
+        self._products = outer_products(spectrum) if size <= most_bytes else None
 
     def covariances(self, weights: Tensor) -> Tensor:
         """Return (1/N) Σₙ weightₙ (xₙ xₙᴴ + noise · I) for each source.
