@@ -210,9 +210,9 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
         todo = [number for number in own if number not in done or not is_whole(done[number], Path(job.out))]
         if len(todo) < len(own):
             _LOGGER.info("going on: %d of %d blocks are done", len(own) - len(todo), len(own))
-        drawing = pipeline(job)
 
         def tasks() -> Iterator[Task]:
+            drawing = pipeline(job)
             for number in todo:
                 utterances = plan.block(number, size)
                 yield Task(number, tuple((one, drawing.orders(one, plan.utterances)) for one in utterances))
@@ -221,8 +221,9 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
         total = sum(min(size, len(plan.utterances) - number * size) for number in own)
         left = sum(min(size, len(plan.utterances) - number * size) for number in todo)
         work_of = _Work(job)
+        make = scheduler(workers=run.workers, address=run.address, prepare=work_of.prepare if todo else None)
         with progress("augmenting", total, unit="utterances", start=total - left) as bar:
-            for outcome in scheduler(workers=run.workers, address=run.address)(work_of, tasks()):
+            for outcome in make(work_of, tasks()):
                 for failure in outcome.failures:
                     _LOGGER.warning("%s", failure.message)
                 journal.append(outcome.line)
@@ -237,6 +238,10 @@ class _Work:
     """Makes a block of one job; an object and no closure, so that it can be sent to another process."""
 
     job: Job
+
+    def prepare(self) -> None:
+        """Load libraries and model."""
+        pipeline(self.job)
 
     def __call__(self, task: Task) -> Outcome:
         return run_task(self.job, task)

@@ -35,8 +35,16 @@ def in_process(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
     return map(work, tasks)
 
 
-def local_processes(work: Callable[[T], R], tasks: Iterable[T], *, workers: int) -> Iterator[R]:
+def local_processes(
+    work: Callable[[T], R], tasks: Iterable[T], *, workers: int, prepare: Callable[[], object] | None = None
+) -> Iterator[R]:
     """Yield what `work` makes of each task in processes of one thread each, in the order in which they are done.
+
+    Args:
+        work: a function that can be sent to a process.
+        tasks: what to do.
+        workers: processes.
+        prepare: what each process does first, while the first of the tasks are drawn up here.
 
     Raises:
         OutputError: a process was killed from outside.
@@ -47,6 +55,9 @@ def local_processes(work: Callable[[T], R], tasks: Iterable[T], *, workers: int)
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare, initargs=(_level(),))
         waiting: set[Future[R]] = set()
         try:
+            if prepare is not None:
+                for _ in range(workers):
+                    pool.submit(prepare)
             todo = iter(tasks)
             while True:
                 waiting |= {pool.submit(work, task) for task in islice(todo, _QUEUED * workers - len(waiting))}
@@ -111,12 +122,15 @@ def dask_cluster(work: Callable[[T], R], tasks: Iterable[T], *, address: str) ->
 
 
 def scheduler(
-    *, workers: int = 1, address: str | None = None
+    *, workers: int = 1, address: str | None = None, prepare: Callable[[], object] | None = None
 ) -> Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]:
-    """Return what runs `work` over tasks: a cluster when there is an address, processes when there are several."""
+    """Return what runs `work` over tasks: a cluster when there is an address, processes when there are several.
+
+    See `local_processes` for `prepare`.
+    """
     if address is not None:
         return partial(dask_cluster, address=address)
-    return in_process if workers == 1 else partial(local_processes, workers=workers)
+    return in_process if workers == 1 else partial(local_processes, workers=workers, prepare=prepare)
 
 
 def _level() -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,12 @@ def test_the_choice_of_a_scheduler() -> None:
 def test_errors_of_workers_keep_their_names() -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         list(local_processes(int, ["1", "x"], workers=1))
+
+
+def test_processes_prepare_before_the_first_task(tmp_path: Path) -> None:
+    queued = local_processes(abs, [-1], workers=2, prepare=partial(tempfile.mkdtemp, dir=tmp_path))
+    assert list(queued) == [1]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.slow
