@@ -35,8 +35,10 @@ RECIPES = {
 }
 # Recipes that measure augmentation, and not separation: tests/recipes/test_augment.py.
 AUGMENT = {"augment/does_it_help.yaml", "augment/clean_model.yaml"}
-# Those that train many systems wait for `make test-all`.
+# Those that train many systems, or what a shorter one trains too, wait for `make test-all`.
 LONG = {
+    "timit/beta_vae.yaml",
+    "timit/gass.yaml",
     "timit/stft_grid.yaml",
     "timit/hyperparameters.yaml",
     "timit/compare_all.yaml",
