@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sepvae.cli import augment_fit
+from sepvae.cli import augment_fit, augment_methods
 from sepvae.cli.corpus import KINDS
 from sepvae.cli.settings import add_settings, read_settings, seed
 
@@ -17,6 +17,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser = verbs.add_parser("augment", help="make new training speech from a corpus")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     augment_fit.add(actions, options)
+    augment_methods.add(actions, options)
     _add_run(actions, options)
 
 
@@ -30,7 +31,9 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
     )
     parser.add_argument("folder", type=Path, metavar="CORPUS", help="folder of the corpus")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the result")
-    parser.add_argument("--methods", metavar="A,B,C+D", help="what to do; + chains, such as noise,speed+noise")
+    parser.add_argument(
+        "--methods", metavar="A,B,C+D", help="what to do, from 'sepvae augment methods'; + chains: noise,speed+noise"
+    )
     parser.add_argument("--copies", type=int, help="records of each utterance by each method, 1 when not given")
     parser.add_argument("-m", "--model", type=Path, metavar="DIR", help="model folder, for methods that need one")
     parser.add_argument("--corpus", choices=KINDS, help="layout of the corpus, recognised when not given")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sepvae import audio
+from sepvae.augmentation.contract import AUGMENTATIONS
 
 
 @pytest.fixture
@@ -35,6 +36,18 @@ def test_a_corpus_is_augmented_and_the_bad_file_named(sepvae, folder: Path, tmp_
     strict = sepvae("augment", "run", folder, *options, "--overwrite", "--strict")
     assert strict.returncode == 1
     assert "sepvae: error: ben/2.wav: silent" in strict.stderr
+
+
+def test_methods_are_listed_with_their_settings(sepvae) -> None:
+    done = sepvae("augment", "methods")
+    assert done.returncode == 0, done.stderr
+    heads = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert [head.split(" (")[0].split(":")[0] for head in heads] == list(AUGMENTATIONS)
+    assert "soft (needs --model): Soft perturbation" in done.stdout
+    assert "    noise.snr_db = [5.0, 20.0]\n" in done.stdout
+    schemas = json.loads(sepvae("augment", "methods", "--json").stdout)
+    assert list(schemas) == list(AUGMENTATIONS)
+    assert schemas["soft"]["properties"]["gamma"]["default"] == 1.0
 
 
 def test_settings_come_from_a_file_and_from_options(sepvae, folder: Path, tmp_path: Path) -> None:
