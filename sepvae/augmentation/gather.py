@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sepvae.augmentation.config import AugmentConfig
+from sepvae.augmentation.identity import Identity
 from sepvae.augmentation.journal import parse_line, scan_lines
 from sepvae.augmentation.ledger import Place, outcomes
 from sepvae.augmentation.manifests.kaldi import kaldi
@@ -28,12 +29,14 @@ _DATA = ("audio", "features", "archives", "shar")
 KEPT = (*_DATA, RECORDS, FAILURES, "kaldi", "lhotse", "speechbrain")
 
 
-def is_complete(folder: Path, mark: str) -> bool:
-    """Whether the folder holds a whole run with this fingerprint; ConfigError when it holds another one."""
+def is_complete(folder: Path, mark: str, corpus: Identity) -> bool:
+    """Whether the folder holds a whole run with this fingerprint of this corpus; ConfigError when of another one."""
     if not (folder / FINAL).is_file():
         return False
-    if read_json(folder / FINAL).get("fingerprint") != mark:
+    final = read_json(folder / FINAL)
+    if final.get("fingerprint") != mark:
         raise ConfigError(f"{folder}: holds a run with other settings: choose another folder, or pass --overwrite")
+    Identity(**final["corpus"]).check(corpus, folder)
     return True
 
 
@@ -75,6 +78,7 @@ def gather(
     sweep(folder)
     final = {
         "config": config.resolved(), "fingerprint": plan.fingerprint, "corpus_hash": plan.corpus_hash,
+        "corpus": plan.corpus.to_json(),
         "sample_rate": plan.sample_rate, "model": model_hash, "duration_s": round(n_samples / plan.sample_rate, 3),
         "n_records": n_records, "n_failures": n_failures, "records_sha256": hash_file(folder / RECORDS),
         "paths": paths, "sepvae": metadata.version("sepvae"),

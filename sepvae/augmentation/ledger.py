@@ -47,13 +47,17 @@ def is_whole(place: Place, out: Path) -> bool:
 
 
 @contextmanager
-def locked(path: Path, *, patient: bool = False) -> Iterator[None]:
-    """Hold a lock that a kill gives back; without patience, OutputError when another run holds it."""
+def locked(path: Path, *, patient: bool = False, busy: str = "makes the same shard there") -> Iterator[None]:
+    """Hold a lock that a kill gives back; without patience, OutputError says what another run that holds it does."""
     from filelock import FileLock, Timeout
 
     make_folder(path.parent)
+    lock = FileLock(path, timeout=-1 if patient else 0)
     try:
-        with FileLock(path, timeout=-1 if patient else 0):
-            yield
+        lock.acquire()
     except Timeout:
-        raise OutputError(f"{path.parent.parent}: another run makes the same shard there: wait for it") from None
+        raise OutputError(f"{path.parent.parent}: another run {busy}: wait for it") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from sepvae.augmentation.config import AugmentConfig
+from sepvae.augmentation.identity import Identity
 from sepvae.augmentation.journal import Lines
 from sepvae.augmentation.records import Failure, check_labels
 from sepvae.corpora.records import Corpus, Problem, Utterance
 from sepvae.corpora.validate import severity
 from sepvae.errors import ConfigError, InputError
-from sepvae.files import hash_file, read_json, read_jsonl, write_json, write_jsonl
+from sepvae.files import hash_file, output_error, read_json, read_jsonl, write_json, write_jsonl
 
-_UTTERANCES, _FAILURES, _HEADER = "utterances.jsonl", "left-out.jsonl", "plan.json"
+# The header is written last: where it is, the rest is.
+HEADER = "plan.json"
+_UTTERANCES, _FAILURES = "utterances.jsonl", "left-out.jsonl"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Plan:
     duration_s: float
     fingerprint: str
     corpus_hash: str
+    corpus: Identity
 
     def blocks(self, size: int) -> range:
         """Return the numbers of the blocks of `size` utterances."""
@@ -39,8 +43,10 @@ class Plan:
         return self.utterances[number * size : (number + 1) * size]
 
 
-def write_plan(folder: Path, corpus: Corpus, config: AugmentConfig, fingerprint: str) -> None:
+def write_plan(folder: Path, corpus: Corpus, identity: Identity, config: AugmentConfig, fingerprint: str) -> None:
     """Read the headers of a corpus once, and write what is to be made into `folder`.
+
+    `identity` is that of the corpus before it is read: what changes meanwhile is noticed later.
 
     Raises:
         InputError: there is nothing to augment.
@@ -70,9 +76,8 @@ def write_plan(folder: Path, corpus: Corpus, config: AugmentConfig, fingerprint:
         first = f", the first: {left_out[0].message}" if left_out else ""
         raise InputError(f"{corpus.root}: nothing can be augmented, {len(left_out)} files were left out{first}")
     write_jsonl(folder / _FAILURES, (asdict(failure) for failure in left_out))
-    header = {"fingerprint": fingerprint, "sample_rate": rate, "duration_s": duration_s}
-    header["corpus_hash"] = hash_file(folder / _UTTERANCES)
-    write_json(folder / _HEADER, header)
+    header = {"fingerprint": fingerprint, "sample_rate": rate, "duration_s": duration_s, "corpus": identity.to_json()}
+    write_json(folder / HEADER, {**header, "corpus_hash": hash_file(folder / _UTTERANCES)})
     usable.close()
     utterances.close()
     listed.unlink()
@@ -118,16 +123,26 @@ def _unfit(one: Utterance, rate: int, config: AugmentConfig, seen: set[str]) -> 
     return None
 
 
+def publish_plan(draft: Path, folder: Path) -> None:
+    """Move a plan from the folder `draft` to `folder` beside it; OutputError when that cannot be."""
+    for name in (_UTTERANCES, _FAILURES, HEADER):
+        try:
+            (draft / name).replace(folder / name)
+        except OSError as error:
+            raise output_error(folder / name, error) from error
+
+
 def has_plan(folder: Path) -> bool:
     """Whether `folder` holds a whole plan."""
-    return (folder / _HEADER).is_file()
+    return (folder / HEADER).is_file()
 
 
 def read_plan(folder: Path) -> Plan:
     """Return the plan in `folder`; InputError when it is damaged."""
-    header = read_json(folder / _HEADER)
+    header = read_json(folder / HEADER)
     path = folder / _UTTERANCES
     if hash_file(path) != header["corpus_hash"]:
         raise InputError(f"{path}: damaged: remove {folder} and start again")
     failures = tuple(Failure(**record) for record in read_jsonl(folder / _FAILURES))
-    return Plan(Lines(path, Utterance.from_json), failures, **header)
+    corpus = Identity(**header.pop("corpus"))
+    return Plan(Lines(path, Utterance.from_json), failures, corpus=corpus, **header)
