@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sepvae.augmentation.saved import checked
 from sepvae.corpora.listing import list_files
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError
@@ -14,6 +15,7 @@ from sepvae.files import hash_json
 
 # Two versions of a corpus, such as clean and noisy, often have the same names and sizes: some files are looked into.
 _PROBES, _PROBE_BYTES = 8, 1 << 16
+_FIELDS = {"root": str, "kind": str, "n_files": int, "files_hash": str}
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ class Identity:
             f"{folder}: holds a run of the corpus {self.root} (read as {self.kind}), not of {found.root} "
             f"(read as {found.kind}): {advice}"
         )
+
+    @classmethod
+    def from_json(cls, value: Any, path: Path) -> Identity:
+        """Return the identity that `to_json` made a value of; InputError when the file `path` holds another value."""
+        checked(value, _FIELDS, path)
+        return cls(**{name: value[name] for name in _FIELDS})
 
     def to_json(self) -> dict[str, Any]:
         """Return the identity as a JSON value."""

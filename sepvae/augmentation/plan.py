@@ -12,13 +12,15 @@ from sepvae.augmentation.config import AugmentConfig
 from sepvae.augmentation.identity import Identity
 from sepvae.augmentation.journal import Lines
 from sepvae.augmentation.records import Failure, check_labels
+from sepvae.augmentation.saved import damaged, read_saved
 from sepvae.corpora.records import Corpus, Problem, Utterance
 from sepvae.corpora.validate import severity
 from sepvae.errors import ConfigError, InputError
-from sepvae.files import hash_file, output_error, read_json, read_jsonl, write_json, write_jsonl
+from sepvae.files import hash_file, output_error, read_jsonl, write_json, write_jsonl
 
 # The header is written last: where it is, the rest is.
 HEADER = "plan.json"
+_FIELDS = {"fingerprint": str, "sample_rate": int, "duration_s": float, "corpus": dict, "corpus_hash": str}
 _UTTERANCES, _FAILURES = "utterances.jsonl", "left-out.jsonl"
 
 
@@ -139,10 +141,14 @@ def has_plan(folder: Path) -> bool:
 
 def read_plan(folder: Path) -> Plan:
     """Return the plan in `folder`; InputError when it is damaged."""
-    header = read_json(folder / HEADER)
+    header = read_saved(folder / HEADER, _FIELDS)
+    corpus = Identity.from_json(header["corpus"], folder / HEADER)
     path = folder / _UTTERANCES
-    if hash_file(path) != header["corpus_hash"]:
-        raise InputError(f"{path}: damaged: remove {folder} and start again")
-    failures = tuple(Failure(**record) for record in read_jsonl(folder / _FAILURES))
-    corpus = Identity(**header.pop("corpus"))
-    return Plan(Lines(path, Utterance.from_json), failures, corpus=corpus, **header)
+    if not path.is_file() or hash_file(path) != header["corpus_hash"]:
+        raise damaged(path, "its hash is another one")
+    try:
+        failures = tuple(Failure(**record) for record in read_jsonl(folder / _FAILURES))
+    except (InputError, TypeError) as error:
+        raise damaged(folder / _FAILURES, str(error)) from error
+    plain = {name: header[name] for name in _FIELDS if name != "corpus"}
+    return Plan(Lines(path, Utterance.from_json), failures, corpus=corpus, **plain)

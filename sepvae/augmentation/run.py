@@ -17,7 +17,7 @@ from typing import Any, Literal
 from sepvae.augmentation.claim import WORK, Claim, claimed
 from sepvae.augmentation.config import AugmentConfig
 from sepvae.augmentation.contract import augmentation_class
-from sepvae.augmentation.gather import FINAL, KEPT, gather, is_complete, rewrite_manifests
+from sepvae.augmentation.gather import FINAL, KEPT, check_files, gather, is_complete, read_final, rewrite_manifests
 from sepvae.augmentation.identity import identify
 from sepvae.augmentation.ledger import finished_blocks, is_whole, locked, open_journal, outcomes
 from sepvae.augmentation.pipeline import Job, Outcome, Task, fingerprint, pipeline, run_task
@@ -26,7 +26,7 @@ from sepvae.augmentation.schedulers import scheduler
 from sepvae.augmentation.writers import block_utterances
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError, InputError, OutputError
-from sepvae.files import hash_file, hash_json, read_json, remove, to_json
+from sepvae.files import hash_file, hash_json, remove, to_json
 from sepvae.progress import progress
 
 _LOGGER = logging.getLogger(__name__)
@@ -179,11 +179,13 @@ def _gathered(folder: Path, plan: Plan, config: AugmentConfig, model_hash: str |
     """Finish the run when all its blocks are made, by whichever shards; whether it is finished now."""
     work = folder / WORK
     n_blocks = len(plan.blocks(block_utterances(config.output)))
-    if not is_complete(folder, plan.fingerprint, plan.corpus) and len(finished_blocks(work)) < n_blocks:
+    if not is_complete(folder, plan.fingerprint, plan.corpus) and len(finished_blocks(work, n_blocks)) < n_blocks:
         return False
     with locked(work / "gather.lock", patient=True):
         if not is_complete(folder, plan.fingerprint, plan.corpus):
-            gather(folder, plan, config, model_hash=model_hash, finished=finished_blocks(work), paths=run.paths)
+            gather(
+                folder, plan, config, model_hash=model_hash, finished=finished_blocks(work, n_blocks), paths=run.paths
+            )
     plan.utterances.close()
     # Another shard that has seen the end at the same time may be at it too.
     with contextlib.suppress(OutputError):
@@ -208,7 +210,7 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
     shard, n_shards = run.shard
     own = [number for number in plan.blocks(size) if number % n_shards == shard - 1]
     with open_journal(work, run.shard) as journal:
-        done = finished_blocks(work)
+        done = finished_blocks(work, len(plan.blocks(size)))
         todo = [number for number in own if number not in done or not is_whole(done[number], Path(job.out))]
         if len(todo) < len(own):
             _LOGGER.info("going on: %d of %d blocks are done", len(own) - len(todo), len(own))
@@ -260,12 +262,13 @@ def hash_model(model: Path) -> str:
 
 
 def _found(folder: Path, run: Run, started: float) -> Summary:
-    """Return the summary of a run that was finished before."""
+    """Return the summary of a run that was finished before; InputError when it has lost files since."""
+    check_files(folder)
     _LOGGER.info("%s: complete, nothing to make", folder)
     rewrite_manifests(folder, run.paths)
     return _summary(folder, 0.0, started)
 
 
 def _summary(folder: Path, made_s: float, started: float) -> Summary:
-    final = read_json(folder / FINAL)
+    final = read_final(folder)
     return Summary(str(folder), True, final["n_records"], final["n_failures"], made_s, time.monotonic() - started)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -234,6 +235,58 @@ def test_a_plan_of_which_nothing_is_made_is_replaced(
 ) -> None:
     _interrupted(monkeypatch, corpus, tmp_path / "out", 0)
     assert augment(corpus, tmp_path / "out", methods=["gain"], copies=1).n_records == 12
+
+
+def test_a_file_that_is_lost_before_the_last_shard_is_done_is_named(
+    corpus: Path, tmp_path: Path, whole: Path, contents: Contents
+) -> None:
+    out = tmp_path / "out"
+    augment(corpus, out, how=Run(shard=(1, 2)))
+    lost = next((out / "audio").rglob("*.wav"))
+    lost.unlink()
+    with pytest.raises(InputError, match=f"{re.escape(str(lost))}: missing, or not of the size .*: run --shard 1/2 ag"):
+        augment(corpus, out, how=Run(shard=(2, 2)))
+    assert not (out / "augmented.json").exists()
+    assert augment(corpus, out, how=Run(shard=(1, 2))).complete
+    assert contents(out) == contents(whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("audio/FABC0/FABC0_SX1-gain-1.wav", None, "FABC0_SX1-gain-1.wav: missing, but the run had made it"),
+        ("audio/FABC0/FABC0_SX1-gain-1.wav", "", "its files have .* bytes, the run had made"),
+        ("records.jsonl", None, "records.jsonl: damaged"),
+        ("augmented.json", "[]", r"augmented.json: damaged, .* received \[\]"),
+        ("augmented.json", "xx", "augmented.json: not valid JSON"),
+        (".work/plan.json", "{}", "plan.json: damaged, .* is missing"),
+        (".work/plan.json", "xx", "plan.json: not valid JSON"),
+        (".work/utterances.jsonl", None, "utterances.jsonl: damaged"),
+        (".work/left-out.jsonl", "[]\n", "left-out.jsonl: damaged"),
+        (".work/journal-1-of-1.jsonl", "[]\n", "journal-1-of-1.jsonl: damaged"),
+        (".work/journal-1-of-1.jsonl", '{"block": 0, "a": 1}\n', "journal-1-of-1.jsonl: damaged"),
+        (".work/journal-1-of-1.jsonl", '{"block": 3, "a": 1}\n', "journal-1-of-1.jsonl: .*block 3, the plan has 3"),
+        (".work/journal-1-of-1.jsonl", "twice", "journal-1-of-1.jsonl: .*records of another one"),
+    ],
+)
+def test_damage_is_named_and_can_be_overwritten(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, damage: str | None, message: str
+) -> None:
+    out, settings = tmp_path / "out", {"methods": ["gain"], "copies": 1}
+    if name.startswith(".work"):
+        _interrupted(monkeypatch, corpus, out, 1, **settings)
+    else:
+        augment(corpus, out, **settings)
+    if damage is None:
+        (out / name).unlink()
+    elif damage == "twice":
+        line = (out / name).read_text()
+        (out / name).write_text(line + line.replace('"block": 0', '"block": 1'))
+    else:
+        (out / name).write_text(damage)
+    with pytest.raises(InputError, match=f"{message}.*: pass --overwrite to start again"):
+        augment(corpus, out, **settings)
+    assert augment(corpus, out, how=Run(overwrite=True), **settings).n_records == 12
 
 
 def test_a_file_that_changes_during_a_run_is_named(
