@@ -11,7 +11,7 @@ from typing import Any
 from sepvae.augmentation.config import AugmentConfig
 from sepvae.augmentation.identity import Identity
 from sepvae.augmentation.journal import Lines
-from sepvae.augmentation.records import Failure, check_labels
+from sepvae.augmentation.records import Failure, check_labels, within
 from sepvae.augmentation.saved import damaged, read_saved
 from sepvae.corpora.records import Corpus, Problem, Utterance
 from sepvae.corpora.validate import severity
@@ -69,7 +69,7 @@ def write_plan(folder: Path, corpus: Corpus, identity: Identity, config: Augment
     if not rates:
         raise ConfigError(f"split {config.split!r}: the corpus has none of that name, but {', '.join(sorted(splits))}")
     rate = config.sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
-    left_out = [_failure(one) for one in corpus.problems if severity(one) == "error"]
+    left_out = [_failure(one, corpus.root) for one in corpus.problems if severity(one) == "error"]
     utterances: Lines[Utterance] = Lines(listed, Utterance.from_json)
     write_jsonl(folder / _UTTERANCES, _usable(utterances, rate, config, left_out))
     usable: Lines[Utterance] = Lines(folder / _UTTERANCES, Utterance.from_json)
@@ -85,10 +85,10 @@ def write_plan(folder: Path, corpus: Corpus, identity: Identity, config: Augment
     listed.unlink()
 
 
-def _failure(problem: Problem) -> Failure:
+def _failure(problem: Problem, root: Path) -> Failure:
     """Return what the reader of the corpus found; a file that it reads under another id would be heard twice."""
     message = problem.message.partition("; read under")[0] if problem.code == "duplicate_id" else problem.message
-    return Failure(problem.code, problem.item, message)
+    return Failure(problem.code, problem.item, within(message, root, root.resolve()))
 
 
 def _usable(
