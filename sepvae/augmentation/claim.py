@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from sepvae.augmentation.identity import Identity
 from sepvae.augmentation.ledger import finished_blocks, locked
 from sepvae.augmentation.plan import HEADER, Plan, has_plan, publish_plan, read_plan, write_plan
 from sepvae.corpora.records import Corpus
-from sepvae.errors import ConfigError
+from sepvae.errors import ConfigError, OutputError
 from sepvae.files import make_folder, remove
 
 WORK = ".work"
@@ -82,11 +82,13 @@ def claimed(claim: Claim, check: Callable[[Plan], object]) -> Iterator[Plan | No
 
 def _leave_as_found(claim: Claim) -> None:
     """Remove locks that are of no run: what has failed at once, or was finished by others, leaves nothing behind."""
-    used = has_plan(claim.work) or list(claim.work.glob("*-of-*.lock")) != [claim.lock]
-    # Without its mark, what is left of a removed run would look like someone else's.
-    marked = (claim.folder / FINAL).exists() or not any((claim.folder / name).exists() for name in KEPT)
-    if not used and marked:
-        remove(claim.work)
+    used = has_plan(claim.work) or set(claim.work.glob("*-of-*.lock")) > {claim.lock}
+    # Without the folder of its work, what is left of a removed run would look like someone else's.
+    left = any((claim.folder / name).exists() for name in KEPT)
+    if (claim.folder / FINAL).exists() or not (used or left):
+        # Who has just finished the run may be at it too.
+        with suppress(OutputError):
+            remove(claim.work)
 
 
 def _standing(claim: Claim) -> Plan | None:

@@ -95,9 +95,9 @@ def within(message: str, *roots: str | Path) -> str:
         >>> within("data/c/a/1.wav: truncated (data/c/a/1.wav)", "/mnt/data/c", "data/c")
         'a/1.wav: truncated (a/1.wav)'
     """
-    for prefix in (f"{str(root).rstrip('/')}/" for root in roots if str(root) != "."):
+    for folder in (re.escape(str(root)) for root in roots if str(root) != "."):
         # Only where a path begins: `c/` is also the end of other folders.
-        message = re.sub(rf"(?<![\w./\\-]){re.escape(prefix)}", "", message)
+        message = re.sub(rf"(?<![\w./\\-]){folder}[/\\]", "", message)
     return message
 
 

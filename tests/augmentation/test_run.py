@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sepvae import audio
+from sepvae.augmentation import claim as claim_module
 from sepvae.augmentation import run as run_module
 from sepvae.augmentation.config import AugmentConfig
 from sepvae.augmentation.gather import read_records
@@ -23,7 +24,7 @@ from sepvae.augmentation.run import Run, Summary, augment_corpus
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
 from sepvae.errors import ConfigError, InputError, OutputError
-from sepvae.files import hash_file, read_jsonl
+from sepvae.files import hash_file, read_jsonl, remove
 
 Contents = Callable[[Path], dict[str, str]]
 NewCorpus = Callable[[Path], Path]
@@ -228,6 +229,24 @@ def test_settings_that_fail_leave_a_run_and_block_no_folder(corpus: Path, tmp_pa
         with pytest.raises((InputError, ConfigError)):
             augment(corpus, out, how=Run(overwrite=True), **settings)
         assert contents(out) == before
+
+
+def test_a_removal_that_was_interrupted_leaves_nothing_of_the_old_run(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, settings = tmp_path / "out", {"methods": ["gain"], "copies": 1}
+    augment(corpus, out, methods=["speed"], copies=1)
+
+    def interrupted(path: Path) -> None:
+        if path.name == "audio":
+            raise KeyboardInterrupt
+        remove(path)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(claim_module, "remove", interrupted)
+        augment(corpus, out, how=Run(overwrite=True), **settings)
+    assert augment(corpus, out, **settings).n_records == 12
+    assert len(list(out.rglob("*.wav"))) == 12
 
 
 def test_a_plan_of_which_nothing_is_made_is_replaced(
