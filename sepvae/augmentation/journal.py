@@ -11,6 +11,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 import numpy as np
 
+from sepvae.augmentation.saved import damaged
 from sepvae.errors import InputError, OutputError
 from sepvae.files import make_folder, output_error
 
@@ -34,8 +35,8 @@ def parse_line(line: bytes, path: Path) -> Any:
     """Return the JSON value of a line; InputError names the file when it is none."""
     try:
         return json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{path}: a line is not valid JSON ({error}): remove the folder and start again") from error
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, f"a line is not valid JSON: {error}") from error
 
 
 def read_line(path: Path, offset: int) -> Any:

@@ -17,7 +17,7 @@ from sepvae import audio
 from sepvae.augmentation.config import AugmentConfig
 from sepvae.augmentation.contract import Augmentation, Decoding, Draw, augmentation_class, split_chain
 from sepvae.augmentation.features import LogMel
-from sepvae.augmentation.records import Failure, Record, record_id, scale_labels
+from sepvae.augmentation.records import Failure, Record, record_id, scale_labels, within
 from sepvae.augmentation.writers import Block, open_writer
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
@@ -154,7 +154,7 @@ class Pipeline:
         except _SampleError as error:
             return [Failure(error.code, utterance.path, str(error))]
         except InputError as error:
-            return [Failure("unreadable", utterance.path, str(error))]
+            return [Failure("unreadable", utterance.path, within(str(error), self.job.root))]
         failures = []
         for order in orders:
             name = record_id(utterance.id, order.method, order.copy)
@@ -168,7 +168,8 @@ class Pipeline:
                 # One file of a thousand hours must not end the run, whatever a library makes of it.
                 _LOGGER.debug("%s", name, exc_info=True)
                 reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-                failures.append(Failure("method", utterance.path, f"{utterance.path}: {order.method}: {reason}", name))
+                message = f"{utterance.path}: {order.method}: {within(reason, self.job.root)}"
+                failures.append(Failure("method", utterance.path, message, name))
                 continue
             block.add(*made)
         return failures

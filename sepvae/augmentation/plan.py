@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from sepvae.augmentation.config import AugmentConfig
+from sepvae.augmentation.identity import Identity
 from sepvae.augmentation.journal import Lines
-from sepvae.augmentation.records import Failure, check_labels
+from sepvae.augmentation.records import Failure, check_labels, within
+from sepvae.augmentation.saved import damaged, read_saved
 from sepvae.corpora.records import Corpus, Problem, Utterance
 from sepvae.corpora.validate import severity
 from sepvae.errors import ConfigError, InputError
-from sepvae.files import hash_file, read_json, read_jsonl, write_json, write_jsonl
+from sepvae.files import hash_file, output_error, read_jsonl, write_json, write_jsonl
 
-_UTTERANCES, _FAILURES, _HEADER = "utterances.jsonl", "left-out.jsonl", "plan.json"
+# The header is written last: where it is, the rest is.
+HEADER = "plan.json"
+_FIELDS = {"fingerprint": str, "sample_rate": int, "duration_s": float, "corpus": dict, "corpus_hash": str}
+_UTTERANCES, _FAILURES = "utterances.jsonl", "left-out.jsonl"
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Plan:
     duration_s: float
     fingerprint: str
     corpus_hash: str
+    corpus: Identity
 
     def blocks(self, size: int) -> range:
         """Return the numbers of the blocks of `size` utterances."""
@@ -39,8 +45,10 @@ class Plan:
         return self.utterances[number * size : (number + 1) * size]
 
 
-def write_plan(folder: Path, corpus: Corpus, config: AugmentConfig, fingerprint: str) -> None:
+def write_plan(folder: Path, corpus: Corpus, identity: Identity, config: AugmentConfig, fingerprint: str) -> None:
     """Read the headers of a corpus once, and write what is to be made into `folder`.
+
+    `identity` is that of the corpus before it is read: what changes meanwhile is noticed later.
 
     Raises:
         InputError: there is nothing to augment.
@@ -61,7 +69,7 @@ def write_plan(folder: Path, corpus: Corpus, config: AugmentConfig, fingerprint:
     if not rates:
         raise ConfigError(f"split {config.split!r}: the corpus has none of that name, but {', '.join(sorted(splits))}")
     rate = config.sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
-    left_out = [_failure(one) for one in corpus.problems if severity(one) == "error"]
+    left_out = [_failure(one, corpus.root) for one in corpus.problems if severity(one) == "error"]
     utterances: Lines[Utterance] = Lines(listed, Utterance.from_json)
     write_jsonl(folder / _UTTERANCES, _usable(utterances, rate, config, left_out))
     usable: Lines[Utterance] = Lines(folder / _UTTERANCES, Utterance.from_json)
@@ -70,18 +78,17 @@ def write_plan(folder: Path, corpus: Corpus, config: AugmentConfig, fingerprint:
         first = f", the first: {left_out[0].message}" if left_out else ""
         raise InputError(f"{corpus.root}: nothing can be augmented, {len(left_out)} files were left out{first}")
     write_jsonl(folder / _FAILURES, (asdict(failure) for failure in left_out))
-    header = {"fingerprint": fingerprint, "sample_rate": rate, "duration_s": duration_s}
-    header["corpus_hash"] = hash_file(folder / _UTTERANCES)
-    write_json(folder / _HEADER, header)
+    header = {"fingerprint": fingerprint, "sample_rate": rate, "duration_s": duration_s, "corpus": identity.to_json()}
+    write_json(folder / HEADER, {**header, "corpus_hash": hash_file(folder / _UTTERANCES)})
     usable.close()
     utterances.close()
     listed.unlink()
 
 
-def _failure(problem: Problem) -> Failure:
+def _failure(problem: Problem, root: Path) -> Failure:
     """Return what the reader of the corpus found; a file that it reads under another id would be heard twice."""
     message = problem.message.partition("; read under")[0] if problem.code == "duplicate_id" else problem.message
-    return Failure(problem.code, problem.item, message)
+    return Failure(problem.code, problem.item, within(message, root, root.resolve()))
 
 
 def _usable(
@@ -118,16 +125,30 @@ def _unfit(one: Utterance, rate: int, config: AugmentConfig, seen: set[str]) -> 
     return None
 
 
+def publish_plan(draft: Path, folder: Path) -> None:
+    """Move a plan from the folder `draft` to `folder` beside it; OutputError when that cannot be."""
+    for name in (_UTTERANCES, _FAILURES, HEADER):
+        try:
+            (draft / name).replace(folder / name)
+        except OSError as error:
+            raise output_error(folder / name, error) from error
+
+
 def has_plan(folder: Path) -> bool:
     """Whether `folder` holds a whole plan."""
-    return (folder / _HEADER).is_file()
+    return (folder / HEADER).is_file()
 
 
 def read_plan(folder: Path) -> Plan:
     """Return the plan in `folder`; InputError when it is damaged."""
-    header = read_json(folder / _HEADER)
+    header = read_saved(folder / HEADER, _FIELDS)
+    corpus = Identity.from_json(header["corpus"], folder / HEADER)
     path = folder / _UTTERANCES
-    if hash_file(path) != header["corpus_hash"]:
-        raise InputError(f"{path}: damaged: remove {folder} and start again")
-    failures = tuple(Failure(**record) for record in read_jsonl(folder / _FAILURES))
-    return Plan(Lines(path, Utterance.from_json), failures, **header)
+    if not path.is_file() or hash_file(path) != header["corpus_hash"]:
+        raise damaged(path, "its hash is another one")
+    try:
+        failures = tuple(Failure(**record) for record in read_jsonl(folder / _FAILURES))
+    except (InputError, TypeError) as error:
+        raise damaged(folder / _FAILURES, str(error)) from error
+    plain = {name: header[name] for name in _FIELDS if name != "corpus"}
+    return Plan(Lines(path, Utterance.from_json), failures, corpus=corpus, **plain)

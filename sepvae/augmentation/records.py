@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sepvae.corpora.records import Interval, Utterance
@@ -75,12 +77,28 @@ class Record:
 
 @dataclass(frozen=True)
 class Failure:
-    """A file, an utterance or a record that could not be made: a code for programs, and a sentence."""
+    """A file, an utterance or a record that could not be made: a code for programs, and a sentence.
+
+    Paths in the sentence are relative to the corpus, so that it is the same wherever that lies.
+    """
 
     code: str
     item: str
     message: str
     record: str | None = None
+
+
+def within(message: str, *roots: str | Path) -> str:
+    """Return a message with paths relative to the corpus, whose folder may have been given in several ways.
+
+    Example:
+        >>> within("data/c/a/1.wav: truncated (data/c/a/1.wav)", "/mnt/data/c", "data/c")
+        'a/1.wav: truncated (a/1.wav)'
+    """
+    for folder in (re.escape(str(root)) for root in roots if str(root) != "."):
+        # Only where a path begins: `c/` is also the end of other folders.
+        message = re.sub(rf"(?<![\w./\\-]){folder}[/\\]", "", message)
+    return message
 
 
 def record_id(utterance: str, method: str, copy: int) -> str:

@@ -9,26 +9,27 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sepvae.augmentation.claim import WORK, Claim, claimed
 from sepvae.augmentation.config import AugmentConfig
 from sepvae.augmentation.contract import augmentation_class
-from sepvae.augmentation.gather import FINAL, KEPT, gather, is_complete, rewrite_manifests
+from sepvae.augmentation.gather import FINAL, KEPT, check_files, gather, is_complete, read_final, rewrite_manifests
+from sepvae.augmentation.identity import identify
 from sepvae.augmentation.ledger import finished_blocks, is_whole, locked, open_journal, outcomes
 from sepvae.augmentation.pipeline import Job, Outcome, Task, fingerprint, pipeline, run_task
-from sepvae.augmentation.plan import Plan, has_plan, read_plan, write_plan
+from sepvae.augmentation.plan import Plan
 from sepvae.augmentation.schedulers import scheduler
 from sepvae.augmentation.writers import block_utterances
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError, InputError, OutputError
-from sepvae.files import hash_file, hash_json, make_folder, read_json, remove, to_json
+from sepvae.files import hash_file, hash_json, remove, to_json
 from sepvae.progress import progress
 
 _LOGGER = logging.getLogger(__name__)
-_WORK = ".work"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def augment_corpus(
 
     Raises:
         InputError: nothing can be augmented; or with `strict`, a file is bad.
-        ConfigError: impossible settings, or the folder holds another run.
+        ConfigError: impossible settings, or the folder holds another run, or one of another corpus.
         OutputError: a result cannot be written.
     """
     run, folder, started = run or Run(), Path(out), time.monotonic()
@@ -105,83 +106,86 @@ def augment_corpus(
     pipeline.cache_clear()
     model_hash = hash_model(model) if model else None
     mark = fingerprint(config, model_hash)
-    _claim(folder, overwrite=run.overwrite)
-    if is_complete(folder, mark):
-        _LOGGER.info("%s: complete, nothing to make", folder)
-        rewrite_manifests(folder, run.paths)
-        return _summary(folder, 0.0, started)
-    plan = _plan(folder, corpus, config, mark)
-    if run.strict and plan.failures:
-        raise InputError(plan.failures[0].message)
-    job = Job(
-        root=str(corpus.root.resolve()), out=str(folder.resolve()), config=to_json(_absolute(config, corpus.root)),
-        sample_rate=plan.sample_rate, model=str(model.resolve()) if model else None, model_hash=model_hash,
-        device=run.device, strict=run.strict,
-    )  # fmt: skip
-    made_s = _make_shard(plan, job, config, run, folder / _WORK)
-    if not _gathered(folder, plan, config, model_hash, run):
-        made = [(len(line["records"]), len(line["failures"])) for line in outcomes(finished_blocks(folder / _WORK))]
-        n_records, n_failures = sum(one for one, _ in made), len(plan.failures) + sum(one for _, one in made)
-        _LOGGER.info("shard %d/%d is done; the manifests come with the last one", *run.shard)
-        return Summary(str(folder), False, n_records, n_failures, made_s, time.monotonic() - started)
-    return _summary(folder, made_s, started)
+    claim = Claim(folder, corpus, identify(corpus), config, mark, run.shard, run.overwrite)
+
+    def job_of(plan: Plan) -> Job:
+        return Job(
+            root=str(corpus.root.resolve()), out=str(folder.resolve()), config=to_json(_absolute(config, corpus.root)),
+            sample_rate=plan.sample_rate, model=str(model.resolve()) if model else None, model_hash=model_hash,
+            device=run.device, strict=run.strict,
+        )  # fmt: skip
+
+    def check(plan: Plan) -> None:
+        _refuse_failures(plan, run)
+        pipeline(job_of(plan))
+
+    if claim.is_met():
+        return _found(folder, run, started)
+    with claimed(claim, check) as plan:
+        if plan is None:
+            return _found(folder, run, started)
+        _refuse_failures(plan, run)
+        _announce(plan, config)
+        made_s = _make_shard(plan, job_of(plan), config, run, claim.work)
+        if _gathered(folder, plan, config, model_hash, run):
+            return _summary(folder, made_s, started)
+        made = [(len(line["records"]), len(line["failures"])) for line in outcomes(finished_blocks(claim.work))]
+    n_records, n_failures = sum(one for one, _ in made), len(plan.failures) + sum(one for _, one in made)
+    _LOGGER.info("shard %d/%d is done; the manifests come with the last one", *run.shard)
+    return Summary(str(folder), False, n_records, n_failures, made_s, time.monotonic() - started)
 
 
 def _check_places(corpus: Corpus, folder: Path, config: AugmentConfig, model: Path | None) -> None:
-    """Raise ConfigError when a method has no model, or the result would become a part of the corpus."""
+    """Raise ConfigError when a method has no model, or when input and result would lie in each other."""
     for name in config.names:
         if augmentation_class(name).needs_model and model is None:
             raise ConfigError(f"method {name}: needs a model: give its folder with --model")
     if folder.resolve().is_relative_to(corpus.root.resolve()):
         raise ConfigError(f"{folder}: lies in the corpus, which would grow by it: choose a folder beside {corpus.root}")
+    places = [corpus.root, *([model] if model else []), *_named_places(config.settings, corpus.root)]
+    for place in places:
+        for own in (*KEPT, FINAL, WORK):
+            if place.resolve().is_relative_to((folder / own).resolve()):
+                raise ConfigError(
+                    f"{place}: lies in {folder / own}, which a run replaces: choose another folder for the result"
+                )
 
 
-def _claim(folder: Path, *, overwrite: bool) -> None:
-    """Make the folder ready: with `overwrite` without an earlier run, and never with what is not of a run.
-
-    Raises:
-        ConfigError: the folder holds other files under names that a run uses.
-    """
-    foreign = [name for name in KEPT if (folder / name).exists()]
-    if foreign and not ((folder / FINAL).exists() or (folder / _WORK).exists()):
-        raise ConfigError(f"{folder}: holds {foreign[0]}, which is of no run of augmentation: choose another folder")
-    if overwrite:
-        # What marks the folder as one of a run goes last, so that this can be interrupted too.
-        for name in (*KEPT, _WORK, FINAL):
-            remove(folder / name)
+def _named_places(value: Any, root: Path) -> Iterator[Path]:
+    """Yield what settings may name as files and folders, those for classes of other libraries among them."""
+    if isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _named_places(item, root)
+    elif isinstance(value, str) and value and "\0" not in value:
+        yield from (Path(value), root / value)
 
 
-def _plan(folder: Path, corpus: Corpus, config: AugmentConfig, mark: str) -> Plan:
-    """Return the plan of the run in the folder, which is made when there is none.
+def _refuse_failures(plan: Plan, run: Run) -> None:
+    """Raise InputError when the run is strict, and something had to be left out."""
+    if run.strict and plan.failures:
+        raise InputError(plan.failures[0].message)
 
-    Raises:
-        ConfigError: the run has other settings.
-    """
-    work = make_folder(folder) / _WORK
-    with locked(work / "plan.lock", patient=True):
-        if not has_plan(work):
-            _LOGGER.info("%s: reading the corpus", corpus.root)
-            write_plan(work, corpus, config, mark)
-    plan = read_plan(work)
-    if plan.fingerprint != mark:
-        raise ConfigError(f"{folder}: holds a run with other settings: choose another folder, or pass --overwrite")
+
+def _announce(plan: Plan, config: AugmentConfig) -> None:
+    """Log what is left out, and what is to be made."""
     for failure in plan.failures:
         _LOGGER.warning("%s", failure.message)
     n_records = len(plan.utterances) * len(config.methods) * config.copies
     hours = plan.duration_s / 3600
     _LOGGER.info("%d utterances, %.2f hours, become %d records", len(plan.utterances), hours, n_records)
-    return plan
 
 
 def _gathered(folder: Path, plan: Plan, config: AugmentConfig, model_hash: str | None, run: Run) -> bool:
     """Finish the run when all its blocks are made, by whichever shards; whether it is finished now."""
-    work, mark = folder / _WORK, plan.fingerprint
+    work = folder / WORK
     n_blocks = len(plan.blocks(block_utterances(config.output)))
-    if not is_complete(folder, mark) and len(finished_blocks(work)) < n_blocks:
+    if not is_complete(folder, plan.fingerprint, plan.corpus) and len(finished_blocks(work, n_blocks)) < n_blocks:
         return False
     with locked(work / "gather.lock", patient=True):
-        if not is_complete(folder, mark):
-            gather(folder, plan, config, model_hash=model_hash, finished=finished_blocks(work), paths=run.paths)
+        if not is_complete(folder, plan.fingerprint, plan.corpus):
+            gather(
+                folder, plan, config, model_hash=model_hash, finished=finished_blocks(work, n_blocks), paths=run.paths
+            )
     plan.utterances.close()
     # Another shard that has seen the end at the same time may be at it too.
     with contextlib.suppress(OutputError):
@@ -205,8 +209,8 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
     size = block_utterances(config.output)
     shard, n_shards = run.shard
     own = [number for number in plan.blocks(size) if number % n_shards == shard - 1]
-    with locked(work / f"{shard}-of-{n_shards}.lock"), open_journal(work, run.shard) as journal:
-        done = finished_blocks(work)
+    with open_journal(work, run.shard) as journal:
+        done = finished_blocks(work, len(plan.blocks(size)))
         todo = [number for number in own if number not in done or not is_whole(done[number], Path(job.out))]
         if len(todo) < len(own):
             _LOGGER.info("going on: %d of %d blocks are done", len(own) - len(todo), len(own))
@@ -257,6 +261,14 @@ def hash_model(model: Path) -> str:
     return hash_json({path.name: hash_file(path) for path in files if path.is_file()})
 
 
+def _found(folder: Path, run: Run, started: float) -> Summary:
+    """Return the summary of a run that was finished before; InputError when it has lost files since."""
+    check_files(folder)
+    _LOGGER.info("%s: complete, nothing to make", folder)
+    rewrite_manifests(folder, run.paths)
+    return _summary(folder, 0.0, started)
+
+
 def _summary(folder: Path, made_s: float, started: float) -> Summary:
-    final = read_json(folder / FINAL)
+    final = read_final(folder)
     return Summary(str(folder), True, final["n_records"], final["n_failures"], made_s, time.monotonic() - started)

@@ -84,6 +84,32 @@ def test_bad_files_are_named_and_the_good_ones_done(corpus: Path, tmp_path: Path
         assert good[name].sha256 == undisturbed[name].sha256, "the others' damage changes nothing"
 
 
+def test_failures_are_the_same_however_the_corpus_is_named(
+    tmp_path: Path, new_corpus: NewCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage(new_corpus(tmp_path / "bad"))
+    path = tmp_path / "bad" / "TRAIN" / "DR1" / "MJKL0" / "SX1.WAV"
+    load = audio.read
+
+    def unreadable(name: Path) -> Any:
+        if name == path:
+            raise InputError(f"{name}: truncated")
+        return load(name)
+
+    monkeypatch.setattr(audio, "read", unreadable)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("bad")
+    made = []
+    for number, name in enumerate((tmp_path / "bad", Path("bad"), Path("link"))):
+        augment(name, tmp_path / f"out{number}", methods=["gain"])
+        made.append((tmp_path / f"out{number}" / "failures.jsonl").read_text())
+    assert made[0] == made[1] == made[2]
+    assert "TRAIN/DR1/MJKL0/SX1.WAV: truncated" in made[0]
+    assert str(tmp_path) not in made[0]
+    for one in read_jsonl(tmp_path / "out0" / "failures.jsonl"):
+        assert one["message"].startswith(one["item"])
+
+
 def test_strict_stops_at_the_first_bad_file(corpus: Path, tmp_path: Path, new_corpus: NewCorpus) -> None:
     bad = new_corpus(tmp_path / "bad")
     path = bad / "TRAIN" / "DR1" / "FDEF0" / "SX2.WAV"
