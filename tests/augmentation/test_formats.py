@@ -209,6 +209,19 @@ def test_lhotse_reads_shar(made: Any) -> None:
     assert seen == set(waves)
 
 
+@pytest.mark.parametrize("contents", ["samples", "log_mel"])
+def test_lhotse_validates_shar_of_several_channels(tmp_path: Path, contents: str) -> None:
+    lhotse = pytest.importorskip("lhotse", reason="lhotse is not installed")
+    stereo = (0.1 * np.random.default_rng(0).standard_normal((2, 8000))).astype(np.float32)
+    audio.write(tmp_path / "c" / "a" / "1.wav", stereo, sample_rate=16000)
+    output = {"format": "shar", "contents": contents}
+    config = parse_config(AugmentConfig, {"methods": ["gain"], "output": output}, where="test")
+    augment_corpus(open_corpus(tmp_path / "c"), tmp_path / "out", config)
+    (cut,) = lhotse.CutSet.from_shar(in_dir=tmp_path / "out" / "shar")
+    lhotse.validate(cut)
+    assert cut.channel == cut.supervisions[0].channel == ([0, 1] if contents == "samples" else 0)
+
+
 # SpeechBrain leaves modules behind that break what looks through all modules, as Hypothesis does.
 OPEN_TABLE = """
 import json, sys
