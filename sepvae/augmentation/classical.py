@@ -13,10 +13,11 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field
 
 from sepvae import audio, config
 from sepvae.augmentation.contract import Draw
+from sepvae.augmentation.ranges import Range
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.backgrounds import SYNTHETIC_KINDS
 from sepvae.mixing.noise import SILENCE_RMS, Recording, list_backgrounds, list_noises
@@ -33,20 +34,6 @@ _SYNTHETIC = 3
 _DECAY_DB = 60.0
 # Between the edge of a band and half the sample rate: a filter has to fall somewhere.
 _BELOW_NYQUIST = 0.95
-
-
-def _pair(value: Any) -> Any:
-    """Return a single number as the range that holds only it."""
-    return (value, value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
-
-
-def _ordered(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] > value[1]:
-        raise ConfigError(f"the range {value[0]:g} to {value[1]:g}: give the smaller number first")
-    return value
-
-
-Range = Annotated[tuple[float, float], BeforeValidator(_pair), AfterValidator(_ordered)]
 
 
 def _uniform(stream: np.random.Generator, limits: tuple[float, float]) -> float:

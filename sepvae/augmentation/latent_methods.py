@@ -16,6 +16,7 @@ from sepvae.augmentation.augmenter import Augmenter, Shift, Vector
 from sepvae.augmentation.basis import BASIS_FACTS, NuisanceBasis
 from sepvae.augmentation.contract import Draw, Target
 from sepvae.augmentation.latents import Perturbation, replacement
+from sepvae.augmentation.ranges import ShareRange
 from sepvae.augmentation.synthesis import Synthesis
 from sepvae.config import Config
 from sepvae.corpora.records import Utterance
@@ -65,7 +66,7 @@ class ReplaceConfig(LatentConfig):
 class InterpolateConfig(ReplaceConfig):
     """Targets as for replacement, and how much of the way there is gone: a share between two bounds."""
 
-    share: tuple[float, float] = (0.25, 0.75)
+    share: ShareRange = (0.25, 0.75)
 
 
 class ReconstructConfig(LatentConfig):
