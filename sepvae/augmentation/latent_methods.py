@@ -170,6 +170,13 @@ class Hard(_Perturb):
     name: ClassVar[str] = "hard"
     kind: ClassVar[Perturbation] = "hard"
 
+    def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
+        super().__init__(config, model=model, root=root, device=device)
+        if config.directions > (n_directions := len(self.basis.std)):
+            raise ConfigError(
+                f"hard.directions {config.directions}: the nuisance basis has {n_directions}: give as many or fewer"
+            )
+
 
 class Uniform(_Perturb):
     """Control: as far as soft perturbation in the mean, along every direction alike."""

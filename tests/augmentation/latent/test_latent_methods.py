@@ -145,6 +145,12 @@ def test_a_recording_from_elsewhere_as_target(model: Path, speech: Speech, tmp_p
     assert parameters["target"] == {"id": "new", "path": str(path), "speaker": "unknown", "sex": "unknown"}
 
 
+def test_more_directions_than_there_are_are_refused(model: Path, speech: Speech) -> None:
+    assert make("hard", model, speech).draw(draw_of(speech))["directions"] == 8
+    with pytest.raises(ConfigError, match=r"hard.directions 9: the nuisance basis has 8: give as many or fewer"):
+        make("hard", model, speech, directions=9)
+
+
 def test_targets_that_are_not_there_are_named(model: Path, speech: Speech) -> None:
     with pytest.raises(ConfigError, match=r"replace.speaker eve: the nuisance basis knows ann, bea, carl, dan: choose"):
         make("replace", model, speech, speaker="eve")
