@@ -125,6 +125,10 @@ def test_what_cannot_be_written_is_refused(speech: Speech, model: Path, tmp_path
         ),
         ({"methods": ["soft"], "output": {"contents": "samples", "format": "ark"}}, "samples: ark cannot hold them"),
         (
+            {"methods": ["soft"], "output": {"contents": "decoded", "format": "ark", "hop_ms": 5, "n_mels": 40}},
+            "contents decoded: n_mels, hop_ms: the model decides these of its features: leave out",
+        ),
+        (
             {"methods": ["soft+gain"], "output": {"contents": "decoded", "format": "npy"}},
             "soft.gain ends with gain, which decodes nothing: end it with one of replace, soft",
         ),
