@@ -120,6 +120,10 @@ class _Latent:
         """Return the samples from one frame of the features to the next."""
         return self.augmenter.coder.frontend.stft.hop_samples
 
+    def first_frame_centre(self) -> int:
+        """Return the sample in the middle of the first frame of the features."""
+        return self.augmenter.coder.frontend.stft.first_frame_centre
+
     def time_scale(self, parameters: Mapping[str, Any]) -> float:
         """Return 1.0: no duration changes."""
         del parameters

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from sepvae import audio
-from sepvae.augmentation.config import AugmentConfig
+from sepvae.augmentation.config import AugmentConfig, OutputConfig
 from sepvae.augmentation.features import LogMel
 from sepvae.augmentation.gather import read_records
 from sepvae.augmentation.manifests.kaldi import kaldi_id
@@ -135,9 +135,19 @@ def test_features_are_those_of_the_audio(made: Any) -> None:
     for name, record in arrays.items():
         stored = np.load(made("npy") / record.path)
         assert stored.shape == (record.n_frames, 20)
+        assert (record.hop_samples, record.first_frame_centre) == (160, -40)
         # 16 bits are what the two differ by.
         wave = audio.read(made("wav") / waves[name].path).wave
         np.testing.assert_allclose(np.exp(stored), np.exp(features(wave)), rtol=0.05, atol=1e-4)
+
+
+@pytest.mark.parametrize("place", [3000, 8000, 8080])
+def test_the_middle_of_a_frame_is_where_it_is_said_to_be(place: int) -> None:
+    features = LogMel(OutputConfig(n_mels=20), 16000)
+    click = np.zeros((1, 16000), np.float32)
+    click[0, place] = 1
+    loudest = int(features(click).mean(1).argmax())
+    assert abs(features.first_frame_centre + loudest * features.hop_samples - place) <= features.hop_samples / 2
 
 
 def test_flac_and_tar_hold_the_samples_of_wav(made: Any) -> None:
@@ -219,6 +229,7 @@ def test_lhotse_validates_shar_of_several_channels(tmp_path: Path, contents: str
     augment_corpus(open_corpus(tmp_path / "c"), tmp_path / "out", config)
     (cut,) = lhotse.CutSet.from_shar(in_dir=tmp_path / "out" / "shar")
     lhotse.validate(cut)
+    assert cut.supervisions[0].custom.get("first_frame_centre") == (None if contents == "samples" else -40)
     assert cut.channel == cut.supervisions[0].channel == ([0, 1] if contents == "samples" else 0)
 
 

@@ -78,6 +78,7 @@ def _custom(record: Record) -> dict[str, Any]:
         "split": record.split,
         "target": record.target,
         "model": record.model,
+        "first_frame_centre": record.first_frame_centre,
     }
     return {name: value for name, value in custom.items() if value is not None}
 

@@ -67,6 +67,7 @@ def test_every_format_holds_the_same_features(
     assert set(records) == set(arrays)
     for name, record in records.items():
         assert (record.n_frames, record.hop_samples) == (len(arrays[name]), HOP)
+        assert record.first_frame_centre == 0, "the middle of a window of 256 that ends a hop of 128 after 0"
         assert record.parameters[-1]["synthesis"] == "decoded"
         data = (tmp_path / "out" / record.path).read_bytes()
         if kind == "ark":
