@@ -25,7 +25,8 @@ from sepvae.mixing.protocol import shifted
 from sepvae.seeds import generator
 from sepvae.training.checkpoint import find_model_folder, load_checkpoint, load_config
 
-# Seeds of shifts are drawn below this: JSON readers of other languages keep them exact.
+# Seeds of shifts, which a replay needs, are drawn below this: they stay exact where a reader of JSON takes numbers for
+# floats. A replay does without the seed of the record itself, which has 63 bits.
 _SEED_LIMIT = 1 << 53
 # Speakers that an error names.
 _NAMED = 12
@@ -92,7 +93,7 @@ class _Latent:
 
     @cached_property
     def augmenter(self) -> Augmenter:
-        """The model; a process that only draws for others never loads it."""
+        """The model; a process that only draws for others never loads it, unless it has to read `replace.file`."""
         return _load(*_stamp(self._model), self._device)
 
     def shift(self, parameters: Mapping[str, Any]) -> Shift:
