@@ -27,8 +27,9 @@ Shift = Callable[[Vector], Vector]
 class Augmenter:
     """Moves the voice, channel and noise of speech, and leaves its words.
 
-    Each channel is coded by itself; a perturbation moves all channels alike. Levels stay what they were. The result
-    does not depend on the number of threads, for it works on one: run several processes for several cores.
+    Each channel is coded by itself; a perturbation moves all channels alike. Each channel keeps its level, but one that
+    would leave [-1, 1] and did not before is made quieter by itself. The result does not depend on the number of
+    threads, for it works on one: run several processes for several cores.
 
     Args:
         checkpoint: model of segments.

@@ -13,10 +13,11 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from sepvae import audio, config
 from sepvae.augmentation.contract import Draw
+from sepvae.augmentation.ranges import Range
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.backgrounds import SYNTHETIC_KINDS
 from sepvae.mixing.noise import SILENCE_RMS, Recording, list_backgrounds, list_noises
@@ -33,20 +34,6 @@ _SYNTHETIC = 3
 _DECAY_DB = 60.0
 # Between the edge of a band and half the sample rate: a filter has to fall somewhere.
 _BELOW_NYQUIST = 0.95
-
-
-def _pair(value: Any) -> Any:
-    """Return a single number as the range that holds only it."""
-    return (value, value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
-
-
-def _ordered(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] > value[1]:
-        raise ConfigError(f"the range {value[0]:g} to {value[1]:g}: give the smaller number first")
-    return value
-
-
-Range = Annotated[tuple[float, float], BeforeValidator(_pair), AfterValidator(_ordered)]
 
 
 def _uniform(stream: np.random.Generator, limits: tuple[float, float]) -> float:
@@ -246,10 +233,19 @@ def _measured(path: Path, channel: int, sample_rate: int) -> Wave:
     return response
 
 
-class SpeedConfig(config.Config):
-    """`factors`: 1.1 is a tenth faster and higher; each is as likely as any other."""
+def _audible(factor: float) -> float:
+    """Return a factor; ConfigError when nothing of it is left in thousandths, though it is not 1."""
+    if factor != 1 and round(factor * _SPEED_STEPS) == _SPEED_STEPS:
+        raise ConfigError(f"{factor!r}: speeds are thousandths, and this one comes to 1: give 0.999, 1.001 or beyond")
+    return factor
 
-    factors: tuple[Annotated[float, Field(ge=0.25, le=4.0)], ...] = Field((0.9, 1.1), min_length=1)
+
+class SpeedConfig(config.Config):
+    """`factors`: 1.1 is a tenth faster and higher, in thousandths; each is as likely as any other."""
+
+    factors: tuple[Annotated[float, Field(ge=0.25, le=4.0), AfterValidator(_audible)], ...] = Field(
+        (0.9, 1.1), min_length=1
+    )
 
 
 class Speed(_Classical):
@@ -299,6 +295,11 @@ class Gain(_Classical):
         return (wave * np.float32(10 ** (parameters["gain_db"] / 20))).astype(np.float32)
 
 
+def _top_hz(sample_rate: int) -> float:
+    """Return the highest edge of a band in Hz."""
+    return round(_BELOW_NYQUIST * sample_rate / 2, 6)
+
+
 class BandPassConfig(config.Config):
     """The edges of the band, where the filter has fallen by 6 dB: by default about those of a telephone."""
 
@@ -321,16 +322,20 @@ class BandPass(_Classical):
         self.config = config
 
     def draw(self, draw: Draw) -> dict[str, Any]:
-        """Return the edges in Hz."""
+        """Return the edges in Hz, as they are applied; ConfigError when low_hz lies above half the sample rate."""
+        rate = draw.utterance.sample_rate
+        if self.config.low_hz[1] >= (top_hz := _top_hz(rate)):
+            raise ConfigError(
+                f"band_pass.low_hz {self.config.low_hz[1]:g}: at {rate} Hz bands end at {top_hz:g} Hz: set it lower"
+            )
         low_hz, high_hz = _uniform(draw.stream, self.config.low_hz), _uniform(draw.stream, self.config.high_hz)
-        return {"low_hz": low_hz, "high_hz": high_hz, "order": self.config.order}
+        return {"low_hz": low_hz, "high_hz": min(high_hz, top_hz), "order": self.config.order}
 
     def apply(self, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]) -> Wave:
         """Return the samples (channels, time) of the band; InputError when it lies above half the sample rate."""
         from scipy.signal import butter, sosfiltfilt
 
-        low_hz = parameters["low_hz"]
-        high_hz = min(parameters["high_hz"], _BELOW_NYQUIST * sample_rate / 2)
+        low_hz, high_hz = parameters["low_hz"], min(parameters["high_hz"], _top_hz(sample_rate))
         if low_hz >= high_hz:
             raise InputError(f"band_pass: {low_hz:g} Hz is above half of {sample_rate} Hz: set band_pass.low_hz lower")
         sections = butter(parameters["order"], (low_hz, high_hz), "bandpass", fs=sample_rate, output="sos")

@@ -16,6 +16,8 @@ MIN_DURATION_S = 0.2
 
 Format = Literal["wav", "flac", "npy", "ark", "webdataset", "shar"]
 Contents = Literal["samples", "log_mel", "decoded"]
+# What decides the frames of log_mel; those of decoded features are as the model makes them.
+_OF_LOG_MEL = ("n_mels", "window_ms", "hop_ms")
 _ONLY_SAMPLES, _ONLY_FEATURES = ("wav", "flac"), ("npy", "ark")
 
 
@@ -24,8 +26,8 @@ class OutputConfig(Config):
 
     `contents` are `samples` (FLAC in tar files), `log_mel` features of them (`n_mels` bands, all that `npy` and `ark`
     hold when it is not given), or `decoded`: what the decoder of a latent method makes, the features of its model, at
-    the level of the utterance. `subtype` is that of samples; `utterances_per_archive` is how many utterances, with all
-    their copies, go into one ark or tar file.
+    the level of the utterance; bands and frames are then the model's. `subtype` is that of samples;
+    `utterances_per_archive` is how many utterances, with all their copies, go into one ark or tar file.
     """
 
     format: Format = "wav"
@@ -50,6 +52,16 @@ class OutputConfig(Config):
         if self.format in wrong:
             fitting = [name for name in get_args(Format) if name not in wrong]
             raise ConfigError(f"contents {self.contents}: {self.format} cannot hold them: choose {', '.join(fitting)}")
+        return self
+
+    @model_validator(mode="after")
+    def _of_effect(self) -> OutputConfig:
+        # By their values: a worker is sent all of them, the defaults too.
+        idle = [name for name in _OF_LOG_MEL if getattr(self, name) != type(self).model_fields[name].default]
+        if self.holds == "decoded" and idle:
+            raise ConfigError(
+                f"contents decoded: {', '.join(idle)}: the model decides these of its features: leave out"
+            )
         return self
 
     @property

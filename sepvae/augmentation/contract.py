@@ -104,6 +104,10 @@ class Decoding(Augmentation, Protocol):
         """Return the samples from one frame of the features to the next."""
         ...
 
+    def first_frame_centre(self) -> int:
+        """Return the sample in the middle of the first frame of the features, below 0 when it lies before the first."""
+        ...
+
 
 def split_chain(method: str) -> tuple[str, ...]:
     """Return the names in a method.

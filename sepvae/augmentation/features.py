@@ -30,6 +30,11 @@ class LogMel:
         """The samples from one frame to the next."""
         return self._stft.hop_samples
 
+    @property
+    def first_frame_centre(self) -> int:
+        """The sample in the middle of the first frame."""
+        return self._stft.first_frame_centre
+
     def __call__(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return features (frames, mels) float32 of the first channel of samples (channels, time)."""
         import torch

@@ -16,6 +16,7 @@ from sepvae.augmentation.augmenter import Augmenter, Shift, Vector
 from sepvae.augmentation.basis import BASIS_FACTS, NuisanceBasis
 from sepvae.augmentation.contract import Draw, Target
 from sepvae.augmentation.latents import Perturbation, replacement
+from sepvae.augmentation.ranges import ShareRange
 from sepvae.augmentation.synthesis import Synthesis
 from sepvae.config import Config
 from sepvae.corpora.records import Utterance
@@ -24,10 +25,12 @@ from sepvae.mixing.protocol import shifted
 from sepvae.seeds import generator
 from sepvae.training.checkpoint import find_model_folder, load_checkpoint, load_config
 
-# Seeds of shifts are drawn below this: JSON readers of other languages keep them exact.
+# Seeds of shifts, which a replay needs, are drawn below this: they stay exact where a reader of JSON takes numbers for
+# floats. A replay does without the seed of the record itself, which has 63 bits.
 _SEED_LIMIT = 1 << 53
 # Speakers that an error names.
 _NAMED = 12
+_OPPOSITE = {"female": "male", "male": "female"}
 
 
 class LatentConfig(Config):
@@ -51,9 +54,9 @@ class HardConfig(PerturbationConfig):
 class ReplaceConfig(LatentConfig):
     """Whose nuisance vector is taken.
 
-    Targets are drawn from the utterances that the basis was fitted to: of other speakers (`others`), or of all;
-    of one `speaker`; of one `sex`, where `same` and `other` compare with the speaker of the source. `file` is a
-    recording to take in place of them: a path in the corpus, or else any other.
+    Targets are drawn from the utterances that the basis was fitted to, but never the source itself: of other speakers
+    (`others`), or of all; of one `speaker`; of one `sex`, where `same` and `other` compare with the speaker of the
+    source. `file` is a recording to take in place of them: a path in the corpus, or else any other.
     """
 
     among: Literal["others", "all"] = "others"
@@ -65,7 +68,7 @@ class ReplaceConfig(LatentConfig):
 class InterpolateConfig(ReplaceConfig):
     """Targets as for replacement, and how much of the way there is gone: a share between two bounds."""
 
-    share: tuple[float, float] = (0.25, 0.75)
+    share: ShareRange = (0.25, 0.75)
 
 
 class ReconstructConfig(LatentConfig):
@@ -90,7 +93,7 @@ class _Latent:
 
     @cached_property
     def augmenter(self) -> Augmenter:
-        """The model; a process that only draws for others never loads it."""
+        """The model; a process that only draws for others never loads it, unless it has to read `replace.file`."""
         return _load(*_stamp(self._model), self._device)
 
     def shift(self, parameters: Mapping[str, Any]) -> Shift:
@@ -117,6 +120,10 @@ class _Latent:
     def hop_samples(self) -> int:
         """Return the samples from one frame of the features to the next."""
         return self.augmenter.coder.frontend.stft.hop_samples
+
+    def first_frame_centre(self) -> int:
+        """Return the sample in the middle of the first frame of the features."""
+        return self.augmenter.coder.frontend.stft.first_frame_centre
 
     def time_scale(self, parameters: Mapping[str, Any]) -> float:
         """Return 1.0: no duration changes."""
@@ -168,6 +175,13 @@ class Hard(_Perturb):
     name: ClassVar[str] = "hard"
     kind: ClassVar[Perturbation] = "hard"
 
+    def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
+        super().__init__(config, model=model, root=root, device=device)
+        if config.directions > (n_directions := len(self.basis.std)):
+            raise ConfigError(
+                f"hard.directions {config.directions}: the nuisance basis has {n_directions}: give as many or fewer"
+            )
+
 
 class Uniform(_Perturb):
     """Control: as far as soft perturbation in the mean, along every direction alike."""
@@ -192,6 +206,7 @@ class Replace(_Latent):
     def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
         super().__init__(config, model=model, root=root, device=device)
         utterances = self.basis.utterances
+        self._ids = np.array([utterance.id for utterance in utterances])
         self._speakers = np.array([utterance.speaker for utterance in utterances])
         self._sexes = np.array([utterance.sex for utterance in utterances])
         self._target: Target | None = None
@@ -211,11 +226,13 @@ class Replace(_Latent):
         """Return the target and the synthesis.
 
         Raises:
-            InputError: no utterance of the basis may be the target.
+            InputError: no utterance of the basis may be the target, or the file is the source itself.
         """
         if self.config.file is not None:
             target, source = self._target or self._of_file(self.config.file, draw.pool), "file"
             self._target = target
+            if self._root / target.path == self._root / draw.utterance.path:
+                raise InputError(f"{draw.utterance.id}: is {self.name}.file itself, which would change nothing")
         else:
             found = self._candidates(draw)
             utterances = self.basis.utterances
@@ -225,14 +242,19 @@ class Replace(_Latent):
     def _candidates(self, draw: Draw) -> NDArray[np.intp]:
         """Return the numbers of the utterances of the basis that may be the target."""
         config, own = self.config, draw.utterance
-        allowed = np.ones(len(self._speakers), bool)
+        # With its own vector as target an utterance would come out as it was.
+        allowed = self._ids != own.id
+        if config.among == "others":
+            if config.speaker == own.speaker:
+                raise InputError(
+                    f"{own.id}: {self.name}.speaker {config.speaker} is its own speaker: set {self.name}.among=all to "
+                    "take other utterances of that speaker, or leave it out of the corpus"
+                )
+            allowed &= self._speakers != own.speaker
         if config.speaker is not None:
             allowed &= self._speakers == config.speaker
-        elif config.among == "others":
-            allowed &= self._speakers != own.speaker
         if config.sex is not None:
-            opposite = {"female": "male", "male": "female"}.get(own.sex, "unknown")
-            allowed &= self._sexes == {"same": own.sex, "other": opposite}.get(config.sex, config.sex)
+            allowed &= self._sexes == self._wanted_sex(own)
         found = np.flatnonzero(allowed)
         if not len(found):
             wanted = ", ".join(f"{key}={value}" for key, value in config.model_dump(exclude_none=True).items())
@@ -241,6 +263,18 @@ class Replace(_Latent):
                 "ask for less, or fit the basis to more corpora"
             )
         return found
+
+    def _wanted_sex(self, own: Utterance) -> str:
+        """Return the sex of the target; InputError where it follows from that of the source, which is unknown."""
+        wanted: str = self.config.sex
+        if wanted not in ("same", "other"):
+            return wanted
+        if own.sex not in _OPPOSITE:
+            raise InputError(
+                f"{own.id}: its sex is unknown, {self.name}.sex={wanted} compares with it: choose female or male, or "
+                "give the corpus a table of speakers"
+            )
+        return own.sex if wanted == "same" else _OPPOSITE[own.sex]
 
     def _of_file(self, file: Path, pool: Sequence[Utterance]) -> Target:
         """Return what is known of a file: all, where it is one of the corpus."""

@@ -5,10 +5,12 @@ The library draws from global generators: they are set from the record's own see
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +21,7 @@ from pydantic import Field, field_validator
 from sepvae import config
 from sepvae.augmentation.contract import Draw
 from sepvae.errors import ConfigError, MissingExtra
+from sepvae.files import to_json
 from sepvae.tables import resolve
 
 # Others move, cut or repeat speech, so that words and phones would be elsewhere.
@@ -82,25 +85,35 @@ class Audiomentations:
         device: str,  # noqa: ARG002
     ) -> None:
         self.config = config
-        self._transforms = [_build(transform) for transform in config.transforms]
+        self._transforms = [transform.model_dump(mode="json") for transform in config.transforms]
+        _built(to_json(self._transforms))
 
     def draw(self, draw: Draw) -> dict[str, Any]:
-        """Return the seed of the library's generators, and its version: another one may draw otherwise."""
+        """Return the transforms, the seed of the library's generators, and its version: another may do otherwise."""
         from importlib import metadata
 
-        return {"seed": int(draw.stream.integers(1 << 32)), "version": metadata.version("audiomentations")}
+        seed, version = int(draw.stream.integers(1 << 32)), metadata.version("audiomentations")
+        return {"transforms": self._transforms, "seed": seed, "version": version}
 
     def apply(self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
         """Return the changed samples (channels, time), as many as before."""
         changed = wave[0].copy() if len(wave) == 1 else wave.copy()
+        # Before the seed is set: only the first call makes them, and may draw for it.
+        transforms = _built(to_json(parameters["transforms"]))
         with _GENERATORS, _seeded(parameters["seed"]):
-            for transform in self._transforms:
+            for transform in transforms:
                 changed = transform(samples=changed, sample_rate=sample_rate)
         return np.ascontiguousarray(np.atleast_2d(changed), np.float32)
 
     def time_scale(self, parameters: Mapping[str, Any]) -> float:  # noqa: ARG002
         """Return 1: the duration stays."""
         return 1.0
+
+
+@lru_cache(maxsize=8)
+def _built(transforms: str) -> tuple[Any, ...]:
+    """Return the transforms of a JSON list, made once; errors as of one."""
+    return tuple(_build(Transform.model_validate(transform)) for transform in json.loads(transforms))
 
 
 def _build(transform: Transform) -> Any:
@@ -117,7 +130,9 @@ def _build(transform: Transform) -> Any:
     try:
         return made(**{"p": 1.0, **transform.settings})
     except (TypeError, ValueError, AssertionError, OSError) as error:
-        raise ConfigError(f"audiomentations.transforms: {transform.name}: {error}: correct its settings") from error
+        # The library asserts without words that a folder holds sounds.
+        reason = str(error) or f"no sounds in {transform.settings.get('sounds_path', 'the given folder')}"
+        raise ConfigError(f"audiomentations.transforms: {transform.name}: {reason}: correct its settings") from error
 
 
 @contextmanager

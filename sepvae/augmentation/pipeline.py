@@ -181,13 +181,15 @@ class Pipeline:
             step = cast("Decoding", self.steps[split_chain(order.method)[-1]])
             decoded = step.features(changed[:1], self.job.sample_rate, order.parameters[-1])
             record = self._record(utterance, order, changed, 1.0)
-            return replace(record, n_frames=len(decoded), hop_samples=step.hop_samples()), decoded
+            hop, first = step.hop_samples(), step.first_frame_centre()
+            return replace(record, n_frames=len(decoded), hop_samples=hop, first_frame_centre=first), decoded
         changed, scaled_by = self._fitted(changed)
         record = self._record(utterance, order, changed, scaled_by)
         if self._log_mel is None:
             return record, changed
         features = self._log_mel(changed)
-        return replace(record, n_frames=len(features), hop_samples=self._log_mel.hop_samples), features
+        hop, first = self._log_mel.hop_samples, self._log_mel.first_frame_centre
+        return replace(record, n_frames=len(features), hop_samples=hop, first_frame_centre=first), features
 
     def load(self, utterance: Utterance) -> Wave:
         """Return the samples (channels, time) of an utterance; InputError when they are not what they should be."""

@@ -69,9 +69,9 @@ def write_plan(folder: Path, corpus: Corpus, identity: Identity, config: Augment
     if not rates:
         raise ConfigError(f"split {config.split!r}: the corpus has none of that name, but {', '.join(sorted(splits))}")
     rate = config.sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
-    left_out = [_failure(one, corpus.root) for one in corpus.problems if severity(one) == "error"]
+    left_out = [reader_failure(one, corpus.root) for one in corpus.problems if severity(one) == "error"]
     utterances: Lines[Utterance] = Lines(listed, Utterance.from_json)
-    write_jsonl(folder / _UTTERANCES, _usable(utterances, rate, config, left_out))
+    write_jsonl(folder / _UTTERANCES, usable_utterances(utterances, rate, config, left_out))
     usable: Lines[Utterance] = Lines(folder / _UTTERANCES, Utterance.from_json)
     duration_s = sum(one.duration_s for one in usable)
     if duration_s == 0:
@@ -85,13 +85,13 @@ def write_plan(folder: Path, corpus: Corpus, identity: Identity, config: Augment
     listed.unlink()
 
 
-def _failure(problem: Problem, root: Path) -> Failure:
+def reader_failure(problem: Problem, root: Path) -> Failure:
     """Return what the reader of the corpus found; a file that it reads under another id would be heard twice."""
     message = problem.message.partition("; read under")[0] if problem.code == "duplicate_id" else problem.message
     return Failure(problem.code, problem.item, within(message, root, root.resolve()))
 
 
-def _usable(
+def usable_utterances(
     utterances: Iterable[Utterance], rate: int, config: AugmentConfig, left_out: list[Failure]
 ) -> Iterator[dict[str, Any]]:
     """Yield the utterances whose header and labels are as they have to be; the others become failures."""

@@ -21,8 +21,9 @@ class Record:
 
     `utterance` and `source` are the id and the path of the original; `parameters` are, for each augmentation of the
     chain, what replays it; `scaled_by` is what kept the samples below full scale. `path` is relative to the folder of
-    the run, and `offset` the place in an ark file. Features have `n_frames`, one each `hop_samples`. Labels are samples
-    of the new audio.
+    the run, and `offset` the place in an ark file. Features have `n_frames`, one each `hop_samples`; the middle
+    of frame k is sample `first_frame_centre + k * hop_samples`, for log_mel and decoded features alike. Labels are
+    samples of the new audio.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Record:
     offset: int | None = None
     n_frames: int | None = None
     hop_samples: int | None = None
+    first_frame_centre: int | None = None
     sha256: str | None = None
 
     @property

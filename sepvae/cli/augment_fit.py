@@ -33,11 +33,16 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.augmentation.fit import fit_and_save
     from sepvae.corpora.records import open_corpus
 
-    corpora = [(folder, list(open_corpus(folder, args.corpus).utterances())) for folder in args.corpora]
-    basis = fit_and_save(args.model, corpora, device=args.device, strict=args.strict)
+    corpora = [open_corpus(folder, args.corpus) for folder in args.corpora]
+    # Readers know what they had to leave out when all has been read.
+    speech = [(corpus.root, list(corpus.utterances())) for corpus in corpora]
+    found = {corpus.root: corpus.problems for corpus in corpora}
+    basis, problems = fit_and_save(args.model, speech, found=found, device=args.device, strict=args.strict)
     share = (basis.std**2).cumsum() / max((basis.std**2).sum(), 1e-30)
     n_most = int((share < 0.9).sum()) + 1
+    left_out = f"; {len(problems)} files left out (nuisance.json)" if problems else ""
     sys.stdout.write(
-        f"{len(basis.vectors)} utterances, {len(basis.std)} latents; {n_most} directions hold 90 % of the variance\n"
+        f"{len(basis.vectors)} utterances, {len(basis.std)} latents; {n_most} directions hold 90 % of the variance"
+        f"{left_out}\n"
     )
-    return 0
+    return 1 if problems else 0

@@ -80,6 +80,11 @@ class Stft:
         return self.window_samples // 2 + 1
 
     @property
+    def first_frame_centre(self) -> int:
+        """The sample in the middle of the first window, often before the first sample: frame k lies k hops later."""
+        return self.hop_samples - self.window_samples // 2
+
+    @property
     def window_energy(self) -> float:
         """Sum of the squares of the window: the mean power of a bin over that of a sample."""
         return float(self._window.square().sum())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,17 +13,31 @@ from sepvae.augmentation.writers.contract import safe_name
 from sepvae.files import atomic_file
 
 _SEXES = {"female": "f", "male": "m"}
+# Files that Kaldi can be pointed to.
+_READABLE = (".wav", ".flac", ".ark")
+# Sorts before all that can follow in a longer name of a speaker, so that keys sort as their speakers do.
+_AFTER_SPEAKER = "--"
 
 
 def kaldi_speaker(record: Record) -> str:
-    """Return the speaker as a key without white space."""
-    return safe_name(record.speaker)
+    """Return the speaker as a key: letters, digits, `_@.` and single inner hyphens stay, all else becomes `=XX`.
+
+    What sorts before a hyphen, `%` too, would put the utterances of a longer name among those of a shorter one.
+    """
+    low = re.sub(r"[+,=]|-(?=-|$)", lambda match: f"%{ord(match[0]):02X}", safe_name(record.speaker))
+    return low.replace("%", "=")
 
 
 def kaldi_id(record: Record) -> str:
-    """Return the id as a key that begins with its speaker: Kaldi wants both sorted alike."""
-    name, speaker = safe_name(record.id), kaldi_speaker(record)
-    return name if name.startswith(speaker) else f"{speaker}-{name}"
+    """Return the id as a key of its own that begins with its speaker: Kaldi wants both sorted alike."""
+    return f"{kaldi_speaker(record)}{_AFTER_SPEAKER}{safe_name(record.id)}"
+
+
+def _source(path: str, offset: int | None) -> str:
+    """Return what Kaldi reads: a file, a place in an archive, or a command, for it decodes no FLAC itself."""
+    if path.endswith(".flac"):
+        return f"flac -c -d -s {shlex.quote(path)} |"
+    return path if offset is None else f"{path}:{offset}"
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
@@ -33,6 +49,9 @@ def _write(path: Path, lines: Iterable[str]) -> None:
 def kaldi(folder: Path, place: Callable[[str], str]) -> Iterator[Callable[[Record], None]]:
     """Yield what takes the records one by one; the folder is written at the end, sorted by key in the C locale.
 
+    Records in files that Kaldi cannot read, tar files and those of NumPy, are passed over: without wav.scp or feats.scp
+    there is no folder.
+
     Args:
         folder: where.
         place: returns how a path of a record is to be written.
@@ -42,6 +61,8 @@ def kaldi(folder: Path, place: Callable[[str], str]) -> Iterator[Callable[[Recor
     sexes: dict[str, str] = {}
 
     def add(record: Record) -> None:
+        if not record.path.endswith(_READABLE):
+            return
         key, speaker = kaldi_id(record), kaldi_speaker(record)
         tables["utt2spk"].append((key, speaker))
         tables["utt2dur"].append((key, f"{record.duration_s:.6f}"))
@@ -49,8 +70,7 @@ def kaldi(folder: Path, place: Callable[[str], str]) -> Iterator[Callable[[Recor
             tables["text"].append((key, " ".join(record.text.split())))
         if record.n_frames is not None:
             tables["utt2num_frames"].append((key, str(record.n_frames)))
-        if record.path.endswith((".wav", ".flac", ".ark")):
-            where.append((key, place(record.path) + (f":{record.offset}" if record.offset is not None else "")))
+        where.append((key, _source(place(record.path), record.offset)))
         if record.sex in _SEXES:
             sexes[speaker] = _SEXES[record.sex]
 

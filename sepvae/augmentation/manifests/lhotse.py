@@ -23,6 +23,11 @@ def _channels(record: Record) -> list[int]:
     return list(range(record.n_channels))
 
 
+def _cut_channels(record: Record, field: str) -> list[int]:
+    """Return the channels of a cut, which its supervision has to share: features are of one."""
+    return _channels(record) if field == "recording" else [0]
+
+
 def recording(record: Record, source: str, kind: str = "file") -> dict[str, Any]:
     """Return a Recording whose samples are in one file."""
     return {
@@ -42,9 +47,9 @@ def _alignment(labels: Sequence[Interval], rate: int) -> list[list[Any]]:
     ]
 
 
-def supervision(record: Record) -> dict[str, Any]:
+def supervision(record: Record, field: str = "recording") -> dict[str, Any]:
     """Return the SupervisionSegment of a whole record: text, speaker, gender, words, phones, and what made it."""
-    channels = _channels(record)
+    channels = _cut_channels(record, field)
     value: dict[str, Any] = {
         "id": record.id,
         "recording_id": record.id,
@@ -73,6 +78,7 @@ def _custom(record: Record) -> dict[str, Any]:
         "split": record.split,
         "target": record.target,
         "model": record.model,
+        "first_frame_centre": record.first_frame_centre,
     }
     return {name: value for name, value in custom.items() if value is not None}
 
@@ -99,7 +105,7 @@ def features(record: Record, n_features: int) -> dict[str, Any]:
 
 def cut_line(record: Record, field: str, own_line: str, supervision_line: str) -> str:
     """Return the cut of a whole record as JSON, around the JSON of its `recording` or `features`."""
-    channels = _channels(record) if field == "recording" else [0]
+    channels = _cut_channels(record, field)
     kind, channel = ("MonoCut", "0") if len(channels) == 1 else ("MultiCut", to_json(channels))
     return (
         f'{{"channel": {channel}, "duration": {to_json(record.duration_s)}, "id": {to_json(record.id)}, '
@@ -122,7 +128,7 @@ def shar_lines(record: Record, *, n_features: int | None = None) -> tuple[str, s
     record = replace(record, id=shar_key(record))
     field = "recording" if n_features is None else "features"
     own = to_json(recording(record, "", "shar") if n_features is None else features(record, n_features))
-    return own, cut_line(record, field, own, to_json(supervision(record)))
+    return own, cut_line(record, field, own, to_json(supervision(record, field)))
 
 
 class PackedLines:

@@ -67,6 +67,7 @@ def test_every_format_holds_the_same_features(
     assert set(records) == set(arrays)
     for name, record in records.items():
         assert (record.n_frames, record.hop_samples) == (len(arrays[name]), HOP)
+        assert record.first_frame_centre == 0, "the middle of a window of 256 that ends a hop of 128 after 0"
         assert record.parameters[-1]["synthesis"] == "decoded"
         data = (tmp_path / "out" / record.path).read_bytes()
         if kind == "ark":
@@ -124,6 +125,10 @@ def test_what_cannot_be_written_is_refused(speech: Speech, model: Path, tmp_path
             "contents decoded: wav cannot hold them: choose npy",
         ),
         ({"methods": ["soft"], "output": {"contents": "samples", "format": "ark"}}, "samples: ark cannot hold them"),
+        (
+            {"methods": ["soft"], "output": {"contents": "decoded", "format": "ark", "hop_ms": 5, "n_mels": 40}},
+            "contents decoded: n_mels, hop_ms: the model decides these of its features: leave out",
+        ),
         (
             {"methods": ["soft+gain"], "output": {"contents": "decoded", "format": "npy"}},
             "soft.gain ends with gain, which decodes nothing: end it with one of replace, soft",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,16 +77,13 @@ def test_no_strength_gives_the_utterance_back(name: str, model: Path, speech: Sp
     assert np.abs(made - speech.wave(2)).max() < 1e-6
 
 
-def targets(method: Any, speech: Speech, number: int) -> set[str]:
-    return {method.draw(draw_of(speech, number, seed=seed))["target"]["speaker"] for seed in range(60)}
-
-
 @pytest.mark.parametrize(
     ("settings", "speakers"),
     [
         ({}, {"bea", "carl", "dan"}),
         ({"among": "all"}, {"ann", "bea", "carl", "dan"}),
-        ({"speaker": "ann"}, {"ann"}),
+        ({"speaker": "bea"}, {"bea"}),
+        ({"speaker": "ann", "among": "all"}, {"ann"}),
         ({"sex": "male"}, {"carl", "dan"}),
         ({"sex": "other"}, {"carl", "dan"}),
         ({"sex": "same"}, {"bea"}),
@@ -96,7 +94,10 @@ def targets(method: Any, speech: Speech, number: int) -> set[str]:
 def test_who_may_be_the_target(
     name: str, model: Path, speech: Speech, settings: dict[str, Any], speakers: set[str]
 ) -> None:
-    assert targets(make(name, model, speech, **settings), speech, 0) == speakers
+    method = make(name, model, speech, **settings)
+    drawn = [method.draw(draw_of(speech, 0, seed=seed))["target"] for seed in range(60)]
+    assert {target["speaker"] for target in drawn} == speakers
+    assert "ann-0" not in {target["id"] for target in drawn}, "an utterance is no target of itself"
 
 
 def test_every_utterance_is_a_target_as_often(model: Path, speech: Speech) -> None:
@@ -128,11 +129,26 @@ def test_a_share_of_the_way_is_drawn(model: Path, speech: Speech) -> None:
     )
 
 
+def test_a_share_is_a_range_within_the_way(model: Path, speech: Speech) -> None:
+    assert make("interpolate", model, speech, share=0.5).draw(draw_of(speech))["share"] == 0.5
+    with pytest.raises(ConfigError, match=r"interpolate: share: the range 0.75 to 0.25: give the smaller number first"):
+        make("interpolate", model, speech, share=[0.75, 0.25])
+    for share in ([-3, 0.5], [0.5, 9], 1.5):
+        with pytest.raises(ConfigError, match=r"interpolate: share: "):
+            make("interpolate", model, speech, share=share)
+
+
 def test_a_recording_from_elsewhere_as_target(model: Path, speech: Speech, tmp_path: Path) -> None:
     path = tmp_path / "new.wav"
     path.write_bytes((speech.root / "dan/1.wav").read_bytes())
     parameters = make("replace", model, speech, file=str(path)).draw(draw_of(speech))
     assert parameters["target"] == {"id": "new", "path": str(path), "speaker": "unknown", "sex": "unknown"}
+
+
+def test_more_directions_than_there_are_are_refused(model: Path, speech: Speech) -> None:
+    assert make("hard", model, speech).draw(draw_of(speech))["directions"] == 8
+    with pytest.raises(ConfigError, match=r"hard.directions 9: the nuisance basis has 8: give as many or fewer"):
+        make("hard", model, speech, directions=9)
 
 
 def test_targets_that_are_not_there_are_named(model: Path, speech: Speech) -> None:
@@ -146,6 +162,23 @@ def test_targets_that_are_not_there_are_named(model: Path, speech: Speech) -> No
         make("replace", model, speech, file="nobody.wav")
     with pytest.raises(ConfigError, match="augmentation replace: file is the target, leave out speaker and sex"):
         make("replace", model, speech, file="dan/1.wav", sex="male")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"speaker": "ann"}, r"ann-0: replace.speaker ann is its own speaker: set replace.among=all to take other"),
+        ({"file": "ann/0.wav"}, r"ann-0: is replace.file itself, which would change nothing"),
+        ({"sex": "same"}, r"ann-0: its sex is unknown, replace.sex=same compares with it: choose female or male"),
+        ({"sex": "other"}, r"ann-0: its sex is unknown, replace.sex=other compares with it"),
+    ],
+)
+def test_utterances_that_the_settings_do_not_fit_say_why(
+    model: Path, speech: Speech, settings: dict[str, Any], message: str
+) -> None:
+    own = replace(speech.utterances[0], sex="unknown")
+    with pytest.raises(InputError, match=message):
+        make("replace", model, speech, **settings).draw(Draw(own, generator(0, "augment"), speech.utterances))
 
 
 def test_a_torn_recording_is_no_target(model: Path, speech: Speech, tmp_path: Path) -> None:
