@@ -255,4 +255,4 @@ def run_task(job: Job, task: Task) -> Outcome:
 
 def fingerprint(config: AugmentConfig, model_hash: str | None) -> str:
     """Return the hash of everything but the corpus that decides the bytes of a run."""
-    return hash_json({"version": 1, "config": config.resolved(), "model": model_hash})
+    return hash_json({"version": 2, "config": config.resolved(), "model": model_hash})
