@@ -19,7 +19,7 @@ _USUAL: dict[str, dict[str, float]] = {
     "ilrma": {"iterations": 100, "tolerance": 1e-4},
     "fastmvae": {"iterations": 60, "tolerance": 1e-4},
     "mvae": {"iterations": 60, "tolerance": 1e-3, "steps": 5, "learning_rate": 0.1},
-    "fastmvae2": {"iterations": 60, "tolerance": 1e-3, "steps": 2, "learning_rate": 0.1},
+    "fastmvae2": {"iterations": 60, "tolerance": 1e-3, "steps": 3, "learning_rate": 0.1},
     "gmvae": {"iterations": 30, "steps": 10, "learning_rate": 0.05},
 }
 
@@ -60,7 +60,7 @@ class DemixingConfig(Config):
     `start_iterations` of AuxIVA. Then they make `iterations` of their own, 60 when not given (`ilrma` 100, `gmvae` 30),
     and fewer when one changes the objective per bin and frame by less than `tolerance`, 1e-4 when not given, 1e-3 of
     `mvae` and `fastmvae2`; `gmvae` makes them all. `density` is AuxIVA's, `n_bases` the spectra that ILRMA gives each
-    source. `steps` of Adam fit the voices at each iteration, when not given 5 of `mvae`, 10 of `gmvae` and 2 of
+    source. `steps` of Adam fit the voices at each iteration, when not given 5 of `mvae`, 10 of `gmvae` and 3 of
     `fastmvae2`; with 0 of them `fastmvae2` is the published one, whose inference has the last word. Their
     `learning_rate` is 0.1 when not given, 0.05 of `gmvae`. `gmvae` is for more talkers than microphones too: it fits
     spatial covariances, for which `directions` says where it starts then. `stft` is that of AuxIVA and ILRMA; a model

@@ -51,7 +51,7 @@ def separate(
 
 def test_the_published_fastmvae2_makes_no_step(voices: Any) -> None:
     assert type(source_model(config("fastmvae2", steps=0), Voices(voices()), 1)) is FastMvae2Variances
-    assert config("fastmvae2").steps == 2 < config("mvae").steps
+    assert config("fastmvae2").steps == 3 < config("mvae").steps
     with pytest.raises(ConfigError, match="steps: mvae needs 1 or more; fastmvae2 does without"):
         config("mvae", steps=0)
     with pytest.raises(ConfigError, match="steps: auxiva makes none: leave it out, or choose mvae, fastmvae2, gmvae"):
