@@ -38,6 +38,7 @@ AUGMENT = {"augment/does_it_help.yaml", "augment/clean_model.yaml"}
 # Those that train many systems, or what a shorter one trains too, wait for `make test-all`.
 LONG = {
     "timit/beta_vae.yaml",
+    "timit/compare_models.yaml",
     "timit/stft_grid.yaml",
     "timit/hyperparameters.yaml",
     "timit/compare_all.yaml",
