@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,17 @@ class Identity:
 def identify(corpus: Corpus) -> Identity:
     """Return the identity of a corpus on disk: a call of `stat` for each visible file, and a few files read."""
     files = list_files(corpus.root)
-    sizes = [[path, _size(corpus.root / path)] for path in files]
-    probes = [_start(corpus.root / path) for path in files[:: max(len(files) // _PROBES, 1)]]
-    return Identity(str(corpus.root.resolve()), corpus.name, len(files), hash_json([sizes, probes]))
+    return Identity(str(corpus.root.resolve()), corpus.name, len(files), _hash(corpus.root, files))
+
+
+def hash_contents(place: Path) -> str:
+    """Return a hash over a file, or over names, sizes and some contents of the visible files of a folder."""
+    return _hash(place, list_files(place)) if place.is_dir() else _hash(place.parent, [place.name])
+
+
+def _hash(root: Path, files: Sequence[str]) -> str:
+    sizes = [[path, _size(root / path)] for path in files]
+    return hash_json([sizes, [_start(root / path) for path in files[:: max(len(files) // _PROBES, 1)]]])
 
 
 def _size(path: Path) -> int:

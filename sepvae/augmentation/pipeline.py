@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -253,6 +253,6 @@ def run_task(job: Job, task: Task) -> Outcome:
     return pipeline(job).run(task)
 
 
-def fingerprint(config: AugmentConfig, model_hash: str | None) -> str:
-    """Return the hash of everything but the corpus that decides the bytes of a run."""
-    return hash_json({"version": 2, "config": config.resolved(), "model": model_hash})
+def fingerprint(settings: Mapping[str, Any], model_hash: str | None) -> str:
+    """Return the hash of everything but the corpus that decides the bytes of a run, from `places.by_contents`."""
+    return hash_json({"version": 2, "config": settings, "model": model_hash})

@@ -9,10 +9,10 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sepvae.augmentation.claim import WORK, Claim, claimed
 from sepvae.augmentation.config import AugmentConfig
@@ -21,6 +21,7 @@ from sepvae.augmentation.gather import FINAL, KEPT, check_files, gather, is_comp
 from sepvae.augmentation.identity import identify
 from sepvae.augmentation.ledger import finished_blocks, is_whole, locked, open_journal, outcomes
 from sepvae.augmentation.pipeline import Job, Outcome, Task, fingerprint, pipeline, run_task
+from sepvae.augmentation.places import absolute, by_contents, named_anywhere
 from sepvae.augmentation.plan import Plan
 from sepvae.augmentation.schedulers import scheduler
 from sepvae.augmentation.writers import block_utterances
@@ -105,12 +106,12 @@ def augment_corpus(
     _check_places(corpus, folder, config, model)
     pipeline.cache_clear()
     model_hash = hash_model(model) if model else None
-    mark = fingerprint(config, model_hash)
+    mark = fingerprint(by_contents(config, corpus.root), model_hash)
     claim = Claim(folder, corpus, identify(corpus), config, mark, run.shard, run.overwrite)
 
     def job_of(plan: Plan) -> Job:
         return Job(
-            root=str(corpus.root.resolve()), out=str(folder.resolve()), config=to_json(_absolute(config, corpus.root)),
+            root=str(corpus.root.resolve()), out=str(folder.resolve()), config=to_json(absolute(config, corpus.root)),
             sample_rate=plan.sample_rate, model=str(model.resolve()) if model else None, model_hash=model_hash,
             device=run.device, strict=run.strict,
         )  # fmt: skip
@@ -142,22 +143,13 @@ def _check_places(corpus: Corpus, folder: Path, config: AugmentConfig, model: Pa
             raise ConfigError(f"method {name}: needs a model: give its folder with --model")
     if folder.resolve().is_relative_to(corpus.root.resolve()):
         raise ConfigError(f"{folder}: lies in the corpus, which would grow by it: choose a folder beside {corpus.root}")
-    places = [corpus.root, *([model] if model else []), *_named_places(config.settings, corpus.root)]
+    places = [corpus.root, *([model] if model else []), *named_anywhere(config.settings, corpus.root)]
     for place in places:
         for own in (*KEPT, FINAL, WORK):
             if place.resolve().is_relative_to((folder / own).resolve()):
                 raise ConfigError(
                     f"{place}: lies in {folder / own}, which a run replaces: choose another folder for the result"
                 )
-
-
-def _named_places(value: Any, root: Path) -> Iterator[Path]:
-    """Yield what settings may name as files and folders, those for classes of other libraries among them."""
-    if isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _named_places(item, root)
-    elif isinstance(value, str) and value and "\0" not in value:
-        yield from (Path(value), root / value)
 
 
 def _refuse_failures(plan: Plan, run: Run) -> None:
@@ -191,17 +183,6 @@ def _gathered(folder: Path, plan: Plan, config: AugmentConfig, model_hash: str |
     with contextlib.suppress(OutputError):
         remove(work)
     return True
-
-
-def _absolute(config: AugmentConfig, root: Path) -> dict[str, Any]:
-    """Return the settings as JSON with folders and files that are the same for a worker anywhere."""
-    value = config.model_dump(mode="json")
-    for settings in value["settings"].values():
-        if settings.get("folder"):
-            settings["folder"] = str(Path(settings["folder"]).resolve())
-        if settings.get("file") and not (root / settings["file"]).exists():
-            settings["file"] = str(Path(settings["file"]).resolve())
-    return value
 
 
 def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Path) -> float:

@@ -193,6 +193,23 @@ def test_a_run_with_other_settings_is_not_gone_on_with(
     assert augment(corpus, tmp_path / "out", copies=1, how=Run(overwrite=True)).n_records == 36
 
 
+def test_recordings_of_noise_are_known_by_what_they_are_and_not_by_their_place(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: Contents
+) -> None:
+    """Another mount is no other run, and other recordings at the same place are one."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    audio.write(tmp_path / "noise/hum.wav", noise, sample_rate=16000)
+    out, settings = tmp_path / "out", {"methods": ["noise"], "copies": 1}
+    augment(corpus, out, how=Run(shard=(1, 2)), noise={"folder": str(tmp_path / "noise")}, **settings)
+    audio.write(tmp_path / "noise/hiss.wav", noise[:9000], sample_rate=16000)
+    with pytest.raises(ConfigError, match="holds a run with other settings"):
+        augment(corpus, out, how=Run(shard=(2, 2)), noise={"folder": str(tmp_path / "noise")}, **settings)
+    (tmp_path / "noise/hiss.wav").unlink()
+    (tmp_path / "noise").rename(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    assert augment(corpus, out, how=Run(shard=(2, 2)), noise={"folder": "elsewhere"}, **settings).complete
+
+
 def test_two_runs_of_one_shard_do_not_meet(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _interrupted(monkeypatch, corpus, tmp_path / "out", 1)
     with (
