@@ -171,22 +171,12 @@ class Demixer:
             InputError: another rate, or channels that cannot be demixed; the message says which.
             ConfigError: speakers that the model does not know, or a microphone that is not there.
         """
-        samples = torch.as_tensor(np.asarray(wave, np.float64) if not isinstance(wave, Tensor) else wave.double())
-        if samples.dim() != 2:
-            raise InputError(f"a recording of shape {tuple(samples.shape)}: give (channels, time)")
-        if len(samples) > samples.shape[1] > 0:
-            # Comparing each of so many channels with each other one would take hours.
-            raise InputError(
-                f"a recording of {len(samples)} channels and {samples.shape[1]} samples is too short: give (channels, "
-                "time), soundfile reads (time, channels)"
-            )
+        samples = _checked(wave)
         if sample_rate != self.sample_rate:
             raise InputError(
                 f"the recording is sampled at {sample_rate} Hz, the model at {self.sample_rate} Hz: resample it first "
                 "with sepvae.audio.resample"
             )
-        if not torch.isfinite(samples).all():
-            raise InputError("the recording holds NaN or infinite samples: repair it first")
         if not 0 <= reference < len(samples):
             raise ConfigError(f"reference = {reference}: the recording has {len(samples)} channels, counted from 0")
         names = self.names(len(samples), n_sources=n_sources, speakers=speakers)
@@ -215,3 +205,19 @@ class Demixer:
             found.n_iterations,
             None if found.demixing is None else found.demixing[0].cpu().numpy(),
         )
+
+
+def _checked(wave: NDArray[np.floating] | Tensor) -> Tensor:
+    """Return a recording as doubles (channels, time); InputError when it is of another shape, or not finite."""
+    samples = torch.as_tensor(np.asarray(wave, np.float64) if not isinstance(wave, Tensor) else wave.double())
+    if samples.dim() != 2:
+        raise InputError(f"a recording of shape {tuple(samples.shape)}: give (channels, time)")
+    if len(samples) > samples.shape[1] > 0:
+        # Comparing each of so many channels with each other one would take hours.
+        raise InputError(
+            f"a recording of {len(samples)} channels and {samples.shape[1]} samples is too short: give (channels, "
+            "time), soundfile reads (time, channels)"
+        )
+    if not torch.isfinite(samples).all():
+        raise InputError("the recording holds NaN or infinite samples: repair it first")
+    return samples

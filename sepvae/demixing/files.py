@@ -63,6 +63,17 @@ def read_microphones(paths: Sequence[Path], channels: Sequence[int] = ()) -> tup
     return wave[list(channels)] if channels else wave, heard[0].sample_rate
 
 
+def _finals(folder: Path, names: Sequence[str], *, overwrite: bool) -> dict[str, Path]:
+    """Return where each talker goes; OutputError when something is there that must stay."""
+    finals = {name: folder / f"{name}.wav" for name in names}
+    for name, final in finals.items():
+        if final.parent != folder:
+            raise ConfigError(f"speakers: {name!r} cannot name a file: leave speakers out")
+        if final.exists() and not overwrite:
+            raise OutputError(f"{final} exists: pass --overwrite to replace it, or choose another output")
+    return finals
+
+
 def demix_files(
     demixer: Demixer,
     paths: Sequence[Path],
@@ -95,12 +106,8 @@ def demix_files(
     """
     started = time.perf_counter()
     wave, rate = read_microphones(paths, channels)
-    finals = {name: folder / f"{name}.wav" for name in demixer.names(len(wave), n_sources=n_sources, speakers=speakers)}
-    for name, final in finals.items():
-        if final.parent != folder:
-            raise ConfigError(f"speakers: {name!r} cannot name a file: leave speakers out")
-        if final.exists() and not overwrite:
-            raise OutputError(f"{final} exists: pass --overwrite to replace it, or choose another output")
+    names = demixer.names(len(wave), n_sources=n_sources, speakers=speakers)
+    finals = _finals(folder, names, overwrite=overwrite)
     heard = audio.resample(wave, from_rate=rate, to_rate=demixer.sample_rate)
     try:
         found = demixer.separate(heard, demixer.sample_rate, n_sources=n_sources, speakers=speakers, channels=channels)

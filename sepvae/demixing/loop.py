@@ -63,10 +63,8 @@ def demix(
 
     Source: Kameoka et al. 2019, Algorithm 1; Kitamura et al. 2016; Ono 2011.
     """
-    # As the STFT leaves it, frames lie a spectrum apart, and products over them take seven times as long.
-    spectrum = spectrum.contiguous()
     recording = Recording(spectrum)
-    separated, trace = demixing @ spectrum, list[Tensor]()
+    separated, trace = demixing @ recording.spectrum, list[Tensor]()
     power = recording.powers(demixing, separated)
     variances, factors = torch.ones_like(power[:, :, :1]), torch.ones_like(power[:, :, 0, 0])
     converged = torch.zeros_like(factors[:, 0], dtype=torch.bool)
@@ -83,13 +81,8 @@ def demix(
             break
         # (batch, bins or 1, frames, sources), in memory as the sums over frames read them.
         weights = variances.to(power).transpose(1, 2).reciprocal().contiguous().mT
-        if update == "ip":
-            demixing = _unless(converged, project(demixing, recording, weights), demixing)
-            separated = demixing @ spectrum
-        else:
-            steered = steer(demixing, separated, recording, weights)
-            demixing = _unless(converged, steered[0], demixing)
-            separated = _unless(converged, steered[1], separated)
+        swept = _sweep(demixing, separated, recording, weights, update)
+        demixing, separated = (_unless(converged, *both) for both in zip(swept, (demixing, separated), strict=True))
         power = recording.powers(demixing, separated)
         if model.has_scale:
             factors = _unless(converged, _to_unit_power(power), torch.ones_like(factors))
@@ -104,6 +97,16 @@ def demix(
     # Of the last sweep alone: every fit makes new ones.
     variances = variances * factors[:, :, None, None].to(variances)
     return Demixed(demixing, separated, variances, torch.stack(trace))
+
+
+def _sweep(
+    demixing: Tensor, separated: Tensor, recording: Recording, weights: Tensor, update: Update
+) -> tuple[Tensor, Tensor]:
+    """Return matrices and separated spectra after one sweep over the sources."""
+    if update == "iss":
+        return steer(demixing, separated, recording, weights)
+    demixing = project(demixing, recording, weights)
+    return demixing, demixing @ recording.spectrum
 
 
 def _unless(converged: Tensor, values: Tensor, kept: Tensor) -> Tensor:
