@@ -57,15 +57,15 @@ def make_model(arguments: argparse.Namespace) -> None:
     """Write the model that `sepvae train --speech` trains as it is before the first step, with its basis."""
     import torch
 
-    from sepvae.augmentation.fit import fit_and_save
+    from sepvae.augmented.fit import fit_and_save
     from sepvae.corpora.records import open_corpus
-    from sepvae.training.checkpoint import CheckpointConfig, build_models, save_checkpoint
-    from sepvae.training.config import TrainingConfig
-    from sepvae.training.defaults import SPEECH_SEGMENTS
+    from sepvae.estimator.checkpoint import save_checkpoint
+    from sepvae.settings import preset
+    from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
     torch.manual_seed(0)
-    training = TrainingConfig.model_validate(SPEECH_SEGMENTS)
-    models = build_models(CheckpointConfig(sources=("speech",), training=training))
+    training = TrainingConfig.model_validate(preset("segment_conv"))
+    models = fresh_checkpoint(training, ("speech",))
     save_checkpoint(arguments.model, models, provenance={})
     corpus = arguments.corpus
     fit_and_save(arguments.model, [(corpus, list(open_corpus(corpus).utterances())[: FEW[0]])])
@@ -74,8 +74,8 @@ def make_model(arguments: argparse.Namespace) -> None:
 def augment(arguments: argparse.Namespace) -> float:
     """Augment a corpus in this process, and return the seconds of speech made."""
     from sepvae import progress
-    from sepvae.augmentation.config import AugmentConfig
-    from sepvae.augmentation.run import Run, augment_corpus
+    from sepvae.augmented.config import AugmentConfig
+    from sepvae.augmented.run import Run, augment_corpus
     from sepvae.config import parse_config
     from sepvae.corpora.records import open_corpus
 

@@ -32,17 +32,18 @@ from sepvae.demixing.loop import identity
 from sepvae.demixing.projection_back import project_back
 from sepvae.demixing.updates import project
 from sepvae.devices import resolve_precision
+from sepvae.estimator.checkpoint import load_checkpoint
 from sepvae.evaluation.bsseval import bss_eval_sources
 from sepvae.files import write_json
 from sepvae.frontend.stft import Stft, StftConfig
+from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.mixture import render
-from sepvae.mixing.protocol import MixingConfig, make_mixtures
+from sepvae.mixing.protocol import make_mixtures
 from sepvae.mixing.rooms import images_of, impulse_responses
 from sepvae.mixing.solo import speech_mixtures
 from sepvae.models.conditional import ConditionalVae
-from sepvae.recipe.compose import read_mapping
 from sepvae.seeds import generator
-from sepvae.training.checkpoint import load_checkpoint
+from sepvae.settings import read_mapping
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import TrainingData, train
 

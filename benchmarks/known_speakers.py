@@ -26,8 +26,9 @@ from sepvae.files import write_json
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
 from sepvae.mixing.protocol import make_mixtures
-from sepvae.recipe.parallel import run_side_by_side
-from sepvae.recipe.schema import Recipe, load_recipe
+from sepvae.processes import run_side_by_side
+from sepvae.recipe.kinds import load_recipe
+from sepvae.recipe.separation.schema import Recipe
 from sepvae.separation.separator import Separator
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import Trainer, TrainingData

@@ -28,8 +28,7 @@ from sepvae.corpora.records import open_corpus
 from sepvae.files import write_json
 from sepvae.separation.files import separate_file
 from sepvae.separation.separator import Separator
-from sepvae.training.checkpoint import CheckpointConfig, build_models
-from sepvae.training.config import TrainingConfig
+from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 RESULT = Path(__file__).parent / "results" / "separation.json"
 REAL = Path(os.environ.get("SEPVAE_CORPORA", Path(__file__).parents[2] / "shared" / "corpora")) / "timit-sample"
@@ -39,7 +38,7 @@ SAMPLE_RATE, LONG_S, MINUTES = 16000, 60, (1, 10)
 def make_separator() -> Separator:
     """Return the survey's VAE for two sources, untrained."""
     torch.manual_seed(0)
-    return Separator([build_models(CheckpointConfig(sources=("female", "male"), training=TrainingConfig()))])
+    return Separator([fresh_checkpoint(TrainingConfig(), ("female", "male"))])
 
 
 def recording(seconds: int) -> np.ndarray[Any, np.dtype[np.float32]]:

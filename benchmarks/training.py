@@ -27,11 +27,11 @@ from sepvae import audio, progress, seeds
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
 from sepvae.files import hash_file, write_json
+from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.manifest import Mixture, Source
-from sepvae.mixing.protocol import MixingConfig, make_mixtures
+from sepvae.mixing.protocol import make_mixtures
 from sepvae.training.batches import FrameTable
-from sepvae.training.checkpoint import CheckpointConfig, build_models
-from sepvae.training.config import TrainingConfig
+from sepvae.training.config import TrainingConfig, fresh_checkpoint
 from sepvae.training.loop import Trainer, TrainingData
 
 RESULT = Path(__file__).parent / "results" / "training.json"
@@ -99,7 +99,7 @@ def run_plain(
     config: TrainingConfig, names: tuple[str, ...], table: FrameTable, batches: Callable[..., Iterator[Any]]
 ) -> float:
     """Train by hand and return frames per second."""
-    networks = build_models(CheckpointConfig(sources=names, training=config)).networks
+    networks = fresh_checkpoint(config, names).estimator.networks
     tensors = [table.input.clone(), *(table.targets[name].clone() for name in names)]
     optimiser = torch.optim.AdamW(networks.parameters(), lr=config.optimiser.learning_rate, weight_decay=0, fused=True)
     n_frames, started = 0, time.perf_counter()

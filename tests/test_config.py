@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
-from sepvae.tables import resolve
+from sepvae.tables import Table
 
 
 class Window(Config):
@@ -80,11 +80,11 @@ def test_a_list_that_holds_itself_is_refused() -> None:
 
 
 def test_names_outside_a_table_are_refused_with_the_closest() -> None:
-    table = {"square_root": "math:sqrt", "sine": "math:sin"}
-    assert resolve(table, "sine", what="function")(0) == 0
+    table = Table("function", {"square_root": "math:sqrt", "sine": "math:sin"})
+    assert table.resolve("sine")(0) == 0
     with pytest.raises(
         ConfigError, match=r"unknown function 'sin': did you mean 'sine'\? choose one of square_root, s"
     ):
-        resolve(table, "sin", what="function")
+        table.resolve("sin")
     with pytest.raises(ConfigError, match=r"unknown function 'os:system': choose one of square_root, sine"):
-        resolve(table, "os:system", what="function")
+        table.resolve("os:system")

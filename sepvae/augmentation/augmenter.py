@@ -15,8 +15,8 @@ from sepvae.augmentation.coder import Code, SegmentCoder, one_thread
 from sepvae.augmentation.latents import Perturbation, replacement
 from sepvae.augmentation.synthesis import SYNTHESES, Synthesis, decoded_features
 from sepvae.errors import CheckpointError, InputError
+from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
 from sepvae.seeds import generator
-from sepvae.training.checkpoint import SourceModels, load_checkpoint
 
 Wave = NDArray[np.float32]
 Vector = NDArray[np.floating[Any]]
@@ -41,7 +41,7 @@ class Augmenter:
         ConfigError: a device this machine does not have.
     """
 
-    def __init__(self, checkpoint: SourceModels, basis: NuisanceBasis | None = None, *, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: Checkpoint, basis: NuisanceBasis | None = None, *, device: str = "cpu") -> None:
         self.coder, self._basis = SegmentCoder(checkpoint, device=device), basis
         self._last: tuple[Wave, int, list[Code]] | None = None
         if basis is not None and basis.vectors.shape[1] != self.coder.n_nuisance:

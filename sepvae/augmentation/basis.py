@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from sepvae.augmentation.contract import Target
 from sepvae.augmentation.latents import Array, Perturbation, perturbation, principal_directions, spreads
 from sepvae.errors import CheckpointError, InputError
+from sepvae.estimator.checkpoint import WEIGHTS, find_model_folder
+from sepvae.estimator.weights import read_tensors, write_tensors
 from sepvae.files import hash_file, read_json, write_json
-from sepvae.training.checkpoint import WEIGHTS, find_model_folder, read_tensors, write_tensors
 
 BASIS, BASIS_FACTS = "nuisance.safetensors", "nuisance.json"
 _SHAPES = {"mean": 1, "std": 1, "directions": 2, "vectors": 2}

@@ -17,12 +17,12 @@ from pydantic import AfterValidator, Field
 
 from sepvae import audio, config
 from sepvae.augmentation.contract import Draw
-from sepvae.augmentation.ranges import Range
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.backgrounds import SYNTHETIC_KINDS
 from sepvae.mixing.noise import SILENCE_RMS, Recording, list_backgrounds, list_noises
 from sepvae.mixing.noise import BackgroundConfig as SyntheticConfig
 from sepvae.seeds import generator
+from sepvae.settings import Range
 
 Wave = NDArray[np.float32]
 

@@ -18,9 +18,9 @@ from sepvae.augmentation.latents import utterance_vector
 from sepvae.augmentation.segments import cut_segments, fade_together, segment_starts
 from sepvae.devices import resolve_device
 from sepvae.errors import CheckpointError, InputError
+from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
+from sepvae.estimator.speech_models import SegmentEstimator
 from sepvae.frontend.features import mel_filterbank
-from sepvae.models.contract import SegmentModel
-from sepvae.training.checkpoint import SourceModels, load_checkpoint
 
 # Segments that go through the network together: 100 s of speech, so that memory does not grow with the file.
 _CHUNK = 1024
@@ -85,19 +85,19 @@ class SegmentCoder:
         ConfigError: a device this machine does not have.
     """
 
-    def __init__(self, checkpoint: SourceModels, *, device: str = "cpu") -> None:
-        training, found = checkpoint.config.training, ""
-        if checkpoint.estimator.interface != "segment":
-            found = f"{training.model.kind} is no network of segments"
-        elif len(checkpoint.config.sources) != 1:
-            found = f"it is of the sources {', '.join(checkpoint.config.sources)}"
-        elif training.frontend.target.kind not in ("log_mel", "log_power"):
-            found = f"its target is {training.frontend.target.kind}, neither log_mel nor log_power"
+    def __init__(self, checkpoint: Checkpoint, *, device: str = "cpu") -> None:
+        estimator, found = checkpoint.estimator, ""
+        config = estimator.config
+        if not isinstance(estimator, SegmentEstimator):
+            found = f"{config.model.kind} is no network of segments"
+        elif len(estimator.sources) != 1:
+            found = f"it is of the sources {', '.join(estimator.sources)}"
+        elif config.frontend.target.kind not in ("log_mel", "log_power"):
+            found = f"its target is {config.frontend.target.kind}, neither log_mel nor log_power"
         if found:
             raise CheckpointError(f"this model cannot augment speech, {found}: {HOW_TO_TRAIN}")
-        self.frontend, self.device = checkpoint.frontend, resolve_device(device)
-        (network,) = checkpoint.networks.to(self.device).eval().children()
-        self.model = cast("SegmentModel", network)
+        self.frontend, self.device = estimator.frontend, resolve_device(device)
+        self.model = cast("SegmentEstimator", estimator.to(self.device).eval()).network
         self.segment_frames: int = self.model.config.segment_frames
         self._to_bins = self._bin_weights().to(self.device)
 

@@ -14,26 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae import config
+from sepvae.augmentation import AUGMENTATIONS
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError
-from sepvae.tables import resolve
 
-# The only registry of augmentations: name -> "module:Class".
-AUGMENTATIONS: dict[str, str] = {
-    "replace": "sepvae.augmentation.latent_methods:Replace",
-    "soft": "sepvae.augmentation.latent_methods:Soft",
-    "hard": "sepvae.augmentation.latent_methods:Hard",
-    "interpolate": "sepvae.augmentation.latent_methods:Interpolate",
-    "reconstruct": "sepvae.augmentation.latent_methods:Reconstruct",
-    "uniform": "sepvae.augmentation.latent_methods:Uniform",
-    "reversed": "sepvae.augmentation.latent_methods:Reversed",
-    "noise": "sepvae.augmentation.classical:Noise",
-    "reverberation": "sepvae.augmentation.classical:Reverberation",
-    "speed": "sepvae.augmentation.classical:Speed",
-    "gain": "sepvae.augmentation.classical:Gain",
-    "band_pass": "sepvae.augmentation.classical:BandPass",
-    "audiomentations": "sepvae.augmentation.library:Audiomentations",
-}
 CHAIN = "+"
 
 
@@ -129,4 +113,4 @@ def split_chain(method: str) -> tuple[str, ...]:
 
 def augmentation_class(name: str) -> type[Augmentation]:
     """Return the class behind a name of the table; ConfigError names the choices."""
-    return cast("type[Augmentation]", resolve(AUGMENTATIONS, name, what="augmentation"))
+    return cast("type[Augmentation]", AUGMENTATIONS.resolve(name))

@@ -16,14 +16,14 @@ from sepvae.augmentation.augmenter import Augmenter, Shift, Vector
 from sepvae.augmentation.basis import BASIS_FACTS, NuisanceBasis
 from sepvae.augmentation.contract import Draw, Target
 from sepvae.augmentation.latents import Perturbation, replacement
-from sepvae.augmentation.ranges import ShareRange
 from sepvae.augmentation.synthesis import Synthesis
 from sepvae.config import Config
+from sepvae.corpora.damaged_files import shifted
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
-from sepvae.mixing.protocol import shifted
+from sepvae.estimator.checkpoint import find_model_folder, load_checkpoint, load_config
 from sepvae.seeds import generator
-from sepvae.training.checkpoint import find_model_folder, load_checkpoint, load_config
+from sepvae.settings import ShareRange
 
 # Seeds of shifts, which a replay needs, are drawn below this: they stay exact where a reader of JSON takes numbers for
 # floats. A replay does without the seed of the record itself, which has 63 bits.
@@ -89,7 +89,7 @@ class _Latent:
             raise ConfigError(f"augmentation {self.name} needs a model of speech segments: give --model DIR")
         self.config, self._root, self._model, self._device = config, root, model, device
         self.basis = _load_basis(*_stamp(model))
-        self.sample_rate: int | None = load_config(model).training.frontend.sample_rate
+        self.sample_rate: int | None = load_config(model).estimator.frontend.sample_rate
 
     @cached_property
     def augmenter(self) -> Augmenter:

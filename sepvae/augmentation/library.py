@@ -22,10 +22,12 @@ from sepvae import config
 from sepvae.augmentation.contract import Draw
 from sepvae.errors import ConfigError, MissingExtra
 from sepvae.files import to_json
-from sepvae.tables import resolve
+from sepvae.tables import Table
 
 # Others move, cut or repeat speech, so that words and phones would be elsewhere.
-TRANSFORMS: dict[str, str] = {
+TRANSFORMS = Table(
+    "transform",
+    {
     name: f"audiomentations:{name}"
     for name in (
         "AddBackgroundNoise", "AddColorNoise", "AddGaussianNoise", "AddGaussianSNR", "AddShortNoises", "AirAbsorption",
@@ -34,7 +36,8 @@ TRANSFORMS: dict[str, str] = {
         "Normalize", "PeakingFilter", "PitchShift", "PolarityInversion", "SevenBandParametricEQ", "TanhDistortion",
         "TimeMask",
     )
-}  # fmt: skip
+    },
+)  # fmt: skip
 # Global generators belong to the whole process: threads of a cluster's worker take turns.
 _GENERATORS = threading.Lock()
 
@@ -124,7 +127,7 @@ def _build(transform: Transform) -> Any:
         ConfigError: the library does not take the settings.
     """
     try:
-        made = resolve(TRANSFORMS, transform.name, what="transform")
+        made = TRANSFORMS.resolve(transform.name)
     except ImportError as error:
         raise MissingExtra("the method audiomentations", "augment", error) from error
     try:

@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
     """Augment a corpus."""
     from dataclasses import asdict
 
-    from sepvae.augmentation.config import AugmentConfig
-    from sepvae.augmentation.run import Run, augment_corpus, parse_shard
+    from sepvae.augmented.config import AugmentConfig
+    from sepvae.augmented.run import Run, augment_corpus, parse_shard
     from sepvae.corpora.records import open_corpus
     from sepvae.files import to_json
 

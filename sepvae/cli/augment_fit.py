@@ -30,7 +30,7 @@ def add(actions: Any, options: dict[str, Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fit the basis and say what was found."""
-    from sepvae.augmentation.fit import fit_and_save
+    from sepvae.augmented.fit import fit_and_save
     from sepvae.corpora.records import open_corpus
 
     corpora = [open_corpus(folder, args.corpus) for folder in args.corpora]

@@ -22,7 +22,8 @@ def add(actions: Any, options: dict[str, Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print each method with the first sentence of what is said of it, and its settings."""
-    from sepvae.augmentation.contract import AUGMENTATIONS, augmentation_class
+    from sepvae.augmentation import AUGMENTATIONS
+    from sepvae.augmentation.contract import augmentation_class
     from sepvae.files import to_json
 
     kinds = {name: augmentation_class(name) for name in AUGMENTATIONS}

@@ -43,25 +43,30 @@ def run(args: argparse.Namespace) -> int:
 
 def _environment() -> dict[str, Any]:
     from sepvae.devices import resolve_device
-    from sepvae.training.checkpoint import versions
+    from sepvae.estimator.checkpoint import versions
 
     parts = {part: "yes" if importlib.util.find_spec(module) else "missing" for part, module in _PARTS.items()}
     return {"versions": versions(), "optional parts": parts, "device": str(resolve_device("auto"))}
 
 
 def _model(folder: Path) -> dict[str, Any]:
-    from sepvae.training.checkpoint import load_checkpoint
+    from sepvae.estimator.checkpoint import load_checkpoint
 
-    models = load_checkpoint(folder)
-    training = models.config.training
-    speakers = training.model.settings.get("classes")
+    found = load_checkpoint(folder)
+    config, estimator, provenance = found.config, found.estimator, found.provenance
+    stft = estimator.frontend.stft.config
+    speakers = config.estimator.model.settings.get("classes")
     return {
-        "sources": ", ".join(models.config.sources),
+        **({"name": f"{config.name}@{config.version}"} if config.name else {}),
+        "sources": ", ".join(config.sources),
         **({"speakers": ", ".join(speakers)} if speakers else {}),
-        "model": training.model.kind,
-        "objective": training.objective.kind,
-        "sample rate": f"{training.frontend.sample_rate} Hz",
-        "stft": f"{training.frontend.stft.window_ms:g}/{training.frontend.stft.hop_ms:g} ms",
-        "mask": training.mask,
-        "weights": sum(parameter.numel() for parameter in models.networks.parameters()),
+        "model": config.estimator.model.kind,
+        "sample rate": f"{estimator.frontend.config.sample_rate} Hz",
+        "stft": f"{stft.window_ms:g}/{stft.hop_ms:g} ms",
+        "mask": config.estimator.mask,
+        "weights": estimator.n_weights,
+        "stored as": config.weights,
+        "levels": estimator.frontend.config.levels,
+        "made by": {name: value for name, value in provenance.items() if name != "training"},
+        "training": dict(provenance.get("training", {})),
     }

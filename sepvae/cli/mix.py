@@ -51,9 +51,10 @@ def _room_options(room: str | None) -> dict[str, Any]:
 def run(args: argparse.Namespace) -> int:
     """Write the manifest."""
     from sepvae.corpora.records import open_corpus
+    from sepvae.mixing.config import MixingConfig
     from sepvae.mixing.manifest import write_manifest
     from sepvae.mixing.mixture import write_mixtures
-    from sepvae.mixing.protocol import MixingConfig, make_mixtures
+    from sepvae.mixing.protocol import make_mixtures
     from sepvae.mixing.ready import read_ready_mixtures
 
     if args.ready:

@@ -43,7 +43,8 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 def _run(args: argparse.Namespace) -> int:
     from sepvae.evaluation import format_table
     from sepvae.files import to_json
-    from sepvae.recipe import load_recipe, run_recipe
+    from sepvae.recipe.kinds import load_recipe
+    from sepvae.recipe.run import run_recipe
 
     recipe = load_recipe(args.file, overrides=args.overrides, quick=args.quick)
     out = args.out or Path("runs") / args.file.stem
@@ -71,7 +72,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from sepvae.files import to_json
-    from sepvae.recipe import load_recipe
+    from sepvae.recipe.kinds import load_recipe
 
     recipe = load_recipe(args.file, overrides=args.overrides, quick=args.quick)
     sys.stdout.write(to_json(recipe.model_dump(mode="json"), indent=2) + "\n")

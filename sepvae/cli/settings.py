@@ -34,21 +34,10 @@ def read_settings(
     config_class: type[C],
     *,
     base: Mapping[str, Any] | None = None,
+    usual: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> C:
-    """Return the config from the file, the overrides and the defaults; ConfigError names what is wrong.
+    """Return the config of `--config` and `--set` over a base, with `options` of the command line between the two."""
+    from sepvae.settings import compose
 
-    `base` is what they are laid over unless they choose the kind of model or objective, which its settings are of;
-    `options` of the command line come over the file and under the overrides.
-    """
-    from sepvae.config import parse_config
-    from sepvae.recipe.compose import merge, parse_override, read_mapping
-
-    data = read_mapping(args.config) if args.config else {}
-    data = merge(data, options or {})
-    for text in args.overrides:
-        data = merge(data, parse_override(text))
-    chosen = any("kind" in part for name in ("model", "objective") if isinstance(part := data.get(name), dict))
-    if base is not None and not chosen:
-        data = merge(dict(base), data)
-    return parse_config(config_class, data, where=str(args.config or "--set"))
+    return compose(config_class, base=base, usual=usual, file=args.config, options=options, overrides=args.overrides)

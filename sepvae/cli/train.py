@@ -36,20 +36,28 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument("--seed", type=seed, default=0, help="seed of weights, batches and noise")
     parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--preset", metavar="NAME", help="settings to start from, by their name")
     parser.add_argument("--overwrite", action="store_true", help="start anew where a run with other settings lies")
     add_settings(parser, "front-end, model, objective and optimiser")
     parser.set_defaults(run=run)
+
+
+def _config(args: argparse.Namespace, usual: str) -> TrainingConfig:
+    """Return the settings over the preset that was asked for, or the usual one."""
+    from sepvae.settings import preset
+    from sepvae.training.config import TrainingConfig
+
+    base = preset(args.preset) if args.preset else None
+    return read_settings(args, TrainingConfig, base=base, usual=preset(usual))
 
 
 def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
     from sepvae.errors import InputError
     from sepvae.mixing.manifest import read_manifest
     from sepvae.mixing.protocol import describe_indistinct, indistinct_sources
-    from sepvae.training.config import TrainingConfig
-    from sepvae.training.defaults import KNOWN_CLASSES
     from sepvae.training.loop import TrainingData
 
-    config = read_settings(args, TrainingConfig, base=KNOWN_CLASSES)
+    config = _config(args, "temporal_vae")
     manifest = read_manifest(args.manifest)
     train = manifest.of_split("train")
     if not train:
@@ -62,11 +70,9 @@ def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData
 def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
     from sepvae.corpora.records import open_corpus
     from sepvae.mixing.solo import corpus_mixtures
-    from sepvae.training.config import TrainingConfig
-    from sepvae.training.defaults import SPEECH_SEGMENTS
     from sepvae.training.loop import TrainingData
 
-    config = read_settings(args, TrainingConfig, base=SPEECH_SEGMENTS)
+    config = _config(args, "segment_conv")
     utterances = list(open_corpus(args.data).utterances())
     rate = config.frontend.sample_rate
     train, valid = corpus_mixtures(utterances, root=args.data, sample_rate=rate, seed=args.seed)
@@ -77,10 +83,9 @@ def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
 def _of_speaker(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
     from sepvae.corpora.records import open_corpus
     from sepvae.mixing.solo import speaker_mixtures
-    from sepvae.systems.generative import SoloConfig
     from sepvae.training.loop import TrainingData
 
-    config = read_settings(args, SoloConfig)
+    config = _config(args, "clean_source")
     corpus = open_corpus(args.data)
     utterances = list(corpus.utterances())
     for problem in corpus.problems:

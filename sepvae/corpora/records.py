@@ -8,24 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
+from sepvae.corpora import CORPORA
 from sepvae.errors import InputError
 from sepvae.files import check_folder
-from sepvae.tables import resolve
 
 Sex = Literal["female", "male", "unknown"]
-
-# The only registry of corpora: name -> "module:Class". The order is the order of detection.
-CORPORA: dict[str, str] = {
-    "timit": "sepvae.corpora.timit:Timit",
-    "timit-sample": "sepvae.corpora.timit_sample:TimitSample",
-    "librispeech": "sepvae.corpora.librispeech:LibriSpeech",
-    "vctk": "sepvae.corpora.vctk:Vctk",
-    "vivos": "sepvae.corpora.vivos:Vivos",
-    "vcc2018": "sepvae.corpora.vcc:Vcc2018",
-    "vcc2016": "sepvae.corpora.vcc:Vcc2016",
-    "arctic": "sepvae.corpora.arctic:Arctic",
-    "folder": "sepvae.corpora.folder:SpeakerFolders",
-}
 
 
 def plain_words(text: str) -> str:
@@ -116,7 +103,7 @@ class Corpus(Protocol):
 
 def corpus_class(name: str) -> type[Corpus]:
     """Return the class behind a name of the table; ConfigError names the choices."""
-    return cast("type[Corpus]", resolve(CORPORA, name, what="corpus"))
+    return cast("type[Corpus]", CORPORA.resolve(name))
 
 
 def open_corpus(root: str | Path, kind: str | None = None) -> Corpus:

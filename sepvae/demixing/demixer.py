@@ -17,9 +17,10 @@ from sepvae.demixing.channels import check_channels, check_frames
 from sepvae.demixing.config import NEURAL, DemixingConfig
 from sepvae.devices import resolve_precision
 from sepvae.errors import CheckpointError, ConfigError, InputError
+from sepvae.estimator.checkpoint import load_checkpoint
+from sepvae.estimator.speech_models import ConditionalEstimator
 from sepvae.frontend.stft import Stft
 from sepvae.models.conditional import ConditionalVae
-from sepvae.training.checkpoint import load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def check_model(config: DemixingConfig, model: ConditionalVae | None) -> None:
     """Raise ConfigError when an algorithm has no model and needs one."""
     if config.algorithm in NEURAL and model is None:
         raise ConfigError(
-            f"algorithm {config.algorithm}: needs a model of speech: give one with -m, trained by recipes/"
-            "multichannel/train_cvae.yaml, or choose auxiva or ilrma"
+            f"algorithm {config.algorithm}: needs a model of speech: give one with -m, trained with the "
+            "preset conditional_vae, or choose auxiva or ilrma"
         )
 
 
@@ -110,15 +111,14 @@ class Demixer:
         Raises:
             CheckpointError: it is no model folder, or not of a conditional VAE.
         """
-        models = load_checkpoint(folder, device=device)
-        (network, *_) = models.networks.values()
-        if not isinstance(network, ConditionalVae):
+        estimator = load_checkpoint(folder, device=device).estimator
+        if not isinstance(estimator, ConditionalEstimator) or not isinstance(estimator.network, ConditionalVae):
             raise CheckpointError(
-                f"{folder}: is a {models.config.training.model.kind}, and multichannel algorithms need a "
-                "conditional_vae: train one with recipes/multichannel/train_cvae.yaml"
+                f"{folder}: is a {estimator.config.model.kind}, and multichannel algorithms need a conditional_vae: "
+                "train one with the preset conditional_vae"
             )
-        rate = models.frontend.config.sample_rate
-        return cls(config, sample_rate=rate, model=network, stft=models.frontend.stft, device=device)
+        rate, stft = estimator.frontend.config.sample_rate, estimator.frontend.stft
+        return cls(config, sample_rate=rate, model=estimator.network, stft=stft, device=device)
 
     @property
     def speakers(self) -> tuple[str, ...]:

@@ -16,10 +16,9 @@ from sepvae.enhancement.config import EnhancementConfig
 from sepvae.enhancement.fit import Fit, fit_noisy
 from sepvae.enhancement.speech_prior import SpeechPrior, check_speech_model
 from sepvae.errors import CheckpointError, ConfigError
-from sepvae.frontend.frontend import Frontend
+from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
+from sepvae.estimator.masks import scale_spectrum
 from sepvae.separation.arrays import Reader, separate_array
-from sepvae.separation.masks import scale_spectrum
-from sepvae.training.checkpoint import SourceModels, load_checkpoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -50,21 +49,22 @@ class Enhancer:
 
     def __init__(
         self,
-        checkpoint: SourceModels,
+        checkpoint: Checkpoint,
         config: EnhancementConfig | None = None,
         *,
         device: str = "cpu",
         on_fit: Callable[[Fit], None] | None = None,
     ) -> None:
         check_speech_model(checkpoint)
+        self._kind = checkpoint.config.estimator.model.kind
         self.config, self.device = config or EnhancementConfig(), resolve_device(device)
-        self.frontend, self._on_fit = Frontend(checkpoint.config.training.frontend), on_fit
+        self.frontend, self._on_fit = checkpoint.estimator.frontend, on_fit
         (model,) = checkpoint.estimator.to(self.device).eval().models.values()
         self._prior = SpeechPrior(model, self.frontend, gain=self.config.gain)
         if self.config.method == "mcem" and not self._prior.works_frame_by_frame:
             raise ConfigError(
-                f"method mcem moves each frame by itself, the decoder of {checkpoint.config.training.model.kind} works "
-                "along time: choose map or langevin"
+                f"method mcem moves each frame by itself, the decoder of {self._kind} works along time: choose map or "
+                "langevin"
             )
 
     @classmethod

@@ -15,28 +15,28 @@ from torch import Tensor, nn
 from sepvae.enhancement.config import GainKind
 from sepvae.enhancement.noise_model import negative_log_likelihood, variance
 from sepvae.errors import CheckpointError
+from sepvae.estimator.checkpoint import Checkpoint
+from sepvae.estimator.separating import SourceEstimator
 from sepvae.frontend.frontend import Frontend
-from sepvae.models.contract import SourceModel
-from sepvae.training.checkpoint import SourceModels
+from sepvae.models.network import SourceNetwork
 
 # The gain of a frame lies within ±43 dB: no step can lead out of the numbers.
 _LOG_GAIN_LIMIT = 10.0
 HOW_TO_TRAIN = (
-    "train one on clean speech with 'sepvae train MANIFEST --config recipes/enhancement/speech_prior.yaml' where "
+    "train one on clean speech with 'sepvae train MANIFEST --corpus DIR --preset speech_prior -o OUT' where "
     "MANIFEST is made by 'sepvae mix --set sources=[speech]'"
 )
 
 
-def check_speech_model(checkpoint: SourceModels) -> None:
+def check_speech_model(checkpoint: Checkpoint) -> None:
     """Raise CheckpointError when a model is no prior of the power of one source."""
-    training, found = checkpoint.config.training, ""
-    likelihood = getattr(training.objective.config(), "likelihood", None)
-    if checkpoint.estimator.interface != "source":
-        found = f"{training.model.kind} is no network of one source"
+    config, likelihood, found = checkpoint.config.estimator, checkpoint.config.likelihood, ""
+    if not isinstance(checkpoint.estimator, SourceEstimator):
+        found = f"{config.model.kind} is no network of one source"
     elif len(checkpoint.estimator.sources) != 1:
         found = f"it is of the sources {', '.join(checkpoint.estimator.sources)}"
-    elif training.frontend.target.kind != "power":
-        found = f"its target is {training.frontend.target.kind}, not power"
+    elif config.frontend.target.kind != "power":
+        found = f"its target is {config.frontend.target.kind}, not power"
     elif likelihood != "itakura_saito":
         found = f"its likelihood is {likelihood}, not itakura_saito"
     if found:
@@ -52,7 +52,7 @@ class SpeechPrior:
         gain: `gamma` puts the logarithm of each gain into the state.
     """
 
-    def __init__(self, model: SourceModel, frontend: Frontend, *, gain: GainKind) -> None:
+    def __init__(self, model: SourceNetwork, frontend: Frontend, *, gain: GainKind) -> None:
         self._model, self._frontend, self._has_gain = model, frontend, gain == "gamma"
         self._device = next(cast("nn.Module", model).parameters()).device
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from sepvae.errors import ConfigError
+from sepvae.tables import Table, unknown
+
 if TYPE_CHECKING:
     from sepvae.evaluation.bsseval import BssEval, bss_eval_noise, bss_eval_sources
     from sepvae.evaluation.many import ScoreTask, score_many
-    from sepvae.evaluation.measures import MEASURE_NAMES, score, score_systems
+    from sepvae.evaluation.measures import score, score_systems
     from sepvae.evaluation.ratios import si_sdr, snr
     from sepvae.evaluation.rows import ScoreRow, read_rows, write_rows
     from sepvae.evaluation.statistics import (
@@ -25,10 +28,30 @@ if TYPE_CHECKING:
     )
     from sepvae.evaluation.table import format_table
 
+# A function may score several.
+MEASURES = Table(
+    "measure",
+    {
+        "sdr_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
+        "sir_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
+        "sar_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
+        "snr_bsseval_v3_512": "sepvae.evaluation.decomposition:snr_of_noise",
+        "snr": "sepvae.evaluation.ratios:snr_measure",
+        "si_sdr": "sepvae.evaluation.ratios:si_sdr_measure",
+        "stoi": "sepvae.evaluation.intelligibility:stoi_measure",
+        "estoi": "sepvae.evaluation.intelligibility:estoi_measure",
+        "pesq_nb": "sepvae.evaluation.perceptual:pesq_nb_measure",
+        "pesq_wb": "sepvae.evaluation.perceptual:pesq_wb_measure",
+    },
+)
+
+# Behind the name of a measure: how much better it is than that of the unprocessed mixture.
+IMPROVEMENT = "_improvement"
+
 _HOMES = {
     "bsseval": ("BssEval", "bss_eval_noise", "bss_eval_sources"),
     "many": ("ScoreTask", "score_many"),
-    "measures": ("MEASURE_NAMES", "score", "score_systems"),
+    "measures": ("score", "score_systems"),
     "ratios": ("si_sdr", "snr"),
     "rows": ("ScoreRow", "read_rows", "write_rows"),
     "statistics": ("Comparison", "Summaries", "Summary", "compare_systems", "holm", "summarise", "summarise_groups"),
@@ -37,7 +60,8 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "MEASURE_NAMES",
+    "IMPROVEMENT",
+    "MEASURES",
     "BssEval",
     "Comparison",
     "ScoreRow",
@@ -49,6 +73,8 @@ __all__ = [
     "compare_systems",
     "format_table",
     "holm",
+    "known_measure",
+    "measure_names",
     "read_rows",
     "score",
     "score_many",
@@ -59,6 +85,18 @@ __all__ = [
     "summarise_groups",
     "write_rows",
 ]
+
+
+def measure_names() -> list[str]:
+    """Return the names of all measures, each followed by that of its improvement over the unprocessed mixture."""
+    return [name + suffix for name in MEASURES for suffix in ("", IMPROVEMENT)]
+
+
+def known_measure(name: str) -> str:
+    """Return the name of a measure or improvement; ConfigError with the choices when there is no such one."""
+    if name.removesuffix(IMPROVEMENT) not in MEASURES:
+        raise ConfigError(unknown("measure", name, measure_names()))
+    return name
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,8 @@ from itertools import islice
 from numpy.typing import ArrayLike
 
 from sepvae.errors import ConfigError, InputError
-from sepvae.evaluation.measures import MEASURE_NAMES, report_missing_packages, score_systems
+from sepvae.evaluation import known_measure
+from sepvae.evaluation.measures import report_missing_packages, score_systems
 from sepvae.evaluation.rows import ScoreRow
 
 # Items handed out per process: enough that none waits, few enough that waves do not pile up.
@@ -55,8 +56,8 @@ def score_many(
     """
     if jobs < 1:
         raise ConfigError(f"jobs is {jobs}: at least 1 process is needed")
-    if unknown := set(measures or ()) - set(MEASURE_NAMES):
-        raise ConfigError(f"unknown measure {min(unknown)!r}: choose from {', '.join(MEASURE_NAMES)}")
+    for name in measures or ():
+        known_measure(name)
     return _in_turn(tasks, measures) if jobs == 1 else _in_processes(iter(tasks), measures, jobs)
 
 

@@ -9,26 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sepvae.errors import InputError
+from sepvae.evaluation import IMPROVEMENT, MEASURES, measure_names
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.evaluation.trial import Measure, Outcome, Outcomes, Refused, Signal, Trial
-from sepvae.tables import resolve
-
-# The only registry of measures: name -> "module:function"; a function may score several.
-MEASURES: dict[str, str] = {
-    "sdr_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
-    "sir_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
-    "sar_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
-    "snr_bsseval_v3_512": "sepvae.evaluation.decomposition:snr_of_noise",
-    "snr": "sepvae.evaluation.ratios:snr_measure",
-    "si_sdr": "sepvae.evaluation.ratios:si_sdr_measure",
-    "stoi": "sepvae.evaluation.intelligibility:stoi_measure",
-    "estoi": "sepvae.evaluation.intelligibility:estoi_measure",
-    "pesq_nb": "sepvae.evaluation.perceptual:pesq_nb_measure",
-    "pesq_wb": "sepvae.evaluation.perceptual:pesq_wb_measure",
-}
-IMPROVEMENT = "_improvement"
-# The same names, each followed by its improvement over the unprocessed mixture.
-MEASURE_NAMES: tuple[str, ...] = tuple(name + suffix for name in MEASURES for suffix in ("", IMPROVEMENT))
 
 # A mixture that is the sum of its sources has no artifacts in BSSEval's sense but those of rounding: 16-bit files
 # leave 70 dB and more, so a mixture above this has none, and its SAR measures the file format.
@@ -102,7 +85,7 @@ def score_systems(
         mixture: mixture (time,) that the improvements refer to.
         sample_rate: rate of all signals in Hz.
         item: name of the mixture.
-        measures: names out of `MEASURE_NAMES`, by default all that the signals allow.
+        measures: names out of `measure_names()`, by default all that the signals allow.
         noise: noise (time,) as it is in the mixture.
 
     Returns:
@@ -148,7 +131,7 @@ def report_missing_packages(measures: Sequence[str] | None = None) -> None:
 
 
 def _default_measures(with_noise: bool) -> list[str]:
-    return [name for name in MEASURE_NAMES if with_noise or not name.startswith("snr_bsseval")]
+    return [name for name in measure_names() if with_noise or not name.startswith("snr_bsseval")]
 
 
 def _measure(trial: Trial, wanted: Sequence[str]) -> dict[str, Outcomes]:
@@ -156,7 +139,7 @@ def _measure(trial: Trial, wanted: Sequence[str]) -> dict[str, Outcomes]:
     bases = dict.fromkeys(name.removesuffix(IMPROVEMENT) for name in wanted)
     functions: list[Measure] = []
     for name in bases:
-        function: Measure = resolve(MEASURES, name, what="measure")
+        function: Measure = MEASURES.resolve(name)
         if function not in functions:
             functions.append(function)
     outcomes: dict[str, Outcomes] = {}

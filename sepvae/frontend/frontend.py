@@ -21,12 +21,14 @@ class FrontendConfig(Config):
     """What a model sees (`input`) and what it is to give (`target`), both of the normalised spectrum.
 
     `normalisation` divides each file's spectrum by its root mean square (`rms`) or by its largest magnitude
-    (`peak`); sources are divided by the level of their mixture, and multiplying by it undoes that.
+    (`peak`); sources are divided by the level of their mixture, and multiplying by it undoes that. `levels` is the rule
+    by which a level is taken: of everything in the file (`whole`).
     """
 
     sample_rate: int = Field(16000, ge=1000, le=384000)
     stft: StftConfig = StftConfig()
     normalisation: Literal["none", "rms", "peak"] = "rms"
+    levels: Literal["whole"] = "whole"
     input: FeatureConfig = FeatureConfig()
     target: FeatureConfig = FeatureConfig()
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
+from sepvae.mixing.config import BACKGROUND, MixingConfig
 from sepvae.mixing.manifest import Mixture, Source
 from sepvae.mixing.mixture import Wave, load_source
 from sepvae.mixing.noise import Noises, rms
@@ -21,10 +22,6 @@ from sepvae.mixing.rooms import images_of, impulse_responses
 from sepvae.mixing.scene import Scene
 from sepvae.seeds import derive_seed, generator
 
-if TYPE_CHECKING:
-    from sepvae.mixing.protocol import MixingConfig
-
-BACKGROUND = "background"
 _PEAK = 0.99
 # How often a deal that came to nothing is tried again with other cards.
 _ATTEMPTS = 200

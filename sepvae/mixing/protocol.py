@@ -8,143 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
-
-from sepvae import audio
-from sepvae.config import Config
-from sepvae.corpora.damage import examine
+from sepvae.corpora.damaged_files import list_damaged
 from sepvae.corpora.records import Utterance
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import InputError
+from sepvae.mixing.config import BACKGROUND, MixingConfig
 from sepvae.mixing.manifest import Header, Manifest, Mixture
-from sepvae.mixing.mixer import BACKGROUND, Mixer
-from sepvae.mixing.noise import BackgroundConfig, Noises, list_backgrounds, list_noises
+from sepvae.mixing.mixer import Mixer
+from sepvae.mixing.noise import Noises, list_backgrounds, list_noises
 from sepvae.mixing.pairs import choose_pairs, pair_pools
 from sepvae.mixing.places import Rooms
 from sepvae.mixing.pools import Pools, make_pools
-from sepvae.mixing.scene import RoomConfig
 from sepvae.progress import progress
 from sepvae.seeds import derive_seed
 
 _LOGGER = logging.getLogger(__name__)
-
-Range = tuple[float, float]
-# YAML reads the dialect 1 and the speaker 19 as numbers.
-Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
-Count = Annotated[int, Field(ge=0, le=1_000_000)]
-
-
-class MixingConfig(Config):
-    """What to mix, and how.
-
-    `sources` names the class of each source: `female`, `male`, `any` or `speech` (anyone), a speaker's id, or
-    `background`; repeated classes are numbered (`any_1`, `any_2`). Only the speakers of `dialects` (names, or a number:
-    so many, those with most utterances) and among `speakers` (names, or a number: so many, drawn) take part. `n_valid`
-    is an upper bound, and small: what is validated on cannot be learnt from; so is `n_train` of a single source.
-    `length` is `min`, all sources are heard all the time, or `max`, shorter ones are padded. `snr_db` is the range of
-    the level of the first source over each other one, `noise_snr_db` of all sources over the noise. `skip_damaged`
-    leaves out files that a lost byte has turned into noise (`sepvae corpus validate` names them); it reads every file
-    once. `background` says what that source is drawn from; `noise_folder` lays noise under the mixtures that is no
-    source. With `room` they are heard in rooms by several microphones; levels and level ratios are then those of the
-    images at the first one.
-
-    `pairs`, a number or a list of pairs of speakers, is another protocol: each pair is a group with models of its own,
-    all sentences of the two train but those closest in length, which are its one test mixture (Subakan & Smaragdis
-    2018). `n_train` and `n_valid` are then for each pair.
-    """
-
-    split: Literal["speaker_seen", "speaker_open"] = "speaker_seen"
-    sources: tuple[str, ...] = Field(("female", "male"), min_length=1)
-    dialects: Annotated[int, Field(ge=1)] | tuple[Name, ...] = ()
-    speakers: Annotated[int, Field(ge=1)] | tuple[Name, ...] | None = None
-    pairs: Annotated[int, Field(ge=1)] | tuple[tuple[Name, Name], ...] | None = None
-    background: BackgroundConfig = BackgroundConfig()
-    n_train: Count = 80
-    n_valid: Count = 3
-    n_test: Count = 10
-    sample_rate: int = Field(16000, ge=1000, le=384000)
-    duration_s: Range = (2.0, 4.0)
-    length: Literal["min", "max"] = "min"
-    snr_db: Range = (0.0, 0.0)
-    skip_damaged: bool = True
-    level_rms: float = Field(0.05, gt=0, lt=1)
-    noise_folder: str | None = None
-    noise_snr_db: Range = (0.0, 20.0)
-    room: RoomConfig | None = None
-
-    @field_validator("duration_s", "snr_db", "noise_snr_db")
-    @classmethod
-    def _ordered(cls, value: Range) -> Range:
-        if value[0] > value[1]:
-            raise ConfigError(f"the range {value[0]:g} to {value[1]:g} is upside down: give the smaller number first")
-        return value
-
-    @field_validator("duration_s")
-    @classmethod
-    def _positive(cls, value: Range) -> Range:
-        if value[0] <= 0:
-            raise ConfigError("durations must be positive")
-        return value
-
-    @field_validator("sources")
-    @classmethod
-    def _someone_speaks(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
-        if sources.count(BACKGROUND) > 1 or set(sources) == {BACKGROUND}:
-            raise ConfigError(f"needs someone who speaks, and at most one {BACKGROUND}: such as [speech, background]")
-        return sources
-
-    @model_validator(mode="after")
-    def _of_two(self) -> MixingConfig:
-        if self.pairs is not None and (len(self.sources) != 2 or BACKGROUND in self.sources):
-            raise ConfigError(f"pairs: needs two sources that speak, sources = {', '.join(self.sources)}")
-        return self
-
-    @model_validator(mode="after")
-    def _fits_the_room(self) -> MixingConfig:
-        if self.room is None:
-            return self
-        if self.noise_folder is not None:
-            raise ConfigError(
-                f"noise_folder = {self.noise_folder}: is noise at one microphone, and room has several: leave one of "
-                "the two out; the source background is heard from a place in the room"
-            )
-        self.room.check_angles(len(self.sources))
-        return self
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """The folders beside the corpus that recordings are drawn from."""
-        used = [self.background.folder if BACKGROUND in self.sources else None, self.noise_folder]
-        used.append(None if self.room is None else self.room.folder)
-        return tuple(Path(folder) for folder in used if folder is not None)
-
-
-def shifted(path: Path, wave: audio.Wave | None = None) -> bool:
-    """Say whether the samples of a file are shifted by a byte; InputError when it cannot be read.
-
-    Args:
-        path: of the file.
-        wave: its samples (channels, time), where they have been read already.
-    """
-    if audio.inspect(path).subtype != "PCM_16":
-        return False
-    wave = audio.read(path).wave if wave is None else wave
-    return wave.shape[0] == 1 and examine(wave[0]).shifted_from is not None
-
-
-def list_damaged(utterances: Sequence[Utterance], root: Path) -> set[str]:
-    """Return the ids of utterances whose samples are shifted by a byte."""
-    damaged = set()
-    with progress("check", len(utterances), unit="files") as bar:
-        for utterance in utterances:
-            if shifted(root / utterance.path):
-                damaged.add(utterance.id)
-            bar.advance(1)
-    if damaged:
-        text = "%d of %d files are damaged, noise from where a byte was lost on, and left out: 'sepvae corpus validate'"
-        _LOGGER.warning(text, len(damaged), len(utterances))
-    return damaged
 
 
 def _chosen_speakers(utterances: Sequence[Utterance], config: MixingConfig, seed: int) -> list[Utterance]:

@@ -7,24 +7,17 @@ from math import ceil, hypot, log, prod
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.settings import PositiveRange
 
 SPEED_OF_SOUND_M_S = 343.0
 # More reflections than this on one path are millions of image sources: minutes and gigabytes for one room.
 MAX_ORDER = 150
 
 Point = tuple[float, float, float]
-
-
-def _range(value: Any) -> Any:
-    """Return a single number as the range that holds only it."""
-    return (value, value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
-
-
-Range = Annotated[tuple[float, float], BeforeValidator(_range)]
 
 
 class RoomConfig(Config):
@@ -44,29 +37,17 @@ class RoomConfig(Config):
     """
 
     kind: Literal["simulated", "measured"] = "simulated"
-    size_m: tuple[Range, Range, Range] = ((4.0, 4.0), (3.5, 3.5), (2.6, 2.6))
-    rt60_s: Range = (0.15, 0.15)
+    size_m: tuple[PositiveRange, PositiveRange, PositiveRange] = ((4.0, 4.0), (3.5, 3.5), (2.6, 2.6))
+    rt60_s: PositiveRange = (0.15, 0.15)
     array: Literal["linear", "circular"] = "linear"
     n_microphones: int = Field(2, ge=1, le=64)
     spacing_m: float = Field(0.05, gt=0)
-    distance_m: Range = (1.0, 1.5)
-    height_m: Range = (1.2, 1.5)
+    distance_m: PositiveRange = (1.0, 1.5)
+    height_m: PositiveRange = (1.2, 1.5)
     margin_m: float = Field(0.3, gt=0)
     min_angle_deg: float = Field(30.0, ge=0, le=180)
     folder: str | None = None
     clockwise: bool = False
-
-    @field_validator("rt60_s", "distance_m", "height_m")
-    @classmethod
-    def _positive(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < value[0] <= value[1]:
-            raise ConfigError(f"the range {value[0]:g} to {value[1]:g}: give two positive numbers, the smaller first")
-        return value
-
-    @field_validator("size_m")
-    @classmethod
-    def _sides(cls, value: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-        return tuple(cls._positive(side) for side in value)
 
     @model_validator(mode="after")
     def _folder_of_measured_rooms(self) -> RoomConfig:

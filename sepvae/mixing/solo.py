@@ -10,13 +10,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from sepvae.corpora.damaged_files import list_damaged, shifted
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
 from sepvae.mixing.manifest import Mixture, Source
 from sepvae.mixing.mixture import load_source
 from sepvae.mixing.noise import rms
 from sepvae.mixing.pools import sentence
-from sepvae.mixing.protocol import list_damaged, shifted
 from sepvae.seeds import derive_seed
 
 # One sentence in so many is kept to validate on.

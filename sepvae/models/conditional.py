@@ -11,8 +11,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sepvae.models.contract import Decoded, Interface, ModelConfig, Posterior
+from sepvae.models.contract import Decoded, ModelConfig, Posterior
 from sepvae.models.layers import GatedStack
+from sepvae.models.network import ConditionalNetwork
 
 # Powers are of a mean of about 1: 120 dB on both sides of it.
 _LOG_LIMIT = 28.0
@@ -45,7 +46,7 @@ class Inference(NamedTuple):
     log_classes: Tensor
 
 
-class ConditionalVae(nn.Module):
+class ConditionalVae(ConditionalNetwork):
     """Powers and a class to a latent sequence at their frame rate, and both to variances.
 
     A class is given as probabilities (batch, classes), which may be those of several.
@@ -57,8 +58,6 @@ class ConditionalVae(nn.Module):
     """
 
     Config: ClassVar[type[ModelConfig]] = ConditionalVaeConfig
-    interface: ClassVar[Interface] = "conditional"
-    context_frames = 0
 
     def __init__(self, config: ConditionalVaeConfig, *, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
@@ -89,9 +88,9 @@ class ConditionalVae(nn.Module):
         return self.encoder_class.in_features
 
     @torch.no_grad()
-    def calibrate(self, power: Tensor) -> None:
-        """Start from the mean of the powers (…, bins) to be learnt: from 0 the bias would take thousands of steps."""
-        self.to_log_power.bias.copy_((power.flatten(0, -2).mean(0) + _FLOOR).log() / _LOG_SCALE)
+    def calibrate(self, targets: Tensor) -> None:
+        """Start from the mean of the powers (frames, bins) to be learnt: from 0 it would take thousands of steps."""
+        self.to_log_power.bias.copy_((targets.flatten(0, -2).mean(0) + _FLOOR).log() / _LOG_SCALE)
 
     def encode(self, power: Tensor, classes: Tensor) -> Posterior:
         """Map powers (batch, frames, bins) and classes (batch, classes) to q(z|s, c), (batch, frames, latent)."""

@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sepvae.errors import ConfigError
-from sepvae.models.contract import Interface, ModelConfig
+from sepvae.models.contract import ModelConfig
+from sepvae.models.network import WaveNetwork
 
 
 class ConvTasNetConfig(ModelConfig):
@@ -55,7 +56,7 @@ class ConvBlock(nn.Module):
         return values + self.residual(inside), self.skip(inside)
 
 
-class ConvTasNet(nn.Module):
+class ConvTasNet(WaveNetwork):
     """Learnt filters, a mask for each source from a stack of dilated convolutions, and learnt synthesis.
 
     Its global normalisation makes every output sample depend on the whole input, so separating a long recording in
@@ -67,7 +68,6 @@ class ConvTasNet(nn.Module):
     """
 
     Config: ClassVar[type[ModelConfig]] = ConvTasNetConfig
-    interface: ClassVar[Interface] = "waves"
 
     def __init__(self, config: ConvTasNetConfig, *, n_sources: int) -> None:
         super().__init__()

@@ -1,30 +1,130 @@
-"""The base of the networks of one source: how encoder and decoder make a reconstruction."""
+"""The kinds of networks: of one source, of one source that is told who speaks, of all sources, and on waves.
+
+Networks of segments of speech are a kind of their own, in `segment_network`. Features and spectra are
+(batch, frames, features).
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
-from sepvae.models.contract import Decoded, Interface, Posterior, Reconstruction, Sampler
+from sepvae.models.contract import Decoded, ModelConfig, Posterior, Reconstruction, Sampler, most_likely
 
 
-class SourceNetwork(nn.Module):
-    """A network with `encode` and `decode` whose frames are drawn independently of each other."""
+class Network(nn.Module, ABC):
+    """The base of all kinds: a torch module that is built from its config.
 
-    interface: ClassVar[Interface] = "source"
+    `takes_roots` marks a network that takes roots of its features, which must then not be negative.
+    """
+
+    Config: ClassVar[type[ModelConfig]]
+    takes_roots: ClassVar[bool] = False
+    config: Any
+
+    @classmethod
+    def build(cls, config: ModelConfig, *, n_inputs: int, n_outputs: int, sources: tuple[str, ...]) -> Self:  # noqa: ARG003
+        """Return a network with fresh weights; of one source, whatever the names of all `sources`."""
+        made: Any = cls
+        network: Self = made(config, n_inputs=n_inputs, n_outputs=n_outputs)
+        return network
+
+    def calibrate(self, targets: Tensor) -> None:
+        """Start from what is to be learnt, (frames, n_outputs); most networks start from chance."""
+
+    def standardise(self, inputs: Tensor, targets: Tensor) -> None:
+        """Take mean and spread of features from some frames, (frames, n_inputs) and (frames, n_outputs)."""
+
+
+class SourceNetwork(Network):
+    """A network that gives the spectrum of one source, with `encode` and `decode`.
+
+    `context_frames` says how many frames before and after each output frame `encode` needs: its input has
+    2 · context_frames more frames than its output.
+    """
+
     context_frames: int
 
+    @abstractmethod
     def encode(self, features: Tensor) -> Posterior:
         """Map features (batch, frames + 2 · context_frames, n_inputs) to q(z|x), (batch, frames, latent)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, latent: Tensor) -> Decoded:
         """Map latents (batch, frames, latent) to the target features (batch, frames, n_outputs)."""
-        raise NotImplementedError
 
     def reconstruct(self, features: Tensor, sample: Sampler) -> Reconstruction:
-        """Encode features, draw a latent of their posterior and decode it."""
+        """Encode features, draw a latent of their posterior and decode it; networks with memory draw along time."""
         posterior = self.encode(features)
         latent = sample(posterior)
         return Reconstruction(posterior, None, latent, self.decode(latent))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features to the most likely target features (batch, frames, n_outputs)."""
+        return self.reconstruct(features, most_likely).decoded.spectrum
+
+
+class ConditionalNetwork(Network):
+    """A network that is told who speaks, by probabilities (batch, classes), and can say it."""
+
+    context_frames = 0
+
+    @abstractmethod
+    def encode(self, power: Tensor, classes: Tensor) -> Posterior:
+        """Map powers (batch, frames, bins) and classes to q(z|s, c), (batch, frames, latent)."""
+
+    @abstractmethod
+    def decode(self, latent: Tensor, classes: Tensor) -> Decoded:
+        """Map latents (batch, frames, latent) and classes to variances (batch, frames, bins)."""
+
+    def forward(self, power: Tensor, classes: Tensor) -> Tensor:
+        """Map powers and classes to the variances of the most likely latents, (batch, frames, bins)."""
+        return self.decode(self.encode(power, classes).mean, classes).spectrum
+
+
+class JointNetwork(Network):
+    """A network that gives the spectra of all its sources at once, and is trained through the waves they make.
+
+    Its output has the frames of its input; `context_frames` says how far from a frame others still matter to it.
+    """
+
+    context_frames: int
+
+    @classmethod
+    def build(cls, config: ModelConfig, *, n_inputs: int, n_outputs: int, sources: tuple[str, ...]) -> Self:
+        """Return a network of all `sources` with fresh weights."""
+        made: Any = cls
+        network: Self = made(config, n_inputs=n_inputs, n_outputs=n_outputs, sources=sources)
+        return network
+
+    @abstractmethod
+    def reconstruct(self, features: Tensor, sample: Sampler) -> dict[str, Reconstruction]:
+        """Map features (batch, frames, n_inputs) to the reconstruction of each source."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features to the most likely target features (sources, batch, frames, n_outputs)."""
+        found = self.reconstruct(features, most_likely).values()
+        return torch.stack([item.decoded.spectrum for item in found])
+
+
+class WaveNetwork(Network):
+    """A network from mixtures to sources without a front-end of ours.
+
+    `context_samples` says how many samples before and after a sample matter to it.
+    """
+
+    context_samples: int
+
+    @classmethod
+    def build(cls, config: ModelConfig, *, n_inputs: int, n_outputs: int, sources: tuple[str, ...]) -> Self:  # noqa: ARG003
+        """Return a network of as many waves as `sources` with fresh weights; it sees no features."""
+        made: Any = cls
+        network: Self = made(config, n_sources=len(sources))
+        return network
+
+    @abstractmethod
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Map mixtures (batch, time) at a root mean square of about 1 to waves (n_sources, batch, time)."""

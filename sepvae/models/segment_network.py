@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from abc import abstractmethod
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sepvae.models.contract import Decoded, Interface, Posterior, Reconstruction, Sampler
+from sepvae.models.contract import Decoded, Posterior, Reconstruction, Sampler, most_likely
+from sepvae.models.network import Network
 
 # exp(±5) in the standard deviation of what has unit variance.
 _LOG_VARIANCE_LIMIT = 10.0
@@ -22,15 +23,17 @@ def gaussian(parameters: Tensor) -> Posterior:
     return Posterior(mean, log_variance.clamp(-_LOG_VARIANCE_LIMIT, _LOG_VARIANCE_LIMIT))
 
 
-class SegmentNetwork(nn.Module):
-    """A network with `encode` and `decode` of segments, whose latents are all of one kind.
+class SegmentNetwork(Network):
+    """A network that codes a segment of `config.segment_frames` frames by one latent vector.
+
+    `nuisance` says which latents hold what stays the same in an utterance, such as voice and channel. The vector of an
+    utterance is the sum of these over its segments divided by their number plus `nuisance_prior`.
 
     Args:
         n_inputs: features per frame of the input.
         n_outputs: features per frame of the output.
     """
 
-    interface: ClassVar[Interface] = "segment"
     context_frames = 0
     nuisance = slice(None)
     nuisance_prior = 0.0
@@ -63,16 +66,20 @@ class SegmentNetwork(nn.Module):
         limited = log_variance.clamp(_LEAST_LOG_VARIANCE, _LOG_VARIANCE_LIMIT)
         return Decoded(self.output_mean + self.output_std * mean, limited + 2 * self.output_std.log())
 
+    @abstractmethod
     def encode(self, features: Tensor) -> Posterior:
         """Map features (batch, segment_frames, n_inputs) to the posterior of (batch, 1, latent)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, latent: Tensor) -> Decoded:
         """Map latents (batch, 1, latent) to the target features (batch, segment_frames, n_outputs)."""
-        raise NotImplementedError
 
     def reconstruct(self, features: Tensor, sample: Sampler) -> Reconstruction:
         """Encode features, draw a latent of their posterior and decode it."""
         posterior = self.encode(features)
         latent = sample(posterior)
         return Reconstruction(posterior, None, latent, self.decode(latent))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features to the most likely target features (batch, segment_frames, n_outputs)."""
+        return self.reconstruct(features, most_likely).decoded.spectrum

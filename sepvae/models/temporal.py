@@ -10,8 +10,9 @@ from typing import ClassVar, cast
 from pydantic import Field
 from torch import Tensor, nn
 
-from sepvae.models.contract import Decoded, Interface, ModelConfig, Posterior, Reconstruction, Sampler
+from sepvae.models.contract import Decoded, ModelConfig, Posterior, Reconstruction, Sampler
 from sepvae.models.layers import GatedStack
+from sepvae.models.network import JointNetwork
 
 # exp(±10) spans 87 dB in power: wide enough for any posterior, and far from overflow.
 _LOG_VARIANCE_LIMIT = 10.0
@@ -35,7 +36,7 @@ class TemporalVaeConfig(ModelConfig):
     dropout: float = Field(0.0, ge=0, lt=1)
 
 
-class TemporalVae(nn.Module):
+class TemporalVae(JointNetwork):
     """Magnitudes of the mixture to a latent sequence for each source, and each of these to the source's magnitudes.
 
     Args:
@@ -46,7 +47,6 @@ class TemporalVae(nn.Module):
     """
 
     Config: ClassVar[type[ModelConfig]] = TemporalVaeConfig
-    interface: ClassVar[Interface] = "joint"
     takes_roots: ClassVar[bool] = True
 
     def __init__(self, config: TemporalVaeConfig, *, n_inputs: int, n_outputs: int, sources: tuple[str, ...]) -> None:

@@ -15,10 +15,10 @@ from torch.func import functional_call
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
-from sepvae.models.contract import SourceModel
+from sepvae.models.network import SourceNetwork
+from sepvae.objectives import LIKELIHOODS
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss
 from sepvae.objectives.elbo import sampler
-from sepvae.objectives.likelihoods import LIKELIHOODS
 
 # −60 dB of the level of a file: below it the slope of a root would make noise of quiet bins.
 _COMPRESSION_FLOOR = 1e-3
@@ -84,7 +84,7 @@ class Adversarial:
     def __init__(self, config: AdversarialConfig) -> None:
         self.config = config
 
-    def __call__(self, models: Mapping[str, SourceModel], batch: Batch) -> Loss:
+    def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch.
 
         Raises:
@@ -100,7 +100,7 @@ class Adversarial:
             found = model.reconstruct(batch.input, sampler(self.config.epsilon_std, batch.generator))
             real, made = batch.targets[name], found.decoded.spectrum
             if self.config.reconstruction:
-                nll = LIKELIHOODS[self.config.likelihood](real, found.decoded, 1.0).sum(-1).mean()
+                nll = LIKELIHOODS.resolve(self.config.likelihood)(real, found.decoded, 1.0).sum(-1).mean()
                 terms[f"{name}/reconstruction"] = self.config.reconstruction * nll
             if batch.step < END_OF_SCHEDULE:
                 terms |= {f"{name}/{key}": term for key, term in self._game(critic, real, made, batch).items()}

@@ -6,26 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, cast
 
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor
 
-from sepvae.config import Config, parse_config
-from sepvae.models.contract import Reconstruction, Sampler, SourceModel
-from sepvae.tables import resolve
+from sepvae.config import Config
+from sepvae.models.contract import Reconstruction, Sampler
+from sepvae.models.network import SourceNetwork
+from sepvae.objectives import OBJECTIVES
+from sepvae.settings import Choice
+from sepvae.tables import Table
 
 # The step that validation passes: the objective as it is when every schedule has ended.
 END_OF_SCHEDULE = 1 << 60
-
-# The only registry of objectives: name -> "module:Class".
-OBJECTIVES: dict[str, str] = {
-    "elbo": "sepvae.objectives.elbo:Elbo",
-    "adversarial": "sepvae.objectives.adversarial:Adversarial",
-    "itl": "sepvae.objectives.itl:Itl",
-    "weak_class": "sepvae.objectives.weak_class:WeakClass",
-    "conditional_elbo": "sepvae.objectives.conditional_elbo:ConditionalElbo",
-    "hierarchical_elbo": "sepvae.objectives.hierarchical_elbo:HierarchicalElbo",
-    "wave_sdr": "sepvae.objectives.wave_sdr:WaveSdr",
-}
 
 
 class Sequences(NamedTuple):
@@ -86,7 +77,7 @@ class Objective(Protocol):
 
     def __init__(self, config: Any) -> None: ...
 
-    def __call__(self, models: Mapping[str, SourceModel], batch: Batch) -> Loss:
+    def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch."""
         ...
 
@@ -106,33 +97,12 @@ class WaveEstimator(Protocol):
         ...
 
 
-class ObjectiveChoice(Config):
+class ObjectiveChoice(Choice):
     """An objective of `OBJECTIVES` with its settings: `{kind: elbo, settings: {beta: 4}}`."""
 
+    table: ClassVar[Table] = OBJECTIVES
     kind: str = "elbo"
-    settings: dict[str, Any] = Field(default_factory=dict, validate_default=True)
 
-    @field_validator("settings")
-    @classmethod
-    def _resolved(cls, settings: dict[str, Any], info: Any) -> dict[str, Any]:
-        """Check the settings against the objective's own config and fill in its defaults."""
-        return parse_objective_config(info.data.get("kind", "elbo"), settings).model_dump(mode="json")
-
-    def config(self) -> Config:
-        """Return the objective's own typed config."""
-        return parse_objective_config(self.kind, self.settings)
-
-
-def parse_objective_config(kind: str, settings: dict[str, Any]) -> Config:
-    """Return the validated config of the objective called `kind`.
-
-    Raises:
-        ConfigError: unknown objective, unknown key or impossible value; the message names it.
-    """
-    config_class: type[Config] = resolve(OBJECTIVES, kind, what="objective").Config
-    return parse_config(config_class, settings, where=f"objective {kind}")
-
-
-def make_objective(kind: str, config: Config) -> Objective:
-    """Build the objective called `kind`."""
-    return cast("Objective", resolve(OBJECTIVES, kind, what="objective")(config))
+    def build(self) -> Objective:
+        """Return the objective."""
+        return cast("Objective", self.entry(self.config()))

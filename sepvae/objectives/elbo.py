@@ -6,16 +6,17 @@ Kingma & Welling 2014, Eq. (10); Higgins et al. 2017, Eq. (4).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
-from sepvae.models.contract import Posterior, Sampler, SourceModel
+from sepvae.models.contract import Posterior, Sampler
+from sepvae.models.network import SourceNetwork
+from sepvae.objectives import LIKELIHOODS
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss
-from sepvae.objectives.likelihoods import LIKELIHOODS
 
 
 class ElboConfig(Config):
@@ -25,7 +26,7 @@ class ElboConfig(Config):
     `annealing` raises β from 0 over `annealing_steps`, once (`linear`) or again and again (`cyclic`, Fu et al. 2019).
     """
 
-    likelihood: Literal["gaussian", "gaussian_learned", "bernoulli", "itakura_saito", "poisson"] = "gaussian"
+    likelihood: Annotated[str, LIKELIHOODS] = "gaussian"
     likelihood_std: float = Field(1.0, gt=0)
     beta: float = Field(1.0, ge=0)
     epsilon_std: float = Field(1.0, ge=0)
@@ -74,7 +75,7 @@ class Elbo:
 
     def __init__(self, config: ElboConfig) -> None:
         self.config = config
-        self._likelihood = LIKELIHOODS[config.likelihood]
+        self._likelihood = LIKELIHOODS.resolve(config.likelihood)
 
     def beta(self, step: int) -> float:
         """Return β at a step of the optimiser.
@@ -93,7 +94,7 @@ class Elbo:
             return config.beta * min(1.0, 2 * position)
         return config.beta * min(1.0, step / config.annealing_steps)
 
-    def __call__(self, models: Mapping[str, SourceModel], batch: Batch) -> Loss:
+    def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch."""
         beta, draw = self.beta(batch.step), sampler(self.config.epsilon_std, batch.generator)
         terms: dict[str, Tensor] = {}

@@ -16,9 +16,9 @@ from torch import Tensor
 from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.models.contract import Posterior
+from sepvae.objectives import LIKELIHOODS
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss, Sequences
 from sepvae.objectives.elbo import kl_divergence, sampler
-from sepvae.objectives.likelihoods import LIKELIHOODS
 
 
 class HierarchicalElboConfig(Config):
@@ -42,7 +42,7 @@ class HierarchicalElbo:
 
     def __init__(self, config: HierarchicalElboConfig) -> None:
         self.config = config
-        self._likelihood = LIKELIHOODS[config.likelihood]
+        self._likelihood = LIKELIHOODS.resolve(config.likelihood)
 
     def __call__(self, models: Mapping[str, Any], batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch of segments."""

@@ -6,7 +6,7 @@ Santana, Emigh & Principe 2016; Singh & Ogunfunmi 2022, Eqs. (80)–(85).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -14,13 +14,11 @@ from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
-from sepvae.models.contract import SourceModel, most_likely
+from sepvae.models.contract import most_likely
+from sepvae.models.network import SourceNetwork
+from sepvae.objectives import DIVERGENCES, LIKELIHOODS, PRIORS
 from sepvae.objectives.contract import Batch, Loss
-from sepvae.objectives.divergences import cauchy_schwarz_divergence, euclidean_divergence, median_kernel_variance
-from sepvae.objectives.likelihoods import LIKELIHOODS
-from sepvae.objectives.priors import PRIORS
-
-_DIVERGENCES = {"cauchy_schwarz": cauchy_schwarz_divergence, "euclidean": euclidean_divergence}
+from sepvae.objectives.divergences import median_kernel_variance
 
 
 class ItlConfig(Config):
@@ -30,11 +28,11 @@ class ItlConfig(Config):
     prior in each batch. `prior_std` scales the prior, whose variance is 1.
     """
 
-    likelihood: Literal["gaussian", "gaussian_learned", "bernoulli", "itakura_saito", "poisson"] = "gaussian"
+    likelihood: Annotated[str, LIKELIHOODS] = "gaussian"
     likelihood_std: float = Field(1.0, gt=0)
-    divergence: Literal["cauchy_schwarz", "euclidean"] = "cauchy_schwarz"
+    divergence: Annotated[str, DIVERGENCES] = "cauchy_schwarz"
     weight: float = Field(1.0, ge=0)
-    prior: Literal["gaussian", "laplace", "swiss_roll"] = "gaussian"
+    prior: Annotated[str, PRIORS] = "gaussian"
     prior_std: float = Field(1.0, gt=0)
     kernel_variance: float | None = Field(None, gt=0)
 
@@ -51,7 +49,7 @@ class Itl:
     def __init__(self, config: ItlConfig) -> None:
         self.config = config
 
-    def __call__(self, models: Mapping[str, SourceModel], batch: Batch) -> Loss:
+    def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch.
 
         Raises:
@@ -64,13 +62,15 @@ class Itl:
                 raise ConfigError(
                     "objective itl needs a deterministic encoder: set model.settings.deterministic = true"
                 )
-            nll = LIKELIHOODS[config.likelihood](batch.targets[name], found.decoded, config.likelihood_std)
+            nll = LIKELIHOODS.resolve(config.likelihood)(batch.targets[name], found.decoded, config.likelihood_std)
             terms[f"{name}/reconstruction"] = nll.sum(-1).mean()
             # (batch, frames, latent) -> (batch · frames, latent): every frame is a sample; networks may give bfloat16
             codes = found.latent.flatten(0, -2)
             codes = codes.to(torch.promote_types(codes.dtype, torch.float32))
-            prior = config.prior_std * PRIORS[config.prior](len(codes), codes.shape[1], batch.generator).to(codes)
+            prior = config.prior_std * PRIORS.resolve(config.prior)(len(codes), codes.shape[1], batch.generator).to(
+                codes
+            )
             variance = config.kernel_variance or median_kernel_variance(codes, prior)
-            divergence = _DIVERGENCES[config.divergence](codes, prior, kernel_variance=variance)
+            divergence = DIVERGENCES.resolve(config.divergence)(codes, prior, kernel_variance=variance)
             terms[f"{name}/divergence"] = config.weight * divergence
         return Loss(torch.stack(list(terms.values())).sum(), terms)

@@ -58,12 +58,3 @@ def poisson(target: Tensor, decoded: Decoded, std: float) -> Tensor:  # noqa: AR
     """Generalised Kullback–Leibler divergence, the Poisson likelihood up to a constant (Subakan & Smaragdis 2018)."""
     target, mean = target + SPECTRUM_FLOOR, decoded.spectrum + SPECTRUM_FLOOR
     return target * (target / mean).log() - target + mean
-
-
-LIKELIHOODS: dict[str, Likelihood] = {
-    "gaussian": gaussian,
-    "gaussian_learned": gaussian_learned,
-    "bernoulli": bernoulli,
-    "itakura_saito": itakura_saito,
-    "poisson": poisson,
-}

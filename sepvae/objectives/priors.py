@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -47,6 +46,3 @@ def _roll_moments() -> tuple[Tensor, Tensor]:
 
 
 _ROLL_MEAN, _ROLL_STD = _roll_moments()
-
-Prior = Callable[[int, int, torch.Generator], Tensor]
-PRIORS: dict[str, Prior] = {"gaussian": gaussian, "laplace": laplace, "swiss_roll": swiss_roll}

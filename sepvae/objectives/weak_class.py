@@ -14,7 +14,8 @@ from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
-from sepvae.models.contract import Decoded, SourceModel
+from sepvae.models.contract import Decoded
+from sepvae.models.network import SourceNetwork
 from sepvae.objectives.contract import Batch, Loss
 from sepvae.objectives.elbo import kl_divergence, sampler
 from sepvae.objectives.likelihoods import poisson
@@ -44,7 +45,7 @@ class WeakClass:
     def __init__(self, config: WeakClassConfig) -> None:
         self.config = config
 
-    def __call__(self, models: Mapping[str, SourceModel], batch: Batch) -> Loss:
+    def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
         """Return the loss of the networks, one per class, on a batch of mixtures of all classes.
 
         Raises:
@@ -69,7 +70,7 @@ class WeakClass:
         return Loss(torch.stack(list(terms.values())).sum(), terms)
 
     @staticmethod
-    def _mixtures(models: Mapping[str, SourceModel], batch: Batch) -> Tensor:
+    def _mixtures(models: Mapping[str, SourceNetwork], batch: Batch) -> Tensor:
         """Return the spectra of the mixtures (batch, frames, bins), which are the networks' input."""
         context = max(model.context_frames for model in models.values())
         mixtures = batch.input[:, context : batch.input.shape[1] - context]

@@ -1,6 +1,11 @@
 """Experiments as data: a recipe is a YAML file, the program that runs it exists once."""
 
-from sepvae.recipe.run import run_recipe
-from sepvae.recipe.schema import Recipe, load_recipe
+from sepvae.tables import Table
 
-__all__ = ["Recipe", "load_recipe", "run_recipe"]
+KINDS = Table(
+    "kind of recipe",
+    {
+        "separation": "sepvae.recipe.separation.schema:Recipe",
+        "augmentation": "sepvae.recipe.augmentation.schema:AugmentRecipe",
+    },
+)

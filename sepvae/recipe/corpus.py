@@ -9,7 +9,7 @@ from pathlib import Path
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError
 from sepvae.files import hash_json, write_json, write_jsonl
-from sepvae.recipe.schema import CorpusConfig
+from sepvae.recipe.common import CorpusConfig
 
 _LOGGER = logging.getLogger(__name__)
 

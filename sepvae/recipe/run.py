@@ -13,18 +13,19 @@ from filelock import FileLock, Timeout
 from sepvae.corpora.records import Utterance, open_corpus
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError, OutputError
+from sepvae.estimator.checkpoint import versions
 from sepvae.evaluation import read_rows, write_rows
 from sepvae.files import hash_json, make_folder, read_json, read_jsonl, write_json
 from sepvae.mixing.manifest import Manifest, read_manifest
-from sepvae.recipe import stages
-from sepvae.recipe.augmented.run import rebuild_page, run_augmented
-from sepvae.recipe.augmented.schema import AugmentRecipe
+from sepvae.processes import run_side_by_side
+from sepvae.recipe.augmentation.run import rebuild_page, run_augmented
+from sepvae.recipe.augmentation.schema import AugmentRecipe
 from sepvae.recipe.corpus import corpus_state, locate_corpus, prepare
+from sepvae.recipe.kinds import parse_recipe
 from sepvae.recipe.ledger import Ledger
-from sepvae.recipe.parallel import run_side_by_side
-from sepvae.recipe.schema import Recipe, parse_recipe
-from sepvae.recipe.stages import Experiment
-from sepvae.training.checkpoint import versions
+from sepvae.recipe.separation import stages
+from sepvae.recipe.separation.schema import Recipe
+from sepvae.recipe.separation.stages import Experiment
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sepvae.devices import resolve_device
 from sepvae.errors import CheckpointError, ConfigError
+from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
+from sepvae.estimator.masks import MaskKind
+from sepvae.estimator.separating import Together
 from sepvae.frontend.frontend import Frontend
 from sepvae.separation.arrays import Reader, separate_array
-from sepvae.separation.estimator import estimate_together
-from sepvae.separation.masks import MaskKind
-from sepvae.training.checkpoint import SourceModels, load_checkpoint
 
 # A block of 20 s keeps the spectra and activations of one block under 200 MB for the survey's networks.
 BLOCK_S = 20.0
@@ -38,46 +38,28 @@ class Separator:
             not have.
     """
 
-    def __init__(
-        self, checkpoints: Sequence[SourceModels], *, mask: MaskKind | None = None, device: str = "cpu"
-    ) -> None:
+    def __init__(self, checkpoints: Sequence[Checkpoint], *, mask: MaskKind | None = None, device: str = "cpu") -> None:
         if not checkpoints:
             raise ConfigError("a Separator needs at least one model folder")
-        first = checkpoints[0].config.training
-        self.frontend, self.device = Frontend(first.frontend), resolve_device(device)
-        self._estimators = [checkpoint.estimator.to(self.device).eval() for checkpoint in checkpoints]
-        names: list[str] = []
-        for estimator in self._estimators:
-            if estimator.interface == "conditional":
-                raise CheckpointError(
-                    f"a {estimator.config.model.kind} separates recordings of several microphones: choose how with "
-                    "--algorithm, such as fastmvae2 (from Python: sepvae.demixing.demixer.Demixer); for one microphone "
-                    "train a model of each talker with 'sepvae train'"
-                )
-            if estimator.config.frontend != first.frontend:
-                raise CheckpointError("the models have different front-ends: separate with models trained alike")
-            if estimator.config.inference != first.inference:
-                raise CheckpointError("the models are fitted to mixtures in different ways: give models trained alike")
-            if estimator.interface == "segment":
-                raise CheckpointError(
-                    f"{estimator.config.model.kind} is a model of segments of speech: it cannot separate, it is for "
-                    "'sepvae augment'"
-                )
-            if estimator.interface == "waves" and len(checkpoints) > 1:
-                raise CheckpointError(
-                    "a network on waves gives all its sources by itself: give it without other models"
-                )
-            if again := sorted(set(names) & set(estimator.sources)):
-                raise CheckpointError(f"two models are for the source {again[0]!r}: give each source once")
-            names += estimator.sources
-        self.mask = mask or _stored_mask(checkpoints)
-        # A mask of one source is 1 everywhere; networks that need none may well give one.
-        if len(names) < 2 and self.mask != "direct" and self._estimators[0].interface != "waves":
-            raise CheckpointError(
-                f"the models are of {names[0]!r} alone, and there is nothing to separate it from: give the models of "
-                "all who speak, or take speech out of noise with 'sepvae enhance'"
-            )
-        self.sources = tuple(names)
+        self.device = resolve_device(device)
+        self._estimators = Together(
+            [checkpoint.estimator.to(self.device).eval() for checkpoint in checkpoints], mask=mask
+        )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the sources, in the order of the models."""
+        return self._estimators.sources
+
+    @property
+    def mask(self) -> str:
+        """The mask that shares the mixture out."""
+        return self._estimators.mask
+
+    @property
+    def frontend(self) -> Frontend:
+        """The front-end of the models."""
+        return self._estimators.frontend
 
     @classmethod
     def load(cls, *paths: str | Path, mask: MaskKind | None = None, device: str = "cpu") -> Separator:
@@ -119,7 +101,7 @@ class Separator:
             n_samples: length of the signal.
             block_s: length of a block in seconds.
         """
-        hop, reach = self.frontend.stft.hop_samples, max(item.context_samples for item in self._estimators)
+        hop, reach = self.frontend.stft.hop_samples, self._estimators.context_samples
         block = max(1, round(block_s * self.sample_rate / hop)) * hop
         starts = range(0, n_samples, block)
         levels = self._levels(read, starts, n_samples=n_samples, block=block)
@@ -145,21 +127,9 @@ class Separator:
 
     def _separate_block(self, wave: Tensor, levels: Tensor) -> dict[str, Tensor]:
         """Separate (channels, time) into waves of that shape."""
-        found = estimate_together(self._estimators, wave, levels=levels, mask=self.mask)
+        found = self._estimators.estimate(wave, levels=levels)
         spectra = {name: item.decoded.spectrum for name, item in found.reconstructions.items()}
         for name, estimate in (spectra or found.waves).items():
             if not torch.isfinite(estimate).all():
                 raise CheckpointError(f"the model of {name!r} gives NaN or infinity for this mixture: train it anew")
         return found.waves
-
-
-def _stored_mask(checkpoints: Sequence[SourceModels]) -> MaskKind | Literal["direct"]:
-    """Return the mask that the models agree on; ConfigError names theirs where they do not."""
-    stored = {", ".join(item.config.sources): item.config.training.mask for item in checkpoints}
-    if len(set(stored.values())) > 1:
-        found = ", ".join(f"{mask} for {sources}" for sources, mask in stored.items())
-        raise ConfigError(
-            f"the models have different masks ({found}), and one mask is shared by all sources: choose it with "
-            "--mask ratio or --mask wiener (from Python: mask=)"
-        )
-    return checkpoints[0].config.training.mask

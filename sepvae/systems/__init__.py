@@ -1,5 +1,22 @@
 """Whatever separates a mixture in an experiment: trained models, baselines, floor and ceilings, behind one contract."""
 
-from sepvae.systems.contract import SYSTEMS, Material, System, make_system, parse_system_config
+from sepvae.tables import Table
 
-__all__ = ["SYSTEMS", "Material", "System", "make_system", "parse_system_config"]
+SYSTEMS = Table(
+    "system",
+    {
+        "mixture": "sepvae.systems.bounds:UnprocessedMixture",
+        "ideal_mask": "sepvae.systems.bounds:IdealMask",
+        "demixing": "sepvae.systems.demixing:Demixing",
+        "fastmnmf": "sepvae.systems.fastmnmf:FastMnmf",
+        "oracle_demixing": "sepvae.systems.oracle_demixing:OracleDemixing",
+        "ica": "sepvae.systems.ica:Ica",
+        "wavelet": "sepvae.systems.wavelet:Wavelet",
+        "filter_bank": "sepvae.systems.filter_bank:FilterBank",
+        "nmf": "sepvae.systems.nmf:Nmf",
+        "generative": "sepvae.systems.generative:GenerativeModels",
+        "enhancement": "sepvae.systems.enhancement:Enhancement",
+        "filtered": "sepvae.systems.filtered:Filtered",
+        "source_models": "sepvae.systems.source_models:TrainedSourceModels",
+    },
+)

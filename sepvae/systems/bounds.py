@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from sepvae.config import Config
+from sepvae.estimator.masks import apply_masks, make_masks
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.mixing.mixture import Rendered
-from sepvae.separation.masks import apply_masks, make_masks
 from sepvae.systems.contract import Material
 
 

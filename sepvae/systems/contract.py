@@ -10,27 +10,12 @@ from typing import Any, ClassVar, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sepvae.config import Config, parse_config
+from sepvae.config import Config
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import Rendered
-from sepvae.tables import resolve
-
-# The only registry of systems: kind -> "module:Class".
-SYSTEMS: dict[str, str] = {
-    "mixture": "sepvae.systems.bounds:UnprocessedMixture",
-    "ideal_mask": "sepvae.systems.bounds:IdealMask",
-    "demixing": "sepvae.systems.demixing:Demixing",
-    "fastmnmf": "sepvae.systems.fastmnmf:FastMnmf",
-    "oracle_demixing": "sepvae.systems.oracle_demixing:OracleDemixing",
-    "ica": "sepvae.systems.ica:Ica",
-    "wavelet": "sepvae.systems.wavelet:Wavelet",
-    "filter_bank": "sepvae.systems.filter_bank:FilterBank",
-    "nmf": "sepvae.systems.nmf:Nmf",
-    "generative": "sepvae.systems.generative:GenerativeModels",
-    "enhancement": "sepvae.systems.enhancement:Enhancement",
-    "filtered": "sepvae.systems.filtered:Filtered",
-    "source_models": "sepvae.systems.source_models:TrainedSourceModels",
-}
+from sepvae.settings import Choice
+from sepvae.systems import SYSTEMS
+from sepvae.tables import Table
 
 
 @dataclass(frozen=True)
@@ -98,12 +83,11 @@ class ExplainingSystem(System, Protocol):
     artefacts: dict[str, NDArray[Any]]
 
 
-def parse_system_config(kind: str, settings: dict[str, Any], *, where: str) -> Config:
-    """Return the validated config of a system; ConfigError names an unknown kind, key or impossible value."""
-    config_class: type[Config] = resolve(SYSTEMS, kind, what="system").Config
-    return parse_config(config_class, settings, where=where)
+class SystemChoice(Choice):
+    """A system of `SYSTEMS` and its settings."""
 
+    table: ClassVar[Table] = SYSTEMS
 
-def make_system(kind: str, config: Config, *, sample_rate: int) -> System:
-    """Build the system called `kind` for mixtures at `sample_rate` Hz."""
-    return cast("System", resolve(SYSTEMS, kind, what="system")(config, sample_rate=sample_rate))
+    def build(self, *, sample_rate: int) -> System:
+        """Return the system for mixtures at `sample_rate` Hz."""
+        return cast("System", self.entry(self.config(), sample_rate=sample_rate))

@@ -21,7 +21,7 @@ from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.files import hash_json, make_folder, read_json, write_json
 from sepvae.mixing.mixture import Rendered
 from sepvae.mixing.solo import speech_mixtures
-from sepvae.models.contract import interface_of
+from sepvae.models.network import ConditionalNetwork
 from sepvae.systems.contract import Material
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import TrainingData, train
@@ -106,7 +106,7 @@ def _check_training(config: DemixingSystemConfig, sample_rate: int) -> None:
     if config.training is None:
         raise ConfigError(f"training: algorithm {config.algorithm} has a model of speech: say how it is trained")
     kind, rate = config.training.model.kind, config.training.frontend.sample_rate
-    if interface_of(kind) != "conditional":
+    if not issubclass(config.training.model.entry, ConditionalNetwork):
         raise ConfigError(f"training.model.kind = {kind}: algorithm {config.algorithm} needs a conditional_vae")
     if rate != sample_rate:
         raise ConfigError(f"training.frontend.sample_rate = {rate}: the mixtures are at {sample_rate} Hz, give that")

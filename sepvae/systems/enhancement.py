@@ -17,37 +17,22 @@ from sepvae.enhancement.config import EnhancementConfig
 from sepvae.enhancement.enhancer import Enhancer
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.files import read_json, write_json
-from sepvae.frontend.features import FeatureConfig
-from sepvae.frontend.frontend import FrontendConfig
-from sepvae.frontend.stft import StftConfig
 from sepvae.mixing.mixture import Rendered
 from sepvae.mixing.solo import solo_mixtures
-from sepvae.models.contract import ModelChoice
-from sepvae.objectives.contract import ObjectiveChoice
 from sepvae.systems.contract import Material
 from sepvae.training.batches import source_names
-from sepvae.training.config import OptimiserConfig, TrainingConfig
+from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import TrainingData, train
 
 _SOURCES = "sources.json"
 
 
 class EnhancementSystemConfig(TrainingConfig):
-    """A training config whose defaults suit a model of clean speech, and how it is fitted to the mixtures.
+    """How a model of clean speech is trained (see the preset speech_prior), and how it is fitted to the mixtures.
 
     `keep` names the source that is speech; the first one when None.
     """
 
-    frontend: FrontendConfig = FrontendConfig(
-        stft=StftConfig(window_ms=64, hop_ms=16, window="sine"),
-        input=FeatureConfig(kind="log_power", floor=1e-5),
-        target=FeatureConfig(kind="power"),
-    )
-    model: ModelChoice = ModelChoice(
-        kind="dense_vae", settings={"hidden": [128], "latent": 16, "activation": "tanh", "output": "exp"}
-    )
-    objective: ObjectiveChoice = ObjectiveChoice(kind="elbo", settings={"likelihood": "itakura_saito"})
-    optimiser: OptimiserConfig = OptimiserConfig(epochs=60)
     enhancement: EnhancementConfig = EnhancementConfig()
     keep: str | None = None
 
@@ -78,7 +63,9 @@ class Enhancement:
             )
         write_json(folder / _SOURCES, [speech, *(name for name in names if name != speech)])
         data = TrainingData(solo_mixtures(material.train, speech), solo_mixtures(material.valid, speech), material.root)
-        config = TrainingConfig.model_validate(self._config.model_dump(exclude={"enhancement", "keep"}))
+        config = TrainingConfig.model_validate(
+            {name: getattr(self._config, name) for name in TrainingConfig.model_fields}
+        )
         train(config, data, folder, seed=material.seed, device=material.device)
 
     def load(self, folder: Path, *, device: str) -> None:

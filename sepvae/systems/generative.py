@@ -14,40 +14,25 @@ from numpy.typing import NDArray
 from sepvae.config import Config
 from sepvae.devices import resolve_device
 from sepvae.errors import CheckpointError, ConfigError
-from sepvae.frontend.frontend import FrontendConfig
-from sepvae.frontend.stft import StftConfig
+from sepvae.estimator.checkpoint import CONFIG
 from sepvae.mixing.mixture import Rendered
 from sepvae.mixing.solo import solo_mixtures
-from sepvae.models.contract import ModelChoice
-from sepvae.objectives.contract import ObjectiveChoice
 from sepvae.seeds import derive_seed
-from sepvae.separation.generative import GenerativeConfig
 from sepvae.separation.separator import Separator
 from sepvae.systems.contract import Material
 from sepvae.training.batches import source_names
-from sepvae.training.checkpoint import CONFIG
-from sepvae.training.config import OptimiserConfig, TrainingConfig
+from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import TrainingData, train
-
-
-class SoloConfig(TrainingConfig):
-    """A training config whose defaults suit a model of one clean source that is fitted to mixtures."""
-
-    frontend: FrontendConfig = FrontendConfig(stft=StftConfig(window_ms=64, hop_ms=16))
-    model: ModelChoice = ModelChoice(kind="generator", settings={"encoder": "dense", "latent": 32})
-    objective: ObjectiveChoice = ObjectiveChoice(kind="elbo", settings={"likelihood": "poisson"})
-    optimiser: OptimiserConfig = OptimiserConfig(epochs=60, learning_rate=3e-3)
-    inference: GenerativeConfig | None = GenerativeConfig(prior_weight=0.1)
 
 
 class GenerativeModels:
     """A Separator of models trained one by one, each without knowing of the others."""
 
-    Config: ClassVar[type[Config]] = SoloConfig
+    Config: ClassVar[type[Config]] = TrainingConfig
     uses_references: ClassVar[bool] = False
     trainable: ClassVar[bool] = True
 
-    def __init__(self, config: SoloConfig, *, sample_rate: int) -> None:
+    def __init__(self, config: TrainingConfig, *, sample_rate: int) -> None:
         if config.inference is None:
             raise ConfigError("system generative fits models to mixtures: give inference, such as {kind: generative}")
         if config.frontend.sample_rate != sample_rate:

@@ -16,15 +16,15 @@ from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.errors import CheckpointError
+from sepvae.estimator.masks import apply_masks, make_masks
+from sepvae.estimator.weights import read_tensors, write_tensors
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.mixing.mixture import Rendered, render
 from sepvae.models.dictionary import Divergence, fit_activations, learn_atoms
 from sepvae.progress import progress
 from sepvae.seeds import torch_generator
-from sepvae.separation.masks import apply_masks, make_masks
 from sepvae.systems.contract import Material
 from sepvae.training.batches import source_names
-from sepvae.training.checkpoint import read_tensors, write_tensors
 
 _ATOMS = "atoms.safetensors"
 

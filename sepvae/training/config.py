@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
-from sepvae.models.contract import interface_of
+from sepvae.estimator.checkpoint import Checkpoint, CheckpointConfig
+from sepvae.estimator.config import EstimatorConfig
+from sepvae.models.segment_network import SegmentNetwork
 from sepvae.objectives.contract import ObjectiveChoice
-from sepvae.separation.estimator import EstimatorConfig
 
 
 class OptimiserConfig(Config):
@@ -71,10 +73,19 @@ class TrainingConfig(EstimatorConfig):
     optimiser: OptimiserConfig = OptimiserConfig()
     waves: RemixConfig = RemixConfig()
 
+    @property
+    def likelihood(self) -> str | None:
+        """The likelihood that the objective compares spectra by, None when it has none."""
+        return getattr(self.objective.config(), "likelihood", None)
+
+    def estimator(self) -> EstimatorConfig:
+        """Return what of this decides how estimates are made."""
+        return EstimatorConfig.model_validate({name: getattr(self, name) for name in EstimatorConfig.model_fields})
+
     @model_validator(mode="after")
     def _codes_its_segments(self) -> TrainingConfig:
         """Refuse models of segments with other segments or objectives than theirs."""
-        segments = interface_of(self.model.kind) == "segment"
+        segments = issubclass(self.model.entry, SegmentNetwork)
         if segments and self.model.settings["segment_frames"] != self.optimiser.segment_frames:
             raise ConfigError(
                 f"model {self.model.kind} codes segments of {self.model.settings['segment_frames']} frames, "
@@ -92,8 +103,8 @@ class TrainingConfig(EstimatorConfig):
     @model_validator(mode="after")
     def _fits_together(self) -> TrainingConfig:
         """Refuse combinations that would train without an error, and to no use."""
-        target, likelihood = self.frontend.target.kind, getattr(self.objective.config(), "likelihood", None)
-        segments = interface_of(self.model.kind) == "segment"
+        target, likelihood = self.frontend.target.kind, self.likelihood
+        segments = issubclass(self.model.entry, SegmentNetwork)
         if target in ("mel", "log_mel") and not segments:
             raise ConfigError(
                 f"frontend.target.kind = {target}: a model of mel features cannot separate, they have lost the bins: "
@@ -130,3 +141,13 @@ class TrainingConfig(EstimatorConfig):
                 if found[key] != value:
                     raise ConfigError(f"likelihood bernoulli needs {key} = {value}, found {found[key]}")
         return self
+
+
+def fresh_checkpoint(config: TrainingConfig, sources: Sequence[str], *, device: str = "cpu") -> Checkpoint:
+    """Return what a training run starts from: fresh weights from torch's global generator, so seed it around the call.
+
+    Raises:
+        ConfigError: a source is named twice or as a part of torch's modules, or the front-end is impossible.
+    """
+    stored = CheckpointConfig(sources=tuple(sources), estimator=config.estimator(), likelihood=config.likelihood)
+    return Checkpoint(stored, stored.build(device=device), {"training": config.model_dump(mode="json")})

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sepvae.estimator.estimator import Estimator
 from sepvae.mixing.manifest import Mixture
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Sequences
 from sepvae.seeds import torch_generator
-from sepvae.separation.estimator import Estimator
 from sepvae.training.batches import BatchOrder, BatchPlace, FrameTable, build_table
 from sepvae.training.config import TrainingConfig
 

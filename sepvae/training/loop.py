@@ -18,16 +18,15 @@ from torch import nn
 
 from sepvae.devices import resolve_device, resolve_precision
 from sepvae.errors import ConfigError, InputError, MissingExtra
+from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from sepvae.estimator.estimator import Estimator
 from sepvae.files import hash_json, make_folder, write_json
 from sepvae.mixing.manifest import Mixture
-from sepvae.models.contract import ModelChoice
-from sepvae.objectives.contract import Batch, Loss, Objective, make_objective
+from sepvae.objectives.contract import Batch, Loss, Objective
 from sepvae.progress import progress as progress_bar
 from sepvae.seeds import derive_seed
-from sepvae.separation.estimator import Estimator
 from sepvae.training.batches import BatchPlace, TrainingBatches, source_names
-from sepvae.training.checkpoint import CheckpointConfig, SourceModels, build_models, save_checkpoint
-from sepvae.training.config import OptimiserConfig, TrainingConfig
+from sepvae.training.config import OptimiserConfig, TrainingConfig, fresh_checkpoint
 from sepvae.training.frame_batches import FrameBatches
 from sepvae.training.logs import TrainingLog
 from sepvae.training.optimisers import make_optimisers
@@ -143,8 +142,7 @@ def _sized(config: TrainingConfig, data: TrainingData) -> TrainingConfig:
     choice = config.model
     if choice.settings.get("sequences") != 0:
         return config
-    model = ModelChoice(kind=choice.kind, settings={**choice.settings, "sequences": len(data.train)})
-    return config.model_copy(update={"model": model})
+    return config.model_copy(update={"model": choice.with_settings(sequences=len(data.train))})
 
 
 class Trainer:
@@ -153,6 +151,7 @@ class Trainer:
     def __init__(self, config: TrainingConfig, data: TrainingData, out: Path, *, seed: int, device: str) -> None:
         config, valid = with_speakers(config, data.train, data.valid)
         data = TrainingData(data.train, valid, data.root)
+        config = _sized(config, data)
         self.config, self.optim, self.out, self.seed = config, config.optimiser, make_folder(out), seed
         self.precision = resolve_precision(config.optimiser.precision, device)
         self.data, self.fabric = data, _fabric(device, self.precision)
@@ -162,31 +161,28 @@ class Trainer:
                 f"{self.fabric.world_size} processes"
             )
         with _seeded_weights(seed):
-            names = tuple(source_names(data.train))
-            self.models = build_models(CheckpointConfig(sources=names, training=_sized(config, data)))
-        objective = make_objective(config.objective.kind, config.objective.config())
-        if objective.domain == "features" and self.models.estimator.interface in ("joint", "waves"):
+            self.checkpoint = fresh_checkpoint(config, source_names(data.train))
+        self.estimator = self.checkpoint.estimator
+        objective = config.objective.build()
+        if objective.domain not in self.estimator.domains:
             raise ConfigError(
-                f"objective {config.objective.kind}: trains one network per source on features, {config.model.kind} is "
-                "one network for all sources: choose an objective on waves, such as wave_sdr"
+                f"objective {config.objective.kind}: trains on {objective.domain}, {config.model.kind} is trained on "
+                f"{' or '.join(self.estimator.domains)}: choose an objective on these, such as wave_sdr on waves"
             )
         place = BatchPlace(seed, self.fabric.global_rank, self.fabric.world_size, self.fabric.device)
         with self.fabric.rank_zero_first():
             make_batches = WaveBatches if objective.domain == "waves" else FrameBatches
             self.batches: TrainingBatches = make_batches(
-                config, self.models.estimator, (data.train, data.valid), root=data.root, cache=out / "data", place=place
+                config, self.estimator, (data.train, data.valid), root=data.root, cache=out / "data", place=place
             )
-        for name, network in self.models.networks.items():
-            calibrate: Any = getattr(network, "calibrate", None)
-            if calibrate is not None and isinstance(self.batches, FrameBatches):
-                calibrate(self.batches.table.targets[name])
-            standardise: Any = getattr(network, "standardise", None)
-            if standardise is not None and isinstance(self.batches, FrameBatches):
-                standardise(*self.batches.table.some_frames(name, _FRAMES_TO_STANDARDISE))
-        step = _Step(self.models.estimator, objective)
+        if isinstance(self.batches, FrameBatches):
+            for name, network in self.estimator.models.items():
+                network.calibrate(self.batches.table.targets[name])
+                network.standardise(*self.batches.table.some_frames(name, _FRAMES_TO_STANDARDISE))
+        step = _Step(self.estimator, objective)
         self.optimisers = make_optimisers(step.parameters(), self.optim)
         self.step, *self.wrapped_optimisers = self.fabric.setup(step, *self.optimisers)
-        self.weights = [list(network.parameters()) for network in self.models.networks.values()]
+        self.weights = [list(network.parameters()) for network in self.estimator.networks.values()]
         self.bad_items: list[dict[str, Any]] = []
 
     def run(self) -> Progress:
@@ -208,8 +204,10 @@ class Trainer:
             ) from None
 
     def _run(self) -> Progress:
-        key = hash_json([self.models.config.model_dump(mode="json"), self.data.hash, self.seed])
-        restored = load_state(self.out / "state", key=key, networks=self.models.networks, optimisers=self.optimisers)
+        stored = self.checkpoint.config.model_dump(mode="json")
+        key = hash_json([stored, self.config.model_dump(mode="json"), self.data.hash, self.seed])
+        networks = self.estimator.networks
+        restored = load_state(self.out / "state", key=key, networks=networks, optimisers=self.optimisers)
         state = restored or Progress(key)
         if state.finished:
             _LOGGER.info("%s: already trained", self.out)
@@ -217,8 +215,7 @@ class Trainer:
         log = TrainingLog(self.out, state.history, enabled=self.fabric.is_global_zero)
         steps = self.batches.steps_per_pass
         bar_of_steps = progress_bar("train", self.optim.epochs * steps, unit="steps", start=state.step)
-        n_weights = sum(parameter.numel() for parameter in self.models.networks.parameters())
-        threads = _fitting_threads(n_weights, self.fabric.device)
+        threads = _fitting_threads(self.estimator.n_weights, self.fabric.device)
         with bar_of_steps as bar, log, threads, torch.random.fork_rng(devices=[]):
             while not state.finished:
                 row = self._epoch(state, steps, bar)
@@ -227,7 +224,7 @@ class Trainer:
                 self._judge(state, row)
                 log.write(state.history)
                 if self.fabric.is_global_zero:
-                    save_state(self.out / "state", state, networks=self.models.networks, optimisers=self.optimisers)
+                    save_state(self.out / "state", state, networks=networks, optimisers=self.optimisers)
                 self.fabric.barrier()
         return state
 
@@ -325,16 +322,21 @@ class Trainer:
         # An epoch without one good step has learnt nothing that should replace a model, or be one.
         if better and "train/total" in row:
             state.best_loss = judged
-            made = {"seed": self.seed, "data_hash": self.data.hash, "precision": self.precision}
-            provenance = {**made, "epoch": state.epoch, "step": state.step}
             losses = {name: value for name, value in row.items() if "/" in name}
             if self.fabric.is_global_zero:
-                save_checkpoint(self.out / "model", self.models, provenance={**provenance, "losses": losses})
+                provenance = {
+                    **self.checkpoint.provenance,
+                    "seed": self.seed,
+                    "data_hash": self.data.hash,
+                    "precision": self.precision,
+                    "epoch": state.epoch,
+                    "step": state.step,
+                    "losses": losses,
+                }
+                save_checkpoint(self.out / "model", self.checkpoint, provenance=provenance)
 
 
-def train(
-    config: TrainingConfig, data: TrainingData, out: Path, *, seed: int = 0, device: str = "auto"
-) -> SourceModels:
+def train(config: TrainingConfig, data: TrainingData, out: Path, *, seed: int = 0, device: str = "auto") -> Checkpoint:
     """Train one model per source of the mixtures and return the best.
 
     A run that was stopped continues where it was; a finished one is returned as it is.
@@ -351,7 +353,5 @@ def train(
         InputError: no data, or losses that stay NaN; the message names the mixtures.
         MissingExtra: Lightning Fabric is not installed.
     """
-    from sepvae.training.checkpoint import load_checkpoint
-
     Trainer(config, data, out, seed=seed, device=device).run()
     return load_checkpoint(out)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.manifest import Mixture
-from sepvae.models.contract import ModelChoice, interface_of
+from sepvae.models.network import ConditionalNetwork
 from sepvae.training.batches import source_names
 from sepvae.training.config import TrainingConfig
 
@@ -33,11 +33,11 @@ def with_speakers(
         InputError: mixtures that do not say who speaks.
     """
     kind, objective = config.model.kind, config.objective.kind
-    conditional = interface_of(kind) == "conditional"
+    conditional = issubclass(config.model.entry, ConditionalNetwork)
     if conditional != (objective == _OBJECTIVE):
         raise ConfigError(
             f"model {kind} with objective {objective}: a conditional_vae learns by {_OBJECTIVE}, nothing else does: "
-            "set both, as recipes/multichannel/train_cvae.yaml does"
+            "set both, as the preset conditional_vae does"
         )
     if not conditional:
         return config, list(valid)
@@ -62,5 +62,4 @@ def with_speakers(
             len(valid) - len(known),
             len(valid),
         )
-    settings = {**config.model.settings, "classes": classes}
-    return config.model_copy(update={"model": ModelChoice(kind=kind, settings=settings)}), known
+    return config.model_copy(update={"model": config.model.with_settings(classes=classes)}), known

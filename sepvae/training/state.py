@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from sepvae.errors import CheckpointError, ConfigError, InputError
+from sepvae.estimator.weights import read_tensors, write_tensors
 from sepvae.files import atomic_folder, read_json, write_json
-from sepvae.training.checkpoint import read_tensors, write_tensors
 
 _TENSORS, _PROGRESS = "state.safetensors", "state.json"
 

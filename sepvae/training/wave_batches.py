@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from sepvae import audio
 from sepvae.errors import ConfigError, InputError
+from sepvae.estimator.estimator import Estimator
 from sepvae.files import atomic_folder, hash_json, read_json, write_json
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch
 from sepvae.progress import progress
 from sepvae.seeds import generator, torch_generator
-from sepvae.separation.estimator import Estimator
 from sepvae.training.batches import BatchPlace, check_rate
 from sepvae.training.config import TrainingConfig
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from sepvae import audio
-from sepvae.augmentation.config import AugmentConfig
-from sepvae.augmentation.gather import read_records
-from sepvae.augmentation.records import Record
-from sepvae.augmentation.run import Run, Summary, augment_corpus
+from sepvae.augmented.config import AugmentConfig
+from sepvae.augmented.gather import read_records
+from sepvae.augmented.records import Record
+from sepvae.augmented.run import Run, Summary, augment_corpus
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
 from sepvae.errors import InputError

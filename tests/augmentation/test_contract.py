@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from sepvae import audio
-from sepvae.augmentation.config import AugmentConfig
-from sepvae.augmentation.contract import AUGMENTATIONS, Draw, Target, split_chain
-from sepvae.augmentation.gather import read_records
-from sepvae.augmentation.run import Run, augment_corpus
+from sepvae.augmentation import AUGMENTATIONS
+from sepvae.augmentation.contract import Draw, Target, split_chain
+from sepvae.augmented.config import AugmentConfig
+from sepvae.augmented.gather import read_records
+from sepvae.augmented.run import Run, augment_corpus
 from sepvae.config import Config, parse_config
 from sepvae.corpora.records import open_corpus
 from sepvae.errors import CheckpointError, ConfigError, InputError
@@ -59,7 +60,7 @@ class Level:
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The stand-in in the table, and a folder that looks like a model."""
-    monkeypatch.setitem(AUGMENTATIONS, "level", f"{__name__}:Level")
+    monkeypatch.setitem(AUGMENTATIONS._entries, "level", f"{__name__}:Level")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.safetensors").write_bytes(b"weights")
     (tmp_path / "model" / "config.json").write_text("{}")

@@ -19,13 +19,14 @@ import numpy as np
 import pytest
 
 from sepvae import audio
-from sepvae.augmentation.config import AugmentConfig, OutputConfig
-from sepvae.augmentation.features import LogMel
-from sepvae.augmentation.gather import read_records
-from sepvae.augmentation.manifests.kaldi import kaldi_id
-from sepvae.augmentation.records import Record
-from sepvae.augmentation.run import Run, augment_corpus
-from sepvae.augmentation.writers.contract import WRITERS, safe_name
+from sepvae.augmented import WRITERS
+from sepvae.augmented.config import AugmentConfig, OutputConfig
+from sepvae.augmented.features import LogMel
+from sepvae.augmented.gather import read_records
+from sepvae.augmented.manifests.kaldi import kaldi_id
+from sepvae.augmented.records import Record
+from sepvae.augmented.run import Run, augment_corpus
+from sepvae.augmented.writers.contract import safe_name
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
 

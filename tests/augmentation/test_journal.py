@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepvae.augmentation.journal import Journal, Lines, parse_line, read_line, scan_lines
+from sepvae.augmented.journal import Journal, Lines, parse_line, read_line, scan_lines
 from sepvae.errors import InputError, OutputError
 from sepvae.files import to_json
 

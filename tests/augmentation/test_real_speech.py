@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sepvae import audio
-from sepvae.augmentation.config import AugmentConfig
-from sepvae.augmentation.gather import read_records
-from sepvae.augmentation.run import augment_corpus
+from sepvae.augmented.config import AugmentConfig
+from sepvae.augmented.gather import read_records
+from sepvae.augmented.run import augment_corpus
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
 from sepvae.files import read_jsonl

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from sepvae import audio
-from sepvae.augmentation import claim as claim_module
-from sepvae.augmentation import run as run_module
-from sepvae.augmentation.config import AugmentConfig
-from sepvae.augmentation.gather import read_records
-from sepvae.augmentation.ledger import locked
-from sepvae.augmentation.pipeline import Job, Pipeline, Task
-from sepvae.augmentation.records import Record, scale_labels
-from sepvae.augmentation.run import Run, Summary, augment_corpus
+from sepvae.augmented import claim as claim_module
+from sepvae.augmented import run as run_module
+from sepvae.augmented.config import AugmentConfig
+from sepvae.augmented.gather import read_records
+from sepvae.augmented.ledger import locked
+from sepvae.augmented.pipeline import Job, Pipeline, Task
+from sepvae.augmented.records import Record, scale_labels
+from sepvae.augmented.run import Run, Summary, augment_corpus
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
 from sepvae.errors import ConfigError, InputError, OutputError

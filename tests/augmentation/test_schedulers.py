@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from sepvae.augmentation.config import AugmentConfig
-from sepvae.augmentation.run import Run, augment_corpus
-from sepvae.augmentation.schedulers import dask_cluster, in_process, local_processes, scheduler
+from sepvae.augmented.config import AugmentConfig
+from sepvae.augmented.run import Run, augment_corpus
+from sepvae.augmented.schedulers import dask_cluster, in_process, local_processes, scheduler
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
 from sepvae.errors import InputError, OutputError

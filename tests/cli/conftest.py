@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from sepvae import audio
-from sepvae.config import parse_config
-from sepvae.training.checkpoint import CheckpointConfig, build_models, save_checkpoint
+from sepvae.estimator.checkpoint import save_checkpoint
+from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -31,10 +31,11 @@ def sepvae() -> Run:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model for 16 kHz: it separates badly, but by the book."""
     folder = tmp_path_factory.mktemp("model")
-    config = parse_config(CheckpointConfig, {"sources": ["female", "male"], "training": {}}, where="test")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_checkpoint(folder / "model", build_models(config), provenance={"seed": 0})
+        save_checkpoint(
+            folder / "model", fresh_checkpoint(TrainingConfig(), ["female", "male"]), provenance={"seed": 0}
+        )
     return folder / "model"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sepvae import audio
-from sepvae.augmentation.contract import AUGMENTATIONS
+from sepvae.augmentation import AUGMENTATIONS
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from sepvae import audio
 from sepvae.config import parse_config
-from sepvae.training.checkpoint import CheckpointConfig, build_models, save_checkpoint
+from sepvae.estimator.checkpoint import save_checkpoint
+from sepvae.settings import preset
+from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 SETTINGS = Path(__file__).resolve().parents[2] / "recipes/enhancement/speech_prior.yaml"
 
@@ -21,11 +22,10 @@ SETTINGS = Path(__file__).resolve().parents[2] / "recipes/enhancement/speech_pri
 def speech_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model as the settings for users describe it."""
     folder = tmp_path_factory.mktemp("speech")
-    training = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))
-    config = parse_config(CheckpointConfig, {"sources": ["speech"], "training": training}, where="test")
+    training = parse_config(TrainingConfig, preset("speech_prior"), where="test")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_checkpoint(folder / "model", build_models(config), provenance={"seed": 0})
+        save_checkpoint(folder / "model", fresh_checkpoint(training, ["speech"]), provenance={"seed": 0})
     return folder / "model"
 
 

@@ -175,7 +175,7 @@ def test_results_are_not_overwritten_unasked(call: Call, recording: Path) -> Non
 def test_a_model_of_speech_without_an_algorithm(call: Call, voice_model: Path, recording: Path, tmp_path: Path) -> None:
     code, out, err = call(recording, "-m", voice_model)
     assert (code, out) == (1, "")
-    assert "a conditional_vae separates recordings of several microphones: choose how with --algorithm" in err
+    assert "It separates recordings of several microphones: use it by 'sepvae demix" in err
     assert not (tmp_path / "out").exists()
 
 

@@ -12,7 +12,8 @@ import pytest
 from sepvae import audio
 from sepvae.cli import main
 from sepvae.config import parse_config
-from sepvae.training.checkpoint import CheckpointConfig, build_models, save_checkpoint
+from sepvae.estimator.checkpoint import save_checkpoint
+from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 
 def test_a_file_becomes_one_file_per_source(sepvae, model: Path, recording: Path, tmp_path: Path) -> None:
@@ -106,8 +107,7 @@ def test_a_folder_that_is_no_model(sepvae, recording: Path, tmp_path: Path) -> N
 
 def test_models_with_different_masks(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, mask in (("female", "ratio"), ("male", "wiener")):
-        settings = {"sources": [name], "training": {"mask": mask}}
-        models = build_models(parse_config(CheckpointConfig, settings, where="test"))
+        models = fresh_checkpoint(parse_config(TrainingConfig, {"mask": mask}, where="test"), [name])
         save_checkpoint(tmp_path / name, models, provenance={"seed": 0})
     command = ["separate", str(recording), "-d", "cpu", "-q", "-o", str(tmp_path / "out")]
     for name in ("female", "male"):

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from sepvae.cli.settings import read_settings
+from sepvae.settings import preset
 from sepvae.training.config import TrainingConfig
-from sepvae.training.defaults import KNOWN_CLASSES
 
 
 def read(tmp_path: Path, file: dict[str, Any] | None, *overrides: str) -> TrainingConfig:
@@ -19,7 +19,9 @@ def read(tmp_path: Path, file: dict[str, Any] | None, *overrides: str) -> Traini
     if file is not None:
         path = tmp_path / "settings.yaml"
         path.write_text(yaml.safe_dump(file), encoding="utf-8")
-    return read_settings(Namespace(config=path, overrides=list(overrides)), TrainingConfig, base=KNOWN_CLASSES)
+    return read_settings(
+        Namespace(config=path, overrides=list(overrides)), TrainingConfig, usual=preset("temporal_vae")
+    )
 
 
 @pytest.mark.parametrize(

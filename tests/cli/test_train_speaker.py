@@ -65,7 +65,7 @@ def test_a_sentence_in_ten_is_validated_on(models: Path) -> None:
     provenance = json.loads((models / "alice/model/provenance.json").read_text())
     assert "valid/alice/reconstruction" in provenance["losses"]
     config = json.loads((models / "alice/model/config.json").read_text())
-    assert (config["sources"], config["training"]["inference"]["kind"]) == (["alice"], "generative")
+    assert (config["sources"], config["estimator"]["inference"]["kind"]) == (["alice"], "generative")
 
 
 def test_models_fitted_in_different_ways_are_refused(models: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,18 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sepvae.estimator.checkpoint import load_checkpoint, save_checkpoint
 from sepvae.frontend.frontend import FrontendConfig
-from sepvae.models.contract import (
-    MODELS,
-    ModelChoice,
-    interface_of,
-    make_model,
-    most_likely,
-    parse_model_config,
-    takes_roots,
-)
-from sepvae.training.checkpoint import CheckpointConfig, build_models, load_checkpoint, save_checkpoint
-from sepvae.training.config import TrainingConfig
+from sepvae.models import MODELS
+from sepvae.models.contract import ModelChoice, most_likely
+from sepvae.models.network import ConditionalNetwork, SourceNetwork
+from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 N_INPUTS, N_OUTPUTS = 6, 4
 # Blocks of a conditional VAE.
@@ -75,7 +69,9 @@ CASES = [
     pytest.param(kind, small, id=f"{kind}-{i}") for kind in MODELS for i, small in enumerate(SMALL.get(kind, [{}]))
 ]
 # Networks of all sources together, and of segments, have other laws, and test files of their own.
-SOURCE_CASES = [case for case in CASES if interface_of(str(case.values[0])) in ("source", "conditional")]
+SOURCE_CASES = [
+    case for case in CASES if issubclass(MODELS.resolve(str(case.values[0])), (SourceNetwork, ConditionalNetwork))
+]
 any_model = pytest.mark.parametrize(("kind", "small"), CASES)
 every_model = pytest.mark.parametrize(("kind", "small"), SOURCE_CASES)
 
@@ -84,9 +80,9 @@ def make(kind: str, small: dict[str, Any], dtype: torch.dtype = torch.float64) -
     with torch.random.fork_rng():
         torch.manual_seed(0)
         # A conditional network gives the powers that it was given.
-        n_outputs = N_INPUTS if interface_of(kind) == "conditional" else N_OUTPUTS
-        network: Any = make_model(kind, parse_model_config(kind, small), n_inputs=N_INPUTS, n_outputs=n_outputs)
-        if interface_of(kind) == "conditional":
+        n_outputs = N_INPUTS if issubclass(MODELS.resolve(kind), ConditionalNetwork) else N_OUTPUTS
+        network: Any = ModelChoice.of(kind, small).build(n_inputs=N_INPUTS, n_outputs=n_outputs)
+        if issubclass(MODELS.resolve(kind), ConditionalNetwork):
             # Its last layer starts at 0, behind which nothing would be seen.
             for weight in (network.to_log_power.weight, network.class_log_power.weight):
                 torch.nn.init.normal_(weight, std=0.1)
@@ -101,7 +97,7 @@ def features(network: Any, batch: int, n_frames: int, *, seed: int = 0) -> torch
 
 def flat(network: Any, values: torch.Tensor) -> list[torch.Tensor]:
     """Return everything the network gives for some features."""
-    if network.interface == "conditional":
+    if isinstance(network, ConditionalNetwork):
         inferred = network.infer(values)
         classes = inferred.log_classes.exp()
         posterior = network.encode(values, classes)
@@ -115,7 +111,7 @@ def flat(network: Any, values: torch.Tensor) -> list[torch.Tensor]:
 @settings(max_examples=15, deadline=None)
 def test_any_number_of_frames(kind: str, small: dict[str, Any], batch: int, n_frames: int) -> None:
     network = make(kind, small, torch.float32)
-    told = [torch.full((batch, network.n_classes), 0.5)] if network.interface == "conditional" else []
+    told = [torch.full((batch, network.n_classes), 0.5)] if isinstance(network, ConditionalNetwork) else []
     posterior = network.encode(features(network, batch, n_frames), *told)
     decoded = network.decode(posterior.mean, *told)
     assert posterior.mean.shape[:2] == (batch, n_frames)
@@ -134,11 +130,11 @@ def test_silence_and_extreme_levels_stay_finite(kind: str, small: dict[str, Any]
 
 @every_model
 def test_networks_that_cannot_have_negative_features_say_so(kind: str, small: dict[str, Any]) -> None:
-    if interface_of(kind) == "conditional":
+    if issubclass(MODELS.resolve(kind), ConditionalNetwork):
         return  # Its objective shows it powers, whatever the front-end gives.
     network = make(kind, small)
     finite = all(torch.isfinite(part).all() for part in flat(network, -features(network, 2, 5)))
-    assert finite != takes_roots(kind)
+    assert finite != MODELS.resolve(kind).takes_roots
 
 
 @every_model
@@ -171,7 +167,7 @@ def test_float32_agrees_with_float64(kind: str, small: dict[str, Any]) -> None:
 
 @any_model
 def test_config_survives_json_and_lists_its_defaults(kind: str, small: dict[str, Any]) -> None:
-    config = parse_model_config(kind, small)
+    config = ModelChoice.of(kind, small).config()
     assert type(config).model_validate_json(config.model_dump_json()) == config
     choice = ModelChoice(kind=kind, settings=small)
     assert ModelChoice.model_validate_json(choice.model_dump_json()) == choice
@@ -182,7 +178,7 @@ def test_config_survives_json_and_lists_its_defaults(kind: str, small: dict[str,
 @any_model
 def test_saved_and_loaded_is_bit_equal(kind: str, small: dict[str, Any], tmp_path: Path) -> None:
     # Features that most networks can take: an even number of them.
-    features = {"kind": "magnitude" if takes_roots(kind) else "complex"}
+    features = {"kind": "magnitude" if MODELS.resolve(kind).takes_roots else "complex"}
     frontend = FrontendConfig.model_validate({"sample_rate": 8000, "input": features, "target": features})
     of_segments = {
         "optimiser": {"segment_frames": small.get("segment_frames", 1)},
@@ -192,12 +188,12 @@ def test_saved_and_loaded_is_bit_equal(kind: str, small: dict[str, Any], tmp_pat
     training = TrainingConfig.model_validate(choices)
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        models = build_models(CheckpointConfig(sources=("a", "b"), training=training))
+        models = fresh_checkpoint(training, ("a", "b"))
     save_checkpoint(tmp_path / "model", models, provenance={})
     loaded = load_checkpoint(tmp_path / "model")
     assert loaded.config == models.config
-    for name, tensor in models.networks.state_dict().items():
-        assert torch.equal(tensor, loaded.networks.state_dict()[name]), name
+    for name, tensor in models.estimator.networks.state_dict().items():
+        assert torch.equal(tensor, loaded.estimator.networks.state_dict()[name]), name
 
 
 @every_model
@@ -216,7 +212,7 @@ def test_every_weight_takes_part(kind: str, small: dict[str, Any]) -> None:
     network = make(kind, small)
     values = features(network, 2, 9)
     # A learnt prior is part of a reconstruction, and of neither encoder nor decoder.
-    prior = () if network.interface == "conditional" else network.reconstruct(values, most_likely).prior or ()
+    prior = () if isinstance(network, ConditionalNetwork) else network.reconstruct(values, most_likely).prior or ()
     sum(part.square().sum() for part in (*flat(network, values), *prior)).backward()  # type: ignore[union-attr]
     silent = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert silent == []

@@ -8,18 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sepvae.models.contract import make_model, parse_model_config
-from sepvae.objectives.contract import (
-    OBJECTIVES,
-    Batch,
-    Loss,
-    ObjectiveChoice,
-    Sequences,
-    make_objective,
-    parse_objective_config,
-)
+from sepvae.models.contract import ModelChoice
+from sepvae.objectives import OBJECTIVES
+from sepvae.objectives.contract import Batch, Loss, ObjectiveChoice, Sequences
 from sepvae.seeds import torch_generator
-from sepvae.tables import resolve
 
 N_BINS = 4
 # Settings to try for each objective, and the settings of the network it is tried on.
@@ -63,7 +55,7 @@ CASES = [
     pytest.param(kind, *trial, id=f"{kind}-{i}")
     for kind in OBJECTIVES
     # Those on waves are given an estimator, and have test files of their own.
-    if resolve(OBJECTIVES, kind, what="objective").domain == "features"
+    if OBJECTIVES.resolve(kind).domain == "features"
     for i, trial in enumerate(TRIALS.get(kind, [({}, {})]))
 ]
 every_objective = pytest.mark.parametrize(("kind", "config", "network"), CASES)
@@ -84,10 +76,10 @@ def make_networks(settings: dict[str, Any]) -> nn.ModuleDict:
         },
     }
     small, names = sizes.get(kind, {}), ("a",) if kind == "conditional_vae" else ("a", "b")
-    config = parse_model_config(kind, small | {key: value for key, value in settings.items() if key != "kind"})
+    config = ModelChoice.of(kind, small | {key: value for key, value in settings.items() if key != "kind"})
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        networks = {name: make_model(kind, config, n_inputs=N_BINS, n_outputs=N_BINS) for name in names}
+        networks = {name: config.build(n_inputs=N_BINS, n_outputs=N_BINS) for name in names}
     return nn.ModuleDict(networks).double()
 
 
@@ -104,7 +96,7 @@ def make_batch(networks: nn.ModuleDict, *, step: int = 300, stream: int = 0, bat
 
 
 def evaluate(kind: str, config: dict[str, Any], networks: nn.ModuleDict, batch: Batch) -> Loss:
-    objective = make_objective(kind, parse_objective_config(kind, config))
+    objective = ObjectiveChoice.of(kind, config).build()
     return objective(dict(networks.items()), batch)  # type: ignore[arg-type]
 
 
@@ -170,7 +162,7 @@ def test_a_source_does_not_see_the_other(kind: str, config: dict[str, Any], netw
 def test_config_survives_json_and_lists_its_defaults(
     kind: str, config: dict[str, Any], network: dict[str, Any]
 ) -> None:
-    parsed = parse_objective_config(kind, config)
+    parsed = ObjectiveChoice.of(kind, config).config()
     assert type(parsed).model_validate_json(parsed.model_dump_json()) == parsed
     choice = ObjectiveChoice(kind=kind, settings=config)
     assert ObjectiveChoice.model_validate_json(choice.model_dump_json()) == choice

@@ -8,10 +8,9 @@ import pytest
 
 import sepvae.models
 from sepvae.errors import ConfigError
-from sepvae.models.contract import MODELS
-from sepvae.objectives.contract import OBJECTIVES
-from sepvae.systems.contract import SYSTEMS
-from sepvae.tables import resolve
+from sepvae.models import MODELS
+from sepvae.objectives import OBJECTIVES
+from sepvae.systems import SYSTEMS
 
 TABLES = {"models": MODELS, "objectives": OBJECTIVES, "systems": SYSTEMS}
 # Pure functions that entries of the shelf share.
@@ -32,7 +31,7 @@ def test_every_file_of_a_shelf_is_in_its_table(shelf: str) -> None:
 
 @pytest.mark.parametrize(("shelf", "name"), [(shelf, name) for shelf, table in TABLES.items() for name in table])
 def test_every_entry_has_a_config(shelf: str, name: str) -> None:
-    entry = resolve(TABLES[shelf], name, what=shelf)
+    entry = TABLES[shelf].resolve(name)
     entry.Config.model_json_schema()
     assert entry.Config.model_config["extra"] == "forbid"
 
@@ -40,4 +39,4 @@ def test_every_entry_has_a_config(shelf: str, name: str) -> None:
 def test_names_outside_a_table_are_refused() -> None:
     for name in ("os:system", "sepvae.models.dense:DenseVae", "", "__class__"):
         with pytest.raises(ConfigError, match=r"unknown model .*choose one of .*dense_vae"):
-            resolve(MODELS, name, what="model")
+            MODELS.resolve(name)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sepvae.corpora import Problem, open_corpus, validate
+from sepvae.corpora import validate
 from sepvae.corpora.arctic import SEXES, Arctic, parse_prompts
+from sepvae.corpora.records import Problem, open_corpus
 from sepvae.errors import InputError
 
 TEXTS = {

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sepvae import audio
-from sepvae.corpora import open_corpus
 from sepvae.corpora.damage import examine
+from sepvae.corpora.records import open_corpus
 from sepvae.corpora.validate import validate
-from sepvae.mixing.protocol import MixingConfig, make_mixtures
+from sepvae.mixing.config import MixingConfig
+from sepvae.mixing.protocol import make_mixtures
 
 RATE = 16000
 

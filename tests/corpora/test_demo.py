@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from sepvae import audio
-from sepvae.corpora import open_corpus
 from sepvae.corpora.demo import demo_prompts, demo_speakers, make_demo_corpus
-from sepvae.corpora.records import Utterance
+from sepvae.corpora.records import Utterance, open_corpus
 from sepvae.corpora.validate import validate
 from sepvae.errors import ConfigError, MissingExtra, OutputError
 from sepvae.files import hash_file

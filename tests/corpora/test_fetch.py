@@ -18,8 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepvae.corpora import fetch, open_corpus
+from sepvae.corpora import fetch
 from sepvae.corpora.fetch import TIMIT_SAMPLE, Archive, fetch_timit_sample, unpack
+from sepvae.corpora.records import open_corpus
 from sepvae.errors import InputError, OutputError
 
 

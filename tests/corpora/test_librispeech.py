@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepvae import audio
-from sepvae.corpora import Problem, open_corpus
 from sepvae.corpora.librispeech import LibriSpeech, parse_speakers
+from sepvae.corpora.records import Problem, open_corpus
 from sepvae.errors import InputError
 
 TABLE = """; comment | with | pipes

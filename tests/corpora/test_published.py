@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sepvae.cli.corpus import KINDS
-from sepvae.corpora import CORPORA, Utterance
+from sepvae.corpora import CORPORA
 from sepvae.corpora.published import PUBLISHED, PUBLISHED_RATE, SPLITS_SHARE_SPEAKERS, check_complete
+from sepvae.corpora.records import Utterance
 
 
 def utterances(split: str | None, n_speakers: int, n_each: int) -> list[Utterance]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepvae import audio
-from sepvae.corpora import Interval, Problem, open_corpus
+from sepvae.corpora.records import Interval, Problem, open_corpus
 from sepvae.corpora.timit import Timit
 from sepvae.corpora.timit_files import parse_intervals, parse_speakers
 from sepvae.errors import InputError

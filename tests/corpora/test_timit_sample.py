@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sepvae.corpora import Interval, open_corpus
+from sepvae.corpora.records import Interval, open_corpus
 from sepvae.corpora.timit_sample import TimitSample
 from sepvae.errors import InputError
 

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepvae import audio
-from sepvae.corpora import Problem, Utterance, open_corpus, validate
+from sepvae.corpora import validate
+from sepvae.corpora.records import Problem, Utterance, open_corpus
 from sepvae.corpora.sound import listen
 from sepvae.corpora.validate import MEANINGS, ValidationReport
 from sepvae.errors import InputError

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from sepvae import audio
-from sepvae.corpora import Problem, open_corpus, validate
-from sepvae.corpora.records import Utterance
+from sepvae.corpora import validate
+from sepvae.corpora.records import Problem, Utterance, open_corpus
 from sepvae.corpora.vcc import Vcc2016, Vcc2018
 from sepvae.errors import ConfigError, InputError
-from sepvae.mixing.protocol import MixingConfig, make_mixtures
+from sepvae.mixing.config import MixingConfig
+from sepvae.mixing.protocol import make_mixtures
 
 PARTS_2018 = {
     "vcc2018_training": {"VCC2SF1": (10001, 10002), "VCC2SM3": (20001, 20002), "VCC2TM1": (10001, 10002)},

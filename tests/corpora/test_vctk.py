@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepvae import audio
-from sepvae.corpora import Problem, open_corpus
+from sepvae.corpora.records import Problem, open_corpus
 from sepvae.corpora.vctk import Vctk, parse_speakers
 from sepvae.errors import InputError
 

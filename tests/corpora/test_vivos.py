@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sepvae.corpora import open_corpus
-from sepvae.corpora.records import Problem
+from sepvae.corpora.records import Problem, open_corpus
 from sepvae.corpora.vivos import Vivos
 from sepvae.errors import InputError
 

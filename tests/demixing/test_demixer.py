@@ -266,13 +266,13 @@ def test_blind_algorithms_know_no_voices(pair: Any, voice_model: Path) -> None:
 
 
 def test_a_model_is_asked_for_and_checked(humming: Any, tmp_path: Path) -> None:
-    from sepvae.training.checkpoint import CheckpointConfig, build_models, save_checkpoint
+    from sepvae.estimator.checkpoint import save_checkpoint
+    from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
     with pytest.raises(ConfigError, match="algorithm mvae: needs a model of speech: give one with -m"):
         Demixer(DemixingConfig(algorithm="mvae"), sample_rate=RATE)
     with pytest.raises(CheckpointError, match="no such model folder"):
         Demixer.load(tmp_path / "none", DemixingConfig())
-    config = parse_config(CheckpointConfig, {"sources": ["female", "male"], "training": {}}, where="test")
-    save_checkpoint(tmp_path / "other", build_models(config), provenance={})
+    save_checkpoint(tmp_path / "other", fresh_checkpoint(TrainingConfig(), ["female", "male"]))
     with pytest.raises(CheckpointError, match="is a dense_vae, and multichannel algorithms need a conditional_vae"):
         Demixer.load(tmp_path / "other", DemixingConfig())

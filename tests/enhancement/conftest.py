@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from sepvae.config import parse_config
-from sepvae.training.checkpoint import CheckpointConfig, SourceModels, build_models
+from sepvae.estimator.checkpoint import Checkpoint
+from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 TRAINING: dict[str, Any] = {
     "frontend": {
@@ -24,16 +25,15 @@ TRAINING: dict[str, Any] = {
 
 
 @pytest.fixture(scope="session")
-def make_model() -> Callable[..., SourceModels]:
-    def make(sources: tuple[str, ...] = ("speech",), **changes: Any) -> SourceModels:
-        data = {"sources": sources, "training": {**TRAINING, **changes}}
+def make_model() -> Callable[..., Checkpoint]:
+    def make(sources: tuple[str, ...] = ("speech",), **changes: Any) -> Checkpoint:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return build_models(parse_config(CheckpointConfig, data, where="test"))
+            return fresh_checkpoint(parse_config(TrainingConfig, {**TRAINING, **changes}, where="test"), sources)
 
     return make
 
 
 @pytest.fixture
-def model(make_model: Callable[..., SourceModels]) -> SourceModels:
+def model(make_model: Callable[..., Checkpoint]) -> Checkpoint:
     return make_model()

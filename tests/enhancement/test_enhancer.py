@@ -15,14 +15,14 @@ from sepvae.enhancement.config import EnhancementConfig
 from sepvae.enhancement.enhancer import Enhancer
 from sepvae.enhancement.fit import Fit
 from sepvae.errors import CheckpointError, ConfigError, InputError
-from sepvae.training.checkpoint import SourceModels
+from sepvae.estimator.checkpoint import Checkpoint
 
 RATE = 8000
 METHODS = ["mcem", "map", "langevin"]
 any_method = pytest.mark.parametrize("method", METHODS)
 
 
-def make(model: SourceModels, method: str, traces: list[Fit] | None = None, **settings: Any) -> Enhancer:
+def make(model: Checkpoint, method: str, traces: list[Fit] | None = None, **settings: Any) -> Enhancer:
     quick = {"n_iterations": 8, "n_components": 2, "mcem": {"burn_in": 3, "n_samples": 4}, "langevin": {"n_chains": 3}}
     config = parse_config(EnhancementConfig, {"method": method, **quick, **settings}, where="test")
     return Enhancer(model, config, on_fit=None if traces is None else traces.append)
@@ -36,7 +36,7 @@ def noisy(n_samples: int = 4000, seed: int = 0) -> NDArray[np.float32]:
 
 @any_method
 @pytest.mark.parametrize("gain", ["none", "mm", "gamma"])
-def test_speech_and_noise_add_up_and_the_fit_gets_better(model: SourceModels, method: str, gain: str) -> None:
+def test_speech_and_noise_add_up_and_the_fit_gets_better(model: Checkpoint, method: str, gain: str) -> None:
     wave, fits = noisy(), list[Fit]()
     found = make(model, method, fits, gain=gain).enhance(wave, RATE)
     assert list(found) == ["speech", "noise"]
@@ -49,7 +49,7 @@ def test_speech_and_noise_add_up_and_the_fit_gets_better(model: SourceModels, me
 
 
 @any_method
-def test_the_seed_decides_and_nothing_else(model: SourceModels, method: str) -> None:
+def test_the_seed_decides_and_nothing_else(model: Checkpoint, method: str) -> None:
     wave = noisy()
     first, again, other = (make(model, method, seed=seed).enhance(wave, RATE)["speech"] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
@@ -57,14 +57,14 @@ def test_the_seed_decides_and_nothing_else(model: SourceModels, method: str) -> 
 
 
 @any_method
-def test_a_gain_carries_through(model: SourceModels, method: str) -> None:
+def test_a_gain_carries_through(model: Checkpoint, method: str) -> None:
     wave, enhancer = noisy(), make(model, method)
     soft, loud = enhancer.enhance(wave, RATE)["speech"], enhancer.enhance(8 * wave, RATE)["speech"]
     # A power of two is exact: no move of a chain is decided differently.
     np.testing.assert_array_equal(loud, 8 * soft)
 
 
-def test_any_gain_carries_through(model: SourceModels) -> None:
+def test_any_gain_carries_through(model: Checkpoint) -> None:
     wave, enhancer = noisy(), make(model, "map")
     soft, loud = enhancer.enhance(wave, RATE)["speech"], enhancer.enhance(10 * wave, RATE)["speech"]
     np.testing.assert_allclose(loud, 10 * soft, atol=1e-4)
@@ -72,13 +72,13 @@ def test_any_gain_carries_through(model: SourceModels) -> None:
 
 @any_method
 @pytest.mark.parametrize("n_samples", [0, 1, 1000])
-def test_silence_in_silence_out(model: SourceModels, method: str, n_samples: int) -> None:
+def test_silence_in_silence_out(model: Checkpoint, method: str, n_samples: int) -> None:
     for part in make(model, method).enhance(np.zeros(n_samples, np.float32), RATE).values():
         assert part.shape == (n_samples,)
         assert not part.any()
 
 
-def test_channels_know_nothing_of_each_other(model: SourceModels) -> None:
+def test_channels_know_nothing_of_each_other(model: Checkpoint) -> None:
     left, right = noisy(), noisy(seed=1)
     enhancer = make(model, "langevin")
     both = enhancer.enhance(np.stack([left, right]), RATE)["speech"]
@@ -87,7 +87,7 @@ def test_channels_know_nothing_of_each_other(model: SourceModels) -> None:
 
 @pytest.mark.parametrize(("n_samples", "block_s", "n_blocks"), [(20000, 1.0, 3), (8100, 1.0, 2), (33, 0.001, 2)])
 def test_blocks_are_alike_in_length_and_fade_into_each_other(
-    model: SourceModels, n_samples: int, block_s: float, n_blocks: int
+    model: Checkpoint, n_samples: int, block_s: float, n_blocks: int
 ) -> None:
     wave, fits = torch.from_numpy(noisy(n_samples))[None], list[Fit]()
     enhancer = make(model, "map", fits, n_iterations=3)
@@ -114,7 +114,7 @@ def test_blocks_are_alike_in_length_and_fade_into_each_other(
         torch.testing.assert_close(blocks[1]["speech"][:, :3], before[:, start : start + 3], atol=1e-4, rtol=0)
 
 
-def test_only_models_of_one_clean_source_serve(make_model: Callable[..., SourceModels]) -> None:
+def test_only_models_of_one_clean_source_serve(make_model: Callable[..., Checkpoint]) -> None:
     unfit = {
         "it is of the sources a, b": make_model(("a", "b")),
         "its target is magnitude, not power": make_model(
@@ -128,7 +128,7 @@ def test_only_models_of_one_clean_source_serve(make_model: Callable[..., SourceM
             Enhancer(model)
 
 
-def test_chains_of_frames_need_frames_that_stand_alone(make_model: Callable[..., SourceModels]) -> None:
+def test_chains_of_frames_need_frames_that_stand_alone(make_model: Callable[..., Checkpoint]) -> None:
     model = make_model(model={"kind": "conv_time_vae", "settings": {"hidden": 8, "latent": 3}})
     with pytest.raises(ConfigError, match=r"the decoder of conv_time_vae works along time: choose map or langevin"):
         make(model, "mcem")
@@ -136,6 +136,6 @@ def test_chains_of_frames_need_frames_that_stand_alone(make_model: Callable[...,
     assert np.isfinite(found["speech"]).all()
 
 
-def test_another_rate_is_refused(model: SourceModels) -> None:
+def test_another_rate_is_refused(model: Checkpoint) -> None:
     with pytest.raises(InputError, match="sampled at 16000 Hz, the model at 8000 Hz"):
         make(model, "map").enhance(noisy(), 16000)

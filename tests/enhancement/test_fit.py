@@ -13,7 +13,7 @@ from sepvae.config import parse_config
 from sepvae.enhancement.config import EnhancementConfig
 from sepvae.enhancement.fit import fit_noisy
 from sepvae.enhancement.speech_prior import SpeechPrior
-from sepvae.training.checkpoint import SourceModels
+from sepvae.estimator.checkpoint import Checkpoint
 
 
 class Watched(SpeechPrior):
@@ -25,17 +25,17 @@ class Watched(SpeechPrior):
         return super().energy(*args, density=density)
 
 
-def fit(model: SourceModels, **settings: Any) -> tuple[Any, Watched]:
+def fit(model: Checkpoint, **settings: Any) -> tuple[Any, Watched]:
     config = parse_config(EnhancementConfig, {"n_components": 2, **settings}, where="test")
-    prior = Watched(model.estimator.models["speech"], model.frontend, gain=config.gain)
+    prior = Watched(model.estimator.models["speech"], model.estimator.frontend, gain=config.gain)
     random = torch.Generator().manual_seed(0)
     spectrum = torch.randn((20, 65), generator=random, dtype=torch.complex64)
     spectrum = spectrum * torch.logspace(-1.5, 1.5, 20)[:, None]
-    return fit_noisy(model.frontend.target(spectrum), prior, prior.start(spectrum), config), prior
+    return fit_noisy(model.estimator.frontend.target(spectrum), prior, prior.start(spectrum), config), prior
 
 
 @pytest.mark.parametrize("method", ["map", "langevin"])
-def test_with_the_latents_held_no_iteration_makes_it_less_likely(model: SourceModels, method: str) -> None:
+def test_with_the_latents_held_no_iteration_makes_it_less_likely(model: Checkpoint, method: str) -> None:
     still = {"map": {"learning_rate": 1e-12}, "langevin": {"step_size": 1e-14}}
     found, prior = fit(model, method=method, gain="mm", n_iterations=30, **still)
     assert (np.diff(found.trace) <= 1e-6).all()
@@ -45,7 +45,7 @@ def test_with_the_latents_held_no_iteration_makes_it_less_likely(model: SourceMo
 
 @pytest.mark.parametrize(("method", "density"), [("map", False), ("langevin", True), ("mcem", True)])
 def test_samples_are_of_a_density_and_the_most_likely_state_is_not(
-    model: SourceModels, method: str, density: bool
+    model: Checkpoint, method: str, density: bool
 ) -> None:
     _, prior = fit(model, method=method, n_iterations=2)
     assert prior.densities == {density}

@@ -11,7 +11,7 @@ from torch import Tensor
 from sepvae.enhancement.monte_carlo_em import metropolis_hastings
 from sepvae.enhancement.posterior import Ascent, Langevin
 from sepvae.enhancement.speech_prior import SpeechPrior
-from sepvae.training.checkpoint import SourceModels
+from sepvae.estimator.checkpoint import Checkpoint
 
 N_CHAINS = 4000
 
@@ -98,15 +98,15 @@ def recording() -> tuple[Tensor, Tensor, Tensor]:
     return power, noise, torch.rand((3, 1), generator=generator, dtype=torch.float64)
 
 
-def prior_of(model: SourceModels, gain: str) -> SpeechPrior:
+def prior_of(model: Checkpoint, gain: str) -> SpeechPrior:
     network = model.estimator.double().models["speech"]
-    return SpeechPrior(network, model.frontend, gain=gain)  # type: ignore[arg-type]
+    return SpeechPrior(network, model.estimator.frontend, gain=gain)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("gain", "n_dimensions"), [("mm", 4), ("gamma", 5)])
 @pytest.mark.parametrize("density", [False, True])
 def test_gradients_are_those_of_finite_differences(
-    model: SourceModels, recording: tuple[Tensor, ...], gain: str, n_dimensions: int, density: bool
+    model: Checkpoint, recording: tuple[Tensor, ...], gain: str, n_dimensions: int, density: bool
 ) -> None:
     state = torch.randn((2, 3, n_dimensions), generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     prior = prior_of(model, gain)
@@ -115,9 +115,7 @@ def test_gradients_are_those_of_finite_differences(
     )
 
 
-def test_the_energy_is_the_negative_log_of_the_joint_density(
-    model: SourceModels, recording: tuple[Tensor, ...]
-) -> None:
+def test_the_energy_is_the_negative_log_of_the_joint_density(model: Checkpoint, recording: tuple[Tensor, ...]) -> None:
     power, noise, gains = recording
     prior = prior_of(model, "gamma")
     state = torch.randn((1, 3, 5), generator=torch.Generator().manual_seed(5), dtype=torch.float64)

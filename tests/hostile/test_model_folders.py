@@ -19,8 +19,9 @@ from safetensors.torch import load_file, save_file
 
 from sepvae.config import parse_config
 from sepvae.errors import CheckpointError
+from sepvae.estimator.checkpoint import load_checkpoint, save_checkpoint
 from sepvae.separation.separator import Separator
-from sepvae.training.checkpoint import CheckpointConfig, build_models, load_checkpoint, save_checkpoint
+from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 SMALL = {
     "model": {"settings": {"hidden": [4], "latent": 2}},
@@ -31,10 +32,10 @@ SMALL = {
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("good") / "model"
-    config = parse_config(CheckpointConfig, {"sources": ["female", "male"], "training": SMALL}, where="test")
+    config = parse_config(TrainingConfig, SMALL, where="test")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_checkpoint(folder, build_models(config), provenance={})
+        save_checkpoint(folder, fresh_checkpoint(config, ["female", "male"]), provenance={})
     return folder
 
 
@@ -213,8 +214,8 @@ def change(folder: Path, edit: Callable[[dict[str, torch.Tensor]], None]) -> Non
 
 def test_weights_of_another_architecture(folder: Path) -> None:
     other = {**SMALL, "model": {"settings": {"hidden": [4, 4], "latent": 2}}}
-    config = parse_config(CheckpointConfig, {"sources": ["female", "male"], "training": other}, where="test")
-    save_checkpoint(folder.parent / "other", build_models(config), provenance={})
+    config = parse_config(TrainingConfig, other, where="test")
+    save_checkpoint(folder.parent / "other", fresh_checkpoint(config, ["female", "male"]), provenance={})
     shutil.copy(folder.parent / "other" / "model.safetensors", folder)
     refused(folder, r"belong to another architecture than config.json says: .*is not expected.* and \d+ more")
 
@@ -292,29 +293,36 @@ def test_configs_that_are_none(folder: Path, text: bytes, words: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"schema_version": 2}, "schema_version = 2: Input should be 1"),
-        ({"training__frontend__stft__windows_ms": 3}, "unknown key 'training.frontend.stft.windows_ms': did you mean"),
+        ({"schema_version": 3}, "schema_version = 3: this version of sepvae reads 1 to 2"),
+        ({"schema_version": "2"}, "schema_version = '2': this version"),
+        ({"weights": "float64"}, "weights = 'float64'"),
+        ({"likelihood": ["poisson"]}, "likelihood"),
+        ({"plugins": ["os.system"]}, "needs the plug-in os.system: load it by --plugin os.system"),
+        (
+            {"estimator__frontend__stft__windows_ms": 3},
+            "unknown key 'estimator.frontend.stft.windows_ms': did you mean",
+        ),
         ({"command": "rm -rf /"}, "unknown key 'command'"),
-        ({"training__model__kind": "os:system"}, "unknown model 'os:system': choose one of"),
-        ({"training__model__kind": "sepvae.models.dense:DenseVae"}, "unknown model"),
-        ({"training__model__kind": ["dense_vae"]}, "training.model.kind"),
-        ({"training__model__kind": None}, "training.model.kind"),
-        ({"training__model__settings": {"__class__": "x"}}, "unknown key '__class__'"),
-        ({"training__objective__kind": "builtins:eval"}, "unknown objective 'builtins:eval'"),
-        ({"training__model__settings__hidden": [10**12]}, "hidden.0 = 1000000000000"),
-        ({"training__model__settings__hidden": [65536] * 64}, "belong to another architecture"),
-        ({"training__model__settings__hidden": [4] * 10**6}, "hidden"),
-        ({"training__model__settings__hidden": []}, "hidden"),
-        ({"training__model__settings__latent": -1}, "latent = -1"),
-        ({"training__model__settings__latent": 65536}, "belong to another architecture"),
-        ({"training__model__settings__context_frames": 10**9}, "context_frames"),
-        ({"training__frontend__sample_rate": 10**9}, "sample_rate"),
-        ({"training__frontend__sample_rate": float("nan")}, "NaN is not a JSON number"),
-        ({"training__frontend__stft__window_ms": float("inf")}, "Infinity is not a JSON number"),
-        ({"training__frontend__stft__window_ms": 1e-9}, "too short"),
-        ({"training__frontend__stft__hop_ms": 1000}, "samples between windows would be lost"),
-        ({"training__frontend__input": {"kind": "mel", "n_mels": 10**9}}, "n_mels"),
-        ({"training__frontend__input": {"kind": "mel", "n_mels": 1024}}, "mel filters over 9 bins are empty"),
+        ({"estimator__model__kind": "os:system"}, "unknown model 'os:system': choose one of"),
+        ({"estimator__model__kind": "sepvae.models.dense:DenseVae"}, "unknown model"),
+        ({"estimator__model__kind": ["dense_vae"]}, "estimator.model.kind"),
+        ({"estimator__model__kind": None}, "estimator.model.kind"),
+        ({"estimator__model__settings": {"__class__": "x"}}, "unknown key '__class__'"),
+        ({"estimator__objective": {"kind": "elbo"}}, "unknown key 'estimator.objective'"),
+        ({"estimator__model__settings__hidden": [10**12]}, "hidden.0 = 1000000000000"),
+        ({"estimator__model__settings__hidden": [65536] * 64}, "belong to another architecture"),
+        ({"estimator__model__settings__hidden": [4] * 10**6}, "hidden"),
+        ({"estimator__model__settings__hidden": []}, "hidden"),
+        ({"estimator__model__settings__latent": -1}, "latent = -1"),
+        ({"estimator__model__settings__latent": 65536}, "belong to another architecture"),
+        ({"estimator__model__settings__context_frames": 10**9}, "context_frames"),
+        ({"estimator__frontend__sample_rate": 10**9}, "sample_rate"),
+        ({"estimator__frontend__sample_rate": float("nan")}, "NaN is not a JSON number"),
+        ({"estimator__frontend__stft__window_ms": float("inf")}, "Infinity is not a JSON number"),
+        ({"estimator__frontend__stft__window_ms": 1e-9}, "too short"),
+        ({"estimator__frontend__stft__hop_ms": 1000}, "samples between windows would be lost"),
+        ({"estimator__frontend__input": {"kind": "mel", "n_mels": 10**9}}, "n_mels"),
+        ({"estimator__frontend__input": {"kind": "mel", "n_mels": 1024}}, "mel filters over 9 bins are empty"),
         ({"sources": []}, "sources"),
         ({"sources": "female"}, "sources"),
         ({"sources": ["female", "female"]}, "'female' is there twice"),
@@ -329,7 +337,7 @@ def test_configs_that_are_none(folder: Path, text: bytes, words: str) -> None:
         ({"sources": ["female", "load_state_dict"]}, "'load_state_dict' is taken by torch"),
         ({"sources": ["x" * 10**6]}, "sources.0"),
         ({"sources": [f"s{i}" for i in range(10**4)]}, "sources = "),
-        ({"training__mask": "__import__('os')"}, "training.mask"),
+        ({"estimator__mask": "__import__('os')"}, "estimator.mask"),
     ],
 )
 def test_hostile_configs(folder: Path, changes: dict[str, Any], words: str) -> None:
@@ -337,8 +345,30 @@ def test_hostile_configs(folder: Path, changes: dict[str, Any], words: str) -> N
     refused(folder, words)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"schema_version": True}, "schema_version = True"),
+        ({"training": 3}, "training = 3: expected a JSON object"),
+        ({"training__model__kind": "os:system"}, "unknown model 'os:system': choose one of"),
+        ({"training__frontend": [1]}, "estimator.frontend"),
+        ({"training__frontend__stft__windows_ms": 3}, "unknown key 'estimator.frontend.stft.windows_ms': did you mean"),
+        ({"training__unknown": 3}, "unknown key 'estimator.unknown'"),
+        ({"command": "rm -rf /"}, "unknown key 'command'"),
+    ],
+)
+def test_hostile_configs_of_version_1(folder: Path, changes: dict[str, Any], words: str) -> None:
+    stored = json.loads((folder / "config.json").read_text())
+    first = {"schema_version": 1, "sources": stored["sources"], "training": stored["estimator"]}
+    first["training"]["frontend"].pop("levels")
+    (folder / "config.json").write_text(json.dumps(first))
+    assert load_checkpoint(folder).config.sources == ("female", "male")
+    rewrite(folder, **changes)
+    refused(folder, words)
+
+
 def test_separators_refuse_them_too(folder: Path) -> None:
-    rewrite(folder, training__model__kind="os:system")
+    rewrite(folder, estimator__model__kind="os:system")
     with pytest.raises(CheckpointError, match="unknown model 'os:system'"):
         Separator.load(folder)
 
@@ -367,4 +397,4 @@ def test_any_damage_is_a_checkpoint_error_or_harmless(good: Path, tmp_path: Path
     except CheckpointError as error:
         assert str(folder) in str(error)
     else:
-        assert all(torch.isfinite(weight).all() for weight in models.networks.parameters())
+        assert all(torch.isfinite(weight).all() for weight in models.estimator.networks.parameters())

@@ -14,9 +14,11 @@ from sepvae import audio
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
-from sepvae.mixing import Manifest, Mixture, read_manifest, render, rooms, write_manifest
-from sepvae.mixing.mixture import source_wave, write_mixtures
-from sepvae.mixing.protocol import MixingConfig, make_mixtures
+from sepvae.mixing import rooms
+from sepvae.mixing.config import MixingConfig
+from sepvae.mixing.manifest import Manifest, Mixture, read_manifest, write_manifest
+from sepvae.mixing.mixture import render, source_wave, write_mixtures
+from sepvae.mixing.protocol import make_mixtures
 from sepvae.mixing.rooms import images_of, impulse_responses
 from sepvae.mixing.solo import solo_mixtures
 

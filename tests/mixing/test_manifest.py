@@ -13,9 +13,10 @@ from sepvae import audio
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
-from sepvae.mixing import Manifest, read_manifest, render, write_manifest
-from sepvae.mixing.mixture import write_mixtures
-from sepvae.mixing.protocol import MixingConfig, make_mixtures
+from sepvae.mixing.config import MixingConfig
+from sepvae.mixing.manifest import Manifest, read_manifest, write_manifest
+from sepvae.mixing.mixture import render, write_mixtures
+from sepvae.mixing.protocol import make_mixtures
 
 RATE = 8000
 

@@ -14,9 +14,11 @@ from sepvae import audio
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
-from sepvae.mixing import Manifest, Source, read_manifest, render, write_manifest
+from sepvae.mixing.config import MixingConfig
+from sepvae.mixing.manifest import Manifest, Source, read_manifest, write_manifest
+from sepvae.mixing.mixture import render
 from sepvae.mixing.noise import Recording, split_recordings
-from sepvae.mixing.protocol import MixingConfig, make_mixtures
+from sepvae.mixing.protocol import make_mixtures
 
 RATE = 8000
 Corpus = tuple[Path, list[Utterance]]

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from sepvae.config import parse_config
-from sepvae.corpora import open_corpus
-from sepvae.corpora.records import Utterance
+from sepvae.corpora.records import Utterance, open_corpus
 from sepvae.errors import ConfigError, InputError
-from sepvae.mixing import render
+from sepvae.mixing.config import MixingConfig
+from sepvae.mixing.mixture import render
 from sepvae.mixing.pairs import list_pairs
-from sepvae.mixing.protocol import MixingConfig, indistinct_sources, make_mixtures
+from sepvae.mixing.protocol import indistinct_sources, make_mixtures
 
 RATE = 8000
 Corpus = tuple[Path, list[Utterance]]

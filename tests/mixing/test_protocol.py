@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from sepvae import audio
 from sepvae.config import parse_config
-from sepvae.corpora import open_corpus
-from sepvae.corpora.records import Utterance
+from sepvae.corpora.records import Utterance, open_corpus
 from sepvae.errors import ConfigError, InputError
-from sepvae.mixing import Mixture, render
+from sepvae.mixing.config import MixingConfig
+from sepvae.mixing.manifest import Mixture
+from sepvae.mixing.mixture import render
 from sepvae.mixing.pools import sentence
-from sepvae.mixing.protocol import MixingConfig, make_mixtures
+from sepvae.mixing.protocol import make_mixtures
 
 RATE = 8000
 Corpus = tuple[Path, list[Utterance]]

@@ -9,7 +9,7 @@ import pytest
 
 from sepvae import audio
 from sepvae.errors import InputError
-from sepvae.mixing import render
+from sepvae.mixing.mixture import render
 from sepvae.mixing.ready import read_ready_mixtures
 
 RATE = 8000

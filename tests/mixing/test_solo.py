@@ -10,9 +10,10 @@ import pytest
 from sepvae import audio
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
+from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
-from sepvae.mixing.protocol import MixingConfig, make_mixtures
+from sepvae.mixing.protocol import make_mixtures
 from sepvae.mixing.solo import corpus_mixtures, solo_mixtures, speaker_mixtures, speech_mixtures
 
 RATE = 8000

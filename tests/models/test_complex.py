@@ -12,7 +12,7 @@ from torch import Tensor
 from sepvae.errors import ConfigError
 from sepvae.models.complex_dense import ComplexDense, ComplexDenseConfig, ComplexLinear, ModRelu, modulus
 from sepvae.models.complex_pair import ComplexPair, ComplexPairConfig
-from sepvae.models.contract import make_model, parse_model_config
+from sepvae.models.contract import ModelChoice
 
 BINS = 4
 
@@ -79,4 +79,4 @@ def test_the_pair_keeps_its_parts_apart() -> None:
 @pytest.mark.parametrize("kind", ["complex_pair", "complex_dense"])
 def test_features_without_phase_are_refused(kind: str) -> None:
     with pytest.raises(ConfigError, match="takes real and imaginary parts: set input and target to kind complex"):
-        make_model(kind, parse_model_config(kind, {}), n_inputs=257, n_outputs=257)
+        ModelChoice.of(kind, {}).build(n_inputs=257, n_outputs=257)

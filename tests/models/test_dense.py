@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from sepvae.errors import ConfigError
-from sepvae.models.contract import make_model, parse_model_config
+from sepvae.models.contract import ModelChoice
 from sepvae.models.dense import LOG_VARIANCE_LIMIT, DenseVae, DenseVaeConfig
 
 
 def make(**settings: object) -> DenseVae:
     torch.manual_seed(0)
-    network = make_model("dense_vae", parse_model_config("dense_vae", settings), n_inputs=5, n_outputs=7)
+    network = ModelChoice.of("dense_vae", settings).build(n_inputs=5, n_outputs=7)
     assert isinstance(network, DenseVae)
     return network.double()
 
@@ -85,9 +85,9 @@ def test_only_a_network_that_learns_a_variance_gives_one() -> None:
 )
 def test_impossible_settings_are_named(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=f"model dense_vae: {words}".replace("?", r"\?")):
-        parse_model_config("dense_vae", settings)
+        ModelChoice.of("dense_vae", settings).config()
 
 
 def test_unknown_models_are_named() -> None:
     with pytest.raises(ConfigError, match="unknown model 'dense_vea': did you mean 'dense_vae'"):
-        parse_model_config("dense_vea", {})
+        ModelChoice.of("dense_vea", {}).config()

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from sepvae.models.contract import make_model, most_likely, parse_model_config
+from sepvae.models.contract import ModelChoice, most_likely
 from sepvae.objectives.elbo import sampler
 
 
 def network(kind: str = "generator", **settings: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return make_model(kind, parse_model_config(kind, settings), n_inputs=6, n_outputs=4).double()
+        return ModelChoice.of(kind, settings).build(n_inputs=6, n_outputs=4).double()
 
 
 def features(n_frames: int = 3) -> Tensor:

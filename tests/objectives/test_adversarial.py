@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sepvae.errors import ConfigError
-from sepvae.models.contract import make_model, parse_model_config
+from sepvae.models.contract import ModelChoice
 from sepvae.objectives.adversarial import Adversarial, AdversarialConfig, compress, energy_distance, gradient_penalty
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss
 from sepvae.seeds import torch_generator
@@ -19,10 +19,10 @@ N_BINS = 4
 
 
 def network(**settings: Any) -> Any:
-    config = parse_model_config("generator", {"hidden": 5, "latent": 3, "critic": 6, **settings})
+    config = ModelChoice.of("generator", {"hidden": 5, "latent": 3, "critic": 6, **settings})
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return make_model("generator", config, n_inputs=N_BINS, n_outputs=N_BINS).double()
+        return config.build(n_inputs=N_BINS, n_outputs=N_BINS).double()
 
 
 def target(*, seed: int = 1) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from sepvae.errors import ConfigError
-from sepvae.models.contract import make_model, parse_model_config
+from sepvae.models.contract import ModelChoice
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Sequences
 from sepvae.objectives.hierarchical_elbo import HierarchicalElbo, HierarchicalElboConfig
 from sepvae.seeds import torch_generator
@@ -28,7 +28,7 @@ def make(sequences: int = 4) -> Any:
     }
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model: Any = make_model("fhvae", parse_model_config("fhvae", settings), n_inputs=N_BINS, n_outputs=N_BINS)
+        model: Any = ModelChoice.of("fhvae", settings).build(n_inputs=N_BINS, n_outputs=N_BINS)
         if sequences:
             torch.nn.init.normal_(model.table)
     return model.double()

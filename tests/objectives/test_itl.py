@@ -8,19 +8,19 @@ import pytest
 import torch
 
 from sepvae.errors import ConfigError
-from sepvae.models.contract import make_model, parse_model_config
+from sepvae.models.contract import ModelChoice
+from sepvae.objectives import PRIORS
 from sepvae.objectives.contract import Batch, Loss
 from sepvae.objectives.divergences import cauchy_schwarz_divergence, euclidean_divergence, median_kernel_variance
 from sepvae.objectives.itl import Itl, ItlConfig
-from sepvae.objectives.priors import PRIORS
 from sepvae.seeds import torch_generator
 
 
 def network(**settings: Any) -> Any:
-    config = parse_model_config("dense_vae", {"hidden": [6], "latent": 3, "deterministic": True, **settings})
+    config = ModelChoice.of("dense_vae", {"hidden": [6], "latent": 3, "deterministic": True, **settings})
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return make_model("dense_vae", config, n_inputs=4, n_outputs=4)
+        return config.build(n_inputs=4, n_outputs=4)
 
 
 def values(seed: int) -> torch.Tensor:
@@ -38,7 +38,7 @@ def test_the_divergence_by_hand(divergence: str, variance: float | None) -> None
     model = network()
     loss = loss_of({"a": model}, divergence=divergence, weight=3.0, kernel_variance=variance, prior_std=2.0)
     codes = model.encode(values(0)).mean.reshape(10, 3)
-    prior = 2 * PRIORS["gaussian"](10, 3, torch_generator(0, "noise"))
+    prior = 2 * PRIORS.resolve("gaussian")(10, 3, torch_generator(0, "noise"))
     kernel_variance = variance or median_kernel_variance(codes, prior)
     function = {"cauchy_schwarz": cauchy_schwarz_divergence, "euclidean": euclidean_divergence}[divergence]
     torch.testing.assert_close(loss.terms["a/divergence"], 3 * function(codes, prior, kernel_variance=kernel_variance))

@@ -11,15 +11,8 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 
 from sepvae.errors import ConfigError
 from sepvae.models.contract import Decoded
-from sepvae.objectives.likelihoods import (
-    LIKELIHOODS,
-    SPECTRUM_FLOOR,
-    bernoulli,
-    gaussian,
-    gaussian_learned,
-    itakura_saito,
-    poisson,
-)
+from sepvae.objectives import LIKELIHOODS
+from sepvae.objectives.likelihoods import SPECTRUM_FLOOR, bernoulli, gaussian, gaussian_learned, itakura_saito, poisson
 
 
 def values(*shape: int, seed: int = 0, low: float = 0.01, high: float = 3.0) -> Tensor:
@@ -92,8 +85,8 @@ def test_poisson_is_the_distribution_up_to_a_constant() -> None:
 def test_least_where_the_decoder_is_right(name: str, factor: float) -> None:
     target = values(50, high=0.3)
     log_variance = torch.zeros_like(target)
-    right = LIKELIHOODS[name](target, Decoded(target, log_variance), 1.0)
-    wrong = LIKELIHOODS[name](target, Decoded(factor * target, log_variance), 1.0)
+    right = LIKELIHOODS.resolve(name)(target, Decoded(target, log_variance), 1.0)
+    wrong = LIKELIHOODS.resolve(name)(target, Decoded(factor * target, log_variance), 1.0)
     assert (wrong > right).all()
 
 
@@ -101,7 +94,7 @@ def test_least_where_the_decoder_is_right(name: str, factor: float) -> None:
 def test_gradient_vanishes_where_the_decoder_is_right(name: str) -> None:
     target = values(50, high=0.9)
     spectrum = target.clone().requires_grad_()
-    LIKELIHOODS[name](target, Decoded(spectrum, torch.zeros_like(target)), 1.0).sum().backward()
+    LIKELIHOODS.resolve(name)(target, Decoded(spectrum, torch.zeros_like(target)), 1.0).sum().backward()
     assert spectrum.grad is not None
     assert float(spectrum.grad.abs().max()) < 1e-9
 
@@ -109,8 +102,8 @@ def test_gradient_vanishes_where_the_decoder_is_right(name: str) -> None:
 @pytest.mark.parametrize("name", ["itakura_saito", "poisson"])
 def test_divergences_are_zero_at_equality_and_positive_elsewhere(name: str) -> None:
     target, other = values(200), values(200, seed=1)
-    assert float(LIKELIHOODS[name](target, Decoded(target, None), 1.0).abs().max()) < 1e-12
-    assert (LIKELIHOODS[name](target, Decoded(other, None), 1.0) > 0).all()
+    assert float(LIKELIHOODS.resolve(name)(target, Decoded(target, None), 1.0).abs().max()) < 1e-12
+    assert (LIKELIHOODS.resolve(name)(target, Decoded(other, None), 1.0) > 0).all()
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
@@ -121,7 +114,7 @@ def test_silence_and_extreme_levels_stay_finite_in_float32(
 ) -> None:
     target = torch.full((3,), target_level)
     spectrum = torch.full((3,), decoded_level, requires_grad=True)
-    loss = LIKELIHOODS[name](target, Decoded(spectrum, torch.zeros(3)), 1.0)
+    loss = LIKELIHOODS.resolve(name)(target, Decoded(spectrum, torch.zeros(3)), 1.0)
     loss.sum().backward()
     assert torch.isfinite(loss).all()
     assert spectrum.grad is not None

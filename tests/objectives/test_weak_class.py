@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sepvae.errors import ConfigError
-from sepvae.models.contract import make_model, parse_model_config
+from sepvae.models.contract import ModelChoice
 from sepvae.objectives.contract import Batch, Loss
 from sepvae.objectives.weak_class import WeakClass, WeakClassConfig
 from sepvae.seeds import torch_generator
@@ -18,10 +18,10 @@ BINS = 4
 
 
 def networks(**settings: Any) -> dict[str, Any]:
-    config = parse_model_config("dense_vae", {"hidden": [6], "latent": 2, **settings})
+    config = ModelChoice.of("dense_vae", {"hidden": [6], "latent": 2, **settings})
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return {name: make_model("dense_vae", config, n_inputs=BINS, n_outputs=BINS).double() for name in ("a", "b")}
+        return {name: config.build(n_inputs=BINS, n_outputs=BINS).double() for name in ("a", "b")}
 
 
 def spectra(seed: int, batch: int = 4) -> Tensor:

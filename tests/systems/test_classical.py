@@ -10,7 +10,7 @@ import pytest
 
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.mixing.mixture import Rendered, render
-from sepvae.systems.contract import Material, make_system, parse_system_config
+from sepvae.systems.contract import Material, SystemChoice
 from sepvae.systems.filter_bank import design_bank, erb_edges_hz
 from sepvae.systems.profiles import read_profiles, write_profiles
 from sepvae.training.loop import TrainingData
@@ -25,7 +25,7 @@ def material(humming: TrainingData, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def trained(kind: str, material: Material, folder: Path, **settings: Any) -> Any:
-    system = make_system(kind, parse_system_config(kind, settings, where="test"), sample_rate=RATE)
+    system = SystemChoice.of(kind, settings).build(sample_rate=RATE)
     system.train(material, folder)
     system.load(folder, device="cpu")
     return system
@@ -95,7 +95,7 @@ def test_the_names_of_components_come_from_training_alone(material: Material, tm
 )
 def test_impossible_settings_are_named(kind: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        make_system(kind, parse_system_config(kind, settings, where="test"), sample_rate=RATE)
+        SystemChoice.of(kind, settings).build(sample_rate=RATE)
 
 
 def test_profiles_keep_the_order_of_the_sources(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_profiles_keep_the_order_of_the_sources(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["wavelet", "filter_bank", "ica"])
 def test_an_untrained_system_says_so(kind: str, tmp_path: Path) -> None:
-    system = make_system(kind, parse_system_config(kind, {}, where="test"), sample_rate=RATE)
+    system = SystemChoice.of(kind, {}).build(sample_rate=RATE)
     with pytest.raises(CheckpointError, match="train the system first"):
         system.load(tmp_path, device="cpu")
 

@@ -12,7 +12,7 @@ from sepvae import audio
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError
 from sepvae.recipe.run import run_recipe
-from sepvae.recipe.schema import Recipe
+from sepvae.recipe.separation.schema import Recipe
 from sepvae.separation.band_pass import BandPassConfig, band_pass
 from sepvae.systems.filtered import Filtered, FilteredConfig
 

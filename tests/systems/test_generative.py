@@ -9,26 +9,28 @@ from typing import Any
 import pytest
 
 from sepvae.errors import CheckpointError, ConfigError
+from sepvae.estimator.checkpoint import load_checkpoint
 from sepvae.mixing.mixture import render
-from sepvae.systems.contract import Material, System, make_system, parse_system_config
-from sepvae.training.checkpoint import load_checkpoint
+from sepvae.systems.contract import Material, System, SystemChoice
 from sepvae.training.loop import TrainingData
 
 RATE = 8000
 SMALL: dict[str, Any] = {
     "frontend": {"sample_rate": RATE, "stft": {"window_ms": 16, "hop_ms": 8}},
+    "model": {"kind": "generator", "settings": {"encoder": "dense", "latent": 32}},
+    "objective": {"settings": {"likelihood": "poisson"}},
     "optimiser": {"epochs": 2, "batch_size": 64},
     "inference": {"n_steps": 3},
 }
 
 
 def make(**settings: Any) -> System:
-    config = parse_system_config("generative", {**SMALL, **settings}, where="test")
-    return make_system("generative", config, sample_rate=RATE)
+    config = SystemChoice.of("generative", {**SMALL, **settings})
+    return config.build(sample_rate=RATE)
 
 
 def weights(folder: Path) -> list[bytes]:
-    return [tensor.numpy().tobytes() for tensor in load_checkpoint(folder).networks.state_dict().values()]
+    return [tensor.numpy().tobytes() for tensor in load_checkpoint(folder).estimator.networks.state_dict().values()]
 
 
 def test_a_model_of_a_source_depends_on_that_source_alone(humming: TrainingData, tmp_path: Path) -> None:
@@ -81,5 +83,5 @@ def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
         make().load(tmp_path, device="cpu")
     with pytest.raises(ConfigError, match=r"inference.likelihood = itakura_saito adds up .* power, .* is magnitude"):
         make(inference={"likelihood": "itakura_saito"})
-    with pytest.raises(ConfigError, match="inference generative fits networks of one source each, temporal_vae is of"):
+    with pytest.raises(ConfigError, match="inference generative fits networks of one source each, temporal_vae is n"):
         make(model={"kind": "temporal_vae"}, objective={"kind": "wave_sdr"})

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from sepvae.errors import ConfigError, InputError
-from sepvae.mixing import Mixture, render
-from sepvae.systems.contract import Material, System, make_system, parse_system_config
+from sepvae.mixing.manifest import Mixture
+from sepvae.mixing.mixture import render
+from sepvae.systems.contract import Material, System, SystemChoice
 from sepvae.systems.grouped import Grouped
 from sepvae.training.loop import TrainingData
 
 
 def make_nmf() -> System:
     settings = {"n_atoms": 4, "train_iterations": 20, "fit_iterations": 20}
-    return make_system("nmf", parse_system_config("nmf", settings, where="test"), sample_rate=8000)
+    return SystemChoice.of("nmf", settings).build(sample_rate=8000)
 
 
 def grouped(mixtures: list[Mixture], cut: int) -> list[Mixture]:

@@ -15,8 +15,8 @@ from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.evaluation.naming import best_order
 from sepvae.files import read_json
 from sepvae.mixing.mixture import Rendered
-from sepvae.recipe.parallel import run_side_by_side
-from sepvae.systems.contract import Material, System, make_system, parse_system_config
+from sepvae.processes import run_side_by_side
+from sepvae.systems.contract import Material, System, SystemChoice
 from sepvae.training.loop import TrainingData
 
 RATE = 8000
@@ -25,7 +25,7 @@ FEW = {"iterations": 2, "start_iterations": 4}
 
 
 def make(kind: str, **settings: Any) -> System:
-    return make_system(kind, parse_system_config(kind, settings, where="test"), sample_rate=RATE)
+    return SystemChoice.of(kind, settings).build(sample_rate=RATE)
 
 
 def demixing(algorithm: str, training: dict[str, Any] | None = None, **settings: Any) -> System:
@@ -78,7 +78,7 @@ def test_systems_that_train_alike_train_once(
         demixing(algorithm, training).train(material, run / "part" / algorithm)
     (model,) = models(material.shared)
     log = (model / "log.csv").read_bytes()
-    assert read_json(model / "model/config.json")["training"]["model"]["settings"]["classes"] == ["hiss", "hum"]
+    assert read_json(model / "model/config.json")["estimator"]["model"]["settings"]["classes"] == ["hiss", "hum"]
     assert read_json(run / "part/mvae/model.json") == read_json(run / "part/fastmvae2/model.json")
     found = {}
     for algorithm in ("fastmvae2", "mvae"):

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.mixing.mixture import Rendered, render
-from sepvae.systems.contract import SYSTEMS, Material, System, make_system, parse_system_config
+from sepvae.systems import SYSTEMS
+from sepvae.systems.contract import Material, System, SystemChoice
 from sepvae.training.loop import TrainingData
 
 RATE = 8000
@@ -40,6 +41,8 @@ QUICK: dict[str, dict[str, Any]] = {
             "input": {"kind": "log_power", "floor": 1e-5},
             "target": {"kind": "power"},
         },
+        "model": {"settings": {"hidden": [128], "latent": 16, "activation": "tanh", "output": "exp"}},
+        "objective": {"settings": {"likelihood": "itakura_saito"}},
         "optimiser": {"epochs": 40, "batch_size": 32, "learning_rate": 1e-2},
         "enhancement": {"n_iterations": 30, "map": {"n_steps": 3}},
     },
@@ -47,6 +50,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "filtered": {"filter": {"low_hz": 300, "high_hz": 3400}},
     "generative": {
         "frontend": {"sample_rate": RATE, "stft": {"window_ms": 16, "hop_ms": 8}},
+        "model": {"kind": "generator", "settings": {"encoder": "dense", "latent": 32}},
+        "objective": {"settings": {"likelihood": "poisson"}},
         "optimiser": {"epochs": 8, "batch_size": 32, "learning_rate": 1e-2},
         "inference": {"n_steps": 30, "n_restarts": 1},
     },
@@ -67,8 +72,8 @@ every_single_channel_system = pytest.mark.parametrize("kind", [kind for kind in 
 
 
 def make(kind: str, **settings: Any) -> System:
-    config = parse_system_config(kind, {**QUICK.get(kind, {}), **settings}, where="test")
-    return make_system(kind, config, sample_rate=RATE)
+    config = SystemChoice.of(kind, {**QUICK.get(kind, {}), **settings})
+    return config.build(sample_rate=RATE)
 
 
 @pytest.fixture(scope="module")
@@ -184,8 +189,8 @@ def test_training_follows_from_the_seed(
 
 @every_system
 def test_configs_name_their_mistakes(kind: str) -> None:
-    with pytest.raises(ConfigError, match=r"systems\.x: unknown key 'masks'"):
-        parse_system_config(kind, {"masks": 1}, where="systems.x")
+    with pytest.raises(ConfigError, match=r"system .*: unknown key 'masks'"):
+        SystemChoice.of(kind, {"masks": 1}).config()
 
 
 def test_noise_keeps_its_share_of_an_ideal_mask(trained: dict[str, System], valid_items: list[Rendered]) -> None:

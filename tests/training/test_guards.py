@@ -55,12 +55,12 @@ def test_too_many_bad_steps_in_a_row_end_the_run(make_config: Make, humming: Tra
 
 def test_a_gradient_that_overflows_is_skipped(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
     trainer = Trainer(make_config(max_bad_steps=0), humming, tmp_path / "run", seed=0, device="cpu")
-    weight = next(trainer.models.networks["hum"].parameters())
+    weight = next(trainer.estimator.networks["hum"].parameters())
     weight.register_hook(lambda gradient: gradient * torch.inf)
-    before = {name: tensor.clone() for name, tensor in trainer.models.networks.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in trainer.estimator.networks.state_dict().items()}
     with pytest.raises(InputError, match="1 steps in a row gave a loss or gradient that is NaN or infinite"):
         trainer.run()
-    after = trainer.models.networks.state_dict()
+    after = trainer.estimator.networks.state_dict()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
 
@@ -75,7 +75,7 @@ def test_nan_in_validation_names_the_mixtures(make_config: Make, humming: Traini
 def test_gradients_are_clipped_per_source(make_config: Make, humming: TrainingData, tmp_path: Path) -> None:
     trainer = Trainer(make_config(gradient_clip=1e-3, epochs=1), humming, tmp_path / "run", seed=0, device="cpu")
     trainer.run()
-    for network in trainer.models.networks.values():
+    for network in trainer.estimator.networks.values():
         norm = torch.cat([w.grad.flatten() for w in network.parameters() if w.grad is not None]).norm()
         assert float(norm) == pytest.approx(1e-3, rel=1e-2)
 

@@ -199,7 +199,7 @@ def test_a_finished_run_is_returned_as_it_is(
     before = weights(whole)
     monkeypatch.setattr(Trainer, "_epoch", None)
     models = train(make_config(**RICH), humming, whole, device="cpu")
-    assert same(dict(models.networks.state_dict()), before)
+    assert same(dict(models.estimator.networks.state_dict()), before)
 
 
 def test_a_folder_with_another_run_is_refused(make_config: Make, humming: TrainingData, whole: Path) -> None:
@@ -287,7 +287,7 @@ def test_the_best_model_is_kept_not_the_last(
     seen = []
 
     def validate(self: Trainer) -> dict[str, float]:
-        seen.append({name: tensor.clone() for name, tensor in self.models.networks.state_dict().items()})
+        seen.append({name: tensor.clone() for name, tensor in self.estimator.networks.state_dict().items()})
         return {"total": next(losses)}
 
     monkeypatch.setattr(Trainer, "_validate", validate)

@@ -98,9 +98,9 @@ def test_training_fills_them_in(
 ) -> None:
     data = TrainingData(speech, [spoken_by(speech[0], "ann")], humming.root)
     trainer = Trainer(config(), data, tmp_path, seed=0, device="cpu")
-    (network,) = trainer.models.networks.values()
+    (network,) = trainer.estimator.networks.values()
     assert network.config.classes == ("hiss", "hum")
-    assert trainer.models.config.training.model.settings["classes"] == ["hiss", "hum"]
+    assert trainer.estimator.config.model.settings["classes"] == ["hiss", "hum"]
     assert list(trainer.data.valid) == []
     # A run that was finished is not begun again.
     before = (voice_model / "log.csv").read_bytes()

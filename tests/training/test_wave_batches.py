@@ -12,9 +12,9 @@ import torch
 
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError, InputError
+from sepvae.estimator.estimator import Estimator
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
-from sepvae.separation.estimator import Estimator
 from sepvae.training import wave_batches
 from sepvae.training.batches import BatchPlace
 from sepvae.training.config import TrainingConfig
@@ -196,7 +196,10 @@ def test_a_joint_network_learns_from_waves(humming: TrainingData, tmp_path: Path
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"objective": {"kind": "elbo"}}, "objective elbo: trains one network per source on features, temporal_vae is"),
+        (
+            {"objective": {"kind": "elbo"}},
+            "objective elbo: trains on features, temporal_vae is trained on waves",
+        ),
         ({"optimiser": {"segment_frames": 20}}, "segment_frames = 20: objective wave_sdr trains on waves, set waves"),
     ],
 )

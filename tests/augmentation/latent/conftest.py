@@ -10,7 +10,7 @@ import pytest
 
 from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter
-from sepvae.augmentation.fit import fit_and_save
+from sepvae.augmented.fit import fit_and_save
 from sepvae.corpora.records import Utterance
 from sepvae.mixing.solo import corpus_mixtures
 from sepvae.training.config import TrainingConfig

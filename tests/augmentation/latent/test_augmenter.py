@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sepvae.augmentation.augmenter import Augmenter
 from sepvae.augmentation.basis import NuisanceBasis
 from sepvae.errors import CheckpointError, InputError
+from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
 from sepvae.frontend.frontend import FrontendConfig
 from sepvae.seeds import generator
-from sepvae.training.checkpoint import CheckpointConfig, build_models, load_checkpoint
-from sepvae.training.config import TrainingConfig
+from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 from .conftest import RATE, Speech, speak
 
@@ -151,18 +151,24 @@ def test_what_cannot_be_augmented_is_named(augmenter: Augmenter) -> None:
         augmenter.replace(wave, RATE, "nobody")
 
 
+def changed(checkpoint: Checkpoint, **config: Any) -> Checkpoint:
+    """Return fresh weights for a config that differs in some of its parts."""
+    stored = checkpoint.config.model_copy(update=config)
+    return Checkpoint(stored, stored.build())
+
+
 def test_models_that_cannot_augment_are_refused(augmenter: Augmenter, model: Path) -> None:
-    frame_model = build_models(CheckpointConfig(sources=("speech",), training=TrainingConfig()))
+    frame_model = fresh_checkpoint(TrainingConfig(), ("speech",))
     with pytest.raises(CheckpointError, match="dense_vae is no network of segments: train one with 'sepvae train --s"):
         Augmenter(frame_model)
     checkpoint = load_checkpoint(model)
-    two = build_models(checkpoint.config.model_copy(update={"sources": ("a", "b")}))
+    two = changed(checkpoint, sources=("a", "b"))
     with pytest.raises(CheckpointError, match="it is of the sources a, b"):
         Augmenter(two)
     frontend = FrontendConfig.model_validate({"sample_rate": RATE, "target": {"kind": "power"}})
-    training = checkpoint.config.training.model_copy(update={"frontend": frontend})
+    estimator = checkpoint.config.estimator.model_copy(update={"frontend": frontend})
     with pytest.raises(CheckpointError, match="its target is power, neither log_mel nor log_power"):
-        Augmenter(build_models(checkpoint.config.model_copy(update={"training": training})))
+        Augmenter(changed(checkpoint, estimator=estimator))
     narrow = NuisanceBasis.fit(np.eye(3, dtype=np.float32), augmenter.basis.utterances[:3])
     with pytest.raises(CheckpointError, match="the nuisance basis has 3 latents, the model 8: fit it to this model"):
         Augmenter(checkpoint, narrow)

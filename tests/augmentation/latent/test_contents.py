@@ -13,10 +13,10 @@ import pytest
 
 from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter
-from sepvae.augmentation.config import AugmentConfig
-from sepvae.augmentation.gather import read_records
-from sepvae.augmentation.records import Record
-from sepvae.augmentation.run import augment_corpus
+from sepvae.augmented.config import AugmentConfig
+from sepvae.augmented.gather import read_records
+from sepvae.augmented.records import Record
+from sepvae.augmented.run import augment_corpus
 from sepvae.cli import main
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus

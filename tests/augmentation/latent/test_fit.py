@@ -13,14 +13,10 @@ import pytest
 from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter
 from sepvae.augmentation.basis import NuisanceBasis
-from sepvae.augmentation.fit import fit_basis
+from sepvae.augmented.fit import fit_basis
 from sepvae.cli import main
-from sepvae.config import parse_config
 from sepvae.corpora.records import Interval, Problem, Utterance, open_corpus
 from sepvae.errors import InputError
-from sepvae.recipe.compose import read_mapping
-from sepvae.training.config import TrainingConfig
-from sepvae.training.defaults import SPEECH_SEGMENTS
 
 from .conftest import RATE, Speech
 
@@ -122,11 +118,3 @@ def test_train_and_fit_as_a_user(speech: Speech, tmp_path: Path, capsys: pytest.
     assert {utterance.speaker for utterance in basis.utterances} == {"ann", "bea", "carl", "dan"}
     assert main(["augment", "fit", f"{tmp_path}/none", f"{speech.root}", "-q"]) == 1
     assert "no such model folder" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["segment_lstm", "fhvae"])
-def test_settings_that_come_with_the_recipes_are_valid(name: str) -> None:
-    path = PROJECT / "recipes/augment" / f"{name}.yaml"
-    config = parse_config(TrainingConfig, read_mapping(path), where=str(path))
-    assert config.model.kind == name
-    assert config.frontend == parse_config(TrainingConfig, SPEECH_SEGMENTS, where="defaults").frontend

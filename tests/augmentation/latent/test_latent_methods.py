@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from sepvae import audio
-from sepvae.augmentation.contract import AUGMENTATIONS, Draw, augmentation_class
+from sepvae.augmentation import AUGMENTATIONS
+from sepvae.augmentation.contract import Draw, augmentation_class
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError, InputError
 from sepvae.seeds import generator
@@ -131,7 +132,7 @@ def test_a_share_of_the_way_is_drawn(model: Path, speech: Speech) -> None:
 
 def test_a_share_is_a_range_within_the_way(model: Path, speech: Speech) -> None:
     assert make("interpolate", model, speech, share=0.5).draw(draw_of(speech))["share"] == 0.5
-    with pytest.raises(ConfigError, match=r"interpolate: share: the range 0.75 to 0.25: give the smaller number first"):
+    with pytest.raises(ConfigError, match=r"interpolate: share: the range 0.75 to 0.25 is upside down"):
         make("interpolate", model, speech, share=[0.75, 0.25])
     for share in ([-3, 0.5], [0.5, 9], 1.5):
         with pytest.raises(ConfigError, match=r"interpolate: share: "):

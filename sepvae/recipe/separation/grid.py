@@ -1,0 +1,47 @@
+"""Grids of settings: one system of a recipe becomes several, a cell each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sepvae.errors import ConfigError
+from sepvae.settings import merge
+
+
+def expand_grid(data: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Replace the systems named in `grid` by one system for each cell, called `<system>_<cell>`.
+
+    An entry of `grid` names a system, and its cells: what of the system's settings each of them changes. Systems that
+    several entries name are cells of each; none of them remains.
+
+    Raises:
+        ConfigError: a grid of another form, or over a system that the recipe has not.
+
+    Example:
+        >>> vae = {"systems": {"vae": {"kind": "source_models", "settings": {"mask": "ratio"}}}}
+        >>> grid = [{"system": "vae", "cells": {"wiener": {"mask": "wiener"}, "ratio": {}}}]
+        >>> list(expand_grid({**vae, "grid": grid}, where="here")["systems"])
+        ['vae_wiener', 'vae_ratio']
+    """
+    expanded = dict(data)
+    entries = expanded.pop("grid", [])
+    systems = dict(expanded.get("systems") or {})
+    if not isinstance(entries, list):
+        raise ConfigError(f"{where}: grid: give a list of entries with system and cells")
+    cells: dict[str, Any] = {}
+    for entry in entries:
+        if not isinstance(entry, dict) or set(entry) != {"system", "cells"} or not isinstance(entry["cells"], dict):
+            raise ConfigError(
+                f"{where}: grid: an entry has the keys system and cells (a mapping), found {entry!r:.100}"
+            )
+        name = entry["system"]
+        if systems.get(name) is None:
+            known = ", ".join(other for other, choice in systems.items() if choice is not None)
+            raise ConfigError(f"{where}: grid: unknown system {name!r}: choose from {known}")
+        for label, changes in entry["cells"].items():
+            settings = merge(systems[name].get("settings") or {}, changes or {})
+            cells[f"{name}_{label}"] = {**systems[name], "settings": settings}
+    varied = {entry["system"] for entry in entries}
+    left = {name: choice for name, choice in systems.items() if name not in varied} | cells
+    return {**expanded, "systems": left} if "systems" in expanded else expanded

@@ -1,0 +1,286 @@
+"""One way to choose (a kind with its settings), to compose (files, presets, includes, `--set`), and to give ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator, model_validator
+
+from sepvae.config import Config, parse_config
+from sepvae.errors import ConfigError
+from sepvae.files import read_text
+from sepvae.tables import Table, unknown
+
+C = TypeVar("C", bound=BaseModel)
+
+_MAX_INCLUDES = 8
+# What the rest of a preset goes with.
+_CHOICES = ("model", "objective")
+_PRESETS = "presets"
+
+
+class Choice(Config):
+    """An entry of a table with its settings, `{kind: dense_vae, settings: {latent: 64}}`, or its name alone.
+
+    A subclass names its `table`, whose entries are classes with a `Config` of their own. The settings are checked
+    against it, and its defaults filled in.
+    """
+
+    table: ClassVar[Table]
+
+    kind: str
+    settings: dict[str, Any] = Field(default_factory=dict, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        return cls.table.check(kind)
+
+    @field_validator("settings")
+    @classmethod
+    def _resolved(cls, settings: dict[str, Any], info: Any) -> dict[str, Any]:
+        """Check the settings against the entry's own config and fill in its defaults."""
+        if (kind := info.data.get("kind")) is None:
+            return settings
+        return cls._parse(kind, settings).model_dump(mode="json")
+
+    @classmethod
+    def of(cls, kind: str, settings: Mapping[str, Any] | None = None) -> Self:
+        """Return a choice from Python; ConfigError names an unknown kind, key or impossible value."""
+        cls._parse(cls.table.check(kind), settings or {})
+        return cls(kind=kind, settings=dict(settings or {}))
+
+    @classmethod
+    def _parse(cls, kind: str, settings: Mapping[str, Any]) -> Config:
+        own: type[Config] = cls.table.resolve(kind).Config
+        return parse_config(own, settings, where=f"{cls.table.what} {kind}")
+
+    @property
+    def entry(self) -> Any:
+        """What the kind stands for."""
+        return self.table.resolve(self.kind)
+
+    def config(self) -> Config:
+        """Return the typed config of the entry."""
+        return self._parse(self.kind, self.settings)
+
+    def with_settings(self, **changes: Any) -> Self:
+        """Return the choice with some of its settings changed."""
+        return self.model_copy(update={"settings": {**self.settings, **changes}})
+
+
+def _pair(value: Any) -> Any:
+    """Return a single number as the range that holds only it."""
+    return (value, value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ConfigError(f"the range {value[0]:g} to {value[1]:g} is upside down: give the smaller number first")
+    return value
+
+
+def _positive(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] <= 0:
+        raise ConfigError(f"the range {value[0]:g} to {value[1]:g}: give positive numbers")
+    return value
+
+
+def _share(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] < 0 or value[1] > 1:
+        raise ConfigError(f"the range {value[0]:g} to {value[1]:g}: shares lie between 0 and 1")
+    return value
+
+
+# Two numbers that are drawn between, the smaller first, or one that stands for both.
+Range = Annotated[tuple[float, float], BeforeValidator(_pair), AfterValidator(_ordered)]
+PositiveRange = Annotated[Range, AfterValidator(_positive)]
+ShareRange = Annotated[Range, AfterValidator(_share)]
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `changes` laid over it, mapping by mapping; lists and values are replaced.
+
+    A choice whose kind changes loses its settings: they belong to the kind.
+
+    Example:
+        >>> merge({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}})
+        {'a': {'x': 1, 'y': 3}}
+        >>> merge({"model": {"kind": "vae", "settings": {"latent": 8}}}, {"model": {"kind": "gan"}})
+        {'model': {'kind': 'gan'}}
+    """
+    merged = dict(base)
+    if "kind" in base and "kind" in changes and base["kind"] != changes["kind"]:
+        merged.pop("settings", None)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    """Return a value under keys within keys.
+
+    Example:
+        >>> nested(["a", "b"], 1)
+        {'a': {'b': 1}}
+    """
+    for key in reversed(keys):
+        value = {key: value}
+    return dict(value)
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """Turn `a.b=value`, the value being YAML, into a nested mapping.
+
+    Raises:
+        ConfigError: no `=`, an empty key, or a value that is not YAML.
+
+    Example:
+        >>> parse_override("systems.vae.settings.optimiser.epochs=3")["systems"]["vae"]["settings"]["optimiser"]
+        {'epochs': 3}
+    """
+    path, equals, value = text.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"--set {text}: write it as key=value, such as seed=1 or mixing.n_test=10")
+    try:
+        parsed: Any = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text}: the value is not valid YAML: {error}") from error
+    return nested(keys, parsed)
+
+
+def presets() -> list[str]:
+    """Return the names of the presets, sorted."""
+    folder = resources.files("sepvae").joinpath(_PRESETS)
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def preset(name: str) -> dict[str, Any]:
+    """Return the settings of a preset.
+
+    Raises:
+        ConfigError: there is none of that name; the message lists them.
+    """
+    if name not in (known := presets()):
+        raise ConfigError(unknown("preset", name, known))
+    with resources.as_file(resources.files("sepvae").joinpath(_PRESETS, f"{name}.yaml")) as path:
+        return read_mapping(path)
+
+
+def read_mapping(path: Path, *, added: Collection[str] = (), depth: int = 0) -> dict[str, Any]:
+    """Read a YAML mapping and what it includes, laid under it one over the other.
+
+    An entry of `include` is a path beside the file, or a mapping of `file`, a path, or `preset`, a name, and `at`, a
+    list of keys that its content is put under, such as `systems.mvae.settings.training`.
+
+    Args:
+        path: of the file.
+        added: keys of lists, such as notes, that what is included is added to and not replaced by.
+        depth: of the include that leads here.
+
+    Raises:
+        ConfigError: not a mapping, not YAML, or includes in a circle.
+        InputError: a file cannot be read.
+    """
+    if depth > _MAX_INCLUDES:
+        raise ConfigError(f"{path}: more than {_MAX_INCLUDES} files include one another: remove the circle")
+    try:
+        data = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: holds {type(data).__name__}, expected a mapping of keys to values")
+    included = data.pop("include", [])
+    entries = included if isinstance(included, list) else [included]
+    merged: dict[str, Any] = {}
+    for part in (*(content for entry in entries for content in _included(path, entry, added, depth)), data):
+        merged = _lay_over(merged, part, added)
+    return merged
+
+
+def _included(path: Path, entry: Any, added: Collection[str], depth: int) -> list[dict[str, Any]]:
+    """Return what an entry of `include` gives: the content of a file, or that content under each of some keys."""
+    if isinstance(entry, str):
+        return [read_mapping(path.parent / entry, added=added, depth=depth + 1)]
+    if not _is_placed(entry):
+        raise ConfigError(
+            f"{path}: include = {entry!r}: give the path of a file, a list of paths, or file (or preset) and a list of "
+            "keys, at"
+        )
+    if "preset" in entry:
+        content = preset(entry["preset"])
+    else:
+        content = read_mapping(path.parent / entry["file"], added=added, depth=depth + 1)
+    return [nested(keys.split("."), content) for keys in entry["at"]]
+
+
+def _is_placed(entry: Any) -> bool:
+    """Return whether an entry of `include` names a file or preset, and the keys that it is put under."""
+    if not isinstance(entry, dict) or set(entry) not in ({"file", "at"}, {"preset", "at"}):
+        return False
+    name, places = entry.get("file", entry.get("preset")), entry["at"]
+    whole = isinstance(name, str) and isinstance(places, list) and bool(places)
+    return whole and all(isinstance(p, str) and all(p.split(".")) for p in places)
+
+
+def _lay_over(base: Mapping[str, Any], part: Mapping[str, Any], added: Collection[str]) -> dict[str, Any]:
+    """Merge a file over what it includes, adding to the lists that are added to."""
+    merged = merge(base, part)
+    for key in added:
+        if isinstance(base.get(key), list) and isinstance(part.get(key), list):
+            merged[key] = [*base[key], *(entry for entry in part[key] if entry not in base[key])]
+    return merged
+
+
+def compose(
+    config_class: type[C],
+    *,
+    base: Mapping[str, Any] | None = None,
+    usual: Mapping[str, Any] | None = None,
+    file: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+) -> C:
+    """Return the config that a file, options of the command line and overrides give, laid over each other and a base.
+
+    Args:
+        config_class: what is composed.
+        base: lies under everything.
+        usual: the base where none is given; it is left out when a choice in it is made otherwise, for it belongs to it.
+        file: YAML, with what it includes.
+        options: come over the file.
+        overrides: as of `parse_override`, come last.
+
+    Raises:
+        ConfigError: unknown keys, wrong types and impossible values, each named with its path.
+        InputError: the file cannot be read.
+    """
+    data = merge(read_mapping(file) if file else {}, options or {})
+    for text in overrides:
+        data = merge(data, parse_override(text))
+    if base is None and usual is not None and not _chooses_otherwise(data, usual):
+        base = usual
+    data = merge(base or {}, data)
+    return parse_config(config_class, data, where=str(file or "--set"))
+
+
+def _chooses_otherwise(data: Mapping[str, Any], usual: Mapping[str, Any]) -> bool:
+    """Return whether a mapping makes a choice that another one makes too, of another kind."""
+    for key, own in usual.items():
+        found = data.get(key)
+        if isinstance(own, Mapping) and "kind" in own:
+            kind = found.get("kind") if isinstance(found, Mapping) else found
+            if kind is not None and kind != own["kind"] and key in _CHOICES:
+                return True
+    return False

@@ -1,0 +1,178 @@
+"""A whole run on a corpus of tones in the layout of TIMIT: what it leaves, and that it goes on and repeats itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from sepvae import audio
+from sepvae.config import parse_config
+from sepvae.errors import ConfigError
+from sepvae.files import remove
+from sepvae.recipe.augmentation.schema import AugmentRecipe
+from sepvae.recipe.kinds import load_recipe
+from sepvae.recipe.run import rebuild_report, run_recipe
+
+RATE = 16000
+PHONES = ("h#", "s", "iy", "aa")
+RECIPE: dict[str, Any] = {
+    "kind": "augmentation",
+    "title": "Tones",
+    "folds": 2,
+    "seeds": 2,
+    "model": {
+        "model": {"settings": {"channels": 4, "hidden": 8, "latent": 4}},
+        "optimiser": {"epochs": 2, "batch_size": 16, "segment_hop_frames": 10},
+    },
+    "recogniser": {"channels": 8, "steps": 10, "batch_size": 4, "crop_frames": 20},
+    "unlabelled": {"methods": ["gain", "noise"], "settings": {"gain": {"gain_db": 0}}},
+    "arms": {
+        "none": {},
+        "classical": {"methods": ["speed+noise"], "recordings": True},
+        "replace": {"methods": ["replace"], "copies": 2},
+    },
+    "conditions": {
+        "clean": {},
+        "noise": {"method": "noise", "settings": {"noise": {"snr_db": 0}}},
+        "room": {"method": "reverberation"},
+    },
+    "identity": {"targets": 2},
+    "hypotheses": [{"claim": "Better", "system": "replace", "others": ["none"], "direction": "greater"}],
+}
+
+
+def write_corpus(root: Path, *, utterances: int = 4) -> Path:
+    """Write four speakers, each with a pitch, who say other sentences of four phones each."""
+    for number, speaker in enumerate(("FABC0", "FDEF0", "MGHI0", "MJKL0")):
+        folder = root / "TRAIN" / "DR1" / speaker
+        folder.mkdir(parents=True)
+        for sentence in range(utterances):
+            rng = np.random.default_rng([number, sentence])
+            length = 2400
+            order = [PHONES[one] for one in rng.permutation(len(PHONES))]
+            time = np.arange(length) / RATE
+            tones = {"h#": 0.0, "s": 5000.0, "iy": 2500.0, "aa": 800.0}
+            parts = [0.2 * np.sin(2 * np.pi * (tones[phone] + 60 * number) * time) for phone in order]
+            wave = np.concatenate(parts) + 0.01 * rng.standard_normal(length * len(order))
+            name = f"SX{10 * number + sentence}"
+            audio.write(folder / f"{name}.WAV", wave.astype(np.float32), sample_rate=RATE, subtype="pcm16")
+            lines = [f"{length * place} {length * (place + 1)} {phone}\n" for place, phone in enumerate(order)]
+            (folder / f"{name}.PHN").write_text("".join(lines))
+            (folder / f"{name}.TXT").write_text(f"0 {len(wave)} Sentence {number} {sentence}.\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("tones") / "TIMIT")
+
+
+def load(**changes: Any) -> AugmentRecipe:
+    return parse_config(AugmentRecipe, {**RECIPE, **changes}, where="test")
+
+
+@pytest.fixture(scope="module")
+def done(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    run_recipe(load(), out=out, data=corpus, device="cpu")
+    return out
+
+
+def results(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "results.json").read_text())
+    return found
+
+
+def test_results_have_the_form_of_all_recipes(done: Path) -> None:
+    found = results(done)
+    assert found["order"] == ["mismatched", "clean", "noise", "room"] == list(load().parts)
+    assert found["systems"] == found["splits"]["mismatched"]["systems"]
+    for part, factor in (("mismatched", 2), ("clean", 1), ("noise", 1), ("room", 1)):
+        for arm in ("none", "classical", "replace"):
+            summary = found["splits"][part]["systems"][arm]["phone_accuracy"]
+            # Four utterances of four speakers by recognisers of two seeds.
+            assert summary["n_valid"] == summary["n_total"] == 32 * factor
+            low, high = summary["ci95"]
+            assert 0 <= low <= summary["mean"] <= high <= 100
+        assert len(found["splits"][part]["comparisons"]) == 3 * 2
+    (claim,) = found["splits"]["mismatched"]["hypotheses"]
+    assert claim["n_pairs"] == 4
+    assert {"config", "versions", "seed", "data_hash", "notes"} <= set(found)
+    assert parse_config(AugmentRecipe, found["config"], where="results") == load()
+
+
+def test_the_main_part_is_the_mean_of_the_others(done: Path) -> None:
+    splits = results(done)["splits"]
+    for arm in ("none", "classical", "replace"):
+        of = {part: splits[part]["systems"][arm]["phone_accuracy"]["mean"] for part in splits}
+        assert of["mismatched"] == pytest.approx((of["noise"] + of["room"]) / 2)
+
+
+def test_the_identity_checks_say_what_was_heard(done: Path) -> None:
+    found = results(done)["identity"]
+    assert found["chance"] == 25
+    assert set(found["systems"]) == {"recorded", "replaced", "decoded", "decoded_replaced"}
+    assert [type(check["passed"]) for check in found["checks"]] == [bool] * 3
+    # Two targets of each of sixteen utterances.
+    assert found["systems"]["replaced"]["target_chosen"]["n_valid"] == 32
+    spaces = results(done)["nuisance"]
+    assert set(spaces) == {"fold_1", "fold_2"}
+    assert sum(spaces["fold_1"]["shares"]) == pytest.approx(1)
+
+
+def test_no_model_has_heard_the_test_speakers(done: Path) -> None:
+    for fold in ("fold_1", "fold_2"):
+
+        def speakers(folder: Path) -> set[str]:
+            lines = (folder / "records.jsonl").read_text().splitlines()
+            return {json.loads(line)["speaker"] for line in lines}
+
+        tested = speakers(done / fold / "test" / "clean")
+        assert len(tested) == 2
+        assert not tested & speakers(done / fold / "unlabelled")
+        assert not tested & speakers(done / fold / "arms" / "replace")
+        basis = json.loads((done / fold / "model" / "model" / "nuisance.json").read_text())
+        assert not tested & {utterance[2] for utterance in basis["utterances"]}
+
+
+def test_a_run_repeats_itself_and_goes_on_where_it_was(done: Path, corpus: Path, tmp_path: Path) -> None:
+    run_recipe(load(), out=tmp_path, data=corpus, device="cpu")
+    same = ("splits", "identity", "nuisance", "data_hash")
+    assert {name: results(tmp_path)[name] for name in same} == {name: results(done)[name] for name in same}
+    scores = tmp_path / "fold_1" / "scores"
+    before = {path.name: path.stat().st_mtime_ns for path in scores.iterdir()}
+    model = (tmp_path / "fold_1" / "model" / "model" / "config.json").stat().st_mtime_ns
+    # As if it had been killed, and with another arm: only what is missing or new is made.
+    remove(scores / "none.json")
+    arms = {**RECIPE["arms"], "soft": {"methods": ["soft"]}}
+    run_recipe(load(arms=arms), out=tmp_path, data=corpus, device="cpu")
+    after = {path.name: path.stat().st_mtime_ns for path in scores.iterdir()}
+    assert set(after) == {*before, "soft.json"}
+    assert {name for name in before if after[name] != before[name]} == {"none.json"}
+    assert (tmp_path / "fold_1" / "model" / "model" / "config.json").stat().st_mtime_ns == model
+    again = results(tmp_path)["splits"]["clean"]["systems"]
+    assert again["none"] == results(done)["splits"]["clean"]["systems"]["none"]
+    assert "soft" in again
+
+
+def test_the_page_shows_before_and_after_and_can_be_built_again(done: Path) -> None:
+    page = (done / "report.html").read_text()
+    for text in ("As recorded", "Replacement", "Classical: speed+noise", "The nuisance space", "Better"):
+        assert text in page
+    assert "BSSEval" not in page
+    # A woman and a man in two arms each, and a test utterance in two conditions beside the clean one.
+    assert page.count("<audio") == 2 * (1 + 2) + (1 + 2)
+    rebuild_report(done)
+    assert (done / "report.html").read_text() == page
+
+
+def test_without_data_it_says_what_to_give(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump(RECIPE))
+    with pytest.raises(ConfigError, match="this recipe needs speech: give its folder with --data DIR"):
+        run_recipe(load_recipe(path), out=tmp_path / "out")

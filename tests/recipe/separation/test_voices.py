@@ -1,0 +1,87 @@
+"""Results by who speaks: the scores of mixtures of women, of men, and of both."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sepvae.config import parse_config
+from sepvae.evaluation import ScoreRow
+from sepvae.mixing.manifest import Header, Manifest, Mixture
+from sepvae.recipe.separation.schema import Recipe
+from sepvae.recipe.separation.stages import Experiment, split_results
+
+NMF: dict[str, Any] = {"kind": "nmf", "settings": {}}
+
+
+def mixture(number: int, *sexes: str, split: str = "test") -> Mixture:
+    """Return the record of a mixture of talkers of these sexes; `none` is a background."""
+    sources = [
+        {
+            "name": f"any_{n}",
+            "utterance": f"u{number}{n}",
+            "path": f"{number}{n}.wav",
+            "speaker": "" if sex == "none" else f"s{number}{n}",
+            "sex": "unknown" if sex == "none" else sex,
+            "sha256": "",
+            "start": 0,
+            "n_samples": 10,
+            "offset": 0,
+            "gain": 1.0,
+        }
+        for n, sex in enumerate(sexes)
+    ]
+    record = {"id": f"{split}-{number}", "split": split, "sample_rate": 8000, "n_samples": 10, "sources": sources}
+    return parse_config(Mixture, record, where="test")
+
+
+def results(mixtures: list[Mixture], scores: dict[str, float], tmp_path: Path) -> dict[str, Any]:
+    """Score every source of each test mixture by `scores`, and NMF one dB above the mixture."""
+    systems = {"mixture": {"kind": "mixture"}, "kl_nmf": NMF}
+    data = {"title": "t", "systems": systems, "evaluation": {"measures": ["si_sdr"]}}
+    recipe = parse_config(Recipe, data, where="test")
+    experiment = Experiment(recipe, tmp_path, recipe.parts[0], tmp_path, "cpu", 1)
+    rows = [
+        ScoreRow(system, m.id, source.name, {"si_sdr": scores[m.id] + gain}, {})
+        for system, gain in (("mixture", 0.0), ("kl_nmf", 1.0))
+        for m in mixtures
+        if m.split == "test"
+        for source in m.sources
+    ]
+    return split_results(experiment, Manifest(Header(config={}, seed=0), tuple(mixtures)), rows)
+
+
+def test_scores_by_who_speaks(tmp_path: Path) -> None:
+    mixtures = [
+        mixture(0, "female", "male"),
+        mixture(1, "male", "female"),
+        mixture(2, "female", "female"),
+        mixture(3, "male", "male"),
+        mixture(4, "unknown", "unknown", split="train"),
+    ]
+    scores = {"test-0": 1.0, "test-1": 3.0, "test-2": 5.0, "test-3": -7.0}
+    found = results(mixtures, scores, tmp_path)
+    assert list(found["voices"]) == ["female + female", "female + male", "male + male"]
+    means = {voices: systems["mixture"]["si_sdr"]["mean"] for voices, systems in found["voices"].items()}
+    assert means == pytest.approx({"female + female": 5, "female + male": 2, "male + male": -7})
+    counts = {voices: systems["kl_nmf"]["si_sdr"]["n_total"] for voices, systems in found["voices"].items()}
+    assert counts == {"female + female": 2, "female + male": 4, "male + male": 2}
+    assert sum(counts.values()) == found["systems"]["kl_nmf"]["si_sdr"]["n_total"]
+    assert found["voices"]["male + male"]["kl_nmf"]["si_sdr"]["mean"] == pytest.approx(-6)
+    # The whole is the mean over all, as without groups.
+    assert found["systems"]["mixture"]["si_sdr"]["mean"] == pytest.approx(0.5)
+
+
+def test_one_kind_of_voices_is_the_whole(tmp_path: Path) -> None:
+    found = results([mixture(0, "female", "male"), mixture(1, "male", "female")], {"test-0": 1, "test-1": 2}, tmp_path)
+    assert found["voices"] == {}
+    assert not math.isnan(found["systems"]["mixture"]["si_sdr"]["mean"])
+
+
+def test_three_talkers_and_backgrounds(tmp_path: Path) -> None:
+    mixtures = [mixture(0, "male", "female", "male"), mixture(1, "female", "none"), mixture(2, "unknown", "female")]
+    found = results(mixtures, {"test-0": 1, "test-1": 2, "test-2": 3}, tmp_path)
+    assert list(found["voices"]) == ["female", "female + male + male", "female + unknown"]
