@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sepvae.augmentation.augmenter import Augmenter as Augmenter
     from sepvae.corpora.records import open_corpus as open_corpus
     from sepvae.evaluation import score as evaluate
+    from sepvae.plugins import register as register
     from sepvae.separation.separator import Separator as Separator
 
 _LAZY = {
@@ -28,9 +29,10 @@ _LAZY = {
     "Separator": ("sepvae.separation.separator", "Separator"),
     "evaluate": ("sepvae.evaluation", "score"),
     "open_corpus": ("sepvae.corpora.records", "open_corpus"),
+    "register": ("sepvae.plugins", "register"),
 }
 
-__all__ = ["Augmenter", "Separator", "evaluate", "open_corpus"]
+__all__ = ["Augmenter", "Separator", "evaluate", "open_corpus", "register"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_va
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
 from sepvae.files import read_text
+from sepvae.presets import preset_names
 from sepvae.tables import Table, unknown
 
 C = TypeVar("C", bound=BaseModel)
@@ -20,7 +21,6 @@ C = TypeVar("C", bound=BaseModel)
 _MAX_INCLUDES = 8
 # What the rest of a preset goes with.
 _CHOICES = ("model", "objective")
-_PRESETS = "presets"
 
 
 class Choice(Config):
@@ -160,21 +160,15 @@ def parse_override(text: str) -> dict[str, Any]:
     return nested(keys, parsed)
 
 
-def presets() -> list[str]:
-    """Return the names of the presets, sorted."""
-    folder = resources.files("sepvae").joinpath(_PRESETS)
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
 def preset(name: str) -> dict[str, Any]:
     """Return the settings of a preset.
 
     Raises:
         ConfigError: there is none of that name; the message lists them.
     """
-    if name not in (known := presets()):
+    if name not in (known := preset_names()):
         raise ConfigError(unknown("preset", name, known))
-    with resources.as_file(resources.files("sepvae").joinpath(_PRESETS, f"{name}.yaml")) as path:
+    with resources.as_file(resources.files("sepvae.presets").joinpath(f"{name}.yaml")) as path:
         return read_mapping(path)
 
 

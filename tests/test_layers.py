@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 TOOLS = {
     *("errors", "seeds", "files", "audio", "containers", "sphere", "progress", "tables", "config", "devices"),
-    *("settings", "processes", "plugins"),
+    *("settings", "processes", "plugins", "presets"),
 }
 # A room, and what it may see beside the tools: whole rooms, each of which lies nearer to where the data comes from.
 ROOMS: dict[str, set[str]] = {
@@ -112,6 +112,76 @@ def test_imports_run_one_way() -> None:
             inner = name.removeprefix("sepvae.")
             if inner != name and not allowed(importer, inner):
                 broken.append(f"{importer} imports {name}")
+    assert not broken
+
+
+def arrows() -> dict[str, set[str]]:
+    """Return the files that each file imports, at its top, inside functions and for types alone, by dotted names."""
+    known = {module_of(path) for path in FILES}
+    found: dict[str, set[str]] = {}
+    for path, tree in trees():
+        package = ".".join(("sepvae", *path.relative_to(PACKAGE).parts[:-1]))
+        targets = set()
+        for name in imports_of(tree, package):
+            inner = name.removeprefix("sepvae.") if name != "sepvae" else ""
+            if name.startswith("sepvae"):
+                # The name of a thing in a module, or a module.
+                targets.add(inner if inner in known else inner.rpartition(".")[0])
+        found[module_of(path)] = targets & known
+    return found
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Return the sets of nodes that can reach each other (Tarjan 1972)."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        number[node] = lowest[node] = len(number)
+        stack.append(node)
+        for target in sorted(graph.get(node, ())):
+            if target not in number:
+                visit(target)
+            if target in stack:
+                lowest[node] = min(lowest[node], lowest[target])
+        if lowest[node] == number[node]:
+            place = stack.index(node)
+            component, stack[place:] = stack[place:], []
+            if len(component) > 1:
+                found.append(sorted(component))
+
+    for node in sorted(graph):
+        if node not in number:
+            visit(node)
+    return found
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"d"}}) == [["a", "b", "c"]]
+    assert circles({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}, "d": set()}) == []
+
+
+def test_no_file_is_in_a_circle_of_imports() -> None:
+    """At run time, inside functions and under TYPE_CHECKING alike; the public face, which names all, aside."""
+    graph = {name: targets - {""} for name, targets in arrows().items() if name}
+    assert not circles(graph)
+
+
+def test_no_room_is_in_a_circle_of_imports() -> None:
+    graph: dict[str, set[str]] = {}
+    for name, targets in arrows().items():
+        room = name.split(".")[0]
+        graph.setdefault(room, set()).update({target.split(".")[0] for target in targets} - {room, ""})
+    assert not circles({room: targets for room, targets in graph.items() if room})
+    # Nor does the law allow one.
+    assert not circles(ROOMS)
+
+
+def test_tools_know_no_room() -> None:
+    graph = arrows()
+    broken = [f"{tool} imports {t}" for tool in TOOLS for t in graph[tool] if t.split(".")[0] not in TOOLS]
     assert not broken
 
 

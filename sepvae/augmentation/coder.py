@@ -24,7 +24,7 @@ from sepvae.frontend.features import mel_filterbank
 
 # Segments that go through the network together: 100 s of speech, so that memory does not grow with the file.
 _CHUNK = 1024
-HOW_TO_TRAIN = "train one with 'sepvae train --speech --data CORPUS -o OUT'"
+HOW_TO_TRAIN = "train one with 'sepvae train --speech --corpus CORPUS -o OUT'"
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from sepvae.errors import ConfigError, SepvaeError
+from sepvae.plugins import VARIABLE, from_environment, load
 
 VERBS = ("corpus", "mix", "train", "separate", "enhance", "augment", "evaluate", "report", "recipe", "info")
 _INTERRUPTED = 130
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("-q", "--quiet", action="store_true", help="no progress, warnings only")
     common.add_argument("-v", "--verbose", action="store_true", help="tell more")
+    _add_plugin(common)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     for verb in VERBS:
         module = importlib.import_module(f"sepvae.cli.{verb}")
@@ -45,8 +47,35 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_plugin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help=f"load entries of the tables from a module or FILE.py of yours; repeat (or set {VARIABLE})",
+    )
+
+
+def _load_plugins(argv: Sequence[str]) -> None:
+    """Load the plug-ins of the environment and the arguments: the parser offers what they register.
+
+    Raises:
+        ConfigError: one cannot be imported.
+    """
+    known = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    _add_plugin(known)
+    load([*from_environment(), *known.parse_known_args(argv)[0].plugin])
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 1 when an input failed, 2 for wrong usage."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        _load_plugins(argv)
+    except ConfigError as error:
+        sys.stderr.write(f"sepvae: error: {error}\n")
+        return 2
     parser = build_parser()
     args = parser.parse_args(argv)
     if args.version:

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.settings import add_settings, read_settings, seed
+from sepvae.corpora import CORPORA
+from sepvae.presets import preset_names
 
 if TYPE_CHECKING:
+    from sepvae.corpora.records import Utterance
     from sepvae.training.config import TrainingConfig
     from sepvae.training.loop import TrainingData
 
 _LOGGER = logging.getLogger(__name__)
+# What is trained when nothing else is asked for.
+_OF_MANIFEST, _OF_SPEAKER, _OF_SPEECH = "temporal_vae", "clean_source", "segment_conv"
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -22,21 +27,28 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser = verbs.add_parser(
         "train",
         help="train one model per source",
-        description="Train a model for the sources of a manifest of mixtures: the temporal VAE, or what --config or "
-        "--set model.kind=KIND ask for. With --speech and without a manifest: a model of all speech of the corpus, for "
-        "'sepvae augment'. With --speaker and without a manifest: "
-        "a model of one speaker's clean speech; 'sepvae separate FILE -m ONE -m ANOTHER' then separates speakers whose "
-        "models know nothing of each other. On several devices: torchrun --nproc-per-node N -m sepvae train …",
+        description="Train a model for the sources of a manifest of mixtures. With --speech in its place: a model of "
+        "all speech of the corpus, for 'sepvae augment'. With --speaker: a model of one speaker's clean speech; "
+        "'sepvae separate FILE -m ONE -m ANOTHER' then separates speakers whose models know nothing of each other. "
+        "On several devices: torchrun --nproc-per-node N -m sepvae train …",
         **options,
     )
-    parser.add_argument("manifest", type=Path, nargs="?", help="mixtures, from 'sepvae mix'")
-    parser.add_argument("--speaker", metavar="NAME", help="learn this speaker of the corpus, from clean speech alone")
-    parser.add_argument("--speech", action="store_true", help="learn all utterances of the corpus, without labels")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the corpus they draw from")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("manifest", type=Path, nargs="?", metavar="MANIFEST", help="mixtures, from 'sepvae mix'")
+    what.add_argument("--speaker", metavar="NAME", help="learn this speaker of the corpus, from clean speech alone")
+    what.add_argument("--speech", action="store_true", help="learn all utterances of the corpus, without labels")
+    parser.add_argument("--corpus", type=Path, required=True, metavar="DIR", help="folder of the corpus")
+    parser.add_argument("--layout", choices=CORPORA, help="its layout, recognised when not given")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument(
+        "--preset",
+        choices=preset_names(),
+        metavar="NAME",
+        help=f"settings to start from: {', '.join(preset_names())} (default: {_OF_MANIFEST}; {_OF_SPEAKER} with "
+        f"--speaker, {_OF_SPEECH} with --speech; none where --config or --set choose another model or objective)",
+    )
     parser.add_argument("--seed", type=seed, default=0, help="seed of weights, batches and noise")
     parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--preset", metavar="NAME", help="settings to start from, by their name")
     parser.add_argument("--overwrite", action="store_true", help="start anew where a run with other settings lies")
     add_settings(parser, "front-end, model, objective and optimiser")
     parser.set_defaults(run=run)
@@ -51,60 +63,60 @@ def _config(args: argparse.Namespace, usual: str) -> TrainingConfig:
     return read_settings(args, TrainingConfig, base=base, usual=preset(usual))
 
 
+def _utterances(args: argparse.Namespace) -> list[Utterance]:
+    """Return the utterances of the corpus; what its reader had to leave out is said."""
+    from sepvae.corpora.records import open_corpus
+
+    corpus = open_corpus(args.corpus, args.layout)
+    utterances = list(corpus.utterances())
+    for problem in corpus.problems:
+        _LOGGER.warning("%s", problem.message)
+    return utterances
+
+
 def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
     from sepvae.errors import InputError
     from sepvae.mixing.manifest import read_manifest
     from sepvae.mixing.protocol import describe_indistinct, indistinct_sources
     from sepvae.training.loop import TrainingData
 
-    config = _config(args, "temporal_vae")
+    config = _config(args, _OF_MANIFEST)
     manifest = read_manifest(args.manifest)
     train = manifest.of_split("train")
     if not train:
         raise InputError(f"{args.manifest}: has no mixtures of the split 'train': make some with 'sepvae mix'")
     if alike := indistinct_sources(train):
         _LOGGER.warning("%s", describe_indistinct(alike))
-    return config, TrainingData(train, manifest.of_split("valid"), args.data)
+    return config, TrainingData(train, manifest.of_split("valid"), args.corpus)
 
 
 def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
-    from sepvae.corpora.records import open_corpus
     from sepvae.mixing.solo import corpus_mixtures
     from sepvae.training.loop import TrainingData
 
-    config = _config(args, "segment_conv")
-    utterances = list(open_corpus(args.data).utterances())
+    config = _config(args, _OF_SPEECH)
     rate = config.frontend.sample_rate
-    train, valid = corpus_mixtures(utterances, root=args.data, sample_rate=rate, seed=args.seed)
+    train, valid = corpus_mixtures(_utterances(args), root=args.corpus, sample_rate=rate, seed=args.seed)
     _LOGGER.info("%d utterances to train, %d to validate", len(train), len(valid))
-    return config, TrainingData(train, valid, args.data)
+    return config, TrainingData(train, valid, args.corpus)
 
 
 def _of_speaker(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
-    from sepvae.corpora.records import open_corpus
     from sepvae.mixing.solo import speaker_mixtures
     from sepvae.training.loop import TrainingData
 
-    config = _config(args, "clean_source")
-    corpus = open_corpus(args.data)
-    utterances = list(corpus.utterances())
-    for problem in corpus.problems:
-        _LOGGER.warning("%s", problem.message)
-    train, valid = speaker_mixtures(
-        utterances, args.speaker, root=args.data, sample_rate=config.frontend.sample_rate, seed=args.seed
-    )
+    config = _config(args, _OF_SPEAKER)
+    rate = config.frontend.sample_rate
+    train, valid = speaker_mixtures(_utterances(args), args.speaker, root=args.corpus, sample_rate=rate, seed=args.seed)
     _LOGGER.info("%s: %d utterances to train, %d to validate", args.speaker, len(train), len(valid))
-    return config, TrainingData(train, valid, args.data)
+    return config, TrainingData(train, valid, args.corpus)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, or continue a run that was stopped."""
-    from sepvae.errors import ConfigError
     from sepvae.files import remove
     from sepvae.training.loop import train
 
-    if [args.manifest is None, args.speaker is None, not args.speech].count(False) != 1:
-        raise ConfigError("train: give one of a manifest of mixtures, --speaker NAME of the corpus, and --speech")
     config, data = (_of_speech if args.speech else _of_speaker if args.speaker else _of_manifest)(args)
     _LOGGER.info("model %s, objective %s, %d epochs", config.model.kind, config.objective.kind, config.optimiser.epochs)
     if args.overwrite:

@@ -228,7 +228,7 @@ def test_from_a_corpus_to_talkers(
     chosen = [part for setting in mixing for part in ("--set", setting)]
     assert main(["mix", f"{tmp_path}/corpus", "-q", "-o", f"{tmp_path}/speech.jsonl", *chosen]) == 0
     (tmp_path / "cvae.yaml").write_text(yaml.safe_dump(voice_settings))
-    train = ["train", f"{tmp_path}/speech.jsonl", "--data", f"{tmp_path}/corpus", "--config", f"{tmp_path}/cvae.yaml"]
+    train = ["train", f"{tmp_path}/speech.jsonl", "--corpus", f"{tmp_path}/corpus", "--config", f"{tmp_path}/cvae.yaml"]
     assert main([*train, "-q", "-o", f"{tmp_path}/cvae", "--set", "optimiser.epochs=2", "-d", "cpu"]) == 0
     code, out, err = call(
         recording, "-m", tmp_path / "cvae", "--algorithm", "fastmvae2", *FEW, "--speakers", "hum", "hiss"

@@ -84,7 +84,7 @@ def test_ready_mixtures_take_no_settings(sepvae, corpus: Path, tmp_path: Path, o
 
 @pytest.mark.parametrize("verb", ["mix", "train"])
 def test_a_negative_seed_is_refused(sepvae, tmp_path: Path, verb: str) -> None:
-    more = ["--data", tmp_path] if verb == "train" else []
+    more = ["--corpus", tmp_path] if verb == "train" else []
     done = sepvae(verb, tmp_path, "-o", tmp_path / "out", "--seed", "-1", *more)
     assert done.returncode == 2
     assert "-1 is negative: give 0 or more" in done.stderr
@@ -98,7 +98,7 @@ def test_sources_that_nothing_tells_apart_are_warned_of(sepvae, corpus: Path, tm
     assert "share speakers" in json.loads(manifest.read_text().splitlines()[0])["notes"][-1]
     dense = ["--set", "model.kind=dense_vae"]
     training = [*dense, "--set", "optimiser.epochs=1", "--set", "frontend.sample_rate=8000"]
-    done = sepvae("train", manifest, "--data", corpus, "-o", tmp_path / "model", "-d", "cpu", *training)
+    done = sepvae("train", manifest, "--corpus", corpus, "-o", tmp_path / "model", "-d", "cpu", *training)
     assert "any_1 and any_2 share speakers" in done.stderr
 
 

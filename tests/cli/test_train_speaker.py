@@ -45,7 +45,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 root / "corpus" / name / f"{number}.wav", speak(name, number), sample_rate=RATE, subtype="pcm16"
             )
     for name in ("alice", "bob"):
-        assert main(["train", "-q", "--speaker", name, "--data", f"{root}/corpus", "-o", f"{root}/{name}", *SMALL]) == 0
+        assert (
+            main(["train", "-q", "--speaker", name, "--corpus", f"{root}/corpus", "-o", f"{root}/{name}", *SMALL]) == 0
+        )
     return root
 
 
@@ -70,7 +72,7 @@ def test_a_sentence_in_ten_is_validated_on(models: Path) -> None:
 
 def test_models_fitted_in_different_ways_are_refused(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fast = ["--set", "inference.n_steps=5", "--set", "optimiser.epochs=1"]
-    train = ["train", "-q", "--speaker", "bob", "--data", f"{models}/corpus", "-o", f"{models}/other", *SMALL, *fast]
+    train = ["train", "-q", "--speaker", "bob", "--corpus", f"{models}/corpus", "-o", f"{models}/other", *SMALL, *fast]
     assert main(train) == 0
     command = ["separate", f"{models}/alice", "-m", f"{models}/alice", "-m", f"{models}/other", "-o", f"{models}/no"]
     audio.write(models / "alice/talk.wav", speak("bob", 3), sample_rate=RATE)
@@ -87,14 +89,19 @@ def test_one_speaker_is_not_enough_to_separate(models: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
-        ([], "give one of a manifest of mixtures, --speaker NAME of the corpus, and --speech", 2),
-        (["mixtures.jsonl", "--speaker", "bob"], "give one of a manifest", 2),
-        (["--speech", "--speaker", "bob"], "give one of a manifest", 2),
+        ([], "one of the arguments MANIFEST --speaker --speech is required", 2),
+        (["mixtures.jsonl", "--speaker", "bob"], "argument --speaker: not allowed with argument MANIFEST", 2),
+        (["--speech", "--speaker", "bob"], "argument --speaker: not allowed with argument --speech", 2),
         (["--speaker", "carol"], "no utterances of the speaker 'carol': there are alice, bob", 1),
+        (["--speech", "--preset", "segment_cnn"], "invalid choice: 'segment_cnn'", 2),
     ],
 )
 def test_what_cannot_be_learnt_is_said(
     models: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str, code: int
 ) -> None:
-    assert main(["train", *arguments, "--data", f"{models}/corpus", "-o", f"{models}/none"]) == code
+    try:
+        found: object = main(["train", *arguments, "--corpus", f"{models}/corpus", "-o", f"{models}/none"])
+    except SystemExit as wrong_usage:
+        found = wrong_usage.code
+    assert found == code
     assert message in capsys.readouterr().err

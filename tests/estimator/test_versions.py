@@ -110,7 +110,7 @@ def test_nor_is_provenance_of_any_form(folder: Path) -> None:
 )
 def test_settings_of_the_estimator_that_are_not_known_are_refused(folder: Path, keys: tuple[str, ...]) -> None:
     change(folder, "config.json", *keys, value=1)
-    with pytest.raises(CheckpointError, match="unknown key '.*new'"):
+    with pytest.raises(CheckpointError, match=r"unknown key '.*new'"):
         load_checkpoint(folder)
 
 

@@ -13,7 +13,8 @@ from sepvae.files import to_json
 from sepvae.models import MODELS
 from sepvae.models.dense import DenseVaeConfig
 from sepvae.objectives.elbo import ElboConfig
-from sepvae.settings import preset, presets
+from sepvae.presets import preset_names
+from sepvae.settings import preset
 from sepvae.training.config import TrainingConfig
 
 
@@ -149,6 +150,6 @@ def test_configs_cannot_be_changed_by_accident() -> None:
         parse({}).mask = "wiener"
 
 
-@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("name", preset_names())
 def test_every_preset_can_be_trained(name: str) -> None:
     assert parse(preset(name)).model.kind in MODELS

@@ -110,7 +110,7 @@ def test_train_and_fit_as_a_user(speech: Speech, tmp_path: Path, capsys: pytest.
         "optimiser.epochs=1",
     ]
     options = [word for setting in settings for word in ("--set", setting)]
-    assert main(["train", "--speech", "--data", f"{speech.root}", "-o", f"{run}", "-q", "-d", "cpu", *options]) == 0
+    assert main(["train", "--speech", "--corpus", f"{speech.root}", "-o", f"{run}", "-q", "-d", "cpu", *options]) == 0
     assert main(["augment", "fit", f"{run}", f"{speech.root}", "-q"]) == 0
     assert "24 utterances, 64 latents; " in capsys.readouterr().out
     assert "sepvae augment fit THIS_FOLDER CORPUS" in (run / "model/README.md").read_text()
