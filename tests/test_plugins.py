@@ -124,9 +124,7 @@ def test_what_is_wrong_with_a_plugin_is_said(tmp_path: Path, text: str, message:
 
 
 def test_plugins_that_are_not_there_are_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"plug-in .*gone.py: no such file: give a file that ends in .py"
-    ):
+    with pytest.raises(ConfigError, match=r"plug-in .*gone.py: no such file: give a file that ends in .py"):
         plugins.load([str(tmp_path / "gone.py")])
     with pytest.raises(ConfigError, match="plug-in no_such_module: cannot be imported"):
         plugins.load(["no_such_module"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from sepvae.cli.separate import add_files, list_files, run_files
 from sepvae.cli.settings import add_settings, read_settings
+from sepvae.enhancement import INFERENCES
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -16,12 +17,12 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         "enhance",
         help="take speech out of noise with a model of clean speech",
         description="Take audio files apart into OUT/<file>/speech.wav and noise.wav, at their own rate and length. "
-        "The model is of clean speech alone (see recipes/enhancement/speech_prior.yaml); the noise is "
+        "The model is of clean speech alone (train it with the preset speech_prior); the noise is "
         "learnt from each file.",
         **options,
     )
     parser.add_argument("-m", "--model", type=Path, required=True, metavar="DIR", help="model folder of clean speech")
-    parser.add_argument("--method", choices=["mcem", "map", "langevin"], help="inference; see method in the settings")
+    parser.add_argument("--inference", choices=INFERENCES, help="how the speech is found (default: map)")
     add_files(parser)
     add_settings(parser, "the inference")
     parser.set_defaults(run=run)
@@ -34,8 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.enhancement.enhancer import Enhancer
 
     paths = list_files(args.files)
-    config = read_settings(args, EnhancementConfig)
-    if args.method:
-        config = config.model_copy(update={"method": args.method})
+    options = {"inference": {"kind": args.inference}} if args.inference else {}
+    config = read_settings(args, EnhancementConfig, options=options)
     enhancer = Enhancer.load(args.model, config, device=str(resolve_device(args.device)))
     return run_files(args, paths, enhancer, done="enhanced")

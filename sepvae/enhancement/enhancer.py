@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sepvae.devices import resolve_device
 from sepvae.enhancement.config import EnhancementConfig
-from sepvae.enhancement.fit import Fit, fit_noisy
+from sepvae.enhancement.fit import NoisyFit, fit_noisy
 from sepvae.enhancement.speech_prior import SpeechPrior, check_speech_model
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
@@ -42,7 +42,7 @@ class Enhancer:
 
     Raises:
         CheckpointError: the model is no model of clean speech.
-        ConfigError: a method that the network does not allow, or a device this machine does not have.
+        ConfigError: an inference that the network does not allow, or a device this machine does not have.
     """
 
     sources = ("speech", "noise")
@@ -53,7 +53,7 @@ class Enhancer:
         config: EnhancementConfig | None = None,
         *,
         device: str = "cpu",
-        on_fit: Callable[[Fit], None] | None = None,
+        on_fit: Callable[[NoisyFit], None] | None = None,
     ) -> None:
         check_speech_model(checkpoint)
         self._kind = checkpoint.config.estimator.model.kind
@@ -61,10 +61,11 @@ class Enhancer:
         self.frontend, self._on_fit = checkpoint.estimator.frontend, on_fit
         (model,) = checkpoint.estimator.to(self.device).eval().models.values()
         self._prior = SpeechPrior(model, self.frontend, gain=self.config.gain)
-        if self.config.method == "mcem" and not self._prior.works_frame_by_frame:
+        inference = self.config.inference
+        if inference.entry.moves_frames_alone and not self._prior.works_frame_by_frame:
             raise ConfigError(
-                f"method mcem moves each frame by itself, the decoder of {self._kind} works along time: choose map or "
-                "langevin"
+                f"inference {inference.kind} moves each frame by itself, the decoder of {self._kind} works along time: "
+                "choose map or langevin"
             )
 
     @classmethod
@@ -74,7 +75,7 @@ class Enhancer:
         config: EnhancementConfig | None = None,
         *,
         device: str = "cpu",
-        on_fit: Callable[[Fit], None] | None = None,
+        on_fit: Callable[[NoisyFit], None] | None = None,
     ) -> Enhancer:
         """Load a model folder; arguments as of the constructor.
 

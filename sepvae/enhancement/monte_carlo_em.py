@@ -5,13 +5,14 @@ The E-step of Monte-Carlo EM (Leglaive, Girin & Horaud 2018, §4.1).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-# Maps states (samples, frames, latent) to −log of their density (samples, frames).
-Energy = Callable[[Tensor], Tensor]
+from sepvae.config import Config
+from sepvae.enhancement.contract import Energy
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
@@ -58,3 +59,40 @@ def metropolis_hastings(
         if move >= burn_in:
             kept.append(state)
     return torch.cat(kept), accepted / (burn_in + n_samples)
+
+
+class MonteCarloEmConfig(Config):
+    """Moves of `step_std`, `burn_in` of them forgotten at each update of the noise, then `n_samples` kept."""
+
+    n_samples: int = Field(10, ge=1, le=10_000)
+    burn_in: int = Field(10, ge=0, le=10_000)
+    step_std: float = Field(0.1, gt=0)
+
+
+class MonteCarloEm:
+    """The E-step of Monte-Carlo EM: samples of the posterior, each call from the last sample of the one before.
+
+    Source: Leglaive, Girin & Horaud 2018, §4.1.
+    """
+
+    Config: ClassVar[type[Config]] = MonteCarloEmConfig
+    samples_density: ClassVar[bool] = True
+    moves_frames_alone: ClassVar[bool] = True
+
+    def __init__(self, config: MonteCarloEmConfig, start: Tensor, *, generator: torch.Generator) -> None:
+        self._config, self._generator, self._samples = config, generator, start
+        self.acceptance: list[float] = []
+
+    def advance(self, energy: Energy) -> Tensor:
+        """Walk on, and return the samples kept (n_samples, frames, dimensions)."""
+        config = self._config
+        self._samples, accepted = metropolis_hastings(
+            energy,
+            self._samples[-1:],
+            n_samples=config.n_samples,
+            burn_in=config.burn_in,
+            step_std=config.step_std,
+            generator=self._generator,
+        )
+        self.acceptance.append(accepted)
+        return self._samples

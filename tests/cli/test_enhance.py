@@ -15,8 +15,6 @@ from sepvae.estimator.checkpoint import save_checkpoint
 from sepvae.settings import preset
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
-SETTINGS = Path(__file__).resolve().parents[2] / "recipes/enhancement/speech_prior.yaml"
-
 
 @pytest.fixture(scope="module")
 def speech_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -34,7 +32,7 @@ def test_a_file_becomes_speech_and_noise(sepvae, speech_model: Path, tmp_path: P
     wave = np.random.default_rng(1).uniform(-0.2, 0.2, (2, 22100)).astype(np.float32)
     audio.write(path, wave, sample_rate=22050)
     few = ("--set", "n_iterations=2", "--set", "n_components=2")
-    done = sepvae("enhance", path, "-m", speech_model, "-o", tmp_path / "out", "--json", "--method", "map", *few)
+    done = sepvae("enhance", path, "-m", speech_model, "-o", tmp_path / "out", "--json", "--inference", "map", *few)
     assert done.returncode == 0, done.stderr
     assert "each of the 2 channels was enhanced by itself" in done.stderr
     record = json.loads(done.stdout)

@@ -11,20 +11,22 @@ import torch
 from numpy.typing import NDArray
 
 from sepvae.config import parse_config
+from sepvae.enhancement import INFERENCES
 from sepvae.enhancement.config import EnhancementConfig
 from sepvae.enhancement.enhancer import Enhancer
-from sepvae.enhancement.fit import Fit
+from sepvae.enhancement.fit import NoisyFit
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.checkpoint import Checkpoint
 
 RATE = 8000
-METHODS = ["mcem", "map", "langevin"]
-any_method = pytest.mark.parametrize("method", METHODS)
+any_method = pytest.mark.parametrize("method", INFERENCES)
+QUICK = {"mcem": {"burn_in": 3, "n_samples": 4}, "langevin": {"n_chains": 3}}
 
 
-def make(model: Checkpoint, method: str, traces: list[Fit] | None = None, **settings: Any) -> Enhancer:
-    quick = {"n_iterations": 8, "n_components": 2, "mcem": {"burn_in": 3, "n_samples": 4}, "langevin": {"n_chains": 3}}
-    config = parse_config(EnhancementConfig, {"method": method, **quick, **settings}, where="test")
+def make(model: Checkpoint, method: str, traces: list[NoisyFit] | None = None, **settings: Any) -> Enhancer:
+    inference = {"kind": method, "settings": QUICK.get(method, {})}
+    quick = {"n_iterations": 8, "n_components": 2, "inference": inference}
+    config = parse_config(EnhancementConfig, {**quick, **settings}, where="test")
     return Enhancer(model, config, on_fit=None if traces is None else traces.append)
 
 
@@ -37,7 +39,7 @@ def noisy(n_samples: int = 4000, seed: int = 0) -> NDArray[np.float32]:
 @any_method
 @pytest.mark.parametrize("gain", ["none", "mm", "gamma"])
 def test_speech_and_noise_add_up_and_the_fit_gets_better(model: Checkpoint, method: str, gain: str) -> None:
-    wave, fits = noisy(), list[Fit]()
+    wave, fits = noisy(), list[NoisyFit]()
     found = make(model, method, fits, gain=gain).enhance(wave, RATE)
     assert list(found) == ["speech", "noise"]
     np.testing.assert_allclose(found["speech"] + found["noise"], wave, atol=1e-6)
@@ -89,7 +91,7 @@ def test_channels_know_nothing_of_each_other(model: Checkpoint) -> None:
 def test_blocks_are_alike_in_length_and_fade_into_each_other(
     model: Checkpoint, n_samples: int, block_s: float, n_blocks: int
 ) -> None:
-    wave, fits = torch.from_numpy(noisy(n_samples))[None], list[Fit]()
+    wave, fits = torch.from_numpy(noisy(n_samples))[None], list[NoisyFit]()
     enhancer = make(model, "map", fits, n_iterations=3)
     reads: list[int] = []
 

@@ -37,7 +37,8 @@ def fit(model: Checkpoint, **settings: Any) -> tuple[Any, Watched]:
 @pytest.mark.parametrize("method", ["map", "langevin"])
 def test_with_the_latents_held_no_iteration_makes_it_less_likely(model: Checkpoint, method: str) -> None:
     still = {"map": {"learning_rate": 1e-12}, "langevin": {"step_size": 1e-14}}
-    found, prior = fit(model, method=method, gain="mm", n_iterations=30, **still)
+    inference = {"kind": method, "settings": still[method]}
+    found, prior = fit(model, inference=inference, gain="mm", n_iterations=30)
     assert (np.diff(found.trace) <= 1e-6).all()
     assert found.trace[-1] < found.trace[0] - 0.1
     assert prior.largest_gain > 1.5, "the latents are found under the gains of the iteration before"
@@ -47,5 +48,5 @@ def test_with_the_latents_held_no_iteration_makes_it_less_likely(model: Checkpoi
 def test_samples_are_of_a_density_and_the_most_likely_state_is_not(
     model: Checkpoint, method: str, density: bool
 ) -> None:
-    _, prior = fit(model, method=method, n_iterations=2)
+    _, prior = fit(model, inference=method, n_iterations=2)
     assert prior.densities == {density}

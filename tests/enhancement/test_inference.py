@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sepvae.enhancement.monte_carlo_em import metropolis_hastings
-from sepvae.enhancement.posterior import Ascent, Langevin
+from sepvae.enhancement.posterior import Langevin, LangevinConfig, MostLikely, MostLikelyConfig
 from sepvae.enhancement.speech_prior import SpeechPrior
 from sepvae.estimator.checkpoint import Checkpoint
 
@@ -66,9 +66,9 @@ def test_metropolis_hastings_takes_every_step_down_and_none_off_a_cliff() -> Non
 def test_langevin_chains_spread_like_the_posterior() -> None:
     mean, std, _ = by_quadrature()
     generator = torch.Generator().manual_seed(0)
-    chains = Langevin(torch.full((1, 1, 1), 1.0), n_chains=N_CHAINS, step_size=0.02, generator=generator)
-    drawn = chains.advance(toy, n_steps=500)
-    assert drawn.shape == (N_CHAINS, 1, 1)
+    config = LangevinConfig(n_chains=N_CHAINS // 4, n_steps=500)
+    drawn = Langevin(config, torch.full((1, 4, 1), 1.0), generator=generator).advance(toy)
+    assert drawn.shape == (N_CHAINS // 4, 4, 1)
     assert float(drawn.mean()) == pytest.approx(mean, abs=0.15 * std)
     assert float(drawn.std()) == pytest.approx(std, rel=0.15)
 
@@ -76,17 +76,19 @@ def test_langevin_chains_spread_like_the_posterior() -> None:
 def test_langevin_chains_do_not_jump_where_the_prior_is_alone() -> None:
     """A coordinate that the decoder ignores has no gradient at the start, and a variance of 1 in the end."""
     generator = torch.Generator().manual_seed(0)
-    chains = Langevin(torch.full((1, 1, 1), 1e-3), n_chains=2000, step_size=0.02, generator=generator)
-    widest = max(float(chains.advance(lambda z: 0.5 * z.square().sum(-1), n_steps=1).std()) for _ in range(300))
+    config = LangevinConfig(n_chains=1000, n_steps=1)
+    chains = Langevin(config, torch.full((1, 2, 1), 1e-3), generator=generator)
+    widest = max(float(chains.advance(lambda z: 0.5 * z.square().sum(-1)).std()) for _ in range(300))
     assert widest < 1.2
     assert float(chains.state.std()) == pytest.approx(1, rel=0.1)
 
 
 def test_ascent_reaches_the_most_likely_state_in_as_many_calls_as_it_likes() -> None:
     _, _, mode = by_quadrature()
-    ascent = Ascent(torch.full((1, 2, 1), 1.5), learning_rate=0.02)
+    start, generator = torch.full((1, 2, 1), 1.5), torch.Generator()
+    ascent = MostLikely(MostLikelyConfig(n_steps=10), start, generator=generator)
     for _ in range(40):
-        ascent.advance(toy, n_steps=10)
+        ascent.advance(toy)
     torch.testing.assert_close(ascent.state, torch.full((1, 2, 1), mode), atol=5e-3, rtol=0)
 
 

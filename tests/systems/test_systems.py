@@ -44,7 +44,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "model": {"settings": {"hidden": [128], "latent": 16, "activation": "tanh", "output": "exp"}},
         "objective": {"settings": {"likelihood": "itakura_saito"}},
         "optimiser": {"epochs": 40, "batch_size": 32, "learning_rate": 1e-2},
-        "enhancement": {"n_iterations": 30, "map": {"n_steps": 3}},
+        "enhancement": {"n_iterations": 30},
     },
     "fastmnmf": {"n_bases": 2, "iterations": 10, "stft": STFT},
     "filtered": {"filter": {"low_hz": 300, "high_hz": 3400}},
