@@ -17,7 +17,7 @@ from sepvae.tables import Table
 Energy = Callable[[Tensor], Tensor]
 
 
-class Inference(Protocol):
+class SpeechInference(Protocol):
     """A way to find the state of the speech under an energy that changes as the noise is learnt.
 
     `samples_density` says that states are samples, so that the energy has to be of a density, and not of a most likely
@@ -44,6 +44,6 @@ class InferenceChoice(Choice):
     table: ClassVar[Table] = INFERENCES
     kind: str = "map"
 
-    def build(self, start: Tensor, *, generator: torch.Generator) -> Inference:
+    def build(self, start: Tensor, *, generator: torch.Generator) -> SpeechInference:
         """Return the inference at a state (1, frames, dimensions) to start from."""
-        return cast("Inference", self.entry(self.config(), start, generator=generator))
+        return cast("SpeechInference", self.entry(self.config(), start, generator=generator))

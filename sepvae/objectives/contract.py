@@ -69,7 +69,7 @@ class Objective(Protocol):
     """A callable from models and a batch to a loss; holds its schedule, no weights and no state.
 
     `domain` says what its batches hold: `features` of segments of frames, or `waves`, remixed from the sources.
-    An objective on waves is given a `WaveEstimator` in place of the mapping of models.
+    An objective on waves is given a `EstimatesWaves` in place of the mapping of models.
     """
 
     Config: ClassVar[type[Config]]
@@ -89,7 +89,7 @@ class WaveEstimate(NamedTuple):
     reconstructions: dict[str, Reconstruction]
 
 
-class WaveEstimator(Protocol):
+class EstimatesWaves(Protocol):
     """What an objective on waves trains: the whole way from mixtures to the waves of the sources."""
 
     def estimate(self, mixture: Tensor, sample: Sampler) -> WaveEstimate:

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
-from sepvae.objectives.contract import Batch, Loss, WaveEstimator
+from sepvae.objectives.contract import Batch, EstimatesWaves, Loss
 from sepvae.objectives.elbo import kl_divergence, sampler
 
 
@@ -58,7 +58,7 @@ class WaveSdr:
     def __init__(self, config: WaveSdrConfig) -> None:
         self.config = config
 
-    def __call__(self, models: WaveEstimator, batch: Batch) -> Loss:
+    def __call__(self, models: EstimatesWaves, batch: Batch) -> Loss:
         """Return the loss of an estimator on a batch of waves."""
         config = self.config
         found = models.estimate(batch.input, sampler(config.epsilon_std, batch.generator))
