@@ -17,8 +17,8 @@ _TAPS = 3
 class GatedBlock(nn.Module):
     """A residual block: norm of each frame, dilated convolution over three frames, gated linear unit, linear layer.
 
-    No frame's norm depends on another frame or on the batch (Ba et al. 2016). `receptive_field` is how many frames before
-    and after a frame it sees.
+    No frame's norm depends on another frame or on the batch (Ba et al. 2016). `receptive_field` is how many frames
+    before and after a frame it sees.
 
     Source: Dauphin et al. 2017, Eq. (1), with the dilations of van den Oord et al. 2016.
     """
