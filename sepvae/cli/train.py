@@ -69,7 +69,7 @@ def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData
 
 def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
     from sepvae.corpora.records import open_corpus
-    from sepvae.mixing.solo import corpus_mixtures
+    from sepvae.mixing.single_source import corpus_mixtures
     from sepvae.training.loop import TrainingData
 
     config = _config(args, "segment_conv")
@@ -82,7 +82,7 @@ def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
 
 def _of_speaker(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
     from sepvae.corpora.records import open_corpus
-    from sepvae.mixing.solo import speaker_mixtures
+    from sepvae.mixing.single_source import speaker_mixtures
     from sepvae.training.loop import TrainingData
 
     config = _config(args, "clean_source")

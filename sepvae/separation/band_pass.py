@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from sepvae.audio import Wave
 from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.separation.arrays import BlockSeparator, Reader
-
-Wave = NDArray[np.float32]
 
 # The longest that a filter may ring: blocks wait for it, and sections this near to instability lose their precision.
 _MAX_SETTLING_S = 60.0

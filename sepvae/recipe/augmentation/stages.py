@@ -20,7 +20,7 @@ from sepvae.errors import InputError
 from sepvae.evaluation import ScoreRow, compare_systems, summarise
 from sepvae.evaluation.hypotheses import check_claims
 from sepvae.files import read_json, read_jsonl, write_json
-from sepvae.mixing.solo import corpus_mixtures
+from sepvae.mixing.single_source import corpus_mixtures
 from sepvae.recipe.augmentation.folds import Chosen, Fold, heard, recordings
 from sepvae.recipe.augmentation.schema import AS_IT_IS, CLEAN, MEASURES, MISMATCHED, UNCHANGED, AugmentRecipe, Sounds
 from sepvae.recognition.recogniser import right, train_recogniser
