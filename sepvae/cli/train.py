@@ -68,12 +68,12 @@ def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData
 
 
 def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
-    from sepvae.corpora.records import open_corpus
+    from sepvae.corpora.records import open_corpus, read_all
     from sepvae.mixing.single_source import corpus_mixtures
     from sepvae.training.loop import TrainingData
 
     config = _config(args, "segment_conv")
-    utterances = list(open_corpus(args.data).utterances())
+    utterances = read_all(open_corpus(args.data))
     rate = config.frontend.sample_rate
     train, valid = corpus_mixtures(utterances, root=args.data, sample_rate=rate, seed=args.seed)
     _LOGGER.info("%d utterances to train, %d to validate", len(train), len(valid))
@@ -81,15 +81,12 @@ def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
 
 
 def _of_speaker(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
-    from sepvae.corpora.records import open_corpus
+    from sepvae.corpora.records import open_corpus, read_all
     from sepvae.mixing.single_source import speaker_mixtures
     from sepvae.training.loop import TrainingData
 
     config = _config(args, "clean_source")
-    corpus = open_corpus(args.data)
-    utterances = list(corpus.utterances())
-    for problem in corpus.problems:
-        _LOGGER.warning("%s", problem.message)
+    utterances = read_all(open_corpus(args.data))
     train, valid = speaker_mixtures(
         utterances, args.speaker, root=args.data, sample_rate=config.frontend.sample_rate, seed=args.seed
     )

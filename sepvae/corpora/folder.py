@@ -6,10 +6,11 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from sepvae.corpora.listing import (
     AUDIO_ENDINGS,
-    Found,
+    AudioFile,
     Labels,
     is_audio,
     list_files,
@@ -19,7 +20,7 @@ from sepvae.corpora.listing import (
     report_unrecognised,
     walk,
 )
-from sepvae.corpora.records import Problem, Sex, Utterance
+from sepvae.corpora.records import CorpusReader, Problem, Sex, Utterance
 from sepvae.errors import InputError
 from sepvae.files import read_text
 
@@ -57,15 +58,16 @@ def parse_speakers(text: str, name: str, *, delimiter: str) -> dict[str, Sex]:
     return sexes
 
 
-class SpeakerFolders:
+class SpeakerFolders(CorpusReader):
     """Reader of a folder per speaker; folders called train, test, dev or valid above them become splits."""
 
     name = "folder"
     layout = f"<speaker>/**/*{{{','.join(AUDIO_ENDINGS)}}}, such as anna/monday/001.wav"
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example: ClassVar = {
+        "speakers.csv": "speaker,sex\nanna,female\nben,male\n",
+        **dict.fromkeys(("anna/monday/001.wav", "anna/monday/002.flac", "ben/001.wav", "ben/002.ogg")),
+        "anna/monday/001.txt": "Good morning.",
+    }
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -90,7 +92,7 @@ class SpeakerFolders:
             parts = path.split("/")[depth:]
             name = "_".join([*parts[:-1], parts[-1].rpartition(".")[0]])
             split = path.split("/")[0].casefold() if has_splits else None
-            found.append(Found(name, path, parts[0], sexes.get(parts[0], "unknown"), split))
+            found.append(AudioFile(name, path, parts[0], sexes.get(parts[0], "unknown"), split))
         report_unrecognised([path for path in sounds if path.count("/") <= depth], self.layout, self.problems)
         if sexes:
             report_speakers(found, sexes, "the table of speakers", self.problems, complete=True)
@@ -121,7 +123,7 @@ class SpeakerFolders:
             if stem not in stems and stem.rpartition("/")[0] in folders
         ]
 
-    def _labels(self, item: Found, texts: dict[str, str]) -> Labels:
+    def _labels(self, item: AudioFile, texts: dict[str, str]) -> Labels:
         path = texts.get(item.path.rpartition(".")[0])
         text = read_beside(self.root, path, self.problems) if path else None
         return Labels(" ".join(text.split()) or None) if text else Labels()

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from sepvae.corpora.listing import (
-    Found,
+    AudioFile,
     Labels,
     is_audio,
     list_files,
@@ -21,7 +22,7 @@ from sepvae.corpora.listing import (
     report_unrecognised,
     subfolders,
 )
-from sepvae.corpora.records import Problem, Sex, Utterance
+from sepvae.corpora.records import CorpusReader, Problem, PublishedCorpus, Sex, Utterance
 
 _SUBSET = re.compile(r"(train|dev|test)-(clean|other)(-\d+)?")
 _AUDIO = re.compile(r"(?P<id>(?P<speaker>\d+)-(?P<chapter>\d+)-\d+)\.(flac|wav|ogg)", re.IGNORECASE)
@@ -57,17 +58,21 @@ def _looks_like_subset(folder: Path) -> bool:
     return any(_AUDIO.fullmatch(file.name) for place in places for file in place.iterdir())
 
 
-class LibriSpeech:
+class LibriSpeech(CorpusReader):
     """Reader of LibriSpeech: the folder given may be one subset, hold the subsets, or lie one above."""
 
     name = "librispeech"
     layout = (
         "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac, such as test-clean/61/70968/61-70968-0000.flac"
     )
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example: ClassVar = {
+        "SPEAKERS.TXT": "19 | F | train-clean-100 | 25.19 | Kara\n61 | M | test-clean | 8.08 | Paul\n",
+        **dict.fromkeys(f"train-clean-100/19/198/19-198-000{number}.flac" for number in range(2)),
+        "train-clean-100/19/198/19-198.trans.txt": "19-198-0000 NORTHANGER ABBEY\n19-198-0001 THIS LITTLE WORK\n",
+        **dict.fromkeys(f"test-clean/61/70968/61-70968-000{number}.flac" for number in range(2)),
+        "test-clean/61/70968/61-70968.trans.txt": "61-70968-0000 HE BEGAN\n61-70968-0001 THERE WAS GLORY\n",
+    }
+    published = PublishedCorpus(sample_rate=16000)
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -92,7 +97,7 @@ class LibriSpeech:
             match = _AUDIO.fullmatch(path.rpartition("/")[2])
             if match:
                 speaker = match["speaker"]
-                found.append(Found(match["id"], path, speaker, sexes.get(speaker, "unknown"), self._subset(path)))
+                found.append(AudioFile(match["id"], path, speaker, sexes.get(speaker, "unknown"), self._subset(path)))
             elif is_audio(path):
                 strangers.append(path)
         report_unrecognised(strangers, self.layout, self.problems)
@@ -107,7 +112,7 @@ class LibriSpeech:
         folders = [*self.root.resolve().parts, *path.split("/")[:-1]]
         return next((name for name in reversed(folders) if _SUBSET.fullmatch(name)), None)
 
-    def _texts(self, files: Iterable[str], found: Iterable[Found]) -> dict[str, str]:
+    def _texts(self, files: Iterable[str], found: Iterable[AudioFile]) -> dict[str, str]:
         """Return audio path -> sentence from the `<speaker>-<chapter>.trans.txt` beside the audio."""
         transcripts = {path for path in files if path.endswith(".trans.txt")}
         chapters: dict[str, dict[str, str]] = {}

@@ -18,7 +18,7 @@ LEFT_OUT = frozenset({"broken", "empty", "unrecognised"})
 
 
 @dataclass(frozen=True)
-class Found:
+class AudioFile:
     """An audio file that a reader recognised by its name; `spares` are other copies, used when `path` is unreadable."""
 
     id: str
@@ -135,7 +135,7 @@ def report_unrecognised(paths: Iterable[str], expected: str, problems: list[Prob
 
 
 def report_speakers(
-    found: Iterable[Found], table: Mapping[str, Sex], name: str, problems: list[Problem], *, complete: bool = False
+    found: Iterable[AudioFile], table: Mapping[str, Sex], name: str, problems: list[Problem], *, complete: bool = False
 ) -> None:
     """Add problems for speakers without a row in the table, and with `complete` for rows without audio."""
     speakers = {item.speaker for item in found}
@@ -150,9 +150,9 @@ def report_speakers(
         ]
 
 
-def _with_unique_ids(found: Iterable[Found], problems: list[Problem]) -> list[Found]:
+def _with_unique_ids(found: Iterable[AudioFile], problems: list[Problem]) -> list[AudioFile]:
     """Sort by id; a second file of the same speaker and sentence stays in, under an id with a number."""
-    first: dict[str, Found] = {}
+    first: dict[str, AudioFile] = {}
     for item in sorted(found, key=lambda item: (item.id, item.path)):
         name, number = item.id, 1
         while name in first:
@@ -166,7 +166,7 @@ def _with_unique_ids(found: Iterable[Found], problems: list[Problem]) -> list[Fo
     return [first[name] for name in sorted(first)]
 
 
-def _inspect(root: Path, item: Found, problems: list[Problem]) -> tuple[str, audio.AudioInfo] | None:
+def _inspect(root: Path, item: AudioFile, problems: list[Problem]) -> tuple[str, audio.AudioInfo] | None:
     for path in (item.path, *item.spares):
         try:
             info = audio.inspect(root / path)
@@ -181,10 +181,10 @@ def _inspect(root: Path, item: Found, problems: list[Problem]) -> tuple[str, aud
 
 def read_utterances(
     root: Path,
-    found: Iterable[Found],
+    found: Iterable[AudioFile],
     problems: list[Problem],
     *,
-    labels: Callable[[Found], Labels],
+    labels: Callable[[AudioFile], Labels],
     expected: str,
 ) -> Iterator[Utterance]:
     """Yield a record for each audio file whose header can be read, sorted by id; the others become problems.

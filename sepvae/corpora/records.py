@@ -1,16 +1,22 @@
-"""The record of one utterance, and the closed table of corpora that yield such records."""
+"""The record of one utterance, and the readers of corpora that yield such records."""
 
 from __future__ import annotations
 
+import abc
+import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, ClassVar, Literal, Protocol, cast
 
 from sepvae.corpora import CORPORA
 from sepvae.errors import InputError
 from sepvae.files import check_folder
+
+_LOGGER = logging.getLogger(__name__)
+# Problems of a corpus that are named one by one.
+_NAMED = 10
 
 Sex = Literal["female", "male", "unknown"]
 
@@ -79,54 +85,105 @@ class Problem:
 
 
 class Corpus(Protocol):
-    """A corpus on disk; `problems` collects what had to be left out while reading, so that nothing is lost silently.
+    """Speech on disk as utterances; `problems` collects what had to be left out, so that nothing is lost silently."""
 
-    `name` is the key in `CORPORA`; `layout` says in words which files are expected, with an example.
+    name: str
+    root: Path
+    problems: list[Problem]
+
+    def utterances(self) -> Iterator[Utterance]:
+        """Yield the records in a fixed order (sorted by id), skipping and reporting what cannot be read."""
+        ...
+
+
+@dataclass(frozen=True)
+class PublishedCorpus:
+    """What is known of a corpus as it was published, to compare a copy with; None where it is not.
+
+    Only the splits named in `files` are counted; the split None is that of a corpus without splits.
+    """
+
+    title: str = ""
+    sample_rate: int | None = None
+    speakers: int | None = None
+    files: Mapping[str | None, int | None] = field(default_factory=dict)
+
+
+class CorpusReader(abc.ABC):
+    """The reader of one layout: what an entry of `CORPORA` is.
+
+    `name` is its key there; `layout` says in words which files are expected, with an example. `example` is a tiny whole
+    corpus of several speakers in this layout, from which its tests are made: path -> content of a text, None for a
+    recording. `ignores_case` says that files in other letters, as some ways of copying leave them, are read too.
+    Where `splits_share_speakers`, they part sentences: everyone who is tested also trains.
     """
 
     name: str
     layout: str
-    root: Path
-    problems: list[Problem]
+    example: ClassVar[Mapping[str, str | None]]
+    ignores_case: bool = False
+    published: PublishedCorpus = PublishedCorpus()
+    splits_share_speakers: bool = False
 
-    def __init__(self, root: Path) -> None: ...
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
 
     @classmethod
+    @abc.abstractmethod
     def matches(cls, root: Path) -> bool:
         """Whether the folder looks like this corpus (cheap: looks at names only)."""
-        ...
 
+    @abc.abstractmethod
     def utterances(self) -> Iterator[Utterance]:
-        """Yield the records in a fixed order (sorted by id), skipping and reporting unreadable files."""
-        ...
+        """Yield the records sorted by id, the same each time, skipping and reporting what cannot be read.
+
+        Raises:
+            InputError: there is not one utterance.
+        """
 
 
-def corpus_class(name: str) -> type[Corpus]:
+def corpus_class(name: str) -> type[CorpusReader]:
     """Return the class behind a name of the table; ConfigError names the choices."""
-    return cast("type[Corpus]", CORPORA.resolve(name))
+    return cast("type[CorpusReader]", CORPORA.resolve(name))
 
 
-def open_corpus(root: str | Path, kind: str | None = None) -> Corpus:
+def open_corpus(root: str | Path, layout: str | None = None) -> CorpusReader:
     """Open the corpus in the folder `root`.
 
     Args:
         root: folder of the corpus.
-        kind: a name of `CORPORA`; recognised from the layout when None.
+        layout: a name of `CORPORA`; recognised when None.
 
     Raises:
         InputError: the folder is missing or empty of anything the readers know.
-        ConfigError: `kind` is unknown.
+        ConfigError: `layout` is unknown.
     """
     folder = Path(root)
-    if kind is not None:
-        reader = corpus_class(kind)
+    if layout is not None:
+        CORPORA.check(layout)
     check_folder(folder, advice="give the folder of a corpus, or make one with 'sepvae corpus demo DIR'")
-    if kind is None:
-        for name in CORPORA:
-            reader = corpus_class(name)
-            if reader.matches(folder):
-                break
-        else:
-            layouts = "".join(f"\n  {name}: {corpus_class(name).layout}" for name in CORPORA)
-            raise InputError(f"{folder}: no known corpus layout found, expected one of{layouts}")
-    return reader(folder)
+    name = layout or next((name for name in CORPORA if corpus_class(name).matches(folder)), None)
+    if name is None:
+        layouts = "".join(f"\n  {name}: {corpus_class(name).layout}" for name in CORPORA)
+        raise InputError(f"{folder}: no known corpus layout found, expected one of{layouts}")
+    return corpus_class(name)(folder)
+
+
+def read_all(corpus: Corpus) -> list[Utterance]:
+    """Read all utterances of a corpus, and warn of its problems.
+
+    Raises:
+        InputError: there is not one utterance.
+    """
+    utterances = list(corpus.utterances())
+    warn_of(corpus.problems, corpus.root)
+    return utterances
+
+
+def warn_of(problems: Sequence[Problem], root: Path) -> None:
+    """Log what is wrong with a corpus: the first problems by name, and how many more there are."""
+    for problem in problems[:_NAMED]:
+        _LOGGER.warning("%s", problem.message)
+    if len(problems) > _NAMED:
+        _LOGGER.warning("%s: %d more problems: 'sepvae corpus list' names them all", root, len(problems) - _NAMED)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sepvae.corpora.listing import subfolders
-from sepvae.corpora.records import Problem, Utterance
-from sepvae.corpora.timit_files import SPEAKER, read_timit
+from sepvae.corpora.records import CorpusReader, PublishedCorpus, Utterance
+from sepvae.corpora.timit_files import SPEAKER, example_files, read_timit
 
 _DIALECT = re.compile(r"dr[1-8]")
 _SPEAKER = re.compile(SPEAKER)
@@ -24,15 +24,17 @@ def _has_dialects(folder: Path) -> bool:
     return any(_SPEAKER.fullmatch(place.name.casefold()) for dialect in dialects for place in subfolders(dialect))
 
 
-class Timit:
+class Timit(CorpusReader):
     """Reader of LDC TIMIT: the folder given may hold TRAIN and TEST, be one of them, or lie up to three above."""
 
     name = "timit"
     layout = "TRAIN|TEST/DR1..DR8/<speaker>/<sentence>.WAV, such as TRAIN/DR1/FCJF0/SA1.WAV"
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example = example_files(
+        ["TRAIN/DR1/FCJF0/SA1", "TRAIN/DR1/FCJF0/SX37", "TEST/DR1/MDAB0/SA1", "TEST/DR1/MDAB0/SX49"],
+        speakers=("DOC/SPKRINFO.TXT", "CJF0 F 1 TRN\nDAB0 M 1 TST\n"),
+    )
+    ignores_case = True
+    published = PublishedCorpus("LDC93S1", 16000, 630, {"train": 4620, "test": 1680})
 
     @classmethod
     def matches(cls, root: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from sepvae.corpora.listing import (
-    Found,
+    AudioFile,
     Labels,
     is_audio,
     list_files,
@@ -29,7 +29,7 @@ _AUDIO = re.compile(r"(\.(wav|sph|flac))+$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Speaker:
+class SpeakerRow:
     """A row of SPKRINFO.TXT; `id` has the sex prefix that the folders have and the table lacks."""
 
     id: str
@@ -46,6 +46,15 @@ def stem_of(name: str) -> str:
 def _beside(path: str, ending: str) -> str:
     """Return the name that a side file of an audio file would have, in the letter case of the audio file."""
     return _AUDIO.sub("", path) + (ending if path.rpartition("/")[2].islower() else ending.upper())
+
+
+def example_files(stems: Iterable[str], *, speakers: tuple[str, str]) -> dict[str, str | None]:
+    """Return the `example` of a layout of TIMIT: recordings without their ending, and the table of speakers."""
+    labels = {".txt": "0 3200 She had.\n", ".wrd": "400 1600 she\n1600 2800 had\n", ".phn": "0 400 h#\n400 3200 sh\n"}
+    files: dict[str, str | None] = dict([speakers])
+    for stem in stems:
+        files |= {_beside(stem, ending): text for ending, text in {".wav": None, **labels}.items()}
+    return files
 
 
 def parse_intervals(text: str, name: str) -> tuple[Interval, ...]:
@@ -71,7 +80,7 @@ def parse_intervals(text: str, name: str) -> tuple[Interval, ...]:
     return tuple(intervals)
 
 
-def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, Speaker]:
+def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, SpeakerRow]:
     """Parse SPKRINFO.TXT (`ID Sex DR Use ...`, comments start with `;`); rows of another form become problems."""
     speakers = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -84,11 +93,11 @@ def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, S
             problems.append(Problem("broken_speaker_table", name, message))
             continue
         split: Literal["train", "test"] = "train" if use == "TRN" else "test"
-        speakers[sex + initials] = Speaker(sex + initials, SEXES[sex], int(dialect), split)
+        speakers[sex + initials] = SpeakerRow(sex + initials, SEXES[sex], int(dialect), split)
     return speakers
 
 
-def check_speakers(root: Path, files: Iterable[str], found: list[Found], problems: list[Problem]) -> None:
+def check_speakers(root: Path, files: Iterable[str], found: list[AudioFile], problems: list[Problem]) -> None:
     """Compare the folders with SPKRINFO.TXT: a missing table or row, another sex or another split are problems."""
     name = "SPKRINFO.TXT"
     without = "sexes are taken from the folder names (FCJF0 is female)"
@@ -116,7 +125,7 @@ class SideFiles:
         self._root, self._problems = root, problems
         self._paths = {path.casefold(): path for path in files if path.casefold().endswith(_SIDE_FILES)}
 
-    def labels(self, item: Found) -> Labels:
+    def labels(self, item: AudioFile) -> Labels:
         """Return the labels of one utterance; what is missing or malformed becomes a problem."""
         sentence = self._intervals(_beside(item.path, ".txt"), "missing_text")
         return Labels(
@@ -137,13 +146,13 @@ class SideFiles:
             self._problems.append(Problem("broken_alignment", path, str(error)))
             return ()
 
-    def report_orphans(self, found: Iterable[Found], place: re.Pattern[str]) -> None:
+    def report_orphans(self, found: Iterable[AudioFile], place: re.Pattern[str]) -> None:
         """Add a problem for each sentence in a speaker's folder that has side files but no audio."""
-        heard = {_AUDIO.sub("", item.path).casefold() for item in found}
+        recorded = {_AUDIO.sub("", item.path).casefold() for item in found}
         silent: dict[str, str] = {}
         for key, path in self._paths.items():
             stem = key.rpartition(".")[0]
-            if stem not in heard and place.search(key.rpartition("/")[0]):
+            if stem not in recorded and place.search(key.rpartition("/")[0]):
                 silent.setdefault(stem, path)
         for path in silent.values():
             wanted = _beside(path.rpartition(".")[0], ".wav")
@@ -184,7 +193,7 @@ def read_timit(root: Path, problems: list[Problem], *, place: re.Pattern[str], e
         split = match.groupdict().get("split")
         name = f"{speaker}_{sentence}"
         sex, spares = SEXES[speaker[0]], tuple(paths[1:])
-        found.append(Found(name, paths[0], speaker, sex, split, spares, match["dialect"]))
+        found.append(AudioFile(name, paths[0], speaker, sex, split, spares, match["dialect"]))
     report_unrecognised(sorted(strangers), expected, problems)
     check_speakers(root, files, found, problems)
     beside = SideFiles(root, files, problems)

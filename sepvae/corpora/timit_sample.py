@@ -10,21 +10,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sepvae.corpora.listing import subfolders
-from sepvae.corpora.records import Problem, Utterance
-from sepvae.corpora.timit_files import SPEAKER, read_timit
+from sepvae.corpora.records import CorpusReader, PublishedCorpus, Utterance
+from sepvae.corpora.timit_files import SPEAKER, example_files, read_timit
 
 _PLACE = re.compile(rf"(?:^|/)dr(?P<dialect>[1-8])-(?P<speaker>{SPEAKER})$")
 
 
-class TimitSample:
+class TimitSample(CorpusReader):
     """Reader of NLTK's sample; the folder given may be `timit` or lie above it."""
 
     name = "timit-sample"
     layout = "dr<1-8>-<speaker>/<sentence>.wav, such as dr1-fvmh0/sa1.wav"
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example = example_files(
+        ["dr1-fvmh0/sa1", "dr1-fvmh0/sx26", "dr1-mcpm0/sa1", "dr1-mcpm0/sx24"],
+        speakers=("spkrinfo.txt", "VMH0 F 1 TRN\nCPM0 M 1 TRN\n"),
+    )
+    ignores_case = True
+    published = PublishedCorpus(sample_rate=16000)
 
     @classmethod
     def matches(cls, root: Path) -> bool:

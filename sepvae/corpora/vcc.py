@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from sepvae.corpora.listing import (
-    Found,
+    AudioFile,
     Labels,
     file_names,
     is_audio,
@@ -23,7 +23,7 @@ from sepvae.corpora.listing import (
     subfolders,
 )
 from sepvae.corpora.prompts import Prompts
-from sepvae.corpora.records import Problem, Sex, Utterance
+from sepvae.corpora.records import CorpusReader, Problem, PublishedCorpus, Sex, Utterance
 
 _SEXES: dict[str, Sex] = {"F": "female", "M": "male"}
 _PLACE = r"(?:^|/)(?:(?:vcc201[68]_)?(?P<split>training|evaluation|reference)(?:_all)?/)?"
@@ -31,22 +31,17 @@ _TRANSCRIPT = re.compile(r"(?:.*/)?(?:transcriptions|scripts)/(?:[^/]+/)?(?P<num
 _MAX_NAMED = 3
 
 
-class _Challenge:
+class _Challenge(CorpusReader):
     """What the readers share: the folder given may hold the parts of a challenge, be one of them, or lie above.
 
     A file's number is that of its sentence, the same for all speakers: the `prompt` of the utterance.
     """
 
-    name: str
-    layout: str
+    ignores_case = True
+    splits_share_speakers = True
     _speaker: ClassVar[str]
     _number: ClassVar[str]
     _homes: ClassVar[tuple[str, ...]]
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
-        self._name = root.resolve().name
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -74,31 +69,34 @@ class _Challenge:
         texts = self._texts(files, set(numbers.values()))
         prompts = Prompts(texts.items())
 
-        def labels(item: Found) -> Labels:
+        def labels(item: AudioFile) -> Labels:
             number = numbers[item.path]
             return Labels(texts.get(number), prompt=prompts.name(number))
 
         yield from read_utterances(self.root, found, self.problems, labels=labels, expected=self.layout)
 
-    def _found(self, files: Iterable[str]) -> tuple[list[Found], dict[str, str]]:
+    def _found(self, files: Iterable[str]) -> tuple[list[AudioFile], dict[str, str]]:
         """Return the audio files, and path -> number of the sentence."""
         ending = r"\.(?:wav|flac)$"
         pattern = re.compile(f"{_PLACE}(?P<speaker>{self._speaker})/(?P<number>{self._number}){ending}", re.IGNORECASE)
         found, numbers, strangers = [], dict[str, str](), []
+        name = self.root.resolve().name
         for path in (path for path in files if is_audio(path)):
             # The folder's own name counts as part of the path, since one part of the challenge may be given.
-            match = pattern.search(f"{self._name}/{path}")
+            match = pattern.search(f"{name}/{path}")
             if match is None:
                 strangers.append(path)
                 continue
             speaker, split = match["speaker"].upper(), match["split"]
             numbers[path] = match["number"]
             sex = _SEXES[speaker[-2]]
-            found.append(Found(f"{speaker}_{match['number']}", path, speaker, sex, split.casefold() if split else None))
+            found.append(
+                AudioFile(f"{speaker}_{match['number']}", path, speaker, sex, split.casefold() if split else None)
+            )
         report_unrecognised(strangers, self.layout, self.problems)
         return found, numbers
 
-    def _report_gaps(self, found: Iterable[Found], numbers: dict[str, str]) -> None:
+    def _report_gaps(self, found: Iterable[AudioFile], numbers: dict[str, str]) -> None:
         """Add a problem for each speaker who lacks sentences that others read in the same part of the challenge.
 
         The first digit of a number is that of the task: not all speakers take part in each.
@@ -144,6 +142,10 @@ class Vcc2018(_Challenge):
         "vcc2018_training|evaluation|reference/VCC2<S|T><F|M><n>/<number>.wav, such as "
         "vcc2018_training/VCC2SF1/10001.wav"
     )
+    example = dict.fromkeys(
+        f"vcc2018_training/{speaker}/{number}.wav" for speaker in ("VCC2SF1", "VCC2TM1") for number in (10001, 10002)
+    )
+    published = PublishedCorpus("VCC2018", 22050, 12, {"training": None})
     _speaker, _number, _homes = r"VCC2[ST][FM]\d", r"\d{5}", ("vcc2018",)
 
 
@@ -152,4 +154,8 @@ class Vcc2016(_Challenge):
 
     name = "vcc2016"
     layout = "vcc2016_training|evaluation_all/<S|T><F|M><n>/<number>.wav, such as vcc2016_training/SF1/100001.wav"
+    example = dict.fromkeys(
+        f"vcc2016_training/{speaker}/{number}.wav" for speaker in ("SF1", "TM1") for number in (100001, 100002)
+    )
+    published = PublishedCorpus("VCC2016", speakers=10, files={"training": 1620})
     _speaker, _number, _homes = r"[ST][FM]\d", r"\d{6}", ("vcc2016", "evaluation_all")

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from sepvae.corpora.listing import (
-    Found,
+    AudioFile,
     Labels,
     is_audio,
     list_files,
@@ -21,7 +22,7 @@ from sepvae.corpora.listing import (
     report_unrecognised,
     subfolders,
 )
-from sepvae.corpora.records import Problem, Sex, Utterance
+from sepvae.corpora.records import CorpusReader, Problem, PublishedCorpus, Sex, Utterance
 
 _AUDIO = re.compile(
     r"(?:.*/)?(?P<folder>wav[^/]*)/(?P<speaker>[^/]+)/(?P<id>(?P=speaker)_\d+)(?:_mic(?P<mic>\d))?\.(?:flac|wav)",
@@ -56,7 +57,7 @@ def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, S
     return sexes
 
 
-class Vctk:
+class Vctk(CorpusReader):
     """Reader of VCTK; of two microphones the first is taken, which every speaker has, the second where it fails."""
 
     name = "vctk"
@@ -64,10 +65,20 @@ class Vctk:
         "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (version 0.92), "
         "or wav48/<speaker>/<speaker>_<number>.wav (0.80)"
     )
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example: ClassVar = {
+        "speaker-info.txt": (
+            "ID  AGE  GENDER  ACCENTS  REGION\np225  23  F  English  Southern England\np226  22  M  English  Surrey\n"
+        ),
+        **{
+            path: content
+            for name in ("p225/p225_001", "p225/p225_002", "p226/p226_001", "p226/p226_002")
+            for path, content in (
+                (f"wav48_silence_trimmed/{name}_mic1.flac", None),
+                (f"txt/{name}.txt", "Please call Stella."),
+            )
+        },
+    }
+    published = PublishedCorpus(sample_rate=48000)
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -102,7 +113,7 @@ class Vctk:
             expected=self.layout,
         )
 
-    def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[Found]:
+    def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[AudioFile]:
         matches = {path: _AUDIO.fullmatch(path) for path in files if is_audio(path)}
         report_unrecognised([path for path, match in matches.items() if match is None], self.layout, self.problems)
         recognised = {path: match for path, match in matches.items() if match}
@@ -122,10 +133,10 @@ class Vctk:
                 message = f"{path}: used, because the take of microphone 1 is missing"
                 self.problems.append(Problem("missing_microphone", path, message))
             sex = sexes.get(speaker.casefold(), "unknown")
-            found.append(Found(name, path, speaker, sex, spares=tuple(spare for _, spare in spares)))
+            found.append(AudioFile(name, path, speaker, sex, spares=tuple(spare for _, spare in spares)))
         return found
 
-    def _texts(self, files: Iterable[str], found: Iterable[Found]) -> dict[str, str]:
+    def _texts(self, files: Iterable[str], found: Iterable[AudioFile]) -> dict[str, str]:
         """Return utterance -> path of its text; a speaker without any text (p315) is one problem, not hundreds."""
         texts = {match["id"]: path for path, match in ((path, _TEXT.fullmatch(path)) for path in files) if match}
         wanted: dict[str, list[str]] = {}

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from sepvae.corpora.listing import (
-    Found,
+    AudioFile,
     Labels,
     is_audio,
     list_files,
@@ -20,7 +21,7 @@ from sepvae.corpora.listing import (
     report_unrecognised,
     subfolders,
 )
-from sepvae.corpora.records import Problem, Sex, Utterance
+from sepvae.corpora.records import CorpusReader, Problem, PublishedCorpus, Sex, Utterance
 
 _AUDIO = re.compile(
     r"(?:^|/)(?:(?P<split>train|test)/)?waves/(?P<speaker>[^/]+)/(?P<id>(?P=speaker)_[^/]+)\.wav$", re.IGNORECASE
@@ -54,15 +55,22 @@ def parse_rows(text: str, name: str, code: str, problems: list[Problem]) -> dict
     return rows
 
 
-class Vivos:
+class Vivos(CorpusReader):
     """Reader of VIVOS: the folder given may hold train and test, be one of them, or lie above them."""
 
     name = "vivos"
     layout = "train|test/waves/<speaker>/<speaker>_<sentence>.wav, such as train/waves/VIVOSSPK01/VIVOSSPK01_R001.wav"
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example: ClassVar = {
+        path: content
+        for split, speaker, sex in (("train", "VIVOSSPK01", "f"), ("test", "VIVOSDEV01", "m"))
+        for path, content in (
+            (f"{split}/genders.txt", f"{speaker} {sex}\n"),
+            (f"{split}/prompts.txt", f"{speaker}_R001 KHÁCH SẠN\n{speaker}_R002 VÂNG\n"),
+            (f"{split}/waves/{speaker}/{speaker}_R001.wav", None),
+            (f"{split}/waves/{speaker}/{speaker}_R002.wav", None),
+        )
+    }
+    published = PublishedCorpus(sample_rate=16000)
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -93,7 +101,7 @@ class Vivos:
             expected=self.layout,
         )
 
-    def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[Found]:
+    def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[AudioFile]:
         found, strangers = [], []
         for path in (path for path in files if is_audio(path)):
             # The folder's own name counts as part of the path, since one split alone may be given.
@@ -103,7 +111,7 @@ class Vivos:
                 continue
             split = match["split"]
             sex = sexes.get(match["speaker"], "unknown")
-            found.append(Found(match["id"], path, match["speaker"], sex, split.casefold() if split else None))
+            found.append(AudioFile(match["id"], path, match["speaker"], sex, split.casefold() if split else None))
         report_unrecognised(strangers, self.layout, self.problems)
         return found
 
@@ -130,17 +138,17 @@ class Vivos:
             sexes[speaker] = _SEXES[sex.casefold()]
         return sexes
 
-    def _report_prompts(self, prompts: dict[str, str], found: list[Found]) -> None:
+    def _report_prompts(self, prompts: dict[str, str], found: list[AudioFile]) -> None:
         """Add a problem for each sentence without a prompt or without audio."""
         if not prompts:
             return
-        heard = {item.id: item.path for item in found}
+        recorded = {item.id: item.path for item in found}
         self.problems += [
             Problem("missing_text", path, f"{path}: has no line in prompts.txt")
-            for name, path in sorted(heard.items())
+            for name, path in sorted(recorded.items())
             if name not in prompts
         ]
         self.problems += [
             Problem("text_without_audio", name, f"prompts.txt: there is no audio of {name}")
-            for name in sorted(prompts.keys() - heard.keys())
+            for name in sorted(prompts.keys() - recorded.keys())
         ]
