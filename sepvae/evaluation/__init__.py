@@ -13,8 +13,9 @@ from sepvae.tables import Table, unknown
 
 if TYPE_CHECKING:
     from sepvae.evaluation.bsseval import BssEval, bss_eval_noise, bss_eval_sources
+    from sepvae.evaluation.contract import Description, measure, pairwise
     from sepvae.evaluation.many import ScoreTask, score_many
-    from sepvae.evaluation.measures import score, score_systems
+    from sepvae.evaluation.measures import describe, score, score_systems
     from sepvae.evaluation.ratios import si_sdr, snr
     from sepvae.evaluation.rows import ScoreRow, read_rows, write_rows
     from sepvae.evaluation.statistics import (
@@ -28,13 +29,12 @@ if TYPE_CHECKING:
     )
     from sepvae.evaluation.table import format_table
 
-# A function may score several.
 MEASURES = Table(
     "measure",
     {
-        "sdr_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
-        "sir_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
-        "sar_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
+        "sdr_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr",
+        "sir_bsseval_v3_512": "sepvae.evaluation.decomposition:sir",
+        "sar_bsseval_v3_512": "sepvae.evaluation.decomposition:sar",
         "snr_bsseval_v3_512": "sepvae.evaluation.decomposition:snr_of_noise",
         "snr": "sepvae.evaluation.ratios:snr_measure",
         "si_sdr": "sepvae.evaluation.ratios:si_sdr_measure",
@@ -51,7 +51,8 @@ IMPROVEMENT = "_improvement"
 _HOMES = {
     "bsseval": ("BssEval", "bss_eval_noise", "bss_eval_sources"),
     "many": ("ScoreTask", "score_many"),
-    "measures": ("score", "score_systems"),
+    "contract": ("Description", "measure", "pairwise"),
+    "measures": ("describe", "score", "score_systems"),
     "ratios": ("si_sdr", "snr"),
     "rows": ("ScoreRow", "read_rows", "write_rows"),
     "statistics": ("Comparison", "Summaries", "Summary", "compare_systems", "holm", "summarise", "summarise_groups"),
@@ -64,6 +65,7 @@ __all__ = [
     "MEASURES",
     "BssEval",
     "Comparison",
+    "Description",
     "ScoreRow",
     "ScoreTask",
     "Summaries",
@@ -71,10 +73,13 @@ __all__ = [
     "bss_eval_noise",
     "bss_eval_sources",
     "compare_systems",
+    "describe",
     "format_table",
     "holm",
     "known_measure",
+    "measure",
     "measure_names",
+    "pairwise",
     "read_rows",
     "score",
     "score_many",
