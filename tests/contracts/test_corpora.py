@@ -69,7 +69,8 @@ def check_it_is_recognised_by_names_alone(name: str, folder: Path) -> None:
 
 def check_an_empty_folder_is_refused(name: str, folder: Path) -> None:
     reader = corpus_class(name)
-    assert not reader.matches(folder)
+    assert not reader.matches(folder) and not reader.matches(folder / "missing")
+    assert (reader(folder).root, reader(folder).problems) == (folder, [])
     with pytest.raises(InputError) as caught:
         list(reader(folder).utterances())
     assert str(folder) in str(caught.value) and reader.layout in str(caught.value)
