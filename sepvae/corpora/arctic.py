@@ -7,25 +7,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import (
-    AudioFile,
-    Labels,
-    file_names,
-    is_audio,
-    list_files,
-    read_beside,
-    read_utterances,
-    report_speakers,
-    report_unrecognised,
-    subfolders,
-)
+from sepvae.corpora.listing import file_names, is_audio, subfolders
 from sepvae.corpora.prompts import Prompts
-from sepvae.corpora.records import CorpusReader, Problem, PublishedCorpus, Sex, Utterance
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
+from sepvae.corpora.records import Problem, Sex
 
 _VOICE = re.compile(r"cmu_us_(?P<speaker>[a-z0-9]+)_arctic(?:-[\w.-]+)?", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?P<id>arctic_[ab]\d{4})\.(?:wav|flac)", re.IGNORECASE)
@@ -101,15 +91,9 @@ class Arctic(CorpusReader):
         below = [place for folder in inside if "arctic" in folder.name.casefold() for place in subfolders(folder)]
         return _is_voice(root, root.resolve().name) or any(_is_voice(place, place.name) for place in inside + below)
 
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`bdl_arctic_a0001`), skipping and reporting unreadable files.
-
-        Raises:
-            InputError: there is not one utterance.
-        """
-        self.problems.clear()
-        files = list_files(self.root)
-        sentences: dict[str, str] = {}
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`bdl_arctic_a0001`); sentences are named by the words of all speakers."""
+        sentences = self._sentences = dict[str, str]()
         found = []
         for path in (path for path in files if is_audio(path)):
             match = self._match(_AUDIO, path)
@@ -119,16 +103,16 @@ class Arctic(CorpusReader):
                 sex = SEXES.get(speaker, "unknown")
                 found.append(AudioFile(f"{speaker}_{sentence}", path, speaker, sex))
         self._report_strangers([path for path in files if is_audio(path) and path not in sentences])
-        report_speakers(found, SEXES, "the list of the 18 published speakers", self.problems)
-        texts = self._texts(files, sentences)
-        prompts = Prompts((name, text) for own in texts.values() for name, text in own.items())
+        self.report_speakers(found, SEXES, "the list of the 18 published speakers")
+        self._texts = self._read_texts(files, sentences)
+        self._prompts = Prompts((name, text) for own in self._texts.values() for name, text in own.items())
+        return found
 
-        def labels(item: AudioFile) -> Labels:
-            sentence = sentences[item.path]
-            text = texts.get(_home(item.path), {}).get(sentence)
-            return Labels(text, prompt=prompts.name(sentence, text))
-
-        yield from read_utterances(self.root, found, self.problems, labels=labels, expected=self.layout)
+    def labels(self, item: AudioFile) -> Labels:
+        """Return the sentence, and the prompt that all speakers share."""
+        sentence = self._sentences[item.path]
+        text = self._texts.get(_home(item.path), {}).get(sentence)
+        return Labels(text, prompt=self._prompts.name(sentence, text))
 
     @cached_property
     def _name(self) -> str:
@@ -147,12 +131,12 @@ class Arctic(CorpusReader):
                 others[path.rpartition("/")[0]] += 1
             else:
                 strangers.append(path)
-        report_unrecognised(strangers, self.layout, self.problems)
+        self.report_unrecognised(strangers)
         for folder, number in sorted(others.items()):
             message = f"{folder}: {number} audio files beside the recordings in wav; left out"
             self.problems.append(Problem("unrecognised", folder, message))
 
-    def _texts(self, files: Iterable[str], sentences: dict[str, str]) -> dict[str, dict[str, str]]:
+    def _read_texts(self, files: Iterable[str], sentences: dict[str, str]) -> dict[str, dict[str, str]]:
         """Return folder of the voice -> sentence -> text; what is missing or does not meet is reported."""
         tables = {_home(path): path for path in files if self._match(_TEXTS, path)}
         recorded: dict[str, dict[str, str]] = {}
@@ -165,7 +149,7 @@ class Arctic(CorpusReader):
                 message = f"{wanted}: missing; {len(paths)} utterances have no text"
                 self.problems.append(Problem("missing_text", wanted, message))
                 continue
-            text = read_beside(self.root, tables[home], self.problems)
+            text = self.read_beside(tables[home])
             if text is None:
                 continue
             texts[home] = parse_prompts(text, tables[home], self.problems)

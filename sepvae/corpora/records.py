@@ -1,14 +1,13 @@
-"""The record of one utterance, and the readers of corpora that yield such records."""
+"""The record of one utterance, and corpora on disk that yield such records."""
 
 from __future__ import annotations
 
-import abc
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 
 from sepvae.corpora import CORPORA
 from sepvae.errors import InputError
@@ -96,59 +95,7 @@ class Corpus(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class PublishedCorpus:
-    """What is known of a corpus as it was published, to compare a copy with; None where it is not.
-
-    Only the splits named in `files` are counted; the split None is that of a corpus without splits.
-    """
-
-    title: str = ""
-    sample_rate: int | None = None
-    speakers: int | None = None
-    files: Mapping[str | None, int | None] = field(default_factory=dict)
-
-
-class CorpusReader(abc.ABC):
-    """The reader of one layout: what an entry of `CORPORA` is.
-
-    `name` is its key there; `layout` says in words which files are expected, with an example. `example` is a tiny whole
-    corpus of several speakers in this layout, from which its tests are made: path -> content of a text, None for a
-    recording. `ignores_case` says that files in other letters, as some ways of copying leave them, are read too.
-    Where `splits_share_speakers`, they part sentences: everyone who is tested also trains.
-    """
-
-    name: str
-    layout: str
-    example: ClassVar[Mapping[str, str | None]]
-    ignores_case: bool = False
-    published: PublishedCorpus = PublishedCorpus()
-    splits_share_speakers: bool = False
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
-
-    @classmethod
-    @abc.abstractmethod
-    def matches(cls, root: Path) -> bool:
-        """Whether the folder looks like this corpus (cheap: looks at names only)."""
-
-    @abc.abstractmethod
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id, the same each time, skipping and reporting what cannot be read.
-
-        Raises:
-            InputError: there is not one utterance.
-        """
-
-
-def corpus_class(name: str) -> type[CorpusReader]:
-    """Return the class behind a name of the table; ConfigError names the choices."""
-    return cast("type[CorpusReader]", CORPORA.resolve(name))
-
-
-def open_corpus(root: str | Path, layout: str | None = None) -> CorpusReader:
+def open_corpus(root: str | Path, layout: str | None = None) -> Corpus:
     """Open the corpus in the folder `root`.
 
     Args:
@@ -163,11 +110,12 @@ def open_corpus(root: str | Path, layout: str | None = None) -> CorpusReader:
     if layout is not None:
         CORPORA.check(layout)
     check_folder(folder, advice="give the folder of a corpus, or make one with 'sepvae corpus demo DIR'")
-    name = layout or next((name for name in CORPORA if corpus_class(name).matches(folder)), None)
+    name = layout or next((name for name in CORPORA if CORPORA.resolve(name).matches(folder)), None)
     if name is None:
-        layouts = "".join(f"\n  {name}: {corpus_class(name).layout}" for name in CORPORA)
+        layouts = "".join(f"\n  {name}: {CORPORA.resolve(name).layout}" for name in CORPORA)
         raise InputError(f"{folder}: no known corpus layout found, expected one of{layouts}")
-    return corpus_class(name)(folder)
+    corpus: Corpus = CORPORA.resolve(name)(folder)
+    return corpus
 
 
 def read_all(corpus: Corpus) -> list[Utterance]:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from sepvae.corpora.listing import (
-    AudioFile,
-    Labels,
-    is_audio,
-    list_files,
-    read_beside,
-    read_speaker_table,
-    read_utterances,
-    report_unrecognised,
-)
-from sepvae.corpora.records import Interval, Problem, Sex, Utterance
+from sepvae.corpora.listing import is_audio
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels
+from sepvae.corpora.records import Interval, Problem, Sex
 from sepvae.errors import InputError
 
 SPEAKER = r"[fm][a-z]{3}[0-9]"
@@ -97,33 +88,43 @@ def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, S
     return speakers
 
 
-def check_speakers(root: Path, files: Iterable[str], found: list[AudioFile], problems: list[Problem]) -> None:
-    """Compare the folders with SPKRINFO.TXT: a missing table or row, another sex or another split are problems."""
-    name = "SPKRINFO.TXT"
-    without = "sexes are taken from the folder names (FCJF0 is female)"
-    text = read_speaker_table(root, files, name, problems, without=without)
-    if text is None:
-        return
-    table = parse_speakers(text, name, problems)
-    placed = {(item.speaker, item.split) for item in found}
-    for speaker, split in sorted(placed, key=str):
-        row, other = table.get(speaker), table.get({"F": "M", "M": "F"}[speaker[0]] + speaker[1:])
-        if row is None and other is not None:
-            message = f"{speaker}: {other.sex} in {name}, another sex in the folder name"
-            problems.append(Problem("sex_mismatch", speaker, message))
-        elif row is None:
-            problems.append(Problem("unknown_speaker", speaker, f"{speaker}: has no row in {name}"))
-        elif split is not None and split != row.split:
-            message = f"{speaker}: belongs to {row.split} in {name}, the folder lies in {split}"
-            problems.append(Problem("split_mismatch", speaker, message))
+def _group_copies(paths: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+    """Group the files of one utterance by (folder, sentence), the original first: re-packs keep `SA1.WAV.wav` too."""
+    copies: dict[tuple[str, str], list[str]] = {}
+    for path in sorted(paths, key=lambda path: (len(path), path)):
+        folder, _, name = path.rpartition("/")
+        copies.setdefault((folder, stem_of(name)), []).append(path)
+    return copies
 
 
-class SideFiles:
-    """The `.TXT`, `.WRD` and `.PHN` files of a corpus, found by folder and stem in any letter case."""
+class TimitReader(CorpusReader):
+    """What readers of TIMIT share: files in any letter case, with sentence, words and phones beside the audio.
 
-    def __init__(self, root: Path, files: Iterable[str], problems: list[Problem]) -> None:
-        self._root, self._problems = root, problems
-        self._paths = {path.casefold(): path for path in files if path.casefold().endswith(_SIDE_FILES)}
+    `place` finds the groups `speaker`, `dialect` and, where the layout has it, `split` in the lower-case path of a
+    folder; the corpus's own name counts as a part of it, since TRAIN alone may be given.
+    """
+
+    ignores_case = True
+    place: re.Pattern[str]
+
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`FCJF0_SA1`)."""
+        found, strangers = [], []
+        for (folder, sentence), paths in _group_copies(path for path in files if is_audio(path)).items():
+            match = self.place.search(f"{self.root.resolve().name}/{folder}".casefold())
+            if match is None:
+                strangers += paths
+                continue
+            speaker = match["speaker"].upper()
+            split = match.groupdict().get("split")
+            name = f"{speaker}_{sentence}"
+            sex, spares = SEXES[speaker[0]], tuple(paths[1:])
+            found.append(AudioFile(name, paths[0], speaker, sex, split, spares, match["dialect"]))
+        self.report_unrecognised(sorted(strangers))
+        self._check_speakers(files, found)
+        self._beside = {path.casefold(): path for path in files if path.casefold().endswith(_SIDE_FILES)}
+        self._report_orphans(found)
+        return found
 
     def labels(self, item: AudioFile) -> Labels:
         """Return the labels of one utterance; what is missing or malformed becomes a problem."""
@@ -135,67 +136,44 @@ class SideFiles:
         )
 
     def _intervals(self, wanted: str, missing: str) -> tuple[Interval, ...]:
-        path = self._paths.get(wanted.casefold())
+        path = self._beside.get(wanted.casefold())
         if path is None:
-            self._problems.append(Problem(missing, wanted, f"{wanted}: missing beside its audio"))
+            self.problems.append(Problem(missing, wanted, f"{wanted}: missing beside its audio"))
             return ()
-        text = read_beside(self._root, path, self._problems)
+        text = self.read_beside(path)
         try:
             return parse_intervals(text or "", path)
         except InputError as error:
-            self._problems.append(Problem("broken_alignment", path, str(error)))
+            self.problems.append(Problem("broken_alignment", path, str(error)))
             return ()
 
-    def report_orphans(self, found: Iterable[AudioFile], place: re.Pattern[str]) -> None:
+    def _report_orphans(self, found: Iterable[AudioFile]) -> None:
         """Add a problem for each sentence in a speaker's folder that has side files but no audio."""
         recorded = {_AUDIO.sub("", item.path).casefold() for item in found}
         silent: dict[str, str] = {}
-        for key, path in self._paths.items():
+        for key, path in self._beside.items():
             stem = key.rpartition(".")[0]
-            if stem not in recorded and place.search(key.rpartition("/")[0]):
+            if stem not in recorded and self.place.search(key.rpartition("/")[0]):
                 silent.setdefault(stem, path)
         for path in silent.values():
             wanted = _beside(path.rpartition(".")[0], ".wav")
-            self._problems.append(Problem("missing_audio", wanted, f"{wanted}: missing, but {path} is there"))
+            self.problems.append(Problem("missing_audio", wanted, f"{wanted}: missing, but {path} is there"))
 
-
-def _group_copies(paths: Iterable[str]) -> dict[tuple[str, str], list[str]]:
-    """Group the files of one utterance by (folder, sentence), the original first: re-packs keep `SA1.WAV.wav` too."""
-    copies: dict[tuple[str, str], list[str]] = {}
-    for path in sorted(paths, key=lambda path: (len(path), path)):
-        folder, _, name = path.rpartition("/")
-        copies.setdefault((folder, stem_of(name)), []).append(path)
-    return copies
-
-
-def read_timit(root: Path, problems: list[Problem], *, place: re.Pattern[str], expected: str) -> Iterator[Utterance]:
-    """Yield the records of a copy of TIMIT, sorted by id.
-
-    Args:
-        root: the corpus; its own name counts as a part of the paths, since TRAIN alone may be given.
-        problems: emptied, then filled with what is wrong.
-        place: finds the groups `speaker`, `dialect` and, where the layout has it, `split` in the lower-case path of a
-            folder.
-        expected: the layout in words, for messages.
-
-    Raises:
-        InputError: there is not one utterance.
-    """
-    problems.clear()
-    files = list_files(root)
-    found, strangers = [], []
-    for (folder, sentence), paths in _group_copies(path for path in files if is_audio(path)).items():
-        match = place.search(f"{root.resolve().name}/{folder}".casefold())
-        if match is None:
-            strangers += paths
-            continue
-        speaker = match["speaker"].upper()
-        split = match.groupdict().get("split")
-        name = f"{speaker}_{sentence}"
-        sex, spares = SEXES[speaker[0]], tuple(paths[1:])
-        found.append(AudioFile(name, paths[0], speaker, sex, split, spares, match["dialect"]))
-    report_unrecognised(sorted(strangers), expected, problems)
-    check_speakers(root, files, found, problems)
-    beside = SideFiles(root, files, problems)
-    beside.report_orphans(found, place)
-    yield from read_utterances(root, found, problems, labels=beside.labels, expected=expected)
+    def _check_speakers(self, files: Sequence[str], found: Iterable[AudioFile]) -> None:
+        """Compare the folders with SPKRINFO.TXT: a missing table or row, another sex or another split are problems."""
+        name = "SPKRINFO.TXT"
+        text = self.read_speakers(files, name, without="sexes are taken from the folder names (FCJF0 is female)")
+        if text is None:
+            return
+        table = parse_speakers(text, name, self.problems)
+        placed = {(item.speaker, item.split) for item in found}
+        for speaker, split in sorted(placed, key=str):
+            row, other = table.get(speaker), table.get({"F": "M", "M": "F"}[speaker[0]] + speaker[1:])
+            if row is None and other is not None:
+                message = f"{speaker}: {other.sex} in {name}, another sex in the folder name"
+                self.problems.append(Problem("sex_mismatch", speaker, message))
+            elif row is None:
+                self.problems.append(Problem("unknown_speaker", speaker, f"{speaker}: has no row in {name}"))
+            elif split is not None and split != row.split:
+                message = f"{speaker}: belongs to {row.split} in {name}, the folder lies in {split}"
+                self.problems.append(Problem("split_mismatch", speaker, message))

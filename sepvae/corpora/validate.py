@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sepvae.corpora.damage import Damage
-from sepvae.corpora.listing import LEFT_OUT
-from sepvae.corpora.records import CorpusReader, Interval, Problem, PublishedCorpus, Utterance
+from sepvae.corpora.reader import LEFT_OUT, CorpusReader, corpus_class
+from sepvae.corpora.records import Corpus, Interval, Problem, Utterance
 from sepvae.corpora.sound import scan
 from sepvae.errors import InputError
 
@@ -104,7 +104,7 @@ def severity(problem: Problem) -> Severity:
     return MEANINGS.get(problem.code, ("error", ""))[0]
 
 
-def validate(corpus: CorpusReader, *, progress: Callable[[int], None] | None = None) -> ValidationReport:
+def validate(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -> ValidationReport:
     """Read every file of a corpus once and report what is missing, broken, clipped, silent, duplicate or leaking.
 
     Args:
@@ -131,17 +131,18 @@ def validate(corpus: CorpusReader, *, progress: Callable[[int], None] | None = N
         if utterances or not any(problem.code in LEFT_OUT for problem in corpus.problems):
             raise
         problems.append(Problem("no_utterances", str(corpus.root), str(error)))
-    problems += _check_rates(corpus, utterances)
-    if not corpus.splits_share_speakers:
+    reader = corpus_class(corpus.name)
+    problems += _check_rates(reader, utterances)
+    if not reader.splits_share_speakers:
         problems += _check_splits(utterances)
-    problems += check_complete(corpus.name, corpus.published, utterances)
+    problems += check_complete(reader, utterances)
     order = {code: place for place, code in enumerate(MEANINGS)}
     found = {*problems, *corpus.problems}
     ranked = sorted(found, key=lambda one: (order.get(one.code, -1), one.code, one.item, one.message))
     return ValidationReport(corpus.name, str(corpus.root), _count(utterances), tuple(ranked))
 
 
-def _check_audio(corpus: CorpusReader, utterance: Utterance, by_digest: dict[str, Utterance]) -> list[Problem]:
+def _check_audio(corpus: Corpus, utterance: Utterance, by_digest: dict[str, Utterance]) -> list[Problem]:
     path = utterance.path
     try:
         sound = scan(corpus.root / path)
@@ -207,7 +208,7 @@ def _misplaced(code: str, utterance: Utterance, tier: str, labels: list[Interval
     return Problem(code, utterance.path, message)
 
 
-def _check_rates(corpus: CorpusReader, utterances: list[Utterance]) -> list[Problem]:
+def _check_rates(reader: type[CorpusReader], utterances: list[Utterance]) -> list[Problem]:
     rates = Counter(utterance.sample_rate for utterance in utterances)
     if not rates:
         return []
@@ -217,9 +218,9 @@ def _check_rates(corpus: CorpusReader, utterances: list[Utterance]) -> list[Prob
         for one in utterances
         if one.sample_rate != usual
     ]
-    if usual != (published := corpus.published.sample_rate or usual):
+    if usual != (published := reader.published.sample_rate or usual):
         message = f"sampled at {usual} Hz, the published corpus at {published} Hz"
-        problems.append(Problem("unusual_sample_rate", corpus.name, message))
+        problems.append(Problem("unusual_sample_rate", reader.name, message))
     return problems
 
 
@@ -237,8 +238,9 @@ def _check_splits(utterances: list[Utterance]) -> list[Problem]:
     ]
 
 
-def check_complete(name: str, published: PublishedCorpus, utterances: Iterable[Utterance]) -> list[Problem]:
+def check_complete(reader: type[CorpusReader], utterances: Iterable[Utterance]) -> list[Problem]:
     """Compare with the published counts when most of the speakers are there: less is meant to be a part."""
+    published = reader.published
     counted = [utterance for utterance in utterances if utterance.split in published.files]
     n_speakers = len({utterance.speaker for utterance in counted})
     counts = Counter(utterance.split for utterance in counted)
@@ -254,7 +256,7 @@ def check_complete(name: str, published: PublishedCorpus, utterances: Iterable[U
         if known
         else f"{n_speakers} speakers; the full {published.title} has {published.speakers}"
     )
-    return [Problem("incomplete_copy", name, message)]
+    return [Problem("incomplete_copy", reader.name, message)]
 
 
 def _amount(utterances: Iterable[Utterance]) -> dict[str, Any]:

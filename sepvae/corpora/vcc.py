@@ -7,23 +7,14 @@ Challenge 2018: Promoting Development of Parallel and Nonparallel Methods".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import (
-    AudioFile,
-    Labels,
-    file_names,
-    is_audio,
-    list_files,
-    read_beside,
-    read_utterances,
-    report_unrecognised,
-    subfolders,
-)
+from sepvae.corpora.listing import file_names, is_audio, subfolders
 from sepvae.corpora.prompts import Prompts
-from sepvae.corpora.records import CorpusReader, Problem, PublishedCorpus, Sex, Utterance
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
+from sepvae.corpora.records import Problem, Sex
 
 _SEXES: dict[str, Sex] = {"F": "female", "M": "male"}
 _PLACE = r"(?:^|/)(?:(?:vcc201[68]_)?(?P<split>training|evaluation|reference)(?:_all)?/)?"
@@ -56,24 +47,18 @@ class _Challenge(CorpusReader):
             places = [folder for folder in inside if folder.name.casefold().startswith(cls._homes)]
         return False
 
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`VCC2SF1_10001`, `SF1_100001`), skipping and reporting unreadable files.
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`VCC2SF1_10001`, `SF1_100001`)."""
+        found, self._numbers = self._found(files)
+        self._report_gaps(found, self._numbers)
+        self._texts = self._read_texts(files, set(self._numbers.values()))
+        self._prompts = Prompts(self._texts.items())
+        return found
 
-        Raises:
-            InputError: there is not one utterance.
-        """
-        self.problems.clear()
-        files = list_files(self.root)
-        found, numbers = self._found(files)
-        self._report_gaps(found, numbers)
-        texts = self._texts(files, set(numbers.values()))
-        prompts = Prompts(texts.items())
-
-        def labels(item: AudioFile) -> Labels:
-            number = numbers[item.path]
-            return Labels(texts.get(number), prompt=prompts.name(number))
-
-        yield from read_utterances(self.root, found, self.problems, labels=labels, expected=self.layout)
+    def labels(self, item: AudioFile) -> Labels:
+        """Return the sentence where there is a transcript, and the prompt that all speakers share."""
+        number = self._numbers[item.path]
+        return Labels(self._texts.get(number), prompt=self._prompts.name(number))
 
     def _found(self, files: Iterable[str]) -> tuple[list[AudioFile], dict[str, str]]:
         """Return the audio files, and path -> number of the sentence."""
@@ -87,13 +72,10 @@ class _Challenge(CorpusReader):
             if match is None:
                 strangers.append(path)
                 continue
-            speaker, split = match["speaker"].upper(), match["split"]
+            speaker, split = match["speaker"].upper(), match["split"] and match["split"].casefold()
             numbers[path] = match["number"]
-            sex = _SEXES[speaker[-2]]
-            found.append(
-                AudioFile(f"{speaker}_{match['number']}", path, speaker, sex, split.casefold() if split else None)
-            )
-        report_unrecognised(strangers, self.layout, self.problems)
+            found.append(AudioFile(f"{speaker}_{numbers[path]}", path, speaker, _SEXES[speaker[-2]], split))
+        self.report_unrecognised(strangers)
         return found, numbers
 
     def _report_gaps(self, found: Iterable[AudioFile], numbers: dict[str, str]) -> None:
@@ -115,7 +97,7 @@ class _Challenge(CorpusReader):
                     message = f"{speaker}: lacks {len(missing)} of the {len(everything)} sentences of {split}: {named}"
                     self.problems.append(Problem("incomplete_copy", speaker, message))
 
-    def _texts(self, files: Iterable[str], numbers: set[str]) -> dict[str, str]:
+    def _read_texts(self, files: Iterable[str], numbers: set[str]) -> dict[str, str]:
         """Return number -> sentence from the transcripts, which are a download of their own: none is no problem."""
         paths = {match["number"]: path for path in files if (match := _TRANSCRIPT.fullmatch(path))}
         texts = {}
@@ -124,7 +106,7 @@ class _Challenge(CorpusReader):
                 message = f"{path}: there is no audio of this sentence"
                 self.problems.append(Problem("text_without_audio", path, message))
                 continue
-            text = read_beside(self.root, path, self.problems)
+            text = self.read_beside(path)
             if text and text.strip():
                 texts[number] = " ".join(text.split())
         missing = sorted(numbers - paths.keys())

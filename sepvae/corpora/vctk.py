@@ -6,23 +6,13 @@ Source: Yamagishi et al. 2019, "CSTR VCTK Corpus: English multi-speaker corpus f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import (
-    AudioFile,
-    Labels,
-    is_audio,
-    list_files,
-    read_beside,
-    read_speaker_table,
-    read_utterances,
-    report_speakers,
-    report_unrecognised,
-    subfolders,
-)
-from sepvae.corpora.records import CorpusReader, Problem, PublishedCorpus, Sex, Utterance
+from sepvae.corpora.listing import is_audio, subfolders
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
+from sepvae.corpora.records import Problem, Sex
 
 _AUDIO = re.compile(
     r"(?:.*/)?(?P<folder>wav[^/]*)/(?P<speaker>[^/]+)/(?P<id>(?P=speaker)_\d+)(?:_mic(?P<mic>\d))?\.(?:flac|wav)",
@@ -89,33 +79,25 @@ class Vctk(CorpusReader):
         ]
         return any(place.name.casefold() in _FOLDERS for place in inside + below)
 
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`p225_001`), skipping and reporting unreadable files.
-
-        Raises:
-            InputError: there is not one utterance.
-        """
-        self.problems.clear()
-        files = list_files(self.root)
-        table = read_speaker_table(
-            self.root, files, "speaker-info.txt", self.problems, without="the sexes are not known"
-        )
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`p225_001`) of the release, with the other microphone as a spare."""
+        table = self.read_speakers(files, "speaker-info.txt", without="the sexes are not known")
         sexes = parse_speakers(table or "", "speaker-info.txt", self.problems)
         found = self._found(files, sexes)
         if table is not None:
-            report_speakers(found, sexes, "speaker-info.txt", self.problems)
-        texts = self._texts(files, found)
-        yield from read_utterances(
-            self.root,
-            found,
-            self.problems,
-            labels=lambda item: self._labels(texts.get(item.id)),
-            expected=self.layout,
-        )
+            self.report_speakers(found, sexes, "speaker-info.txt")
+        self._texts = self._find_texts(files, found)
+        return found
+
+    def labels(self, item: AudioFile) -> Labels:
+        """Return the sentence."""
+        path = self._texts.get(item.id)
+        text = self.read_beside(path) if path else None
+        return Labels(" ".join(text.split()) or None) if text else Labels()
 
     def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[AudioFile]:
         matches = {path: _AUDIO.fullmatch(path) for path in files if is_audio(path)}
-        report_unrecognised([path for path, match in matches.items() if match is None], self.layout, self.problems)
+        self.report_unrecognised(path for path, match in matches.items() if match is None)
         recognised = {path: match for path, match in matches.items() if match}
         folders = sorted({match["folder"].casefold() for match in recognised.values()})
         chosen = next((name for name in _FOLDERS if name in folders), folders[0] if folders else "")
@@ -136,7 +118,7 @@ class Vctk(CorpusReader):
             found.append(AudioFile(name, path, speaker, sex, spares=tuple(spare for _, spare in spares)))
         return found
 
-    def _texts(self, files: Iterable[str], found: Iterable[AudioFile]) -> dict[str, str]:
+    def _find_texts(self, files: Iterable[str], found: Iterable[AudioFile]) -> dict[str, str]:
         """Return utterance -> path of its text; a speaker without any text (p315) is one problem, not hundreds."""
         texts = {match["id"]: path for path, match in ((path, _TEXT.fullmatch(path)) for path in files) if match}
         wanted: dict[str, list[str]] = {}
@@ -155,7 +137,3 @@ class Vctk(CorpusReader):
             message = f"{texts[name]}: there is no audio of it (known of p362 and others in version 0.92)"
             self.problems.append(Problem("text_without_audio", texts[name], message))
         return texts
-
-    def _labels(self, path: str | None) -> Labels:
-        text = read_beside(self.root, path, self.problems) if path else None
-        return Labels(" ".join(text.split()) or None) if text else Labels()

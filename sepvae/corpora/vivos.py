@@ -6,22 +6,13 @@ Source: Luong & Vu 2016, "A non-expert Kaldi recipe for Vietnamese Speech Recogn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import (
-    AudioFile,
-    Labels,
-    is_audio,
-    list_files,
-    read_beside,
-    read_utterances,
-    report_speakers,
-    report_unrecognised,
-    subfolders,
-)
-from sepvae.corpora.records import CorpusReader, Problem, PublishedCorpus, Sex, Utterance
+from sepvae.corpora.listing import is_audio, subfolders
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
+from sepvae.corpora.records import Problem, Sex
 
 _AUDIO = re.compile(
     r"(?:^|/)(?:(?P<split>train|test)/)?waves/(?P<speaker>[^/]+)/(?P<id>(?P=speaker)_[^/]+)\.wav$", re.IGNORECASE
@@ -80,26 +71,18 @@ class Vivos(CorpusReader):
             _has_waves(place) for place in (root, *inside, *(p for folder in inside for p in subfolders(folder)))
         )
 
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`VIVOSSPK01_R001`), skipping and reporting unreadable files.
-
-        Raises:
-            InputError: there is not one utterance.
-        """
-        self.problems.clear()
-        files = list_files(self.root)
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`VIVOSSPK01_R001`)."""
         sexes = self._sexes(files)
         found = self._found(files, sexes)
-        report_speakers(found, sexes, "genders.txt", self.problems)
-        prompts = self._rows(files, "prompts.txt", "broken_text")
-        self._report_prompts(prompts, found)
-        yield from read_utterances(
-            self.root,
-            found,
-            self.problems,
-            labels=lambda item: Labels(prompts.get(item.id)),
-            expected=self.layout,
-        )
+        self.report_speakers(found, sexes, "genders.txt")
+        self._texts = self._rows(files, "prompts.txt", "broken_text")
+        self._report_prompts(self._texts, found)
+        return found
+
+    def labels(self, item: AudioFile) -> Labels:
+        """Return the sentence."""
+        return Labels(self._texts.get(item.id))
 
     def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[AudioFile]:
         found, strangers = [], []
@@ -112,7 +95,7 @@ class Vivos(CorpusReader):
             split = match["split"]
             sex = sexes.get(match["speaker"], "unknown")
             found.append(AudioFile(match["id"], path, match["speaker"], sex, split.casefold() if split else None))
-        report_unrecognised(strangers, self.layout, self.problems)
+        self.report_unrecognised(strangers)
         return found
 
     def _rows(self, files: Iterable[str], name: str, code: str) -> dict[str, str]:
@@ -124,7 +107,7 @@ class Vivos(CorpusReader):
             self.problems.append(Problem(code, name, f"{name}: missing; {without}"))
         rows: dict[str, str] = {}
         for path in paths:
-            text = read_beside(self.root, path, self.problems)
+            text = self.read_beside(path)
             rows |= parse_rows(text or "", path, code, self.problems)
         return rows
 

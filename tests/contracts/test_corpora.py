@@ -15,7 +15,8 @@ import pytest
 
 from sepvae import audio
 from sepvae.corpora import CORPORA
-from sepvae.corpora.records import CorpusReader, Utterance, corpus_class, open_corpus
+from sepvae.corpora.reader import CorpusReader, corpus_class
+from sepvae.corpora.records import Corpus, Utterance, open_corpus
 from sepvae.corpora.validate import validate
 from sepvae.errors import InputError
 from sepvae.files import read_json, write_json, write_text
@@ -44,7 +45,7 @@ def write_noise(path: Path, rate: int, *, seconds: float = RECORDING_S) -> None:
     written.rename(path)
 
 
-def ids(corpus: CorpusReader) -> list[str]:
+def ids(corpus: Corpus) -> list[str]:
     return [one.id for one in corpus.utterances()]
 
 

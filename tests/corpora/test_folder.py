@@ -10,7 +10,8 @@ import pytest
 from sepvae import audio
 from sepvae.corpora import CORPORA
 from sepvae.corpora.folder import SpeakerFolders, parse_speakers
-from sepvae.corpora.records import Problem, corpus_class, open_corpus
+from sepvae.corpora.reader import corpus_class
+from sepvae.corpora.records import Problem, open_corpus
 from sepvae.errors import ConfigError, InputError
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sepvae.corpora.records import Utterance, corpus_class
+from sepvae.corpora.reader import corpus_class
+from sepvae.corpora.records import Utterance
 from sepvae.corpora.validate import check_complete
 
 
@@ -31,7 +32,7 @@ def utterances(split: str | None, n_speakers: int, n_each: int) -> list[Utteranc
     ],
 )
 def test_counts(name: str, split: str | None, size: tuple[int, int], message: str | None) -> None:
-    found = check_complete(name, corpus_class(name).published, utterances(split, *size))
+    found = check_complete(corpus_class(name), utterances(split, *size))
     assert [(one.code, one.item, one.message) for one in found] == (
         [("incomplete_copy", name, message)] if message else []
     )
