@@ -14,6 +14,7 @@ from sepvae.corpora import CORPORA
 if TYPE_CHECKING:
     from sepvae.mixing.manifest import Manifest
 
+# Of the verbs of augmentation.
 KINDS = tuple(CORPORA)
 
 

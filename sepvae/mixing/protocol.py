@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from itertools import combinations
 from pathlib import Path
 
@@ -115,6 +114,8 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
             bar.advance(1)
     notes += [f"{len(whole) - len(long_enough)} utterances shorter than {config.duration_s[0]:g} s were left out"]
     if mixtures and config.room is not None and config.room.kind == "simulated":
+        from importlib import metadata
+
         notes.append(f"the rooms were simulated by pyroomacoustics {metadata.version('pyroomacoustics')}")
     if damaged:
         notes.append(
