@@ -40,7 +40,7 @@ from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.mixture import render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.mixing.rooms import images_of, impulse_responses
-from sepvae.mixing.solo import speech_mixtures
+from sepvae.mixing.single_source import speech_mixtures
 from sepvae.models.conditional import ConditionalVae
 from sepvae.seeds import generator
 from sepvae.settings import read_mapping

@@ -109,7 +109,7 @@ def voice_model(
 ) -> Path:
     """The run folder of a conditional VAE that knows the speakers hiss and hum, for recordings at 8 kHz."""
     from sepvae.config import parse_config
-    from sepvae.mixing.solo import speech_mixtures
+    from sepvae.mixing.single_source import speech_mixtures
     from sepvae.training.config import TrainingConfig
     from sepvae.training.loop import TrainingData, train
 

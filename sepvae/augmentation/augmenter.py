@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sepvae.audio import Wave
 from sepvae.augmentation.basis import NuisanceBasis
 from sepvae.augmentation.coder import Code, SegmentCoder, one_thread
 from sepvae.augmentation.latents import Perturbation, replacement
@@ -18,7 +19,6 @@ from sepvae.errors import CheckpointError, InputError
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
 from sepvae.seeds import generator
 
-Wave = NDArray[np.float32]
 Vector = NDArray[np.floating[Any]]
 # The shift of the latents (nuisance,) of a channel, given its own vector.
 Shift = Callable[[Vector], Vector]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from sepvae import audio, config
+from sepvae.audio import Wave
 from sepvae.augmentation.contract import Draw
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.backgrounds import SYNTHETIC_KINDS
@@ -23,8 +24,6 @@ from sepvae.mixing.noise import SILENCE_RMS, Recording, list_backgrounds, list_n
 from sepvae.mixing.noise import BackgroundConfig as SyntheticConfig
 from sepvae.seeds import generator
 from sepvae.settings import Range
-
-Wave = NDArray[np.float32]
 
 # Speeds are thousandths, so that the resampler has a ratio of whole numbers.
 _SPEED_STEPS = 1000

@@ -13,7 +13,7 @@ from sepvae.augmented.identity import Identity
 from sepvae.augmented.journal import Lines
 from sepvae.augmented.records import Failure, check_labels, within
 from sepvae.augmented.saved import damaged, read_saved
-from sepvae.corpora.records import Corpus, Problem, Utterance
+from sepvae.corpora.records import Corpus, Problem, Utterance, warn_of
 from sepvae.corpora.validate import severity
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import hash_file, output_error, read_jsonl, write_json, write_jsonl
@@ -69,6 +69,7 @@ def write_plan(folder: Path, corpus: Corpus, identity: Identity, config: Augment
     if not rates:
         raise ConfigError(f"split {config.split!r}: the corpus has none of that name, but {', '.join(sorted(splits))}")
     rate = config.sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
+    warn_of([one for one in corpus.problems if severity(one) == "warning"], corpus.root)
     left_out = [reader_failure(one, corpus.root) for one in corpus.problems if severity(one) == "error"]
     utterances: Lines[Utterance] = Lines(listed, Utterance.from_json)
     write_jsonl(folder / _UTTERANCES, usable_utterances(utterances, rate, config, left_out))

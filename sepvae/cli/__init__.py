@@ -19,13 +19,18 @@ VERBS = ("corpus", "mix", "train", "separate", "enhance", "augment", "evaluate",
 _INTERRUPTED = 130
 
 
-class _OneLineHelp(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults, but not the empty ones."""
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, but not the empty ones, and leaves the lines of a text that has several as they are."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, [], argparse.SUPPRESS) or not action.option_strings:
+        # Not `in`, for which the seed 0 would be False.
+        empty = action.default is None or action.default is False or action.default in ([], argparse.SUPPRESS)
+        if empty or not action.option_strings:
             return action.help
         return super()._get_help_string(action)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     for verb in VERBS:
         module = importlib.import_module(f"sepvae.cli.{verb}")
-        module.add(verbs, {"parents": [common], "formatter_class": _OneLineHelp})
+        module.add(verbs, {"parents": [common], "formatter_class": _Help})
     return parser
 
 

@@ -1,13 +1,52 @@
-"""`sepvae corpus`: make, fetch, list and check corpora."""
+"""`sepvae corpus`: make, fetch, list and check corpora, and list corpora of ready mixtures."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-KINDS = ("timit", "timit-sample", "librispeech", "vctk", "vivos", "vcc2018", "vcc2016", "arctic", "folder")
+from sepvae.cli.settings import checked
+from sepvae.corpora import CORPORA
+
+if TYPE_CHECKING:
+    from sepvae.mixing.manifest import Manifest
+
+# Of the verbs of augmentation.
+KINDS = tuple(CORPORA)
+
+
+def add_corpus(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a verb that reads a corpus: its folder and its layout."""
+    parser.add_argument("corpus", type=Path, metavar="CORPUS", help="folder of the corpus")
+    parser.add_argument(
+        "--layout",
+        type=checked(CORPORA.check),
+        metavar="LAYOUT",
+        help=f"layout of the corpus, recognised when not given: {', '.join(CORPORA)}",
+    )
+
+
+def add_manifest(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a verb that makes a manifest of mixtures."""
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="MANIFEST", help="manifest to write (.jsonl)")
+    parser.add_argument("--audio", type=Path, metavar="DIR", help="also write the mixtures and sources as audio")
+
+
+def write_out(args: argparse.Namespace, manifest: Manifest, root: Path) -> None:
+    """Write a manifest of mixtures, and their audio when asked for, and say how many there are."""
+    from collections import Counter
+
+    from sepvae.mixing.manifest import write_manifest
+    from sepvae.mixing.mixture import write_mixtures
+
+    write_manifest(args.out, manifest)
+    if args.audio:
+        write_mixtures(manifest, root, args.audio)
+    counts = Counter(mixture.split for mixture in manifest.mixtures)
+    sys.stdout.write(f"{args.out}: {', '.join(f'{count} {split}' for split, count in counts.items())}\n")
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -17,7 +56,10 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
     demo = actions.add_parser("demo", help="synthesise a small corpus in the layout of TIMIT", **options)
     demo.add_argument("folder", type=Path, metavar="DIR", help="folder to make")
-    demo.add_argument("--speakers", type=int, default=16, help="number of speakers, half of them female")
+    demo.add_argument("--speakers", type=int, default=16, metavar="N", help="number of speakers, half of them female")
+    demo.add_argument(
+        "-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="sentences spoken at the same time"
+    )
     demo.set_defaults(run=_demo)
 
     fetch = actions.add_parser("fetch", help="download a free corpus", **options)
@@ -30,16 +72,26 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         ("validate", _validate, "report missing, broken, clipped, silent and duplicate files, leaks and alignments"),
     ):
         action = actions.add_parser(name, help=text, **options)
-        action.add_argument("folder", type=Path, metavar="DIR", help="folder of the corpus")
-        action.add_argument("--corpus", choices=KINDS, help="its layout, recognised when not given")
+        add_corpus(action)
         action.add_argument("--json", action="store_true", help="for programs: JSON on stdout")
         action.set_defaults(run=run)
+
+    mixtures = actions.add_parser(
+        "mixtures",
+        help="list the ready mixtures of WSJ0-2mix or Libri2Mix",
+        description="Write a manifest of mixtures that are there already, as WSJ0-2mix, WHAM! and Libri2Mix have them: "
+        "DIR holds tr, cv and tt or train-100, dev and test, each with mix or mix_clean, s1 and s2.",
+        **options,
+    )
+    mixtures.add_argument("folder", type=Path, metavar="DIR", help="folder of the mixtures, such as wav8k/min")
+    add_manifest(mixtures)
+    mixtures.set_defaults(run=_mixtures)
 
 
 def _demo(args: argparse.Namespace) -> int:
     from sepvae.corpora.demo import make_demo_corpus
 
-    make_demo_corpus(args.folder, speakers=args.speakers)
+    make_demo_corpus(args.folder, speakers=args.speakers, jobs=args.jobs)
     sys.stdout.write(f"{args.folder}\n")
     return 0
 
@@ -57,7 +109,7 @@ def _list(args: argparse.Namespace) -> int:
     from sepvae.corpora.records import open_corpus
     from sepvae.files import to_json
 
-    corpus = open_corpus(args.folder, args.corpus)
+    corpus = open_corpus(args.corpus, args.layout)
     for utterance in corpus.utterances():
         if args.json:
             sys.stdout.write(to_json(asdict(utterance)) + "\n")
@@ -75,6 +127,13 @@ def _validate(args: argparse.Namespace) -> int:
     from sepvae.corpora.validate import validate
     from sepvae.files import to_json
 
-    report = validate(open_corpus(args.folder, args.corpus))
+    report = validate(open_corpus(args.corpus, args.layout))
     sys.stdout.write(to_json(report.to_json(), indent=2) + "\n" if args.json else report.text() + "\n")
     return 0 if report.ok else 1
+
+
+def _mixtures(args: argparse.Namespace) -> int:
+    from sepvae.mixing.ready import read_ready_mixtures
+
+    write_out(args, read_ready_mixtures(args.folder), args.folder)
+    return 0

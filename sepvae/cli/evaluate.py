@@ -9,26 +9,38 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sepvae.cli.settings import checked
+from sepvae.evaluation import IMPROVEMENT, MEASURES, known_measure
+
 if TYPE_CHECKING:
     from sepvae.evaluation import ScoreTask
 
-_LAYOUT = """\
-Estimates lie as 'sepvae separate' and the recipes write them, references in the same way or as 'sepvae mix --audio'
-writes a split (give one split, such as DIR/test):
+_FOLDERS = """\
+Estimates lie as 'sepvae separate' and the recipes write them, references in
+the same way or as 'sepvae mix --audio' writes a split (give one split, such as
+DIR/test):
   ESTIMATES/<item>/<source>.wav
   REFERENCES/<item>/<source>.wav   REFERENCES/<item>/mixture.wav
   REFERENCES/<source>/<item>.wav   REFERENCES/mixture/<item>.wav
-The mixture may be missing in the first form: then it is the sum of the references. A reference called noise is scored
-where there is an estimate of it; otherwise it is what was added to the sources."""
+The mixture may be missing in the first form: then it is the sum of the
+references. A reference called noise is scored where there is an estimate of
+it; otherwise it is what was added to the sources."""
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
-    parser = verbs.add_parser("evaluate", help="score estimates against references", epilog=_LAYOUT, **options)
+    parser = verbs.add_parser("evaluate", help="score estimates against references", epilog=_FOLDERS, **options)
     parser.add_argument("--references", type=Path, required=True, metavar="DIR", help="folder of the true sources")
     parser.add_argument("--estimates", type=Path, required=True, metavar="DIR", help="folder of the estimates")
     parser.add_argument("--name", default="estimates", help="name of the system in the table")
-    parser.add_argument("--measures", nargs="+", metavar="NAME", help="measures to take, all when not given")
+    parser.add_argument(
+        "--measures",
+        nargs="+",
+        type=checked(known_measure),
+        metavar="NAME",
+        help=f"measures to take, all when not given: {', '.join(MEASURES)}; and each with {IMPROVEMENT} behind it, for "
+        "what is gained over the mixture",
+    )
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="write every score: .csv or .json")
     parser.add_argument(
         "--channel",
@@ -36,7 +48,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         metavar="N",
         help="channel of references with several: 0 is the reference microphone of 'sepvae mix --room'",
     )
-    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
     parser.add_argument("--json", action="store_true", help="for programs: the summary as JSON on stdout")
     parser.set_defaults(run=run)
 

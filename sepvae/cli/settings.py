@@ -1,11 +1,13 @@
-"""What several verbs share: a config from a YAML file and `--set key=value`."""
+"""What several verbs share: a config from a YAML file and `--set key=value`, names of a table, seeds."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from sepvae.errors import ConfigError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -19,6 +21,18 @@ def add_settings(parser: argparse._ActionsContainer, what: str) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change one setting; repeat"
     )
+
+
+def checked(check: Callable[[str], str]) -> Callable[[str], str]:
+    """Return the type of an argument that is a name of a table: what `check` refuses is wrong usage."""
+
+    def parse(name: str) -> str:
+        try:
+            return check(name)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse
 
 
 def seed(text: str) -> int:

@@ -65,13 +65,9 @@ def _config(args: argparse.Namespace, usual: str) -> TrainingConfig:
 
 def _utterances(args: argparse.Namespace) -> list[Utterance]:
     """Return the utterances of the corpus; what its reader had to leave out is said."""
-    from sepvae.corpora.records import open_corpus
+    from sepvae.corpora.records import open_corpus, read_all
 
-    corpus = open_corpus(args.corpus, args.layout)
-    utterances = list(corpus.utterances())
-    for problem in corpus.problems:
-        _LOGGER.warning("%s", problem.message)
-    return utterances
+    return read_all(open_corpus(args.corpus, args.layout))
 
 
 def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
@@ -91,7 +87,7 @@ def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData
 
 
 def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
-    from sepvae.mixing.solo import corpus_mixtures
+    from sepvae.mixing.single_source import corpus_mixtures
     from sepvae.training.loop import TrainingData
 
     config = _config(args, _OF_SPEECH)
@@ -102,7 +98,7 @@ def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
 
 
 def _of_speaker(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
-    from sepvae.mixing.solo import speaker_mixtures
+    from sepvae.mixing.single_source import speaker_mixtures
     from sepvae.training.loop import TrainingData
 
     config = _config(args, _OF_SPEAKER)

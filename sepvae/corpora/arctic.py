@@ -7,23 +7,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
-from sepvae.corpora.listing import (
-    Found,
-    Labels,
-    file_names,
-    is_audio,
-    list_files,
-    read_beside,
-    read_utterances,
-    report_speakers,
-    report_unrecognised,
-    subfolders,
-)
+from sepvae.corpora.listing import file_names, is_audio, subfolders
 from sepvae.corpora.prompts import Prompts
-from sepvae.corpora.records import Problem, Sex, Utterance
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
+from sepvae.corpora.records import Problem, Sex
 
 _VOICE = re.compile(r"cmu_us_(?P<speaker>[a-z0-9]+)_arctic(?:-[\w.-]+)?", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?P<id>arctic_[ab]\d{4})\.(?:wav|flac)", re.IGNORECASE)
@@ -72,7 +64,7 @@ def _is_voice(folder: Path, name: str) -> bool:
     return any(_SENTENCE.fullmatch(file) for place in waves for file in file_names(place))
 
 
-class Arctic:
+class Arctic(CorpusReader):
     """Reader of CMU ARCTIC: the folder given may be one voice, hold the voices, or lie above them.
 
     All speakers read the same prompts, so that each utterance names its `prompt`.
@@ -80,11 +72,17 @@ class Arctic:
 
     name = "arctic"
     layout = "cmu_us_<speaker>_arctic/wav/arctic_<a|b><number>.wav, such as cmu_us_bdl_arctic/wav/arctic_a0001.wav"
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
-        self._name = root.resolve().name
+    example: ClassVar = {
+        f"cmu_us_{speaker}_arctic/{path}": content
+        for speaker in ("bdl", "slt")
+        for path, content in (
+            ("wav/arctic_a0001.wav", None),
+            ("wav/arctic_b0002.wav", None),
+            ("etc/txt.done.data", '( arctic_a0001 "Author of the danger trail." )\n( arctic_b0002 "He said no." )\n'),
+        )
+    }
+    ignores_case = True
+    published = PublishedCorpus("CMU ARCTIC", 16000, 18, {None: None})
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -93,15 +91,9 @@ class Arctic:
         below = [place for folder in inside if "arctic" in folder.name.casefold() for place in subfolders(folder)]
         return _is_voice(root, root.resolve().name) or any(_is_voice(place, place.name) for place in inside + below)
 
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`bdl_arctic_a0001`), skipping and reporting unreadable files.
-
-        Raises:
-            InputError: there is not one utterance.
-        """
-        self.problems.clear()
-        files = list_files(self.root)
-        sentences: dict[str, str] = {}
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`bdl_arctic_a0001`); sentences are named by the words of all speakers."""
+        sentences = self._sentences = dict[str, str]()
         found = []
         for path in (path for path in files if is_audio(path)):
             match = self._match(_AUDIO, path)
@@ -109,18 +101,22 @@ class Arctic:
                 speaker, sentence = match["speaker"].casefold(), match["id"].casefold()
                 sentences[path] = sentence
                 sex = SEXES.get(speaker, "unknown")
-                found.append(Found(f"{speaker}_{sentence}", path, speaker, sex))
+                found.append(AudioFile(f"{speaker}_{sentence}", path, speaker, sex))
         self._report_strangers([path for path in files if is_audio(path) and path not in sentences])
-        report_speakers(found, SEXES, "the list of the 18 published speakers", self.problems)
-        texts = self._texts(files, sentences)
-        prompts = Prompts((name, text) for own in texts.values() for name, text in own.items())
+        self.report_speakers(found, SEXES, "the list of the 18 published speakers")
+        self._texts = self._read_texts(files, sentences)
+        self._prompts = Prompts((name, text) for own in self._texts.values() for name, text in own.items())
+        return found
 
-        def labels(item: Found) -> Labels:
-            sentence = sentences[item.path]
-            text = texts.get(_home(item.path), {}).get(sentence)
-            return Labels(text, prompt=prompts.name(sentence, text))
+    def labels(self, item: AudioFile) -> Labels:
+        """Return the sentence, and the prompt that all speakers share."""
+        sentence = self._sentences[item.path]
+        text = self._texts.get(_home(item.path), {}).get(sentence)
+        return Labels(text, prompt=self._prompts.name(sentence, text))
 
-        yield from read_utterances(self.root, found, self.problems, labels=labels, expected=self.layout)
+    @cached_property
+    def _name(self) -> str:
+        return self.root.resolve().name
 
     def _match(self, pattern: re.Pattern[str], path: str) -> re.Match[str] | None:
         """Look for a pattern in a path; the folder's own name counts as part of it, since one voice may be given."""
@@ -135,25 +131,25 @@ class Arctic:
                 others[path.rpartition("/")[0]] += 1
             else:
                 strangers.append(path)
-        report_unrecognised(strangers, self.layout, self.problems)
+        self.report_unrecognised(strangers)
         for folder, number in sorted(others.items()):
             message = f"{folder}: {number} audio files beside the recordings in wav; left out"
             self.problems.append(Problem("unrecognised", folder, message))
 
-    def _texts(self, files: Iterable[str], sentences: dict[str, str]) -> dict[str, dict[str, str]]:
+    def _read_texts(self, files: Iterable[str], sentences: dict[str, str]) -> dict[str, dict[str, str]]:
         """Return folder of the voice -> sentence -> text; what is missing or does not meet is reported."""
         tables = {_home(path): path for path in files if self._match(_TEXTS, path)}
-        heard: dict[str, dict[str, str]] = {}
+        recorded: dict[str, dict[str, str]] = {}
         for path, sentence in sentences.items():
-            heard.setdefault(_home(path), {})[sentence] = path
+            recorded.setdefault(_home(path), {})[sentence] = path
         texts = {}
-        for home, paths in sorted(heard.items()):
+        for home, paths in sorted(recorded.items()):
             if home not in tables:
                 wanted = f"{home}etc/txt.done.data"
                 message = f"{wanted}: missing; {len(paths)} utterances have no text"
                 self.problems.append(Problem("missing_text", wanted, message))
                 continue
-            text = read_beside(self.root, tables[home], self.problems)
+            text = self.read_beside(tables[home])
             if text is None:
                 continue
             texts[home] = parse_prompts(text, tables[home], self.problems)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sepvae import audio, sphere
-from sepvae.corpora.espeak import SILENCE, Speech, Voice, speak
+from sepvae.corpora.espeak import SILENCE, EspeakVoice, SpokenSentence, speak
 from sepvae.corpora.records import Interval
 from sepvae.errors import ConfigError, OutputError
 from sepvae.files import atomic_folder, output_error, read_json, write_text
@@ -31,13 +31,13 @@ _ENTRIES = {"README.TXT", "DOC", "TRAIN", "TEST"}
 
 
 @dataclass(frozen=True)
-class Speaker:
+class DemoSpeaker:
     """A speaker of `data/demo_voices.json`: LDC-style id such as FANO0, TRAIN or TEST, dialect 1 to 8, and voice."""
 
     id: str
     usage: str
     dialect: int
-    voice: Voice
+    voice: EspeakVoice
 
     @property
     def folder(self) -> str:
@@ -49,7 +49,7 @@ class Speaker:
 class Prompt:
     """A sentence for a speaker: its name, such as SX17, and its text."""
 
-    speaker: Speaker
+    speaker: DemoSpeaker
     name: str
     text: str
 
@@ -62,15 +62,15 @@ def _data(name: str) -> Any:
     return read_json(installed if installed.is_file() else package.parent / "data" / name)
 
 
-def demo_speakers() -> list[Speaker]:
+def demo_speakers() -> list[DemoSpeaker]:
     """Return the speakers, women and men in turn, so that the first few hold both sexes and both splits."""
     facts = _data("demo_voices.json")
     accents = {accent["dialect"]: accent["voice"] for accent in facts["accents"]}
     speakers = []
     for entry in facts["speakers"]:
         settings = {key: entry[key] for key in ("rate", "pitch", "pitch_range", "volume")}
-        voice = Voice(f"{accents[entry['dialect']]}+{entry['variant']}", **settings)
-        speakers.append(Speaker(entry["id"], entry["usage"], entry["dialect"], voice))
+        voice = EspeakVoice(f"{accents[entry['dialect']]}+{entry['variant']}", **settings)
+        speakers.append(DemoSpeaker(entry["id"], entry["usage"], entry["dialect"], voice))
     return speakers
 
 
@@ -142,12 +142,12 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-def _speak(prompt: Prompt) -> Speech:
+def _speak(prompt: Prompt) -> SpokenSentence:
     seed = derive_seed(0, "espeak", prompt.speaker.id, prompt.name) % (1 << 31)
     return speak(prompt.text, prompt.speaker.voice, labels=_data("demo_phones.json"), seed=seed)
 
 
-def _write_utterance(folder: Path, prompt: Prompt, speech: Speech) -> None:
+def _write_utterance(folder: Path, prompt: Prompt, speech: SpokenSentence) -> None:
     """Write one sentence as .WAV (SPHERE), .TXT, .WRD and .PHN, with its times at 16 kHz."""
     wave = audio.resample(speech.wave, from_rate=speech.sample_rate, to_rate=SAMPLE_RATE)
     samples = np.clip(np.rint(np.pad(wave, _MARGIN_SAMPLES).astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
@@ -181,7 +181,7 @@ def _write_labels(path: Path, intervals: list[Interval]) -> None:
     write_text(path, "".join(f"{entry.start} {entry.stop} {entry.label}\n" for entry in intervals))
 
 
-def _write_documents(folder: Path, speakers: list[Speaker]) -> None:
+def _write_documents(folder: Path, speakers: list[DemoSpeaker]) -> None:
     """Write DOC/SPKRINFO.TXT in the LDC's columns, and a notice of what this is."""
     lines = ["; Speakers of the demo corpus. They are voices of a synthesiser: dates and origins mean nothing.", ";"]
     lines += [";ID   Sex  DR  Use  RecDate   BirthDate  Ht     Race  Edu  Comments"]

@@ -33,7 +33,7 @@ _STRESS_MARKS = "',%="
 
 
 @dataclass(frozen=True)
-class Voice:
+class EspeakVoice:
     """A voice of espeak-ng: an accent with a variant, as `en-us+f2`, and its settings on espeak-ng's own scales.
 
     `rate` is in words a minute (80 to 450), `volume`, `pitch` and `pitch_range` run from 0 to 99 (50 = the
@@ -48,7 +48,7 @@ class Voice:
 
 
 @dataclass(frozen=True)
-class Speech:
+class SpokenSentence:
     """A spoken sentence: samples (time,) float32 in [-1, 1]; phones tile it from 0 to its end, words lie inside."""
 
     wave: NDArray[np.float32]
@@ -75,11 +75,11 @@ class Segment(NamedTuple):
     word: int
 
 
-def speak(text: str, voice: Voice, *, labels: Mapping[str, str], seed: int = 0) -> Speech:
+def speak(text: str, voice: EspeakVoice, *, labels: Mapping[str, str], seed: int = 0) -> SpokenSentence:
     """Speak one sentence.
 
     Args:
-        text: one sentence of plain words; its words are those of `Speech.words`, in lower case.
+        text: one sentence of plain words; its words are those of `SpokenSentence.words`, in lower case.
         labels: espeak-ng's phoneme mnemonic -> label of the phone; "" joins a phoneme to the one before. A mnemonic
             that is not listed is its own label.
         seed: of espeak-ng's breath noise, from 0 to 2**31 - 1.
@@ -103,7 +103,7 @@ def speak(text: str, voice: Voice, *, labels: Mapping[str, str], seed: int = 0) 
     if not wave.any() or not any(entry.word >= 0 for entry in segments):
         raise OutputError(f"espeak-ng said nothing for {text!r} with the voice {voice.name}: check the text")
     phones = tuple(Interval(entry.start, entry.stop, entry.label) for entry in segments)
-    return Speech(wave, facts["sample_rate"], words(segments, text), phones)
+    return SpokenSentence(wave, facts["sample_rate"], words(segments, text), phones)
 
 
 def _locate() -> tuple[Path, Path]:
@@ -119,7 +119,7 @@ def _locate() -> tuple[Path, Path]:
     return library, data
 
 
-def _check_variant(voice: Voice, data: Path) -> None:
+def _check_variant(voice: EspeakVoice, data: Path) -> None:
     """Refuse an unknown variant: espeak-ng itself speaks it in the plain voice without a word."""
     _, _, variant = voice.name.partition("+")
     folder = data / "voices" / "!v"

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from sepvae.corpora.listing import (
-    AUDIO_ENDINGS,
-    Found,
-    Labels,
-    is_audio,
-    list_files,
-    read_beside,
-    read_utterances,
-    report_speakers,
-    report_unrecognised,
-    walk,
-)
-from sepvae.corpora.records import Problem, Sex, Utterance
+from sepvae.corpora.listing import AUDIO_ENDINGS, is_audio, walk
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels
+from sepvae.corpora.records import Problem, Sex
 from sepvae.errors import InputError
 from sepvae.files import read_text
 
@@ -57,29 +48,24 @@ def parse_speakers(text: str, name: str, *, delimiter: str) -> dict[str, Sex]:
     return sexes
 
 
-class SpeakerFolders:
+class SpeakerFolders(CorpusReader):
     """Reader of a folder per speaker; folders called train, test, dev or valid above them become splits."""
 
     name = "folder"
     layout = f"<speaker>/**/*{{{','.join(AUDIO_ENDINGS)}}}, such as anna/monday/001.wav"
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example: ClassVar = {
+        "speakers.csv": "speaker,sex\nanna,female\nben,male\n",
+        **dict.fromkeys(("anna/monday/001.wav", "anna/monday/002.flac", "ben/001.wav", "ben/002.ogg")),
+        "anna/monday/001.txt": "Good morning.",
+    }
 
     @classmethod
     def matches(cls, root: Path) -> bool:
         """Whether a folder inside holds an audio file."""
         return any(is_audio(name) for prefix, names in walk(root) if prefix for name in names)
 
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`anna_monday_001`), skipping and reporting unreadable files.
-
-        Raises:
-            InputError: there is not one utterance, or the table of speakers is malformed.
-        """
-        self.problems.clear()
-        files = list_files(self.root)
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`anna_monday_001`); InputError when the table of speakers is malformed."""
         sexes = self._sexes(files)
         sounds = [path for path in files if is_audio(path)]
         splits = {path.split("/")[0] for path in sounds if "/" in path}
@@ -90,17 +76,21 @@ class SpeakerFolders:
             parts = path.split("/")[depth:]
             name = "_".join([*parts[:-1], parts[-1].rpartition(".")[0]])
             split = path.split("/")[0].casefold() if has_splits else None
-            found.append(Found(name, path, parts[0], sexes.get(parts[0], "unknown"), split))
-        report_unrecognised([path for path in sounds if path.count("/") <= depth], self.layout, self.problems)
+            found.append(AudioFile(name, path, parts[0], sexes.get(parts[0], "unknown"), split))
+        self.report_unrecognised(path for path in sounds if path.count("/") <= depth)
         if sexes:
-            report_speakers(found, sexes, "the table of speakers", self.problems, complete=True)
-        texts = {path[:-4]: path for path in files if path.casefold().endswith(".txt")}
-        self._report_texts(texts, sounds)
-        yield from read_utterances(
-            self.root, found, self.problems, labels=lambda item: self._labels(item, texts), expected=self.layout
-        )
+            self.report_speakers(found, sexes, "the table of speakers", complete=True)
+        self._texts = {path[:-4]: path for path in files if path.casefold().endswith(".txt")}
+        self._report_texts(self._texts, sounds)
+        return found
 
-    def _sexes(self, files: list[str]) -> dict[str, Sex]:
+    def labels(self, item: AudioFile) -> Labels:
+        """Return the text beside the recording."""
+        path = self._texts.get(item.path.rpartition(".")[0])
+        text = self.read_beside(path) if path else None
+        return Labels(" ".join(text.split()) or None) if text else Labels()
+
+    def _sexes(self, files: Sequence[str]) -> dict[str, Sex]:
         tables = [path for path in files if path.casefold() in _TABLES]
         if len(tables) > 1:
             raise InputError(f"{self.root}: has {' and '.join(tables)}: keep one table of speakers")
@@ -120,8 +110,3 @@ class SpeakerFolders:
             for stem, path in sorted(texts.items())
             if stem not in stems and stem.rpartition("/")[0] in folders
         ]
-
-    def _labels(self, item: Found, texts: dict[str, str]) -> Labels:
-        path = texts.get(item.path.rpartition(".")[0])
-        text = read_beside(self.root, path, self.problems) if path else None
-        return Labels(" ".join(text.split()) or None) if text else Labels()

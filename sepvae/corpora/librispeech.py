@@ -6,22 +6,13 @@ Source: Panayotov et al. 2015, "LibriSpeech: an ASR corpus based on public domai
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from sepvae.corpora.listing import (
-    Found,
-    Labels,
-    is_audio,
-    list_files,
-    read_beside,
-    read_speaker_table,
-    read_utterances,
-    report_speakers,
-    report_unrecognised,
-    subfolders,
-)
-from sepvae.corpora.records import Problem, Sex, Utterance
+from sepvae.corpora.listing import is_audio, subfolders
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
+from sepvae.corpora.records import Problem, Sex
 
 _SUBSET = re.compile(r"(train|dev|test)-(clean|other)(-\d+)?")
 _AUDIO = re.compile(r"(?P<id>(?P<speaker>\d+)-(?P<chapter>\d+)-\d+)\.(flac|wav|ogg)", re.IGNORECASE)
@@ -57,17 +48,21 @@ def _looks_like_subset(folder: Path) -> bool:
     return any(_AUDIO.fullmatch(file.name) for place in places for file in place.iterdir())
 
 
-class LibriSpeech:
+class LibriSpeech(CorpusReader):
     """Reader of LibriSpeech: the folder given may be one subset, hold the subsets, or lie one above."""
 
     name = "librispeech"
     layout = (
         "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac, such as test-clean/61/70968/61-70968-0000.flac"
     )
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example: ClassVar = {
+        "SPEAKERS.TXT": "19 | F | train-clean-100 | 25.19 | Kara\n61 | M | test-clean | 8.08 | Paul\n",
+        **dict.fromkeys(f"train-clean-100/19/198/19-198-000{number}.flac" for number in range(2)),
+        "train-clean-100/19/198/19-198.trans.txt": "19-198-0000 NORTHANGER ABBEY\n19-198-0001 THIS LITTLE WORK\n",
+        **dict.fromkeys(f"test-clean/61/70968/61-70968-000{number}.flac" for number in range(2)),
+        "test-clean/61/70968/61-70968.trans.txt": "61-70968-0000 HE BEGAN\n61-70968-0001 THERE WAS GLORY\n",
+    }
+    published = PublishedCorpus(sample_rate=16000)
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -77,37 +72,33 @@ class LibriSpeech:
         subsets = [place for place in inside + below if _SUBSET.fullmatch(place.name)]
         return any(_looks_like_subset(place) for place in [root, *subsets])
 
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`61-70968-0000`), skipping and reporting unreadable files.
-
-        Raises:
-            InputError: there is not one utterance.
-        """
-        self.problems.clear()
-        files = list_files(self.root)
-        table = read_speaker_table(self.root, files, "SPEAKERS.TXT", self.problems, without="the sexes are not known")
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`61-70968-0000`) with the sexes of the table and the innermost subset as split."""
+        table = self.read_speakers(files, "SPEAKERS.TXT", without="the sexes are not known")
         sexes = parse_speakers(table or "", "SPEAKERS.TXT", self.problems)
         found, strangers = [], []
         for path in files:
             match = _AUDIO.fullmatch(path.rpartition("/")[2])
             if match:
                 speaker = match["speaker"]
-                found.append(Found(match["id"], path, speaker, sexes.get(speaker, "unknown"), self._subset(path)))
+                found.append(AudioFile(match["id"], path, speaker, sexes.get(speaker, "unknown"), self._subset(path)))
             elif is_audio(path):
                 strangers.append(path)
-        report_unrecognised(strangers, self.layout, self.problems)
+        self.report_unrecognised(strangers)
         if table is not None:
-            report_speakers(found, sexes, "SPEAKERS.TXT", self.problems)
-        texts = self._texts(files, found)
-        yield from read_utterances(
-            self.root, found, self.problems, labels=lambda item: Labels(texts.get(item.path)), expected=self.layout
-        )
+            self.report_speakers(found, sexes, "SPEAKERS.TXT")
+        self._texts = self._read_texts(files, found)
+        return found
+
+    def labels(self, item: AudioFile) -> Labels:
+        """Return the sentence of the transcript."""
+        return Labels(self._texts.get(item.path))
 
     def _subset(self, path: str) -> str | None:
         folders = [*self.root.resolve().parts, *path.split("/")[:-1]]
         return next((name for name in reversed(folders) if _SUBSET.fullmatch(name)), None)
 
-    def _texts(self, files: Iterable[str], found: Iterable[Found]) -> dict[str, str]:
+    def _read_texts(self, files: Iterable[str], found: Iterable[AudioFile]) -> dict[str, str]:
         """Return audio path -> sentence from the `<speaker>-<chapter>.trans.txt` beside the audio."""
         transcripts = {path for path in files if path.endswith(".trans.txt")}
         chapters: dict[str, dict[str, str]] = {}
@@ -120,7 +111,7 @@ class LibriSpeech:
                 message = f"{wanted}: missing; {len(paths)} utterances have no text"
                 self.problems.append(Problem("missing_text", wanted, message))
                 continue
-            lines = (read_beside(self.root, wanted, self.problems) or "").splitlines()
+            lines = (self.read_beside(wanted) or "").splitlines()
             sentences = {name: text for name, _, text in (line.partition(" ") for line in lines) if name}
             texts.update({path: sentences[name] for name, path in paths.items() if sentences.get(name)})
             self._compare(wanted, paths, sentences)

@@ -1,16 +1,21 @@
-"""The record of one utterance, and the closed table of corpora that yield such records."""
+"""The record of one utterance, and corpora on disk that yield such records."""
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 
 from sepvae.corpora import CORPORA
 from sepvae.errors import InputError
 from sepvae.files import check_folder
+
+_LOGGER = logging.getLogger(__name__)
+# Problems of a corpus that are named one by one.
+_NAMED = 10
 
 Sex = Literal["female", "male", "unknown"]
 
@@ -79,54 +84,54 @@ class Problem:
 
 
 class Corpus(Protocol):
-    """A corpus on disk; `problems` collects what had to be left out while reading, so that nothing is lost silently.
-
-    `name` is the key in `CORPORA`; `layout` says in words which files are expected, with an example.
-    """
+    """Speech on disk as utterances; `problems` collects what had to be left out, so that nothing is lost silently."""
 
     name: str
-    layout: str
     root: Path
     problems: list[Problem]
 
-    def __init__(self, root: Path) -> None: ...
-
-    @classmethod
-    def matches(cls, root: Path) -> bool:
-        """Whether the folder looks like this corpus (cheap: looks at names only)."""
-        ...
-
     def utterances(self) -> Iterator[Utterance]:
-        """Yield the records in a fixed order (sorted by id), skipping and reporting unreadable files."""
+        """Yield the records in a fixed order (sorted by id), skipping and reporting what cannot be read."""
         ...
 
 
-def corpus_class(name: str) -> type[Corpus]:
-    """Return the class behind a name of the table; ConfigError names the choices."""
-    return cast("type[Corpus]", CORPORA.resolve(name))
-
-
-def open_corpus(root: str | Path, kind: str | None = None) -> Corpus:
+def open_corpus(root: str | Path, layout: str | None = None) -> Corpus:
     """Open the corpus in the folder `root`.
 
     Args:
         root: folder of the corpus.
-        kind: a name of `CORPORA`; recognised from the layout when None.
+        layout: a name of `CORPORA`; recognised when None.
 
     Raises:
         InputError: the folder is missing or empty of anything the readers know.
-        ConfigError: `kind` is unknown.
+        ConfigError: `layout` is unknown.
     """
     folder = Path(root)
-    if kind is not None:
-        reader = corpus_class(kind)
+    if layout is not None:
+        CORPORA.check(layout)
     check_folder(folder, advice="give the folder of a corpus, or make one with 'sepvae corpus demo DIR'")
-    if kind is None:
-        for name in CORPORA:
-            reader = corpus_class(name)
-            if reader.matches(folder):
-                break
-        else:
-            layouts = "".join(f"\n  {name}: {corpus_class(name).layout}" for name in CORPORA)
-            raise InputError(f"{folder}: no known corpus layout found, expected one of{layouts}")
-    return reader(folder)
+    name = layout or next((name for name in CORPORA if CORPORA.resolve(name).matches(folder)), None)
+    if name is None:
+        layouts = "".join(f"\n  {name}: {CORPORA.resolve(name).layout}" for name in CORPORA)
+        raise InputError(f"{folder}: no known corpus layout found, expected one of{layouts}")
+    corpus: Corpus = CORPORA.resolve(name)(folder)
+    return corpus
+
+
+def read_all(corpus: Corpus) -> list[Utterance]:
+    """Read all utterances of a corpus, and warn of its problems.
+
+    Raises:
+        InputError: there is not one utterance.
+    """
+    utterances = list(corpus.utterances())
+    warn_of(corpus.problems, corpus.root)
+    return utterances
+
+
+def warn_of(problems: Sequence[Problem], root: Path) -> None:
+    """Log what is wrong with a corpus: the first problems by name, and how many more there are."""
+    for problem in problems[:_NAMED]:
+        _LOGGER.warning("%s", problem.message)
+    if len(problems) > _NAMED:
+        _LOGGER.warning("%s: %d more problems: 'sepvae corpus list' names them all", root, len(problems) - _NAMED)

@@ -64,7 +64,7 @@ class Sound:
         return any(side.run >= _CLIPPED_RUN and side.value > peak / 2 for side in (self.high, self.low))
 
 
-def listen(path: Path) -> Sound:
+def scan(path: Path) -> Sound:
     """Read a file once, in blocks, and return what its samples tell.
 
     Raises:

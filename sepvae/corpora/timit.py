@@ -6,12 +6,11 @@ Source: Garofolo et al. 1993, "DARPA TIMIT Acoustic-Phonetic Continuous Speech C
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from sepvae.corpora.listing import subfolders
-from sepvae.corpora.records import Problem, Utterance
-from sepvae.corpora.timit_files import SPEAKER, read_timit
+from sepvae.corpora.reader import PublishedCorpus
+from sepvae.corpora.timit_files import SPEAKER, TimitReader, example_files
 
 _DIALECT = re.compile(r"dr[1-8]")
 _SPEAKER = re.compile(SPEAKER)
@@ -24,15 +23,17 @@ def _has_dialects(folder: Path) -> bool:
     return any(_SPEAKER.fullmatch(place.name.casefold()) for dialect in dialects for place in subfolders(dialect))
 
 
-class Timit:
+class Timit(TimitReader):
     """Reader of LDC TIMIT: the folder given may hold TRAIN and TEST, be one of them, or lie up to three above."""
 
     name = "timit"
     layout = "TRAIN|TEST/DR1..DR8/<speaker>/<sentence>.WAV, such as TRAIN/DR1/FCJF0/SA1.WAV"
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example = example_files(
+        ["TRAIN/DR1/FCJF0/SA1", "TRAIN/DR1/FCJF0/SX37", "TEST/DR1/MDAB0/SA1", "TEST/DR1/MDAB0/SX49"],
+        speakers=("DOC/SPKRINFO.TXT", "CJF0 F 1 TRN\nDAB0 M 1 TST\n"),
+    )
+    place = _PLACE
+    published = PublishedCorpus("LDC93S1", 16000, 630, {"train": 4620, "test": 1680})
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -44,11 +45,3 @@ class Timit:
                 return True
             places = [folder for folder in inside if folder.name.casefold() in ("timit", "data")]
         return _has_dialects(root)
-
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`FCJF0_SA1`), skipping and reporting unreadable files.
-
-        Raises:
-            InputError: there is not one utterance.
-        """
-        yield from read_timit(self.root, self.problems, place=_PLACE, expected=self.layout)

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from sepvae.corpora.listing import (
-    Found,
-    Labels,
-    is_audio,
-    list_files,
-    read_beside,
-    read_speaker_table,
-    read_utterances,
-    report_unrecognised,
-)
-from sepvae.corpora.records import Interval, Problem, Sex, Utterance
+from sepvae.corpora.listing import is_audio
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels
+from sepvae.corpora.records import Interval, Problem, Sex
 from sepvae.errors import InputError
 
 SPEAKER = r"[fm][a-z]{3}[0-9]"
@@ -29,7 +20,7 @@ _AUDIO = re.compile(r"(\.(wav|sph|flac))+$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Speaker:
+class SpeakerRow:
     """A row of SPKRINFO.TXT; `id` has the sex prefix that the folders have and the table lacks."""
 
     id: str
@@ -46,6 +37,15 @@ def stem_of(name: str) -> str:
 def _beside(path: str, ending: str) -> str:
     """Return the name that a side file of an audio file would have, in the letter case of the audio file."""
     return _AUDIO.sub("", path) + (ending if path.rpartition("/")[2].islower() else ending.upper())
+
+
+def example_files(stems: Iterable[str], *, speakers: tuple[str, str]) -> dict[str, str | None]:
+    """Return the `example` of a layout of TIMIT: recordings without their ending, and the table of speakers."""
+    labels = {".txt": "0 3200 She had.\n", ".wrd": "400 1600 she\n1600 2800 had\n", ".phn": "0 400 h#\n400 3200 sh\n"}
+    files: dict[str, str | None] = dict([speakers])
+    for stem in stems:
+        files |= {_beside(stem, ending): text for ending, text in {".wav": None, **labels}.items()}
+    return files
 
 
 def parse_intervals(text: str, name: str) -> tuple[Interval, ...]:
@@ -71,7 +71,7 @@ def parse_intervals(text: str, name: str) -> tuple[Interval, ...]:
     return tuple(intervals)
 
 
-def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, Speaker]:
+def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, SpeakerRow]:
     """Parse SPKRINFO.TXT (`ID Sex DR Use ...`, comments start with `;`); rows of another form become problems."""
     speakers = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -84,70 +84,8 @@ def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, S
             problems.append(Problem("broken_speaker_table", name, message))
             continue
         split: Literal["train", "test"] = "train" if use == "TRN" else "test"
-        speakers[sex + initials] = Speaker(sex + initials, SEXES[sex], int(dialect), split)
+        speakers[sex + initials] = SpeakerRow(sex + initials, SEXES[sex], int(dialect), split)
     return speakers
-
-
-def check_speakers(root: Path, files: Iterable[str], found: list[Found], problems: list[Problem]) -> None:
-    """Compare the folders with SPKRINFO.TXT: a missing table or row, another sex or another split are problems."""
-    name = "SPKRINFO.TXT"
-    without = "sexes are taken from the folder names (FCJF0 is female)"
-    text = read_speaker_table(root, files, name, problems, without=without)
-    if text is None:
-        return
-    table = parse_speakers(text, name, problems)
-    placed = {(item.speaker, item.split) for item in found}
-    for speaker, split in sorted(placed, key=str):
-        row, other = table.get(speaker), table.get({"F": "M", "M": "F"}[speaker[0]] + speaker[1:])
-        if row is None and other is not None:
-            message = f"{speaker}: {other.sex} in {name}, another sex in the folder name"
-            problems.append(Problem("sex_mismatch", speaker, message))
-        elif row is None:
-            problems.append(Problem("unknown_speaker", speaker, f"{speaker}: has no row in {name}"))
-        elif split is not None and split != row.split:
-            message = f"{speaker}: belongs to {row.split} in {name}, the folder lies in {split}"
-            problems.append(Problem("split_mismatch", speaker, message))
-
-
-class SideFiles:
-    """The `.TXT`, `.WRD` and `.PHN` files of a corpus, found by folder and stem in any letter case."""
-
-    def __init__(self, root: Path, files: Iterable[str], problems: list[Problem]) -> None:
-        self._root, self._problems = root, problems
-        self._paths = {path.casefold(): path for path in files if path.casefold().endswith(_SIDE_FILES)}
-
-    def labels(self, item: Found) -> Labels:
-        """Return the labels of one utterance; what is missing or malformed becomes a problem."""
-        sentence = self._intervals(_beside(item.path, ".txt"), "missing_text")
-        return Labels(
-            text=" ".join(interval.label for interval in sentence) or None,
-            words=self._intervals(_beside(item.path, ".wrd"), "missing_words"),
-            phones=self._intervals(_beside(item.path, ".phn"), "missing_phones"),
-        )
-
-    def _intervals(self, wanted: str, missing: str) -> tuple[Interval, ...]:
-        path = self._paths.get(wanted.casefold())
-        if path is None:
-            self._problems.append(Problem(missing, wanted, f"{wanted}: missing beside its audio"))
-            return ()
-        text = read_beside(self._root, path, self._problems)
-        try:
-            return parse_intervals(text or "", path)
-        except InputError as error:
-            self._problems.append(Problem("broken_alignment", path, str(error)))
-            return ()
-
-    def report_orphans(self, found: Iterable[Found], place: re.Pattern[str]) -> None:
-        """Add a problem for each sentence in a speaker's folder that has side files but no audio."""
-        heard = {_AUDIO.sub("", item.path).casefold() for item in found}
-        silent: dict[str, str] = {}
-        for key, path in self._paths.items():
-            stem = key.rpartition(".")[0]
-            if stem not in heard and place.search(key.rpartition("/")[0]):
-                silent.setdefault(stem, path)
-        for path in silent.values():
-            wanted = _beside(path.rpartition(".")[0], ".wav")
-            self._problems.append(Problem("missing_audio", wanted, f"{wanted}: missing, but {path} is there"))
 
 
 def _group_copies(paths: Iterable[str]) -> dict[tuple[str, str], list[str]]:
@@ -159,34 +97,83 @@ def _group_copies(paths: Iterable[str]) -> dict[tuple[str, str], list[str]]:
     return copies
 
 
-def read_timit(root: Path, problems: list[Problem], *, place: re.Pattern[str], expected: str) -> Iterator[Utterance]:
-    """Yield the records of a copy of TIMIT, sorted by id.
+class TimitReader(CorpusReader):
+    """What readers of TIMIT share: files in any letter case, with sentence, words and phones beside the audio.
 
-    Args:
-        root: the corpus; its own name counts as a part of the paths, since TRAIN alone may be given.
-        problems: emptied, then filled with what is wrong.
-        place: finds the groups `speaker`, `dialect` and, where the layout has it, `split` in the lower-case path of a
-            folder.
-        expected: the layout in words, for messages.
-
-    Raises:
-        InputError: there is not one utterance.
+    `place` finds the groups `speaker`, `dialect` and, where the layout has it, `split` in the lower-case path of a
+    folder; the corpus's own name counts as a part of it, since TRAIN alone may be given.
     """
-    problems.clear()
-    files = list_files(root)
-    found, strangers = [], []
-    for (folder, sentence), paths in _group_copies(path for path in files if is_audio(path)).items():
-        match = place.search(f"{root.resolve().name}/{folder}".casefold())
-        if match is None:
-            strangers += paths
-            continue
-        speaker = match["speaker"].upper()
-        split = match.groupdict().get("split")
-        name = f"{speaker}_{sentence}"
-        sex, spares = SEXES[speaker[0]], tuple(paths[1:])
-        found.append(Found(name, paths[0], speaker, sex, split, spares, match["dialect"]))
-    report_unrecognised(sorted(strangers), expected, problems)
-    check_speakers(root, files, found, problems)
-    beside = SideFiles(root, files, problems)
-    beside.report_orphans(found, place)
-    yield from read_utterances(root, found, problems, labels=beside.labels, expected=expected)
+
+    ignores_case = True
+    place: re.Pattern[str]
+
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`FCJF0_SA1`)."""
+        found, strangers = [], []
+        for (folder, sentence), paths in _group_copies(path for path in files if is_audio(path)).items():
+            match = self.place.search(f"{self.root.resolve().name}/{folder}".casefold())
+            if match is None:
+                strangers += paths
+                continue
+            speaker = match["speaker"].upper()
+            split = match.groupdict().get("split")
+            name = f"{speaker}_{sentence}"
+            sex, spares = SEXES[speaker[0]], tuple(paths[1:])
+            found.append(AudioFile(name, paths[0], speaker, sex, split, spares, match["dialect"]))
+        self.report_unrecognised(sorted(strangers))
+        self._check_speakers(files, found)
+        self._beside = {path.casefold(): path for path in files if path.casefold().endswith(_SIDE_FILES)}
+        self._report_orphans(found)
+        return found
+
+    def labels(self, item: AudioFile) -> Labels:
+        """Return the labels of one utterance; what is missing or malformed becomes a problem."""
+        sentence = self._intervals(_beside(item.path, ".txt"), "missing_text")
+        return Labels(
+            text=" ".join(interval.label for interval in sentence) or None,
+            words=self._intervals(_beside(item.path, ".wrd"), "missing_words"),
+            phones=self._intervals(_beside(item.path, ".phn"), "missing_phones"),
+        )
+
+    def _intervals(self, wanted: str, missing: str) -> tuple[Interval, ...]:
+        path = self._beside.get(wanted.casefold())
+        if path is None:
+            self.problems.append(Problem(missing, wanted, f"{wanted}: missing beside its audio"))
+            return ()
+        text = self.read_beside(path)
+        try:
+            return parse_intervals(text or "", path)
+        except InputError as error:
+            self.problems.append(Problem("broken_alignment", path, str(error)))
+            return ()
+
+    def _report_orphans(self, found: Iterable[AudioFile]) -> None:
+        """Add a problem for each sentence in a speaker's folder that has side files but no audio."""
+        recorded = {_AUDIO.sub("", item.path).casefold() for item in found}
+        silent: dict[str, str] = {}
+        for key, path in self._beside.items():
+            stem = key.rpartition(".")[0]
+            if stem not in recorded and self.place.search(key.rpartition("/")[0]):
+                silent.setdefault(stem, path)
+        for path in silent.values():
+            wanted = _beside(path.rpartition(".")[0], ".wav")
+            self.problems.append(Problem("missing_audio", wanted, f"{wanted}: missing, but {path} is there"))
+
+    def _check_speakers(self, files: Sequence[str], found: Iterable[AudioFile]) -> None:
+        """Compare the folders with SPKRINFO.TXT: a missing table or row, another sex or another split are problems."""
+        name = "SPKRINFO.TXT"
+        text = self.read_speakers(files, name, without="sexes are taken from the folder names (FCJF0 is female)")
+        if text is None:
+            return
+        table = parse_speakers(text, name, self.problems)
+        placed = {(item.speaker, item.split) for item in found}
+        for speaker, split in sorted(placed, key=str):
+            row, other = table.get(speaker), table.get({"F": "M", "M": "F"}[speaker[0]] + speaker[1:])
+            if row is None and other is not None:
+                message = f"{speaker}: {other.sex} in {name}, another sex in the folder name"
+                self.problems.append(Problem("sex_mismatch", speaker, message))
+            elif row is None:
+                self.problems.append(Problem("unknown_speaker", speaker, f"{speaker}: has no row in {name}"))
+            elif split is not None and split != row.split:
+                message = f"{speaker}: belongs to {row.split} in {name}, the folder lies in {split}"
+                self.problems.append(Problem("split_mismatch", speaker, message))

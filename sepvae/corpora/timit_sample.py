@@ -6,25 +6,26 @@ Source: the README of the sample, https://www.nltk.org/nltk_data/ (package timit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from sepvae.corpora.listing import subfolders
-from sepvae.corpora.records import Problem, Utterance
-from sepvae.corpora.timit_files import SPEAKER, read_timit
+from sepvae.corpora.reader import PublishedCorpus
+from sepvae.corpora.timit_files import SPEAKER, TimitReader, example_files
 
 _PLACE = re.compile(rf"(?:^|/)dr(?P<dialect>[1-8])-(?P<speaker>{SPEAKER})$")
 
 
-class TimitSample:
+class TimitSample(TimitReader):
     """Reader of NLTK's sample; the folder given may be `timit` or lie above it."""
 
     name = "timit-sample"
     layout = "dr<1-8>-<speaker>/<sentence>.wav, such as dr1-fvmh0/sa1.wav"
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example = example_files(
+        ["dr1-fvmh0/sa1", "dr1-fvmh0/sx26", "dr1-mcpm0/sa1", "dr1-mcpm0/sx24"],
+        speakers=("spkrinfo.txt", "VMH0 F 1 TRN\nCPM0 M 1 TRN\n"),
+    )
+    place = _PLACE
+    published = PublishedCorpus(sample_rate=16000)
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -32,11 +33,3 @@ class TimitSample:
         inside = subfolders(root)
         places = inside + [place for folder in inside for place in subfolders(folder)]
         return any(_PLACE.fullmatch(place.name.casefold()) for place in places)
-
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`FVMH0_SA1`), skipping and reporting unreadable files.
-
-        Raises:
-            InputError: there is not one utterance.
-        """
-        yield from read_timit(self.root, self.problems, place=_PLACE, expected=self.layout)

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sepvae.corpora.damage import Damage
-from sepvae.corpora.listing import LEFT_OUT
-from sepvae.corpora.published import PUBLISHED_RATE, SPLITS_SHARE_SPEAKERS, check_complete
+from sepvae.corpora.reader import LEFT_OUT, CorpusReader, corpus_class
 from sepvae.corpora.records import Corpus, Interval, Problem, Utterance
-from sepvae.corpora.sound import listen
+from sepvae.corpora.sound import scan
 from sepvae.errors import InputError
 
 Severity = Literal["error", "warning"]
@@ -120,32 +119,33 @@ def validate(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
     """
     utterances: list[Utterance] = []
     problems: list[Problem] = []
-    heard: dict[str, Utterance] = {}
+    by_digest: dict[str, Utterance] = {}
     try:
         for utterance in corpus.utterances():
             utterances.append(utterance)
             problems += _check_alignments(utterance)
-            problems += _check_audio(corpus, utterance, heard)
+            problems += _check_audio(corpus, utterance, by_digest)
             if progress:
                 progress(len(utterances))
     except InputError as error:
         if utterances or not any(problem.code in LEFT_OUT for problem in corpus.problems):
             raise
         problems.append(Problem("no_utterances", str(corpus.root), str(error)))
-    problems += _check_rates(corpus.name, utterances)
-    if corpus.name not in SPLITS_SHARE_SPEAKERS:
+    reader = corpus_class(corpus.name)
+    problems += _check_rates(reader, utterances)
+    if not reader.splits_share_speakers:
         problems += _check_splits(utterances)
-    problems += check_complete(corpus.name, utterances)
+    problems += check_complete(reader, utterances)
     order = {code: place for place, code in enumerate(MEANINGS)}
     found = {*problems, *corpus.problems}
     ranked = sorted(found, key=lambda one: (order.get(one.code, -1), one.code, one.item, one.message))
     return ValidationReport(corpus.name, str(corpus.root), _count(utterances), tuple(ranked))
 
 
-def _check_audio(corpus: Corpus, utterance: Utterance, heard: dict[str, Utterance]) -> list[Problem]:
+def _check_audio(corpus: Corpus, utterance: Utterance, by_digest: dict[str, Utterance]) -> list[Problem]:
     path = utterance.path
     try:
-        sound = listen(corpus.root / path)
+        sound = scan(corpus.root / path)
     except InputError as error:
         return [Problem("broken", path, str(error))]
     problems = []
@@ -163,7 +163,7 @@ def _check_audio(corpus: Corpus, utterance: Utterance, heard: dict[str, Utteranc
     if abs(sound.mean) > _OFFSET_TO_RMS * sound.rms:
         message = f"{path}: has a constant offset of {sound.mean:.3g} ({abs(sound.mean) / sound.rms:.0%} of its RMS)"
         problems.append(Problem("dc_offset", path, message))
-    first = heard.setdefault(sound.digest, utterance)
+    first = by_digest.setdefault(sound.digest, utterance)
     if first is not utterance and first.split == utterance.split:
         problems.append(Problem("duplicate_audio", path, f"{path}: same audio as {first.path}"))
     elif first is not utterance:
@@ -208,7 +208,7 @@ def _misplaced(code: str, utterance: Utterance, tier: str, labels: list[Interval
     return Problem(code, utterance.path, message)
 
 
-def _check_rates(name: str, utterances: list[Utterance]) -> list[Problem]:
+def _check_rates(reader: type[CorpusReader], utterances: list[Utterance]) -> list[Problem]:
     rates = Counter(utterance.sample_rate for utterance in utterances)
     if not rates:
         return []
@@ -218,10 +218,9 @@ def _check_rates(name: str, utterances: list[Utterance]) -> list[Problem]:
         for one in utterances
         if one.sample_rate != usual
     ]
-    published = PUBLISHED_RATE.get(name, usual)
-    if usual != published:
+    if usual != (published := reader.published.sample_rate or usual):
         message = f"sampled at {usual} Hz, the published corpus at {published} Hz"
-        problems.append(Problem("unusual_sample_rate", name, message))
+        problems.append(Problem("unusual_sample_rate", reader.name, message))
     return problems
 
 
@@ -237,6 +236,27 @@ def _check_splits(utterances: list[Utterance]) -> list[Problem]:
         for speaker, n in places.items()
         if len(n) > 1
     ]
+
+
+def check_complete(reader: type[CorpusReader], utterances: Iterable[Utterance]) -> list[Problem]:
+    """Compare with the published counts when most of the speakers are there: less is meant to be a part."""
+    published = reader.published
+    counted = [utterance for utterance in utterances if utterance.split in published.files]
+    n_speakers = len({utterance.speaker for utterance in counted})
+    counts = Counter(utterance.split for utterance in counted)
+    known = {split: number for split, number in published.files.items() if number is not None}
+    if published.speakers is None or n_speakers <= published.speakers // 2:
+        return []
+    if n_speakers == published.speakers and all(counts[split] == number for split, number in known.items()):
+        return []
+    here = " and ".join(f"{counts[split]} {split}" for split in known)
+    there = " and ".join(str(number) for number in known.values())
+    message = (
+        f"{here} files of {n_speakers} speakers; the full {published.title} has {there} of {published.speakers}"
+        if known
+        else f"{n_speakers} speakers; the full {published.title} has {published.speakers}"
+    )
+    return [Problem("incomplete_copy", reader.name, message)]
 
 
 def _amount(utterances: Iterable[Utterance]) -> dict[str, Any]:

@@ -7,23 +7,14 @@ Challenge 2018: Promoting Development of Parallel and Nonparallel Methods".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import (
-    Found,
-    Labels,
-    file_names,
-    is_audio,
-    list_files,
-    read_beside,
-    read_utterances,
-    report_unrecognised,
-    subfolders,
-)
+from sepvae.corpora.listing import file_names, is_audio, subfolders
 from sepvae.corpora.prompts import Prompts
-from sepvae.corpora.records import Problem, Sex, Utterance
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
+from sepvae.corpora.records import Problem, Sex
 
 _SEXES: dict[str, Sex] = {"F": "female", "M": "male"}
 _PLACE = r"(?:^|/)(?:(?:vcc201[68]_)?(?P<split>training|evaluation|reference)(?:_all)?/)?"
@@ -31,22 +22,17 @@ _TRANSCRIPT = re.compile(r"(?:.*/)?(?:transcriptions|scripts)/(?:[^/]+/)?(?P<num
 _MAX_NAMED = 3
 
 
-class _Challenge:
+class _Challenge(CorpusReader):
     """What the readers share: the folder given may hold the parts of a challenge, be one of them, or lie above.
 
     A file's number is that of its sentence, the same for all speakers: the `prompt` of the utterance.
     """
 
-    name: str
-    layout: str
+    ignores_case = True
+    splits_share_speakers = True
     _speaker: ClassVar[str]
     _number: ClassVar[str]
     _homes: ClassVar[tuple[str, ...]]
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
-        self._name = root.resolve().name
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -61,44 +47,38 @@ class _Challenge:
             places = [folder for folder in inside if folder.name.casefold().startswith(cls._homes)]
         return False
 
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`VCC2SF1_10001`, `SF1_100001`), skipping and reporting unreadable files.
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`VCC2SF1_10001`, `SF1_100001`)."""
+        found, self._numbers = self._found(files)
+        self._report_gaps(found, self._numbers)
+        self._texts = self._read_texts(files, set(self._numbers.values()))
+        self._prompts = Prompts(self._texts.items())
+        return found
 
-        Raises:
-            InputError: there is not one utterance.
-        """
-        self.problems.clear()
-        files = list_files(self.root)
-        found, numbers = self._found(files)
-        self._report_gaps(found, numbers)
-        texts = self._texts(files, set(numbers.values()))
-        prompts = Prompts(texts.items())
+    def labels(self, item: AudioFile) -> Labels:
+        """Return the sentence where there is a transcript, and the prompt that all speakers share."""
+        number = self._numbers[item.path]
+        return Labels(self._texts.get(number), prompt=self._prompts.name(number))
 
-        def labels(item: Found) -> Labels:
-            number = numbers[item.path]
-            return Labels(texts.get(number), prompt=prompts.name(number))
-
-        yield from read_utterances(self.root, found, self.problems, labels=labels, expected=self.layout)
-
-    def _found(self, files: Iterable[str]) -> tuple[list[Found], dict[str, str]]:
+    def _found(self, files: Iterable[str]) -> tuple[list[AudioFile], dict[str, str]]:
         """Return the audio files, and path -> number of the sentence."""
         ending = r"\.(?:wav|flac)$"
         pattern = re.compile(f"{_PLACE}(?P<speaker>{self._speaker})/(?P<number>{self._number}){ending}", re.IGNORECASE)
         found, numbers, strangers = [], dict[str, str](), []
+        name = self.root.resolve().name
         for path in (path for path in files if is_audio(path)):
             # The folder's own name counts as part of the path, since one part of the challenge may be given.
-            match = pattern.search(f"{self._name}/{path}")
+            match = pattern.search(f"{name}/{path}")
             if match is None:
                 strangers.append(path)
                 continue
-            speaker, split = match["speaker"].upper(), match["split"]
+            speaker, split = match["speaker"].upper(), match["split"] and match["split"].casefold()
             numbers[path] = match["number"]
-            sex = _SEXES[speaker[-2]]
-            found.append(Found(f"{speaker}_{match['number']}", path, speaker, sex, split.casefold() if split else None))
-        report_unrecognised(strangers, self.layout, self.problems)
+            found.append(AudioFile(f"{speaker}_{numbers[path]}", path, speaker, _SEXES[speaker[-2]], split))
+        self.report_unrecognised(strangers)
         return found, numbers
 
-    def _report_gaps(self, found: Iterable[Found], numbers: dict[str, str]) -> None:
+    def _report_gaps(self, found: Iterable[AudioFile], numbers: dict[str, str]) -> None:
         """Add a problem for each speaker who lacks sentences that others read in the same part of the challenge.
 
         The first digit of a number is that of the task: not all speakers take part in each.
@@ -117,7 +97,7 @@ class _Challenge:
                     message = f"{speaker}: lacks {len(missing)} of the {len(everything)} sentences of {split}: {named}"
                     self.problems.append(Problem("incomplete_copy", speaker, message))
 
-    def _texts(self, files: Iterable[str], numbers: set[str]) -> dict[str, str]:
+    def _read_texts(self, files: Iterable[str], numbers: set[str]) -> dict[str, str]:
         """Return number -> sentence from the transcripts, which are a download of their own: none is no problem."""
         paths = {match["number"]: path for path in files if (match := _TRANSCRIPT.fullmatch(path))}
         texts = {}
@@ -126,7 +106,7 @@ class _Challenge:
                 message = f"{path}: there is no audio of this sentence"
                 self.problems.append(Problem("text_without_audio", path, message))
                 continue
-            text = read_beside(self.root, path, self.problems)
+            text = self.read_beside(path)
             if text and text.strip():
                 texts[number] = " ".join(text.split())
         missing = sorted(numbers - paths.keys())
@@ -144,6 +124,10 @@ class Vcc2018(_Challenge):
         "vcc2018_training|evaluation|reference/VCC2<S|T><F|M><n>/<number>.wav, such as "
         "vcc2018_training/VCC2SF1/10001.wav"
     )
+    example = dict.fromkeys(
+        f"vcc2018_training/{speaker}/{number}.wav" for speaker in ("VCC2SF1", "VCC2TM1") for number in (10001, 10002)
+    )
+    published = PublishedCorpus("VCC2018", 22050, 12, {"training": None})
     _speaker, _number, _homes = r"VCC2[ST][FM]\d", r"\d{5}", ("vcc2018",)
 
 
@@ -152,4 +136,8 @@ class Vcc2016(_Challenge):
 
     name = "vcc2016"
     layout = "vcc2016_training|evaluation_all/<S|T><F|M><n>/<number>.wav, such as vcc2016_training/SF1/100001.wav"
+    example = dict.fromkeys(
+        f"vcc2016_training/{speaker}/{number}.wav" for speaker in ("SF1", "TM1") for number in (100001, 100002)
+    )
+    published = PublishedCorpus("VCC2016", speakers=10, files={"training": 1620})
     _speaker, _number, _homes = r"[ST][FM]\d", r"\d{6}", ("vcc2016", "evaluation_all")

@@ -6,22 +6,13 @@ Source: Yamagishi et al. 2019, "CSTR VCTK Corpus: English multi-speaker corpus f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from sepvae.corpora.listing import (
-    Found,
-    Labels,
-    is_audio,
-    list_files,
-    read_beside,
-    read_speaker_table,
-    read_utterances,
-    report_speakers,
-    report_unrecognised,
-    subfolders,
-)
-from sepvae.corpora.records import Problem, Sex, Utterance
+from sepvae.corpora.listing import is_audio, subfolders
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
+from sepvae.corpora.records import Problem, Sex
 
 _AUDIO = re.compile(
     r"(?:.*/)?(?P<folder>wav[^/]*)/(?P<speaker>[^/]+)/(?P<id>(?P=speaker)_\d+)(?:_mic(?P<mic>\d))?\.(?:flac|wav)",
@@ -56,7 +47,7 @@ def parse_speakers(text: str, name: str, problems: list[Problem]) -> dict[str, S
     return sexes
 
 
-class Vctk:
+class Vctk(CorpusReader):
     """Reader of VCTK; of two microphones the first is taken, which every speaker has, the second where it fails."""
 
     name = "vctk"
@@ -64,10 +55,20 @@ class Vctk:
         "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (version 0.92), "
         "or wav48/<speaker>/<speaker>_<number>.wav (0.80)"
     )
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example: ClassVar = {
+        "speaker-info.txt": (
+            "ID  AGE  GENDER  ACCENTS  REGION\np225  23  F  English  Southern England\np226  22  M  English  Surrey\n"
+        ),
+        **{
+            path: content
+            for name in ("p225/p225_001", "p225/p225_002", "p226/p226_001", "p226/p226_002")
+            for path, content in (
+                (f"wav48_silence_trimmed/{name}_mic1.flac", None),
+                (f"txt/{name}.txt", "Please call Stella."),
+            )
+        },
+    }
+    published = PublishedCorpus(sample_rate=48000)
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -78,33 +79,25 @@ class Vctk:
         ]
         return any(place.name.casefold() in _FOLDERS for place in inside + below)
 
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`p225_001`), skipping and reporting unreadable files.
-
-        Raises:
-            InputError: there is not one utterance.
-        """
-        self.problems.clear()
-        files = list_files(self.root)
-        table = read_speaker_table(
-            self.root, files, "speaker-info.txt", self.problems, without="the sexes are not known"
-        )
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`p225_001`) of the release, with the other microphone as a spare."""
+        table = self.read_speakers(files, "speaker-info.txt", without="the sexes are not known")
         sexes = parse_speakers(table or "", "speaker-info.txt", self.problems)
         found = self._found(files, sexes)
         if table is not None:
-            report_speakers(found, sexes, "speaker-info.txt", self.problems)
-        texts = self._texts(files, found)
-        yield from read_utterances(
-            self.root,
-            found,
-            self.problems,
-            labels=lambda item: self._labels(texts.get(item.id)),
-            expected=self.layout,
-        )
+            self.report_speakers(found, sexes, "speaker-info.txt")
+        self._texts = self._find_texts(files, found)
+        return found
 
-    def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[Found]:
+    def labels(self, item: AudioFile) -> Labels:
+        """Return the sentence."""
+        path = self._texts.get(item.id)
+        text = self.read_beside(path) if path else None
+        return Labels(" ".join(text.split()) or None) if text else Labels()
+
+    def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[AudioFile]:
         matches = {path: _AUDIO.fullmatch(path) for path in files if is_audio(path)}
-        report_unrecognised([path for path, match in matches.items() if match is None], self.layout, self.problems)
+        self.report_unrecognised(path for path, match in matches.items() if match is None)
         recognised = {path: match for path, match in matches.items() if match}
         folders = sorted({match["folder"].casefold() for match in recognised.values()})
         chosen = next((name for name in _FOLDERS if name in folders), folders[0] if folders else "")
@@ -122,10 +115,10 @@ class Vctk:
                 message = f"{path}: used, because the take of microphone 1 is missing"
                 self.problems.append(Problem("missing_microphone", path, message))
             sex = sexes.get(speaker.casefold(), "unknown")
-            found.append(Found(name, path, speaker, sex, spares=tuple(spare for _, spare in spares)))
+            found.append(AudioFile(name, path, speaker, sex, spares=tuple(spare for _, spare in spares)))
         return found
 
-    def _texts(self, files: Iterable[str], found: Iterable[Found]) -> dict[str, str]:
+    def _find_texts(self, files: Iterable[str], found: Iterable[AudioFile]) -> dict[str, str]:
         """Return utterance -> path of its text; a speaker without any text (p315) is one problem, not hundreds."""
         texts = {match["id"]: path for path, match in ((path, _TEXT.fullmatch(path)) for path in files) if match}
         wanted: dict[str, list[str]] = {}
@@ -144,7 +137,3 @@ class Vctk:
             message = f"{texts[name]}: there is no audio of it (known of p362 and others in version 0.92)"
             self.problems.append(Problem("text_without_audio", texts[name], message))
         return texts
-
-    def _labels(self, path: str | None) -> Labels:
-        text = read_beside(self.root, path, self.problems) if path else None
-        return Labels(" ".join(text.split()) or None) if text else Labels()

@@ -6,21 +6,13 @@ Source: Luong & Vu 2016, "A non-expert Kaldi recipe for Vietnamese Speech Recogn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from sepvae.corpora.listing import (
-    Found,
-    Labels,
-    is_audio,
-    list_files,
-    read_beside,
-    read_utterances,
-    report_speakers,
-    report_unrecognised,
-    subfolders,
-)
-from sepvae.corpora.records import Problem, Sex, Utterance
+from sepvae.corpora.listing import is_audio, subfolders
+from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
+from sepvae.corpora.records import Problem, Sex
 
 _AUDIO = re.compile(
     r"(?:^|/)(?:(?P<split>train|test)/)?waves/(?P<speaker>[^/]+)/(?P<id>(?P=speaker)_[^/]+)\.wav$", re.IGNORECASE
@@ -54,15 +46,22 @@ def parse_rows(text: str, name: str, code: str, problems: list[Problem]) -> dict
     return rows
 
 
-class Vivos:
+class Vivos(CorpusReader):
     """Reader of VIVOS: the folder given may hold train and test, be one of them, or lie above them."""
 
     name = "vivos"
     layout = "train|test/waves/<speaker>/<speaker>_<sentence>.wav, such as train/waves/VIVOSSPK01/VIVOSSPK01_R001.wav"
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    example: ClassVar = {
+        path: content
+        for split, speaker, sex in (("train", "VIVOSSPK01", "f"), ("test", "VIVOSDEV01", "m"))
+        for path, content in (
+            (f"{split}/genders.txt", f"{speaker} {sex}\n"),
+            (f"{split}/prompts.txt", f"{speaker}_R001 KHÁCH SẠN\n{speaker}_R002 VÂNG\n"),
+            (f"{split}/waves/{speaker}/{speaker}_R001.wav", None),
+            (f"{split}/waves/{speaker}/{speaker}_R002.wav", None),
+        )
+    }
+    published = PublishedCorpus(sample_rate=16000)
 
     @classmethod
     def matches(cls, root: Path) -> bool:
@@ -72,28 +71,20 @@ class Vivos:
             _has_waves(place) for place in (root, *inside, *(p for folder in inside for p in subfolders(folder)))
         )
 
-    def utterances(self) -> Iterator[Utterance]:
-        """Yield the records sorted by id (`VIVOSSPK01_R001`), skipping and reporting unreadable files.
-
-        Raises:
-            InputError: there is not one utterance.
-        """
-        self.problems.clear()
-        files = list_files(self.root)
+    def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
+        """Return the recordings (`VIVOSSPK01_R001`)."""
         sexes = self._sexes(files)
         found = self._found(files, sexes)
-        report_speakers(found, sexes, "genders.txt", self.problems)
-        prompts = self._rows(files, "prompts.txt", "broken_text")
-        self._report_prompts(prompts, found)
-        yield from read_utterances(
-            self.root,
-            found,
-            self.problems,
-            labels=lambda item: Labels(prompts.get(item.id)),
-            expected=self.layout,
-        )
+        self.report_speakers(found, sexes, "genders.txt")
+        self._texts = self._rows(files, "prompts.txt", "broken_text")
+        self._report_prompts(self._texts, found)
+        return found
 
-    def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[Found]:
+    def labels(self, item: AudioFile) -> Labels:
+        """Return the sentence."""
+        return Labels(self._texts.get(item.id))
+
+    def _found(self, files: Iterable[str], sexes: dict[str, Sex]) -> list[AudioFile]:
         found, strangers = [], []
         for path in (path for path in files if is_audio(path)):
             # The folder's own name counts as part of the path, since one split alone may be given.
@@ -103,8 +94,8 @@ class Vivos:
                 continue
             split = match["split"]
             sex = sexes.get(match["speaker"], "unknown")
-            found.append(Found(match["id"], path, match["speaker"], sex, split.casefold() if split else None))
-        report_unrecognised(strangers, self.layout, self.problems)
+            found.append(AudioFile(match["id"], path, match["speaker"], sex, split.casefold() if split else None))
+        self.report_unrecognised(strangers)
         return found
 
     def _rows(self, files: Iterable[str], name: str, code: str) -> dict[str, str]:
@@ -116,7 +107,7 @@ class Vivos:
             self.problems.append(Problem(code, name, f"{name}: missing; {without}"))
         rows: dict[str, str] = {}
         for path in paths:
-            text = read_beside(self.root, path, self.problems)
+            text = self.read_beside(path)
             rows |= parse_rows(text or "", path, code, self.problems)
         return rows
 
@@ -130,17 +121,17 @@ class Vivos:
             sexes[speaker] = _SEXES[sex.casefold()]
         return sexes
 
-    def _report_prompts(self, prompts: dict[str, str], found: list[Found]) -> None:
+    def _report_prompts(self, prompts: dict[str, str], found: list[AudioFile]) -> None:
         """Add a problem for each sentence without a prompt or without audio."""
         if not prompts:
             return
-        heard = {item.id: item.path for item in found}
+        recorded = {item.id: item.path for item in found}
         self.problems += [
             Problem("missing_text", path, f"{path}: has no line in prompts.txt")
-            for name, path in sorted(heard.items())
+            for name, path in sorted(recorded.items())
             if name not in prompts
         ]
         self.problems += [
             Problem("text_without_audio", name, f"prompts.txt: there is no audio of {name}")
-            for name in sorted(prompts.keys() - heard.keys())
+            for name in sorted(prompts.keys() - recorded.keys())
         ]

@@ -12,29 +12,36 @@ from sepvae.errors import ConfigError
 from sepvae.tables import Table, unknown
 
 if TYPE_CHECKING:
-    from sepvae.evaluation.bsseval import BssEval, bss_eval_noise, bss_eval_sources
-    from sepvae.evaluation.many import ScoreTask, score_many
-    from sepvae.evaluation.measures import score, score_systems
-    from sepvae.evaluation.ratios import si_sdr, snr
-    from sepvae.evaluation.rows import ScoreRow, read_rows, write_rows
-    from sepvae.evaluation.statistics import (
-        Comparison,
-        Summaries,
-        Summary,
-        compare_systems,
-        holm,
-        summarise,
-        summarise_groups,
-    )
-    from sepvae.evaluation.table import format_table
+    from sepvae.evaluation.bsseval import BssEval as BssEval
+    from sepvae.evaluation.bsseval import bss_eval_noise as bss_eval_noise
+    from sepvae.evaluation.bsseval import bss_eval_sources as bss_eval_sources
+    from sepvae.evaluation.contract import Description as Description
+    from sepvae.evaluation.contract import measure as measure
+    from sepvae.evaluation.contract import pairwise as pairwise
+    from sepvae.evaluation.many import ScoreTask as ScoreTask
+    from sepvae.evaluation.many import score_many as score_many
+    from sepvae.evaluation.measures import describe as describe
+    from sepvae.evaluation.measures import score as score
+    from sepvae.evaluation.measures import score_systems as score_systems
+    from sepvae.evaluation.ratios import si_sdr as si_sdr
+    from sepvae.evaluation.ratios import snr as snr
+    from sepvae.evaluation.rows import ScoreRow as ScoreRow
+    from sepvae.evaluation.rows import read_rows as read_rows
+    from sepvae.evaluation.rows import write_rows as write_rows
+    from sepvae.evaluation.statistics import Comparison as Comparison
+    from sepvae.evaluation.statistics import Summaries as Summaries
+    from sepvae.evaluation.statistics import Summary as Summary
+    from sepvae.evaluation.statistics import compare_systems as compare_systems
+    from sepvae.evaluation.statistics import holm as holm
+    from sepvae.evaluation.statistics import summarise as summarise
+    from sepvae.evaluation.table import format_table as format_table
 
-# A function may score several.
 MEASURES = Table(
     "measure",
     {
-        "sdr_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
-        "sir_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
-        "sar_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr_sir_sar",
+        "sdr_bsseval_v3_512": "sepvae.evaluation.decomposition:sdr",
+        "sir_bsseval_v3_512": "sepvae.evaluation.decomposition:sir",
+        "sar_bsseval_v3_512": "sepvae.evaluation.decomposition:sar",
         "snr_bsseval_v3_512": "sepvae.evaluation.decomposition:snr_of_noise",
         "snr": "sepvae.evaluation.ratios:snr_measure",
         "si_sdr": "sepvae.evaluation.ratios:si_sdr_measure",
@@ -51,40 +58,14 @@ IMPROVEMENT = "_improvement"
 _HOMES = {
     "bsseval": ("BssEval", "bss_eval_noise", "bss_eval_sources"),
     "many": ("ScoreTask", "score_many"),
-    "measures": ("score", "score_systems"),
+    "contract": ("Description", "measure", "pairwise"),
+    "measures": ("describe", "score", "score_systems"),
     "ratios": ("si_sdr", "snr"),
     "rows": ("ScoreRow", "read_rows", "write_rows"),
-    "statistics": ("Comparison", "Summaries", "Summary", "compare_systems", "holm", "summarise", "summarise_groups"),
+    "statistics": ("Comparison", "Summaries", "Summary", "compare_systems", "holm", "summarise"),
     "table": ("format_table",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-__all__ = [
-    "IMPROVEMENT",
-    "MEASURES",
-    "BssEval",
-    "Comparison",
-    "ScoreRow",
-    "ScoreTask",
-    "Summaries",
-    "Summary",
-    "bss_eval_noise",
-    "bss_eval_sources",
-    "compare_systems",
-    "format_table",
-    "holm",
-    "known_measure",
-    "measure_names",
-    "read_rows",
-    "score",
-    "score_many",
-    "score_systems",
-    "si_sdr",
-    "snr",
-    "summarise",
-    "summarise_groups",
-    "write_rows",
-]
 
 
 def measure_names() -> list[str]:

@@ -1,77 +1,100 @@
-"""BSSEval's measures of a trial, with a reason for each score that is not defined."""
+"""BSSEval's measures of an item, with a reason for each score that is not defined."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from sepvae.evaluation.bsseval import bss_eval_noise, score_pairs
-from sepvae.evaluation.trial import Outcomes, Refused, Signal, Trial, decibels
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from sepvae.evaluation.contract import ItemSignals, Refused, Score, Scores, Signal, decibels, measure
 
 _N_TAPS = 512
+# A mixture that is the sum of its sources has no artifacts in BSSEval's sense but those of rounding: 16-bit files
+# leave 70 dB and more, so a mixture above this has none, and its SAR measures the file format.
+_NO_ARTIFACTS_DB = 60.0
+NO_ARTIFACTS = Refused("mixture_has_no_artifacts")
 
 
-def sdr_sir_sar(trial: Trial) -> dict[str, Outcomes]:
-    """Score by SDR, SIR and SAR; estimate k is scored against reference k (the permutation is fixed)."""
+@measure("SDR", "dB", ignores_scale=True)
+def sdr(item: ItemSignals) -> Scores:
+    """Score by the SDR; estimate k is scored against reference k (the permutation is fixed)."""
+    return item.once(_sdr_sir_sar)[0]
+
+
+@measure("SIR", "dB", ignores_scale=True)
+def sir(item: ItemSignals) -> Scores:
+    """Score by the SIR, as of `sdr`."""
+    return item.once(_sdr_sir_sar)[1]
+
+
+@measure("SAR", "dB", ignores_scale=True)
+def sar(item: ItemSignals) -> Scores:
+    """Score by the SAR, as of `sdr`; a mixture that is the sum of its sources has none."""
+    mixture, *estimates = item.once(_sdr_sir_sar)[2]
+    return [[_without_artifacts(score) for score in mixture], *estimates]
+
+
+def _without_artifacts(score: Score) -> Score:
+    """Return the SAR of a mixture."""
+    endless = score == Refused("infinite") or (isinstance(score, float) and score > _NO_ARTIFACTS_DB)
+    return NO_ARTIFACTS if endless else score
+
+
+def _sdr_sir_sar(item: ItemSignals) -> tuple[Scores, Scores, Scores]:
     import torch
 
-    n_sets, n_sources, _ = trial.estimates.shape
-    names = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512")
-    if refused := _no_projection(trial, trial.references):
-        return {name: _refuse_all(trial, refused) for name in names}
+    n_sets, n_sources, _ = item.estimates.shape
+    if refused := _no_projection(item, item.references):
+        everywhere = _refuse_all(item, refused)
+        return everywhere, everywhere, everywhere
     scores = score_pairs(
-        references=torch.as_tensor(trial.references)[None],
-        estimates=torch.as_tensor(trial.estimates).flatten(0, 1)[None],
+        references=torch.as_tensor(item.references)[None],
+        estimates=torch.as_tensor(item.estimates).flatten(0, 1)[None],
         pairs=torch.arange(n_sets * n_sources).reshape(n_sets, n_sources).T,
         n_taps=_N_TAPS,
     )
-    values = {name: score[0].T for name, score in zip(names, scores[:3], strict=True)}
+    sdr_db, sir_db, sar_db = (score[0].T.tolist() for score in (scores.sdr, scores.sir, scores.sar))
     one_source = Refused("one_source") if int(scores.active.sum()) < 2 else None
-    return {
-        name: _outcomes(trial, score, None if name.startswith("sdr") else one_source) for name, score in values.items()
-    }
+    return _scores(item, sdr_db), _scores(item, sir_db, one_source), _scores(item, sar_db, one_source)
 
 
-def snr_of_noise(trial: Trial) -> dict[str, Outcomes]:
+@measure("Noise SNR", "dB", ignores_scale=True, needs_noise=True)
+def snr_of_noise(item: ItemSignals) -> Scores:
     """Score by the SNR of BSSEval, which needs the noise of the mixture."""
     import torch
 
-    name = "snr_bsseval_v3_512"
-    n_sets, n_sources, _ = trial.estimates.shape
-    if trial.noise is None or not trial.noise.any():
-        return {name: _refuse_all(trial, Refused("no_noise"))}
-    if refused := _no_projection(trial, np.vstack([trial.references, trial.noise])):
-        return {name: _refuse_all(trial, refused)}
+    n_sets, n_sources, _ = item.estimates.shape
+    if item.noise is None or not item.noise.any():
+        return _refuse_all(item, Refused("no_noise"))
+    if refused := _no_projection(item, np.vstack([item.references, item.noise])):
+        return _refuse_all(item, refused)
     scores = bss_eval_noise(
-        references=torch.as_tensor(trial.references),
-        noise=torch.as_tensor(trial.noise),
-        estimates=torch.as_tensor(trial.estimates).flatten(0, 1),
+        references=torch.as_tensor(item.references),
+        noise=torch.as_tensor(item.noise),
+        estimates=torch.as_tensor(item.estimates).flatten(0, 1),
         n_taps=_N_TAPS,
     )
-    return {name: _outcomes(trial, scores.reshape(n_sets, n_sources), None)}
+    return _scores(item, scores.reshape(n_sets, n_sources).tolist())
 
 
-def _no_projection(trial: Trial, onto: Signal) -> Refused | None:
+def _no_projection(item: ItemSignals, onto: Signal) -> Refused | None:
     """Return why nothing can be projected onto the signals (n_signals, time), if so."""
     n_signals, n_samples = onto.shape
     if n_samples < n_signals * _N_TAPS:
         return Refused("too_short")
-    if not np.isfinite(trial.references).all():
+    if not np.isfinite(item.references).all():
         return Refused("reference_not_finite")
     return None if np.isfinite(onto).all() else Refused("noise_not_finite")
 
 
-def _refuse_all(trial: Trial, refused: Refused) -> Outcomes:
-    return [[known or refused for known in refusals] for refusals in trial.refusals]
+def _refuse_all(item: ItemSignals, refused: Refused) -> Scores:
+    return [[known or refused for known in refusals] for refusals in item.refusals]
 
 
-def _outcomes(trial: Trial, scores: Tensor, undefined: Refused | None) -> Outcomes:
-    """Return the outcomes of scores (n_sets, n_sources)."""
+def _scores(item: ItemSignals, values: Sequence[Sequence[float]], undefined: Refused | None = None) -> Scores:
+    """Return the scores of values in dB (n_sets, n_sources)."""
     return [
-        [known or undefined or decibels(value) for known, value in zip(refusals, values, strict=True)]
-        for refusals, values in zip(trial.refusals, scores.tolist(), strict=True)
+        [known or undefined or decibels(value) for known, value in zip(refusals, row, strict=True)]
+        for refusals, row in zip(item.refusals, values, strict=True)
     ]

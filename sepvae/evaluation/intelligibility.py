@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sepvae import seeds
-from sepvae.evaluation.trial import Outcome, Refused, Signal, pairwise
+from sepvae.evaluation.contract import Refused, Score, Signal, measure, pairwise
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ def load_package() -> Callable[..., Any] | None:
     return stoi  # type: ignore[no-any-return]
 
 
-def _stoi(reference: Signal, estimate: Signal, sample_rate: int, *, extended: bool) -> Outcome:
+def _stoi(reference: Signal, estimate: Signal, sample_rate: int, *, extended: bool) -> Score:
     """Score one estimate; pystoi resamples to 10 kHz with the filter of the measure's own reference code."""
-    measure = load_package()
-    if measure is None:
+    stoi = load_package()
+    if stoi is None:
         return Refused("pystoi_not_installed")
     if reference.size < _SHORTEST_S * sample_rate:
         return Refused("too_short")
@@ -44,7 +44,7 @@ def _stoi(reference: Signal, estimate: Signal, sample_rate: int, *, extended: bo
         with warnings.catch_warnings():
             # Too few frames are left without the silent ones: pystoi warns and returns 1e-5.
             warnings.filterwarnings("error", message="Not enough STFT frames", category=RuntimeWarning)
-            value = float(measure(reference, estimate, sample_rate, extended=extended))
+            value = float(stoi(reference, estimate, sample_rate, extended=extended))
     except RuntimeWarning:
         return Refused("too_short")
     finally:
@@ -52,5 +52,15 @@ def _stoi(reference: Signal, estimate: Signal, sample_rate: int, *, extended: bo
     return value if np.isfinite(value) else Refused("undefined")
 
 
-stoi_measure = pairwise("stoi", functools.partial(_stoi, extended=False))
-estoi_measure = pairwise("estoi", functools.partial(_stoi, extended=True))
+@measure("STOI", decimals=3, ignores_scale=True, load_package=load_package)
+@pairwise
+def stoi_measure(reference: Signal, estimate: Signal, sample_rate: int) -> Score:
+    """Score by STOI."""
+    return _stoi(reference, estimate, sample_rate, extended=False)
+
+
+@measure("ESTOI", decimals=3, ignores_scale=True, load_package=load_package)
+@pairwise
+def estoi_measure(reference: Signal, estimate: Signal, sample_rate: int) -> Score:
+    """Score by ESTOI."""
+    return _stoi(reference, estimate, sample_rate, extended=True)

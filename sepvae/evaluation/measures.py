@@ -1,8 +1,7 @@
-"""The closed table of measures, and scores of one item: a row per system and source, a value or a reason for each."""
+"""Scores of one item: a row per system and source, a value or a reason for each; and what is said of a measure."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,15 +9,30 @@ from numpy.typing import ArrayLike
 
 from sepvae.errors import InputError
 from sepvae.evaluation import IMPROVEMENT, MEASURES, measure_names
+from sepvae.evaluation.contract import Description, ItemSignals, Measure, Refused, Score, Scores, Signal
 from sepvae.evaluation.rows import ScoreRow
-from sepvae.evaluation.trial import Measure, Outcome, Outcomes, Refused, Signal, Trial
 
-# A mixture that is the sum of its sources has no artifacts in BSSEval's sense but those of rounding: 16-bit files
-# leave 70 dB and more, so a mixture above this has none, and its SAR measures the file format.
-_NO_ARTIFACTS_DB = 60.0
-_SAR = "sar_bsseval_v3_512"
+# The reason of an improvement over a mixture that has no value is that of the mixture, behind this.
 _MIXTURE_REASON = "mixture_"
-NO_ARTIFACTS = Refused("mixture_has_no_artifacts")
+# Of measures that are not known, such as those of a plug-in that is not loaded.
+_DECIMALS = 3
+
+
+def describe(name: str) -> Description:
+    """Return how a measure, or the improvement of one, is shown; one that is not known keeps its name.
+
+    Example:
+        >>> describe("sdr_bsseval_v3_512_improvement").heading, describe("loudness").heading
+        ('SDR gain (dB)', 'loudness')
+    """
+    base = name.removesuffix(IMPROVEMENT)
+    known = _resolve(base).description if base in MEASURES else Description(base, decimals=_DECIMALS)
+    return known if base == name else known._replace(label=f"{known.label} gain")
+
+
+def _resolve(name: str) -> Measure:
+    found: Measure = MEASURES.resolve(name.removesuffix(IMPROVEMENT))
+    return found
 
 
 def score(
@@ -112,66 +126,44 @@ def score_systems(
             index[system] = len(sets)
             sets.append(signals)
     known_noise = None if noise is None else _signal(noise, f"item {item!r}, noise", length)
-    outcomes = _measure(Trial(true, np.stack(sets), known_noise, sample_rate), wanted)
+    scores = _measure(ItemSignals(true, np.stack(sets), known_noise, sample_rate), wanted)
     rows = []
     for system, position in index.items():
         for source, name in enumerate(names):
-            chosen = {measure: _pick(outcomes, measure, position, source) for measure in wanted}
+            chosen = {measure: _pick(scores, measure, position, source) for measure in wanted}
             rows.append(_row(system, item, name, chosen))
     return rows
 
 
 def report_missing_packages(measures: Sequence[str] | None = None) -> None:
     """Log, once per process, which of the measures will have no value for want of a package."""
-    names = dict.fromkeys(name.removesuffix(IMPROVEMENT) for name in measures or MEASURES)
-    for module in dict.fromkeys(MEASURES[name].partition(":")[0] for name in names):
-        load = getattr(importlib.import_module(module), "load_package", None)
-        if load is not None:
+    for name in measures or MEASURES:
+        if (load := _resolve(name).load_package) is not None:
             load()
 
 
 def _default_measures(with_noise: bool) -> list[str]:
-    return [name for name in measure_names() if with_noise or not name.startswith("snr_bsseval")]
+    return [name for name in measure_names() if with_noise or not _resolve(name).needs_noise]
 
 
-def _measure(trial: Trial, wanted: Sequence[str]) -> dict[str, Outcomes]:
-    """Return the outcomes of every measure that is wanted or whose improvement is."""
-    bases = dict.fromkeys(name.removesuffix(IMPROVEMENT) for name in wanted)
-    functions: list[Measure] = []
-    for name in bases:
-        function: Measure = MEASURES.resolve(name)
-        if function not in functions:
-            functions.append(function)
-    outcomes: dict[str, Outcomes] = {}
-    for function in functions:
-        outcomes |= function(trial)
-    if _SAR in outcomes:
-        outcomes[_SAR] = [
-            [_without_artifacts(outcome) if position == 0 else outcome for outcome in row]
-            for position, row in enumerate(outcomes[_SAR])
-        ]
-    return outcomes
+def _measure(item: ItemSignals, wanted: Sequence[str]) -> dict[str, Scores]:
+    """Return the scores by every measure that is wanted or whose improvement is."""
+    return {name: _resolve(name)(item) for name in dict.fromkeys(name.removesuffix(IMPROVEMENT) for name in wanted)}
 
 
-def _without_artifacts(outcome: Outcome) -> Outcome:
-    """Return the outcome of a mixture's SAR."""
-    endless = outcome == Refused("infinite") or (isinstance(outcome, float) and outcome > _NO_ARTIFACTS_DB)
-    return NO_ARTIFACTS if endless else outcome
-
-
-def _pick(outcomes: Mapping[str, Outcomes], measure: str, position: int, source: int) -> Outcome:
+def _pick(scores: Mapping[str, Scores], measure: str, position: int, source: int) -> Score:
     base = measure.removesuffix(IMPROVEMENT)
-    value, floor = outcomes[base][position][source], outcomes[base][0][source]
+    value, floor = scores[base][position][source], scores[base][0][source]
     if measure == base or isinstance(value, Refused):
         return value
     if isinstance(floor, Refused):
-        return floor if floor == NO_ARTIFACTS else Refused(_MIXTURE_REASON + floor.reason)
+        return Refused(_MIXTURE_REASON + floor.reason.removeprefix(_MIXTURE_REASON))
     return value - floor
 
 
-def _row(system: str, item: str, source: str, outcomes: Mapping[str, Outcome]) -> ScoreRow:
-    reasons = {name: outcome.reason for name, outcome in outcomes.items() if isinstance(outcome, Refused)}
-    values = {name: np.nan if isinstance(outcome, Refused) else outcome for name, outcome in outcomes.items()}
+def _row(system: str, item: str, source: str, scores: Mapping[str, Score]) -> ScoreRow:
+    reasons = {name: score.reason for name, score in scores.items() if isinstance(score, Refused)}
+    values = {name: np.nan if isinstance(score, Refused) else score for name, score in scores.items()}
     return ScoreRow(system, item, source, values, reasons)
 
 

@@ -1,4 +1,4 @@
-"""Names for estimates that have none: which of them is which source, for systems that are not told."""
+"""Names for estimates that have none, as those of blind separation: which of them is which source."""
 
 from __future__ import annotations
 

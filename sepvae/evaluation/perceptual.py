@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from sepvae import audio
-from sepvae.evaluation.trial import Outcome, Refused, Signal, pairwise
+from sepvae.evaluation.contract import Refused, Score, Signal, measure, pairwise
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def _rate_for(band: str, sample_rate: int) -> int | None:
     return _NARROW_HZ if band == "nb" and sample_rate >= _NARROW_HZ else None
 
 
-def _pesq(reference: Signal, estimate: Signal, sample_rate: int, *, band: str) -> Outcome:
+def _pesq(reference: Signal, estimate: Signal, sample_rate: int, *, band: str) -> Score:
     """Score one estimate; rates that PESQ does not know are brought to the next lower one that it does."""
     package = load_package()
     if package is None:
@@ -62,5 +62,15 @@ def _pesq(reference: Signal, estimate: Signal, sample_rate: int, *, band: str) -
     return value if np.isfinite(value) else Refused("undefined")
 
 
-pesq_nb_measure = pairwise("pesq_nb", functools.partial(_pesq, band="nb"))
-pesq_wb_measure = pairwise("pesq_wb", functools.partial(_pesq, band="wb"))
+@measure("PESQ NB", ignores_scale=True, load_package=load_package)
+@pairwise
+def pesq_nb_measure(reference: Signal, estimate: Signal, sample_rate: int) -> Score:
+    """Score by narrow-band PESQ."""
+    return _pesq(reference, estimate, sample_rate, band="nb")
+
+
+@measure("PESQ WB", ignores_scale=True, load_package=load_package)
+@pairwise
+def pesq_wb_measure(reference: Signal, estimate: Signal, sample_rate: int) -> Score:
+    """Score by wide-band PESQ."""
+    return _pesq(reference, estimate, sample_rate, band="wb")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sepvae.errors import InputError
-from sepvae.evaluation.trial import Signal, decibels, pairwise
+from sepvae.evaluation.contract import Score, Signal, decibels, measure, pairwise
 
 
 def si_sdr(*, reference: ArrayLike, estimate: ArrayLike) -> float:
@@ -73,7 +73,15 @@ def _ratio_db(signal: Signal, error: Signal) -> float:
         return float(10 * (np.log10(np.dot(signal, signal)) - np.log10(np.dot(error, error))))
 
 
-si_sdr_measure = pairwise(
-    "si_sdr", lambda reference, estimate, _: decibels(si_sdr(reference=reference, estimate=estimate))
-)
-snr_measure = pairwise("snr", lambda reference, estimate, _: decibels(snr(reference=reference, estimate=estimate)))
+@measure("SI-SDR", "dB", ignores_scale=True)
+@pairwise
+def si_sdr_measure(reference: Signal, estimate: Signal, sample_rate: int) -> Score:  # noqa: ARG001
+    """Score by `si_sdr`."""
+    return decibels(si_sdr(reference=reference, estimate=estimate))
+
+
+@measure("SNR", "dB")
+@pairwise
+def snr_measure(reference: Signal, estimate: Signal, sample_rate: int) -> Score:  # noqa: ARG001
+    """Score by `snr`."""
+    return decibels(snr(reference=reference, estimate=estimate))

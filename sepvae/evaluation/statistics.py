@@ -6,7 +6,7 @@ The sources of one mixture are not independent, so items, not rows, are resample
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TypedDict
@@ -60,16 +60,6 @@ def summarise(rows: Iterable[ScoreRow], *, seed: int = 0) -> Summaries:
         }
         for system, by_measure in table.items()
     }
-
-
-def summarise_groups(
-    rows: Iterable[ScoreRow], *, group: Callable[[ScoreRow], str], seed: int = 0
-) -> dict[str, Summaries]:
-    """Summarise the rows of each group apart, such as each source by `group=lambda row: row.source`."""
-    groups: dict[str, list[ScoreRow]] = {}
-    for row in rows:
-        groups.setdefault(group(row), []).append(row)
-    return {name: summarise(members, seed=seed) for name, members in groups.items()}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from sepvae.settings import PositiveRange, Range
 
 BACKGROUND = "background"
 
+Split = Literal["speaker_seen", "speaker_open"]
+
 # YAML reads the dialect 1 and the speaker 19 as numbers.
 Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -39,7 +41,7 @@ class MixingConfig(Config):
     2018). `n_train` and `n_valid` are then for each pair.
     """
 
-    split: Literal["speaker_seen", "speaker_open"] = "speaker_seen"
+    split: Split = "speaker_seen"
     sources: tuple[str, ...] = Field(("female", "male"), min_length=1)
     dialects: Annotated[int, Field(ge=1)] | tuple[Name, ...] = ()
     speakers: Annotated[int, Field(ge=1)] | tuple[Name, ...] | None = None

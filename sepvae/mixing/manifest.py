@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from sepvae.config import Config, parse_config
+from sepvae.corpora.records import Sex
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import read_jsonl, write_jsonl
 from sepvae.mixing.scene import Scene
@@ -29,7 +30,7 @@ class Source(Config):
     path: str = Field(min_length=1)
     folder: str | None = None
     speaker: str
-    sex: Literal["female", "male", "unknown"]
+    sex: Sex
     text: str | None = None
     sha256: str = Field(pattern=r"^([0-9a-f]{64})?$")
     start: int = Field(ge=0)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sepvae.audio import Wave
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
 from sepvae.mixing.config import BACKGROUND, MixingConfig
 from sepvae.mixing.manifest import Mixture, Source
-from sepvae.mixing.mixture import Wave, load_source
+from sepvae.mixing.mixture import load_source
 from sepvae.mixing.noise import Noises, rms
 from sepvae.mixing.places import Rooms
 from sepvae.mixing.pools import sentence
@@ -23,7 +23,7 @@ from sepvae.mixing.scene import Scene
 from sepvae.seeds import derive_seed, generator
 
 _PEAK = 0.99
-# How often a deal that came to nothing is tried again with other cards.
+# How often a combination is drawn again when the first utterances left nothing for the last source.
 _ATTEMPTS = 200
 
 
@@ -32,36 +32,36 @@ def _power(wave: Wave) -> float:
     return float(np.mean(np.square(wave, dtype=np.float64)))
 
 
-def _headroom(waves: Sequence[NDArray[np.float32]]) -> float:
+def _headroom(waves: Sequence[Wave]) -> float:
     """Return one gain for all waves (…, time), so that neither they nor their sum clip and their ratios stay."""
     peak = max(float(np.abs(wave).max()) for wave in (*waves, np.sum(waves, axis=0)))
     return min(1.0, _PEAK / peak)
 
 
-class _Deck:
-    """Utterances in shuffled order, dealt so that all come up before one comes again."""
+class _Shuffled:
+    """Utterances in a shuffled order, from which all are drawn before one is drawn again."""
 
-    def __init__(self, cards: Sequence[Utterance], *names: Any, seed: int) -> None:
-        self._cards, self._seed, self._names = list(cards), seed, names
+    def __init__(self, utterances: Sequence[Utterance], *names: Any, seed: int) -> None:
+        self._utterances, self._seed, self._names = list(utterances), seed, names
         self._round, self._left = 0, list[Utterance]()
 
-    def _reshuffle(self) -> None:
-        order = generator(self._seed, "deck", *self._names, self._round).permutation(len(self._cards))
-        self._left += [self._cards[index] for index in order]
+    def _shuffle_again(self) -> None:
+        order = generator(self._seed, "deck", *self._names, self._round).permutation(len(self._utterances))
+        self._left += [self._utterances[index] for index in order]
         self._round += 1
 
-    def deal(self, accept: Callable[[Utterance], bool]) -> Utterance | None:
+    def draw(self, accept: Callable[[Utterance], bool]) -> Utterance | None:
         """Return the next utterance that is accepted; None when none is."""
         for _ in range(2):
-            for position, card in enumerate(self._left):
-                if accept(card):
+            for position, utterance in enumerate(self._left):
+                if accept(utterance):
                     return self._left.pop(position)
-            self._reshuffle()
+            self._shuffle_again()
         return None
 
-    def give_back(self, card: Utterance) -> None:
-        """Put a card that was dealt in vain under the others."""
-        self._left.append(card)
+    def put_back(self, utterance: Utterance) -> None:
+        """Let an utterance that was drawn in vain come up after the others."""
+        self._left.append(utterance)
 
 
 def source_labels(classes: Sequence[str]) -> list[str]:
@@ -106,7 +106,7 @@ class Mixer:
         self.names, self.group = source_labels(config.sources), group
         self._stream = () if group is None else (group,)
 
-    def deal(self, split: str, count: int, pool: Mapping[str, list[Utterance]]) -> list[list[Utterance]]:
+    def combinations(self, split: str, count: int, pool: Mapping[str, list[Utterance]]) -> list[list[Utterance]]:
         """Return the utterances of `count` mixtures, no combination twice; fewer mixtures are the first of more.
 
         With backgrounds combinations may come again: another background makes them another mixture. Of one source
@@ -116,43 +116,43 @@ class Mixer:
             InputError: there are not so many combinations.
         """
         most = prod(len(pool[label]) for label in self.classes) if self.backgrounds is None else count
-        decks = {label: _Deck(cards, *self._stream, split, label, seed=self.seed) for label, cards in pool.items()}
+        shuffled = {label: _Shuffled(own, *self._stream, split, label, seed=self.seed) for label, own in pool.items()}
         used: set[tuple[str, ...]] = set()
-        hands: list[list[Utterance]] = []
+        found: list[list[Utterance]] = []
         # More than there can be are not drawn one by one to find that out, which may take hours.
         fewer_do = split == "valid" or (split == "train" and len(self.names) == 1)
-        while len(hands) < count and (most >= count or fewer_do):
-            dealt = next(filter(None, (self._deal(decks, used) for _ in range(_ATTEMPTS))), None)
-            if dealt is None:
+        while len(found) < count and (most >= count or fewer_do):
+            drawn = next(filter(None, (self._combination(shuffled, used) for _ in range(_ATTEMPTS))), None)
+            if drawn is None:
                 break
             if self.backgrounds is None:
-                used.add(tuple(card.id for card in dealt))
-            hands.append(dealt)
-        if len(hands) < count and not fewer_do:
-            most = len(hands) if most >= count else most
+                used.add(tuple(utterance.id for utterance in drawn))
+            found.append(drawn)
+        if len(found) < count and not fewer_do:
+            most = len(found) if most >= count else most
             raise InputError(
                 f"at most {most} different {split} mixtures of {' + '.join(self.config.sources)} can be made from the "
                 f"sentences this split may use: ask for no more than that (mixing.n_{split}), or add recordings"
             )
-        return hands
+        return found
 
-    def _deal(self, decks: dict[str, _Deck], used: set[tuple[str, ...]]) -> list[Utterance] | None:
-        """Take one utterance for each source: different speakers, different sentences, not all together before."""
-        dealt: list[Utterance] = []
+    def _combination(self, shuffled: dict[str, _Shuffled], used: set[tuple[str, ...]]) -> list[Utterance] | None:
+        """Draw one utterance for each source: different speakers, different sentences, not all together before."""
+        drawn: list[Utterance] = []
 
-        def accept(card: Utterance) -> bool:
-            if any(card.speaker == other.speaker or sentence(card) == sentence(other) for other in dealt):
+        def accept(one: Utterance) -> bool:
+            if any(one.speaker == other.speaker or sentence(one) == sentence(other) for other in drawn):
                 return False
-            return (*(other.id for other in dealt), card.id) not in used
+            return (*(other.id for other in drawn), one.id) not in used
 
         for label in self.classes:
-            card = decks[label].deal(accept)
-            if card is None:
-                for other, its_label in zip(dealt, self.classes, strict=False):
-                    decks[its_label].give_back(other)
+            utterance = shuffled[label].draw(accept)
+            if utterance is None:
+                for other, its_label in zip(drawn, self.classes, strict=False):
+                    shuffled[its_label].put_back(other)
                 return None
-            dealt.append(card)
-        return dealt
+            drawn.append(utterance)
+        return drawn
 
     def mixture(self, split: str, index: int, utterances: Sequence[Utterance]) -> Mixture:
         """Return the record of a mixture: stretches of utterances and backgrounds, and their levels.
@@ -211,7 +211,7 @@ class Mixer:
         Raises:
             InputError: nothing of a source arrives in time.
         """
-        gains, images = list[float](), list[NDArray[np.float32]]()
+        gains, images = list[float](), list[Wave]()
         responses = impulse_responses(scene, sample_rate=self.config.sample_rate)
         for source, wave, response in zip(sources, dry, responses, strict=True):
             image, stretch = images_of(wave, response), slice(source.offset, source.offset + source.n_samples)

@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sepvae import audio
+from sepvae.audio import Wave
 from sepvae.errors import InputError
 from sepvae.files import hash_file
 from sepvae.mixing.backgrounds import synthesise
@@ -17,8 +17,6 @@ from sepvae.mixing.manifest import Manifest, Mixture, Source
 from sepvae.mixing.rooms import images_of, impulse_responses
 from sepvae.mixing.scene import Scene
 from sepvae.progress import progress
-
-Wave = NDArray[np.float32]
 
 # Ready mixtures are sums rounded to 16 bits; each file in the sum adds half a step.
 _STEP_16_BIT = 1.0 / 32768
@@ -36,8 +34,8 @@ class Rendered:
     sources: dict[str, Wave]
     noise: Wave | None
     group: str | None = None
-    channels: NDArray[np.float32] | None = None
-    images: dict[str, NDArray[np.float32]] | None = None
+    channels: Wave | None = None
+    images: dict[str, Wave] | None = None
 
 
 @lru_cache(maxsize=64)

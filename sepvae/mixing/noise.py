@@ -10,12 +10,13 @@ import numpy as np
 from pydantic import Field
 
 from sepvae import audio
+from sepvae.audio import Wave
 from sepvae.config import Config
 from sepvae.errors import InputError
 from sepvae.files import check_folder
 from sepvae.mixing.backgrounds import N_RECORDINGS, SYNTHETIC_KINDS, synthesise
 from sepvae.mixing.manifest import Source
-from sepvae.mixing.mixture import Wave, load_source
+from sepvae.mixing.mixture import load_source
 from sepvae.seeds import derive_seed
 
 _ENDINGS = (".wav", ".flac", ".ogg")

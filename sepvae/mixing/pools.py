@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from sepvae.corpora.records import Utterance, plain_words
 from sepvae.errors import InputError
+from sepvae.mixing.config import Split
 from sepvae.seeds import derive_seed
-
-Split = Literal["speaker_seen", "speaker_open"]
 
 # Of the speakers of a class one in four is held out, of its utterances at most one in five for each held-out split.
 _OPEN_SPEAKERS = 4

@@ -1,11 +1,10 @@
-"""How mixtures are drawn from a corpus; the defaults are the survey's protocol (Singh & Ogunfunmi 2022, §8)."""
+"""From utterances to a manifest of mixtures: who takes part, what each split may use, and what is drawn of it."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from itertools import combinations
 from pathlib import Path
 
@@ -64,12 +63,12 @@ def _among_speakers(utterances: Sequence[Utterance], wanted: int | Sequence[str]
 
 def indistinct_sources(mixtures: Sequence[Mixture]) -> list[tuple[str, str]]:
     """Return the pairs of sources that share speakers: nothing tells a model which of the two it is to learn."""
-    heard: dict[tuple[str | None, str], set[str]] = {}
+    speakers: dict[tuple[str | None, str], set[str]] = {}
     for mixture in mixtures:
         for source in (source for source in mixture.sources if source.speaker):
-            heard.setdefault((mixture.group, source.name), set()).add(source.speaker)
-    alike = ((one[1], two[1]) for one, two in combinations(heard, 2) if one[0] == two[0] and heard[one] & heard[two])
-    return list(dict.fromkeys(alike))
+            speakers.setdefault((mixture.group, source.name), set()).add(source.speaker)
+    pairs = ((one, two) for one, two in combinations(speakers, 2) if one[0] == two[0])
+    return list(dict.fromkeys((one[1], two[1]) for one, two in pairs if speakers[one] & speakers[two]))
 
 
 def describe_indistinct(pairs: Sequence[tuple[str, str]]) -> str:
@@ -102,19 +101,21 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
     if config.pairs is not None:
         counts["test"] = min(config.n_test, 1)
     # Whether there are enough combinations is known before the first file is read.
-    hands = [
-        (mixer, split, index, hand)
+    drawn = [
+        (mixer, split, index, combination)
         for mixer, pools in _mixers(config, root, seed, shares)
         for split, count in counts.items()
-        for index, hand in enumerate(mixer.deal(split, count, getattr(pools, split)))
+        for index, combination in enumerate(mixer.combinations(split, count, getattr(pools, split)))
     ]
     mixtures = list[Mixture]()
-    with progress("mix", len(hands), unit="mixtures") as bar:
-        for mixer, split, index, hand in hands:
-            mixtures.append(mixer.mixture(split, index, hand))
+    with progress("mix", len(drawn), unit="mixtures") as bar:
+        for mixer, split, index, combination in drawn:
+            mixtures.append(mixer.mixture(split, index, combination))
             bar.advance(1)
     notes += [f"{len(whole) - len(long_enough)} utterances shorter than {config.duration_s[0]:g} s were left out"]
     if mixtures and config.room is not None and config.room.kind == "simulated":
+        from importlib import metadata
+
         notes.append(f"the rooms were simulated by pyroomacoustics {metadata.version('pyroomacoustics')}")
     if damaged:
         notes.append(

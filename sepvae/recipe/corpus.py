@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from sepvae.corpora.records import Corpus
+from sepvae.corpora.records import Corpus, read_all
 from sepvae.errors import ConfigError
 from sepvae.files import hash_json, write_json, write_jsonl
 from sepvae.recipe.common import CorpusConfig
-
-_LOGGER = logging.getLogger(__name__)
 
 
 def locate_corpus(config: CorpusConfig, data: Path | None, out: Path) -> Path:
@@ -37,11 +34,8 @@ def locate_corpus(config: CorpusConfig, data: Path | None, out: Path) -> Path:
 
 def prepare(corpus: Corpus, path: Path) -> None:
     """List the utterances of a corpus into a JSONL file, and what had to be left out beside it."""
-    utterances = list(corpus.utterances())
+    utterances = read_all(corpus)
     if corpus.problems:
-        _LOGGER.warning(
-            "%s: %d problems, see %s", corpus.root, len(corpus.problems), path.with_suffix(".problems.json")
-        )
         write_json(path.with_suffix(".problems.json"), [asdict(problem) for problem in corpus.problems])
     write_jsonl(path, (asdict(utterance) for utterance in utterances))
 

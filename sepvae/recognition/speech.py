@@ -50,8 +50,8 @@ class Speech:
     phones: tuple[Stretch, ...]
 
 
-class Hearing:
-    """Turns waves and alignments into labelled speech."""
+class FeatureExtractor:
+    """Makes labelled speech of waves and alignments."""
 
     def __init__(self, config: SpeechConfig) -> None:
         self.config, self._frontend = config, Frontend(config.frontend())

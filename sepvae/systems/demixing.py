@@ -20,7 +20,7 @@ from sepvae.devices import resolve_device
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.files import hash_json, make_folder, read_json, write_json
 from sepvae.mixing.mixture import Rendered
-from sepvae.mixing.solo import speech_mixtures
+from sepvae.mixing.single_source import speech_mixtures
 from sepvae.models.network import ConditionalNetwork
 from sepvae.systems.contract import Material
 from sepvae.training.config import TrainingConfig

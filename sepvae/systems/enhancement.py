@@ -18,7 +18,7 @@ from sepvae.enhancement.enhancer import Enhancer
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.files import read_json, write_json
 from sepvae.mixing.mixture import Rendered
-from sepvae.mixing.solo import solo_mixtures
+from sepvae.mixing.single_source import source_mixtures
 from sepvae.systems.contract import Material
 from sepvae.training.batches import source_names
 from sepvae.training.config import TrainingConfig
@@ -62,7 +62,9 @@ class Enhancement:
                 f"system enhancement takes {speech} out of one other source, the mixtures have {', '.join(names)}"
             )
         write_json(folder / _SOURCES, [speech, *(name for name in names if name != speech)])
-        data = TrainingData(solo_mixtures(material.train, speech), solo_mixtures(material.valid, speech), material.root)
+        data = TrainingData(
+            source_mixtures(material.train, speech), source_mixtures(material.valid, speech), material.root
+        )
         config = TrainingConfig.model_validate(
             {name: getattr(self._config, name) for name in TrainingConfig.model_fields}
         )

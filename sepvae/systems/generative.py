@@ -16,7 +16,7 @@ from sepvae.devices import resolve_device
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.estimator.checkpoint import CONFIG
 from sepvae.mixing.mixture import Rendered
-from sepvae.mixing.solo import solo_mixtures
+from sepvae.mixing.single_source import source_mixtures
 from sepvae.seeds import derive_seed
 from sepvae.separation.separator import Separator
 from sepvae.systems.contract import Material
@@ -45,7 +45,9 @@ class GenerativeModels:
     def train(self, material: Material, folder: Path) -> None:
         """Train the model of each source on its utterances; an interrupted run is continued."""
         for name in source_names(material.train):
-            data = TrainingData(solo_mixtures(material.train, name), solo_mixtures(material.valid, name), material.root)
+            data = TrainingData(
+                source_mixtures(material.train, name), source_mixtures(material.valid, name), material.root
+            )
             seed = derive_seed(material.seed, "solo", name)
             train(self._config, data, folder / name, seed=seed, device=material.device)
 

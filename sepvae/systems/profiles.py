@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sepvae.audio import Wave
 from sepvae.errors import CheckpointError
 from sepvae.files import read_json, write_json
-from sepvae.mixing.mixture import Wave, render
+from sepvae.mixing.mixture import render
 from sepvae.systems.contract import Material
 from sepvae.training.batches import source_names
 

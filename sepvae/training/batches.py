@@ -1,4 +1,4 @@
-"""Where batches come from, and the features of mixtures as large tables, cached once, of which a batch is one gather.
+"""Where batches come from, and the features of mixtures as large tables, cached once, of which batches are segments.
 
 The order of the frames and the noise of a batch depend on (seed, step) alone, so a resumed run, or one on several
 processes, sees the same batches.
@@ -111,7 +111,7 @@ class FrameTable:
         """Return the names of the items that the rows (n,) belong to, each once."""
         return list(dict.fromkeys(self.item_of_each(rows)))
 
-    def gather(self, rows: Tensor, *, segment_frames: int, context_frames: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def segments(self, rows: Tensor, *, segment_frames: int, context_frames: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return input (batch, segment_frames + 2 · context_frames, …) and targets (batch, segment_frames, …)."""
 
         def take(table: Tensor, before: int, count: int) -> Tensor:

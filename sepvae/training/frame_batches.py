@@ -64,7 +64,9 @@ class FrameBatches:
         return self._rows[self._order.segments(step).to(self._rows.device)]
 
     def _batch(self, table: FrameTable, rows: Tensor, step: int, *names: str | int) -> Batch:
-        features, targets = table.gather(rows, segment_frames=self._optim.segment_frames, context_frames=self._context)
+        features, targets = table.segments(
+            rows, segment_frames=self._optim.segment_frames, context_frames=self._context
+        )
         numbers = table.number_of_each(rows)
         speakers = [self._speakers[table.items[number]] for number in numbers.tolist()]
         last, hop = (table.n_frames[numbers] - self._optim.segment_frames).clamp_min(0), self._optim.hop_frames

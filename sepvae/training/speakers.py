@@ -20,7 +20,7 @@ def with_speakers(
 ) -> tuple[TrainingConfig, list[Mixture]]:
     """Return the settings with the speakers of the training mixtures as classes, and what to validate on.
 
-    Models that are not told who speaks are left as they are, and so are classes that were given. A speaker who is only
+    Models that are not conditional are left as they are, and so are classes that were given. A speaker who is only
     validated on has no class, and is left out.
 
     Args:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from sepvae import audio
+from sepvae.cli import main
 
 RATE = 8000
 
@@ -72,14 +75,41 @@ def test_evaluate_reads_what_mix_writes(sepvae, corpus: Path, tmp_path: Path) ->
     assert done.returncode == 1 and f"male/{item}.wav: no such file" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "options",
-    [["--set", "n_train=3"], ["--config", "mixing.yaml"], ["--seed", "1"], ["--corpus", "folder"], ["--room"]],
-)
-def test_ready_mixtures_take_no_settings(sepvae, corpus: Path, tmp_path: Path, options: list[str]) -> None:
-    done = sepvae("mix", corpus, "-o", tmp_path / "m.jsonl", "--ready", *options)
-    assert done.returncode == 2
-    assert f"mix --ready takes the mixtures as they are, {options[0]} would change nothing" in done.stderr
+def test_ready_mixtures_are_listed_and_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(0)
+    for split in ("tr", "tt"):
+        waves = {name: random.uniform(-0.2, 0.2, RATE).astype(np.float32) for name in ("s1", "s2")}
+        for name, wave in {**waves, "mix": waves["s1"] + waves["s2"]}.items():
+            audio.write(tmp_path / "wav8k" / split / name / "a.wav", wave, sample_rate=RATE, subtype="pcm16")
+    manifest, files = tmp_path / "m.jsonl", tmp_path / "audio"
+    command = ["corpus", "mixtures", f"{tmp_path / 'wav8k'}", "-o", f"{manifest}", "--audio", f"{files}", "-q"]
+    assert main(command) == 0
+    assert capsys.readouterr().out == f"{manifest}: 1 train, 1 test\n"
+    assert [source["name"] for source in first_mixture(manifest)["sources"]] == ["s1", "s2"]
+    assert sorted(path.parent.name for path in (files / "train").rglob("*.wav")) == ["mixture", "s1", "s2"]
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--seed", "1"])
+
+
+def test_problems_of_the_corpus_are_said(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = tmp_path / "cut"
+    shutil.copytree(corpus, cut)
+    (cut / "s0/3.wav").write_bytes((cut / "s0/3.wav").read_bytes()[:900])
+    trained: list[Any] = []
+    monkeypatch.setattr("sepvae.training.loop.train", lambda config, data, *_, **__: trained.append(data))
+    rate = ["--set", f"frontend.sample_rate={RATE}"]
+    for command in (
+        ["mix", f"{cut}", "-o", f"{tmp_path}/m.jsonl", *SMALL],
+        ["train", "--speech", "--data", f"{cut}", "-o", f"{tmp_path}/speech", *rate],
+        ["train", "--speaker", "s0", "--data", f"{cut}", "-o", f"{tmp_path}/s0", *rate],
+        ["augment", "run", f"{cut}", "-o", f"{tmp_path}/augmented", "--methods", "gain"],
+        ["corpus", "list", f"{cut}"],
+    ):
+        main(command)
+        assert re.search(r"s0/3.wav: (truncated|damaged)", capsys.readouterr().err), command
+    assert [len(data.train) + len(data.valid) for data in trained] == [47, 11]
 
 
 @pytest.mark.parametrize("verb", ["mix", "train"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sepvae.corpora.espeak import Event, Segment, Voice, segment, speak, words
+from sepvae.corpora.espeak import EspeakVoice, Event, Segment, segment, speak, words
 from sepvae.corpora.records import Interval
 from sepvae.errors import ConfigError, MissingExtra, OutputError
 
@@ -73,9 +73,9 @@ def test_unlisted_mnemonics_are_their_own_label() -> None:
 
 
 def test_speech_depends_on_text_voice_and_seed_alone() -> None:
-    breathy = Voice("en-us+f2", rate=300)
+    breathy = EspeakVoice("en-us+f2", rate=300)
     first = speak("Yes.", breathy, labels={}, seed=1)
-    speak("Something quite different.", Voice("en+m1", rate=300), labels={}, seed=2)
+    speak("Something quite different.", EspeakVoice("en+m1", rate=300), labels={}, seed=2)
     again = speak("Yes.", breathy, labels={}, seed=1)
     other = speak("Yes.", breathy, labels={}, seed=2)
     assert np.array_equal(first.wave, again.wave)
@@ -86,17 +86,17 @@ def test_speech_depends_on_text_voice_and_seed_alone() -> None:
 
 def test_an_unknown_voice_is_named() -> None:
     with pytest.raises(ConfigError, match="espeak-ng has no voice 'xx-none': choose another voice or text"):
-        speak("Yes.", Voice("xx-none"), labels={})
+        speak("Yes.", EspeakVoice("xx-none"), labels={})
 
 
 def test_an_unknown_variant_is_named_with_the_choices() -> None:
     with pytest.raises(ConfigError, match=r"no variant 'f99' for the voice 'en-us\+f99': it has .*\bf1\b.*\bm1\b"):
-        speak("Yes.", Voice("en-us+f99"), labels={})
+        speak("Yes.", EspeakVoice("en-us+f99"), labels={})
 
 
 def test_a_text_without_words_is_named() -> None:
     with pytest.raises(OutputError, match=r"said nothing for '\.\.\.' with the voice en-us: check the text"):
-        speak("...", Voice("en-us"), labels={})
+        speak("...", EspeakVoice("en-us"), labels={})
 
 
 def test_a_library_that_does_not_load_is_a_missing_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -105,10 +105,10 @@ def test_a_library_that_does_not_load_is_a_missing_extra(monkeypatch: pytest.Mon
     library = tmp_path / "libespeak-ng.so"
     monkeypatch.setattr(espeakng_loader, "get_library_path", lambda: str(library))
     with pytest.raises(MissingExtra, match=r"no libespeak-ng\.so in .*: pip install 'sepvae\[demo\]'"):
-        speak("Yes.", Voice("en-us"), labels={})
+        speak("Yes.", EspeakVoice("en-us"), labels={})
     library.write_bytes(b"not a library")
     with pytest.raises(MissingExtra, match=r"needs the optional extra 'demo' \(.*libespeak-ng\.so"):
-        speak("Yes.", Voice("en-us"), labels={})
+        speak("Yes.", EspeakVoice("en-us"), labels={})
 
 
 def test_a_crash_is_told_with_its_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -116,4 +116,4 @@ def test_a_crash_is_told_with_its_code(monkeypatch: pytest.MonkeyPatch, tmp_path
     worker.write_text("import sys; sys.stderr.write('out of luck'); sys.exit(9)")
     monkeypatch.setattr("sepvae.corpora.espeak._WORKER", worker)
     with pytest.raises(OutputError, match=r"espeak-ng stopped with code 9 \(out of luck\)"):
-        speak("Yes.", Voice("en-us"), labels={})
+        speak("Yes.", EspeakVoice("en-us"), labels={})

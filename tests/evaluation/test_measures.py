@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sepvae import seeds
+from sepvae import plugins, seeds
 from sepvae.errors import ConfigError, InputError
-from sepvae.evaluation import MEASURES, ScoreRow, measure_names, score, score_systems
+from sepvae.evaluation import MEASURES, ScoreRow, describe, measure, measure_names, pairwise, score, score_systems
+from sepvae.evaluation.contract import ItemSignals
 
 Signal = NDArray[np.float64]
 BSSEVAL = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512")
@@ -282,6 +283,45 @@ def test_other_inputs_are_checked() -> None:
         run({}, {}, mixture=np.ones(4000))
     with pytest.raises(ConfigError, match="unknown measure 'si_snr': did you mean 'si_sdr'"):
         run(references, references, ["si_snr_improvement"])
+
+
+def test_a_measure_of_somebody_elses_is_scored_and_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_entries", "_registered"):
+        monkeypatch.setattr(MEASURES, name, dict(getattr(MEASURES, name)))
+
+    @measure("Peak error", "%", 1, better="lower")
+    @pairwise
+    def peak_error(reference: Signal, estimate: Signal, sample_rate: int) -> float:
+        """The largest error, in percent of the largest sample."""
+        return float(100 * np.abs(reference - estimate).max() / np.abs(reference).max())
+
+    plugins.register("measure", "peak_error", peak_error)
+    references = sources()
+    halves = {name: 0.5 * wave for name, wave in references.items()}
+    rows = run(references, halves, ["peak_error", "peak_error_improvement", "si_sdr"])
+    assert [row.values["peak_error"] for row in rows] == [50.0, 50.0]
+    assert describe("peak_error_improvement") == ("Peak error gain", "%", 1, "lower")
+    assert describe("peak_error").heading == "Peak error (%)"
+    assert measure_names()[-2:] == ["peak_error", "peak_error_improvement"]
+
+
+def test_scores_that_share_their_work_compute_it_once() -> None:
+    item, calls = ItemSignals(np.ones((1, 8)), np.ones((2, 1, 8)), None, RATE), []
+
+    def work(given: ItemSignals) -> int:
+        calls.append(given)
+        return 7
+
+    assert [item.once(work), item.once(work)] == [7, 7]
+    assert calls == [item]
+
+
+def test_describing_measures_loads_no_library() -> None:
+    code = (
+        "import sys; from sepvae.evaluation import MEASURES, describe; [describe(name) for name in MEASURES]; "
+        "sys.exit(not {'torch', 'scipy', 'pesq', 'pystoi', 'soxr'}.isdisjoint(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_reading_scores_does_not_load_torch() -> None:

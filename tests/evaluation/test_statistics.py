@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepvae import seeds
-from sepvae.evaluation import ScoreRow, compare_systems, holm, summarise, summarise_groups
+from sepvae.evaluation import ScoreRow, compare_systems, holm, summarise
 
 
 def make_rows(system: str, values: dict[str, dict[str, float]], measure: str = "sdr") -> list[ScoreRow]:
@@ -81,12 +81,6 @@ def test_the_interval_covers_the_truth_although_sources_of_an_item_are_dependent
     # Percentile intervals of ten items are a little narrow; those that ignore the items far too narrow.
     assert 0.84 < covered["items"] / 200 < 0.98
     assert covered["rows"] / 200 < 0.84
-
-
-def test_groups_are_summarised_apart() -> None:
-    rows = make_rows("vae", {"a": {"male": 1.0, "female": 3.0}, "b": {"male": 2.0, "female": 5.0}})
-    groups = summarise_groups(rows, group=lambda row: row.source)
-    assert {name: summaries["vae"]["sdr"]["mean"] for name, summaries in groups.items()} == {"male": 1.5, "female": 4.0}
 
 
 def test_holm_by_hand() -> None:

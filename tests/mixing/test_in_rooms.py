@@ -20,7 +20,7 @@ from sepvae.mixing.manifest import Manifest, Mixture, read_manifest, write_manif
 from sepvae.mixing.mixture import render, source_wave, write_mixtures
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.mixing.rooms import images_of, impulse_responses
-from sepvae.mixing.solo import solo_mixtures
+from sepvae.mixing.single_source import source_mixtures
 
 pytest.importorskip("pyroomacoustics")
 RATE = 8000
@@ -212,9 +212,10 @@ def test_what_arrives_after_the_end_is_an_error(corpus: Corpus, tmp_path: Path) 
 
 def test_clean_speech_stays_dry(corpus: Corpus) -> None:
     in_rooms, dry = make(corpus, n_train=4), make(corpus, n_train=4, room=None)
-    assert solo_mixtures(in_rooms.of_split("train"), "male") == solo_mixtures(dry.of_split("train"), "male")
-    for solo in solo_mixtures(in_rooms.of_split("train"), "male"):
-        assert solo.scene is None and render(solo, corpus[0]).channels is None
+    alone = source_mixtures(in_rooms.of_split("train"), "male")
+    assert alone == source_mixtures(dry.of_split("train"), "male")
+    for one in alone:
+        assert one.scene is None and render(one, corpus[0]).channels is None
 
 
 def test_files_have_a_channel_for_each_microphone(corpus: Corpus, tmp_path: Path) -> None:

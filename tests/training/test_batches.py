@@ -150,7 +150,7 @@ def test_segments_hold_every_frame_and_no_other_item(
 ) -> None:
     table = counting_table(counts, context_frames + segment_frames)
     rows = table.segment_rows(segment_frames)
-    wide, targets = table.gather(rows, segment_frames=segment_frames, context_frames=context_frames)
+    wide, targets = table.segments(rows, segment_frames=segment_frames, context_frames=context_frames)
     target = targets["a"]
     assert wide.shape == (len(rows), segment_frames + 2 * context_frames, 2)
     assert target.shape == (len(rows), segment_frames, 2)

@@ -11,7 +11,7 @@ import pytest
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.manifest import Mixture
-from sepvae.mixing.solo import speech_mixtures
+from sepvae.mixing.single_source import speech_mixtures
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import Trainer, TrainingData
 from sepvae.training.speakers import with_speakers

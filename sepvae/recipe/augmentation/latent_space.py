@@ -14,7 +14,7 @@ from sepvae.augmentation.coder import one_thread
 from sepvae.files import write_json
 from sepvae.recipe.augmentation.stages import Trial
 from sepvae.recognition.phones import NO_PHONE, PHONES
-from sepvae.recognition.speech import Hearing
+from sepvae.recognition.speech import FeatureExtractor
 
 Array = NDArray[np.floating[Any]]
 
@@ -43,7 +43,7 @@ def describe_space(trial: Trial) -> None:
 
     Source: Hsu, Zhang & Glass 2017 (Interspeech), §4.3: phones and speakers lie in orthogonal subspaces.
     """
-    augmenter, hearing = Augmenter.load(trial.model), Hearing(trial.recipe.speech)
+    augmenter, hearing = Augmenter.load(trial.model), FeatureExtractor(trial.recipe.speech)
     coder, latents = augmenter.coder, list[Array]()
     phones, speakers = list[str](), list[str]()
     with one_thread():

@@ -20,11 +20,11 @@ from sepvae.errors import InputError
 from sepvae.evaluation import ScoreRow, compare_systems, summarise
 from sepvae.evaluation.hypotheses import check_claims
 from sepvae.files import read_json, read_jsonl, write_json
-from sepvae.mixing.solo import corpus_mixtures
+from sepvae.mixing.single_source import corpus_mixtures
 from sepvae.recipe.augmentation.folds import Chosen, Fold, heard, recordings
 from sepvae.recipe.augmentation.schema import AS_IT_IS, CLEAN, MEASURES, MISMATCHED, UNCHANGED, AugmentRecipe, Sounds
 from sepvae.recognition.recogniser import right, train_recogniser
-from sepvae.recognition.speech import Hearing, Speech
+from sepvae.recognition.speech import FeatureExtractor, Speech
 from sepvae.seeds import derive_seed
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import TrainingData, train
@@ -156,20 +156,20 @@ def train_model(trial: Trial) -> None:
     fit_and_save(trial.model, [(trial.unlabelled, utterances)], device=trial.device)
 
 
-def recorded(trial: Trial, hearing: Hearing, utterance: Utterance) -> Speech:
+def recorded(trial: Trial, hearing: FeatureExtractor, utterance: Utterance) -> Speech:
     """Return an utterance of the corpus as the recogniser sees it."""
     wave = audio.read_mono(trial.root / utterance.path, hearing.config.sample_rate)
     return hearing.speech(wave, utterance.phones)
 
 
-def _made(hearing: Hearing, folder: Path, record: Record) -> Speech:
+def _made(hearing: FeatureExtractor, folder: Path, record: Record) -> Speech:
     wave = audio.read_mono(folder / record.path, hearing.config.sample_rate)
     return hearing.speech(wave, record.phones)
 
 
 def score_arm(trial: Trial, name: str) -> None:
     """Train the recognisers of an arm, one for each seed, and write how they do in each condition."""
-    recipe, hearing = trial.recipe, Hearing(trial.recipe.speech)
+    recipe, hearing = trial.recipe, FeatureExtractor(trial.recipe.speech)
     with one_thread():
         originals = {one.id: recorded(trial, hearing, one) for one in trial.fold.train}
         versions = _versions(trial, name, hearing)
@@ -192,7 +192,7 @@ def score_arm(trial: Trial, name: str) -> None:
     write_json(trial.scores(name), rows)
 
 
-def _versions(trial: Trial, arm: str, hearing: Hearing) -> dict[str, list[Speech]]:
+def _versions(trial: Trial, arm: str, hearing: FeatureExtractor) -> dict[str, list[Speech]]:
     """Return the augmented versions of each training utterance of an arm."""
     versions: dict[str, list[Speech]] = {}
     if trial.recipe.arms[arm].methods:

@@ -18,7 +18,7 @@ from sepvae.files import read_json, write_json
 from sepvae.mixing.pools import sentence
 from sepvae.recipe.augmentation.stages import Trial, recorded
 from sepvae.recognition.recogniser import Recogniser, right, train_recogniser
-from sepvae.recognition.speech import Hearing
+from sepvae.recognition.speech import FeatureExtractor
 from sepvae.recognition.voices import Voices
 from sepvae.seeds import derive_seed, generator
 
@@ -42,7 +42,7 @@ def check_identity(trial: Trial, everyone: Sequence[Utterance]) -> None:
     Voices are told apart by a classifier that has learnt all speakers from other sentences; phones by a recogniser
     that was trained on the training speakers as they are.
     """
-    hearing, augmenter = Hearing(trial.recipe.speech), Augmenter.load(trial.model)
+    hearing, augmenter = FeatureExtractor(trial.recipe.speech), Augmenter.load(trial.model)
     with one_thread():
         train = [recorded(trial, hearing, one) for one in trial.fold.train]
         network = train_recogniser(train, [], trial.recipe.recogniser, seed=derive_seed(trial.seed, "recogniser", 0))
@@ -55,7 +55,7 @@ def check_identity(trial: Trial, everyone: Sequence[Utterance]) -> None:
     write_json(trial.identity, {"rows": rows, "speakers": len({one.speaker for one in everyone})})
 
 
-def _halves(trial: Trial, everyone: Sequence[Utterance], hearing: Hearing) -> Iterator[Half]:
+def _halves(trial: Trial, everyone: Sequence[Utterance], hearing: FeatureExtractor) -> Iterator[Half]:
     sides = {one.id: derive_seed(trial.recipe.seed, "half", sentence(one)) % 2 for one in everyone}
     for side in (0, 1):
         learnt = [one for one in everyone if sides[one.id] != side]
@@ -67,12 +67,12 @@ def _halves(trial: Trial, everyone: Sequence[Utterance], hearing: Hearing) -> It
             yield Half(voices, sources, targets)
 
 
-def _wave(trial: Trial, hearing: Hearing, utterance: Utterance) -> Any:
+def _wave(trial: Trial, hearing: FeatureExtractor, utterance: Utterance) -> Any:
     return audio.read_mono(trial.root / utterance.path, hearing.config.sample_rate)
 
 
 def _replaced(
-    trial: Trial, source: Utterance, half: Half, hearing: Hearing, augmenter: Augmenter, network: Recogniser
+    trial: Trial, source: Utterance, half: Half, hearing: FeatureExtractor, augmenter: Augmenter, network: Recogniser
 ) -> Iterator[list[Any]]:
     """Yield a row for each target of an utterance and each way to make speech: who is heard, and the phones."""
     wave, rate = _wave(trial, hearing, source), hearing.config.sample_rate

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sepvae import audio
+from sepvae.audio import Wave
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
 from sepvae.evaluation import ScoreRow, ScoreTask, compare_systems, score_many, summarise
@@ -17,7 +18,7 @@ from sepvae.evaluation.hypotheses import check_claims
 from sepvae.evaluation.naming import best_order
 from sepvae.files import make_folder, write_arrays
 from sepvae.mixing.manifest import Manifest, Mixture, write_manifest
-from sepvae.mixing.mixture import Wave, render
+from sepvae.mixing.mixture import render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.progress import progress
 from sepvae.recipe.separation.explanations import ARTEFACTS, in_order, room_of

@@ -12,7 +12,7 @@ from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter
 from sepvae.augmented.fit import fit_and_save
 from sepvae.corpora.records import Utterance
-from sepvae.mixing.solo import corpus_mixtures
+from sepvae.mixing.single_source import corpus_mixtures
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import TrainingData, train
 

@@ -27,7 +27,7 @@ _NAMED = 10
 _LOGGER = logging.getLogger(__name__)
 
 
-def solo_mixtures(mixtures: Sequence[Mixture], name: str) -> list[Mixture]:
+def source_mixtures(mixtures: Sequence[Mixture], name: str) -> list[Mixture]:
     """Return what some mixtures hold of the source called `name`: each utterance once, its longest stretch, alone.
 
     A mixture in a room gives the dry utterance that goes into it.
@@ -78,7 +78,9 @@ def speech_mixtures(mixtures: Sequence[Mixture], root: Path) -> list[Mixture]:
     return [found[name] for name in sorted(found)]
 
 
-def _solo(utterance: Utterance, root: Path, split: str, sample_rate: int, *, name: str | None = None) -> Mixture:
+def _of_utterance(
+    utterance: Utterance, root: Path, split: str, sample_rate: int, *, name: str | None = None
+) -> Mixture:
     """Return one whole utterance as a mixture of one source, named by its speaker when `name` is None."""
     wave, digest = load_source(root / utterance.path, sample_rate)
     source = Source(
@@ -127,7 +129,7 @@ def speaker_mixtures(
     held_out = _held_out(own, seed)
     splits = [("train", [u for u in own if sentence(u) not in held_out])]
     splits.append(("valid", [u for u in own if sentence(u) in held_out]))
-    train, valid = ([_solo(u, Path(root), split, sample_rate) for u in part] for split, part in splits)
+    train, valid = ([_of_utterance(u, Path(root), split, sample_rate) for u in part] for split, part in splits)
     return train, valid
 
 
@@ -160,7 +162,7 @@ def corpus_mixtures(
         try:
             if shifted(folder / utterance.path):
                 raise InputError(f"{folder / utterance.path}: noise from where a byte was lost on")
-            kept.append(_solo(utterance, folder, split, sample_rate, name="speech"))
+            kept.append(_of_utterance(utterance, folder, split, sample_rate, name="speech"))
         except InputError as error:
             left_out.append(error)
     for reason in left_out[:_NAMED]:

@@ -14,7 +14,7 @@ from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
 from sepvae.mixing.protocol import make_mixtures
-from sepvae.mixing.solo import corpus_mixtures, solo_mixtures, speaker_mixtures, speech_mixtures
+from sepvae.mixing.single_source import corpus_mixtures, source_mixtures, speaker_mixtures, speech_mixtures
 
 RATE = 8000
 Speech = tuple[Path, list[Utterance]]
@@ -29,17 +29,17 @@ def mixtures(corpus: Speech) -> list[Mixture]:
 
 @pytest.mark.parametrize("name", ["female", "male"])
 def test_every_utterance_of_a_source_once_and_alone(corpus: Speech, mixtures: list[Mixture], name: str) -> None:
-    solos = solo_mixtures(mixtures, name)
+    alone = source_mixtures(mixtures, name)
     heard = {s.utterance: (m, s) for m in mixtures for s in m.sources if s.name == name}
-    assert [m.sources[0].utterance for m in solos] == list(dict.fromkeys(heard))
-    assert len({m.id for m in solos}) == len(solos) < 40
-    for solo in solos:
-        assert len(solo.sources) == 1
-        rendered = render(solo, corpus[0])
+    assert [m.sources[0].utterance for m in alone] == list(dict.fromkeys(heard))
+    assert len({m.id for m in alone}) == len(alone) < 40
+    for one in alone:
+        assert len(one.sources) == 1
+        rendered = render(one, corpus[0])
         assert np.array_equal(rendered.mixture, rendered.sources[name])
-        mixture, source = heard[solo.sources[0].utterance]
+        mixture, source = heard[one.sources[0].utterance]
         whole = render(mixture, corpus[0]).sources[name]
-        if source.n_samples == solo.n_samples:
+        if source.n_samples == one.n_samples:
             np.testing.assert_allclose(
                 rendered.mixture / np.abs(rendered.mixture).max(),
                 whole[source.offset : source.offset + source.n_samples] / np.abs(whole).max(),
@@ -53,7 +53,7 @@ def test_the_longest_stretch_is_taken(mixtures: list[Mixture]) -> None:
     cut = longer.model_copy(update={"n_samples": longer.n_samples - 100})
     shorter = mixture.model_copy(update={"id": "cut", "sources": (cut, *mixture.sources[1:])})
     for order in ([mixture, shorter], [shorter, mixture]):
-        assert solo_mixtures(order, longer.name)[0].n_samples == longer.n_samples
+        assert source_mixtures(order, longer.name)[0].n_samples == longer.n_samples
 
 
 def test_sentences_are_held_out_by_text(corpus: Speech) -> None:
