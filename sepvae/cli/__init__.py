@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from sepvae.errors import ConfigError, SepvaeError
 
-VERBS = ("corpus", "mix", "train", "separate", "enhance", "augment", "evaluate", "report", "recipe", "info")
+VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "evaluate", "report", "recipe", "info")
 _INTERRUPTED = 130
 
 
@@ -25,6 +25,10 @@ class _OneLineHelp(argparse.ArgumentDefaultsHelpFormatter):
         if action.default in (None, False, [], argparse.SUPPRESS) or not action.option_strings:
             return action.help
         return super()._get_help_string(action)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Return a text of several lines as it is."""
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
 def build_parser() -> argparse.ArgumentParser:
