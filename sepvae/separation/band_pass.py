@@ -123,7 +123,7 @@ class BandPassStream:
 
 
 def settling_samples(config: BandPassConfig, *, sample_rate: int, level_db: float = _LEVEL_DB) -> int:
-    """Return after how many samples the impulse response stays below a level: how far a sample reaches.
+    """Return after how many samples the impulse response stays below a level.
 
     Raises:
         ConfigError: as `design`.
@@ -154,7 +154,7 @@ class BandPassed:
     def __init__(self, separator: BlockSeparator, config: BandPassConfig) -> None:
         self._separator, self._config = separator, config
         self.device, self.sources, self.sample_rate = separator.device, separator.sources, separator.sample_rate
-        self._reach = settling_samples(config, sample_rate=self.sample_rate)
+        self._settling = settling_samples(config, sample_rate=self.sample_rate)
 
     def stream(self, read: Reader, *, n_samples: int) -> Iterator[dict[str, Tensor]]:
         """Yield the filtered estimates (channels, block); blocks may be longer or shorter than the separator's."""
@@ -171,7 +171,7 @@ class BandPassed:
 
     def _filter(self, n_channels: int) -> Any:
         if self._config.zero_phase:
-            return _Delayed(self._config, sample_rate=self.sample_rate, reach=self._reach)
+            return _Delayed(self._config, sample_rate=self.sample_rate, settling=self._settling)
         stream = BandPassStream(self._config, sample_rate=self.sample_rate, n_channels=n_channels)
         return lambda block, last: stream(block)  # noqa: ARG005 (a causal filter holds nothing back)
 
@@ -179,16 +179,16 @@ class BandPassed:
 class _Delayed:
     """The zero-phase filter over a window of the signal: what came before, what is due, and what lies ahead."""
 
-    def __init__(self, config: BandPassConfig, *, sample_rate: int, reach: int) -> None:
-        self._config, self._sample_rate, self._reach = config, sample_rate, reach
+    def __init__(self, config: BandPassConfig, *, sample_rate: int, settling: int) -> None:
+        self._config, self._sample_rate, self._settling = config, sample_rate, settling
         self._held: Wave | None = None
         self._n_before = 0
 
     def __call__(self, block: Wave, *, last: bool) -> Wave:
         """Take in the next block (channels, time) and return what is due, (channels, time)."""
         held = block if self._held is None else np.concatenate([self._held, block], axis=1)
-        due = held.shape[1] if last else max(self._n_before, held.shape[1] - self._reach)
+        due = held.shape[1] if last else max(self._n_before, held.shape[1] - self._settling)
         filtered = band_pass(held, self._config, sample_rate=self._sample_rate)[:, self._n_before : due]
-        start = max(0, due - self._reach)
+        start = max(0, due - self._settling)
         self._held, self._n_before = held[:, start:], due - start
         return filtered

@@ -101,13 +101,13 @@ class Separator:
             n_samples: length of the signal.
             block_s: length of a block in seconds.
         """
-        hop, reach = self.frontend.stft.hop_samples, self._estimators.context_samples
+        hop, context = self.frontend.stft.hop_samples, self._estimators.context_samples
         block = max(1, round(block_s * self.sample_rate / hop)) * hop
         starts = range(0, n_samples, block)
         levels = self._levels(read, starts, n_samples=n_samples, block=block)
         for start in starts:
             stop = min(start + block, n_samples)
-            before, after = max(0, start - reach), min(n_samples, stop + reach)
+            before, after = max(0, start - context), min(n_samples, stop + context)
             estimates = self._separate_block(read(before, after).to(self.device), levels)
             yield {name: wave[:, start - before : stop - before] for name, wave in estimates.items()}
 
