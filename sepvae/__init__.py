@@ -20,19 +20,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sepvae.augmentation.augmenter import Augmenter as Augmenter
     from sepvae.corpora.records import open_corpus as open_corpus
+    from sepvae.demixing.demixer import Demixer as Demixer
     from sepvae.evaluation import score as evaluate
     from sepvae.plugins import register as register
     from sepvae.separation.separator import Separator as Separator
 
 _LAZY = {
     "Augmenter": ("sepvae.augmentation.augmenter", "Augmenter"),
+    "Demixer": ("sepvae.demixing.demixer", "Demixer"),
     "Separator": ("sepvae.separation.separator", "Separator"),
     "evaluate": ("sepvae.evaluation", "score"),
     "open_corpus": ("sepvae.corpora.records", "open_corpus"),
     "register": ("sepvae.plugins", "register"),
 }
 
-__all__ = ["Augmenter", "Separator", "evaluate", "open_corpus", "register"]
+__all__ = ["Augmenter", "Demixer", "Separator", "evaluate", "open_corpus", "register"]
 
 
 def __getattr__(name: str) -> Any:

@@ -110,19 +110,24 @@ ShareRange = Annotated[Range, AfterValidator(_share)]
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `base` with `changes` laid over it, mapping by mapping; lists and values are replaced.
 
-    A choice whose kind changes loses its settings: they belong to the kind.
+    A choice whose kind changes loses its settings: they belong to the kind. One that is made by its name alone can be
+    given settings.
 
     Example:
         >>> merge({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}})
         {'a': {'x': 1, 'y': 3}}
         >>> merge({"model": {"kind": "vae", "settings": {"latent": 8}}}, {"model": {"kind": "gan"}})
         {'model': {'kind': 'gan'}}
+        >>> merge({"model": "vae"}, {"model": {"settings": {"latent": 8}}})
+        {'model': {'kind': 'vae', 'settings': {'latent': 8}}}
     """
     merged = dict(base)
     if "kind" in base and "kind" in changes and base["kind"] != changes["kind"]:
         merged.pop("settings", None)
     for key, value in changes.items():
         old = merged.get(key)
+        if isinstance(old, str) and isinstance(value, Mapping) and set(value) == {"settings"}:
+            old = {"kind": old}
         merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
 

@@ -13,6 +13,7 @@ import pytest
 import sepvae
 from sepvae.augmentation import AUGMENTATIONS
 from sepvae.corpora import CORPORA
+from sepvae.demixing import ALGORITHMS, UPDATES
 from sepvae.evaluation import MEASURES
 from sepvae.models import MODELS
 from sepvae.objectives import LIKELIHOODS, OBJECTIVES
@@ -311,6 +312,8 @@ def test_public_names_are_listed_and_load_on_use() -> None:
 
 
 TABLES = {
+    "algorithm": ALGORITHMS,
+    "update": UPDATES,
     "augmentation": AUGMENTATIONS,
     "recipe": KINDS,
     "corpus": CORPORA,

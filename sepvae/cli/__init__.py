@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from sepvae.errors import ConfigError, SepvaeError
 from sepvae.plugins import VARIABLE, from_environment, load
 
-VERBS = ("corpus", "mix", "train", "separate", "enhance", "augment", "evaluate", "report", "recipe", "info")
+VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "evaluate", "report", "recipe", "info")
 _INTERRUPTED = 130
 
 
@@ -30,6 +30,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Return a text of several lines as it is."""
         return text if "\n" in text else super()._fill_text(text, width, indent)
 
 

@@ -10,8 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli import microphones
-
 if TYPE_CHECKING:
     from sepvae.separation.arrays import BlockSeparator
 
@@ -23,11 +21,11 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser = verbs.add_parser(
         "separate",
         help="separate audio files with a trained model",
-        description="Separate audio files into OUT/<file>/<source>.wav, at their own rate and length: each channel by "
-        "itself, or with --algorithm by what several microphones hear of the same talkers.",
+        description="Separate audio files into OUT/<file>/<source>.wav, at their own rate and length, each channel by "
+        "itself. What several microphones hear of the same talkers is separated by 'sepvae demix'.",
         **options,
     )
-    parser.add_argument("-m", "--model", action="append", default=[], metavar="DIR", help="model folder; repeat")
+    parser.add_argument("-m", "--model", action="append", required=True, metavar="DIR", help="model folder; repeat")
     parser.add_argument("--mask", choices=["ratio", "wiener"], help="mask; that of the models when not given")
     parser.add_argument(
         "--band-pass",
@@ -37,7 +35,6 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         help="keep these frequencies in Hz of every source; the sources then do not add up to the file",
     )
     add_files(parser)
-    microphones.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -80,18 +77,10 @@ def run(args: argparse.Namespace) -> int:
     """Separate every file."""
     from sepvae.config import parse_config
     from sepvae.devices import resolve_device
-    from sepvae.errors import ConfigError
     from sepvae.separation.band_pass import BandPassConfig, BandPassed
     from sepvae.separation.separator import Separator
 
     paths = list_files(args.files)
-    if args.algorithm:
-        _refuse(args, ("mask", "band_pass"), "goes without --algorithm: leave one of them out")
-        return microphones.run(args, paths)
-    several = ("talkers", "speakers", "channels", "microphones", "config", "overrides")
-    _refuse(args, several, "is for several microphones: choose an --algorithm, such as fastmvae2")
-    if not args.model:
-        raise ConfigError("separate: needs a model: give its folder with -m, or --algorithm for several microphones")
     separator: BlockSeparator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
     if args.band_pass:
         low_hz, high_hz = args.band_pass
@@ -100,16 +89,6 @@ def run(args: argparse.Namespace) -> int:
         config = parse_config(BandPassConfig, settings, where="--band-pass")
         separator = BandPassed(separator, config)
     return run_files(args, paths, separator, done="separated")
-
-
-def _refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
-    """Raise ConfigError when one of the arguments was given."""
-    from sepvae.errors import ConfigError
-
-    for name in names:
-        if getattr(args, name):
-            option = {"overrides": "set"}.get(name, name).replace("_", "-")
-            raise ConfigError(f"--{option} {why}")
 
 
 def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockSeparator, *, done: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sepvae.demixing.contract import algorithms
 from sepvae.errors import InputError
 
 # Two channels that differ by less than this share of their power are one recording twice, rounding aside.
@@ -33,12 +34,12 @@ def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool, numbe
     if n_channels < 2:
         raise InputError(
             "the recording has one channel, and demixing needs several microphones: use 'sepvae separate' with a model "
-            "of the speakers and without --algorithm, or name the files of all microphones and --microphones"
+            "of the speakers, or name the files of all microphones and --microphones"
         )
     if n_channels < n_sources and not underdetermined:
         raise InputError(
             f"the recording has {n_channels} channels and {n_sources} talkers, a demixing matrix needs a channel for "
-            "each: use the algorithm gmvae, which allows fewer, or name fewer talkers"
+            f"each: use the algorithm {algorithms(underdetermined=True)}, which allows fewer, or name fewer talkers"
         )
     numbers = numbers or range(n_channels)
     powers = wave.double().square().mean(1)

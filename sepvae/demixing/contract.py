@@ -1,10 +1,13 @@
-"""What a model of the sources offers to the demixing loop; the algorithms differ in nothing else."""
+"""What a source model offers to the demixing loop, and what every algorithm makes of recordings."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
+
+from sepvae.demixing import ALGORITHMS
 
 
 class Fitted(NamedTuple):
@@ -22,11 +25,10 @@ class Fitted(NamedTuple):
 class SourceVariances(Protocol):
     """A model of the powers of the separated sources, adapted to one batch of recordings.
 
-    `monotone` says that `fit` never raises the contrast. `has_scale` says that the model follows a change of scale of
-    its source, so that the demixing matrices may be rescaled with it.
+    `has_scale` says that the model follows a change of scale of its source, so that the demixing matrices may be
+    rescaled with it. One that knows who speaks also has `log_classes` (batch, sources, classes).
     """
 
-    monotone: bool
     has_scale: bool
 
     def fit(self, power: Tensor) -> Fitted:
@@ -40,3 +42,35 @@ class SourceVariances(Protocol):
     def rescale(self, factors: Tensor) -> None:
         """Follow sources whose power was multiplied by factors (batch, sources); only with `has_scale`."""
         ...
+
+
+@dataclass(frozen=True)
+class Separated:
+    """What an algorithm made of a batch.
+
+    `images` at the reference microphone (batch, bins, sources, frames) complex; `objective` (iterations + 1, batch)
+    from the start on, and without it, of another model, where GMVAE has more talkers than microphones; `n_iterations`
+    that were made; `demixing` in terms of the microphones (batch, bins, sources, channels), None where there is none;
+    `log_classes` (batch, sources, classes) of who speaks, None without a model.
+    """
+
+    images: Tensor
+    objective: Tensor
+    n_iterations: int
+    demixing: Tensor | None
+    log_classes: Tensor | None
+
+
+def algorithms(**wanted: bool) -> str:
+    """Return the names of the algorithms of some kind, for messages.
+
+    Example:
+        >>> algorithms(needs_model=False)
+        'auxiva, ilrma'
+        >>> algorithms(underdetermined=True)
+        'gmvae'
+    """
+    entries = {name: ALGORITHMS.resolve(name) for name in ALGORITHMS}
+    return ", ".join(
+        name for name, entry in entries.items() if all(getattr(entry, key) is value for key, value in wanted.items())
+    )

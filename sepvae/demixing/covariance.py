@@ -28,8 +28,8 @@ def noise_floor(spectrum: Tensor) -> Tensor:
     return power.maximum(_QUIETEST * power.mean(1, keepdim=True)) * _NOISE[power.dtype] + _LEAST
 
 
-class Recording:
-    """The spectrum of a recording, ready for sums of xxᴴ over its frames under any weights.
+class Observation:
+    """The spectrum that the microphones observe, ready for sums of xxᴴ over its frames under any weights.
 
     Args:
         spectrum: (batch, bins, channels, frames) complex.

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sepvae.demixing.algorithms import Voices, separate_spectra
+from sepvae.demixing.algorithm import AlgorithmChoice, BlindConfig
 from sepvae.demixing.channels import check_channels, check_frames
-from sepvae.demixing.config import NEURAL, DemixingConfig
-from sepvae.devices import resolve_precision
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.checkpoint import load_checkpoint
 from sepvae.estimator.speech_models import ConditionalEstimator
@@ -40,15 +38,6 @@ class Talkers:
     demixing: NDArray[np.complex128] | None
 
 
-def check_model(config: DemixingConfig, model: ConditionalVae | None) -> None:
-    """Raise ConfigError when an algorithm has no model and needs one."""
-    if config.algorithm in NEURAL and model is None:
-        raise ConfigError(
-            f"algorithm {config.algorithm}: needs a model of speech: give one with -m, trained with the "
-            "preset conditional_vae, or choose auxiva or ilrma"
-        )
-
-
 def check_talkers(speakers: Sequence[str], n_sources: int | None) -> None:
     """Raise ConfigError when there are fewer than two talkers, or another number of them than speakers."""
     if speakers and n_sources not in (None, len(speakers)):
@@ -60,10 +49,10 @@ def check_talkers(speakers: Sequence[str], n_sources: int | None) -> None:
         )
 
 
-def check_speakers(config: DemixingConfig, speakers: Sequence[str], *, known: Sequence[str]) -> None:
+def check_speakers(choice: AlgorithmChoice, speakers: Sequence[str], *, known: Sequence[str]) -> None:
     """Raise ConfigError when speakers are named who are not all `known` to the model, or one twice."""
-    if speakers and config.algorithm not in NEURAL:
-        raise ConfigError(f"speakers: algorithm {config.algorithm} knows no voices: leave them out")
+    if speakers and not choice.entry.needs_model:
+        raise ConfigError(f"speakers: algorithm {choice.kind} knows no voices: leave them out")
     if unknown := [name for name in speakers if name not in known]:
         raise ConfigError(f"speakers: the model was not trained on {', '.join(unknown)}, but on {', '.join(known)}")
     if len(set(speakers)) < len(speakers):
@@ -74,17 +63,16 @@ class Demixer:
     """Separates recordings of several microphones by one algorithm.
 
     Args:
-        config: algorithm and settings.
-        sample_rate: Hz; of a model's, when there is one.
-        model: of speech; None for `auxiva` and `ilrma`.
-        stft: of the model's front-end; that of the config when None.
-        device: where to compute.
+        algorithm: a name of `ALGORITHMS`, or with settings `AlgorithmChoice.of("mvae", {"steps": 7})`.
+        sample_rate: Hz; of the model, when the algorithm needs one.
+        model: of speech; algorithms that need none do not look at it.
+        device: where to compute, and where the model is.
 
     Raises:
-        ConfigError: the algorithm needs a model.
+        ConfigError: an unknown algorithm, or one that needs a model and has none, or one of another rate.
 
     Example:
-        >>> demixer = Demixer(DemixingConfig(algorithm="auxiva"), sample_rate=16000)
+        >>> demixer = Demixer("auxiva", sample_rate=16000)
         >>> noise = np.random.default_rng(0).laplace(size=(2, 32000)).astype(np.float32)
         >>> sorted(demixer.separate(noise, 16000, n_sources=2).waves)
         ['talker_1', 'talker_2']
@@ -92,24 +80,32 @@ class Demixer:
 
     def __init__(
         self,
-        config: DemixingConfig,
+        algorithm: AlgorithmChoice | str,
         *,
         sample_rate: int,
-        model: ConditionalVae | None = None,
-        stft: Stft | None = None,
+        model: ConditionalEstimator | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        check_model(config, model)
-        self.config, self.sample_rate, self.device = config, sample_rate, torch.device(device)
-        self.model = model if config.algorithm in NEURAL else None
-        self.stft = stft if self.model is not None and stft is not None else Stft(config.stft, sample_rate=sample_rate)
+        self.choice = choice = AlgorithmChoice.of(algorithm) if isinstance(algorithm, str) else algorithm
+        self.sample_rate, self.device = sample_rate, torch.device(device)
+        self.model = model if choice.entry.needs_model else None
+        self._algorithm = choice.build(None if self.model is None else cast("ConditionalVae", self.model.network))
+        if self.model is None:
+            self.stft = Stft(cast("BlindConfig", choice.config()).stft, sample_rate=sample_rate)
+            return
+        self.stft = self.model.frontend.stft
+        if self.stft.sample_rate != sample_rate:
+            raise ConfigError(f"sample_rate = {sample_rate}: the model is for {self.stft.sample_rate} Hz, give that")
 
     @classmethod
-    def load(cls, folder: str | Path, config: DemixingConfig, *, device: str | torch.device = "cpu") -> Demixer:
+    def load(
+        cls, folder: str | Path, algorithm: AlgorithmChoice | str, *, device: str | torch.device = "cpu"
+    ) -> Demixer:
         """Load the model of a folder.
 
         Raises:
             CheckpointError: it is no model folder, or not of a conditional VAE.
+            ConfigError: an unknown algorithm.
         """
         estimator = load_checkpoint(folder, device=device).estimator
         if not isinstance(estimator, ConditionalEstimator) or not isinstance(estimator.network, ConditionalVae):
@@ -117,25 +113,20 @@ class Demixer:
                 f"{folder}: is a {estimator.config.model.kind}, and multichannel algorithms need a conditional_vae: "
                 "train one with the preset conditional_vae"
             )
-        rate, stft = estimator.frontend.config.sample_rate, estimator.frontend.stft
-        return cls(config, sample_rate=rate, model=estimator.network, stft=stft, device=device)
+        return cls(algorithm, sample_rate=estimator.frontend.config.sample_rate, model=estimator, device=device)
 
     @property
     def speakers(self) -> tuple[str, ...]:
         """Who the model was trained on."""
-        return () if self.model is None else cast("Any", self.model.config).classes
+        return () if self.model is None else self.model.speakers
 
-    def _voices(self, speakers: Sequence[str]) -> Voices | None:
-        """Return the model of speech with the classes of speakers (1, sources, classes)."""
-        check_speakers(self.config, speakers, known=self.speakers)
-        if self.model is None:
-            return None
-        half = resolve_precision(self.config.precision, str(self.device)) == "bf16-mixed"
+    def _classes(self, speakers: Sequence[str]) -> Tensor | None:
+        """Return the classes of speakers (1, sources, classes), None when nobody is known."""
+        check_speakers(self.choice, speakers, known=self.speakers)
         if not speakers:
-            return Voices(self.model, half=half)
+            return None
         places = torch.tensor([self.speakers.index(name) for name in speakers])
-        classes = torch.nn.functional.one_hot(places, len(self.speakers)).float()[None].to(self.device)
-        return Voices(self.model, speakers=classes, half=half)
+        return torch.nn.functional.one_hot(places, len(self.speakers)).float()[None].to(self.device)
 
     def names(self, n_channels: int, *, n_sources: int | None = None, speakers: Sequence[str] = ()) -> tuple[str, ...]:
         """Return what the talkers of a recording are called: the speakers who are named, or `talker_1`, `talker_2` ….
@@ -180,18 +171,13 @@ class Demixer:
         if not 0 <= reference < len(samples):
             raise ConfigError(f"reference = {reference}: the recording has {len(samples)} channels, counted from 0")
         names = self.names(len(samples), n_sources=n_sources, speakers=speakers)
-        voices, wanted = self._voices(speakers), len(names)
-        check_channels(samples, n_sources=wanted, underdetermined=self.config.algorithm == "gmvae", numbers=channels)
+        classes, wanted = self._classes(speakers), len(names)
+        check_channels(samples, n_sources=wanted, underdetermined=self.choice.entry.underdetermined, numbers=channels)
         # (1, bins, channels, frames)
         spectrum = self.stft.analyse(samples.to(self.device)).permute(2, 0, 1)[None]
         check_frames(spectrum)
-        found = separate_spectra(
-            spectrum,
-            self.config,
-            n_sources=wanted,
-            sample_rate=self.sample_rate,
-            voices=voices,
-            reference=reference,
+        found = self._algorithm.separate(
+            spectrum, n_sources=wanted, sample_rate=self.sample_rate, speakers=classes, reference=reference
         )
         waves = self.stft.synthesise(found.images[0].permute(1, 2, 0), n_samples=samples.shape[1])
         likely = dict[str, tuple[str, float]]()

@@ -45,22 +45,22 @@ def read_microphones(paths: Sequence[Path], channels: Sequence[int] = ()) -> tup
     Raises:
         InputError: files of different lengths or rates, or channels that are not there; the message names them.
     """
-    heard = [audio.read(path) for path in paths]
-    for path, one in zip(paths[1:], heard[1:], strict=True):
-        if one.sample_rate != heard[0].sample_rate:
+    first, *others = (audio.read(path) for path in paths)
+    for path, one in zip(paths[1:], others, strict=True):
+        if one.sample_rate != first.sample_rate:
             raise InputError(
-                f"{path}: is sampled at {one.sample_rate} Hz, {paths[0]} at {heard[0].sample_rate} Hz: microphones of "
+                f"{path}: is sampled at {one.sample_rate} Hz, {paths[0]} at {first.sample_rate} Hz: microphones of "
                 "one recording share a rate and a clock"
             )
-        if one.wave.shape[1] != heard[0].wave.shape[1]:
+        if one.wave.shape[1] != first.wave.shape[1]:
             raise InputError(
-                f"{path}: has {one.wave.shape[1]} samples, {paths[0]} has {heard[0].wave.shape[1]}: microphones of one "
+                f"{path}: has {one.wave.shape[1]} samples, {paths[0]} has {first.wave.shape[1]}: microphones of one "
                 "recording are of one length: cut them to it from the same start"
             )
-    wave = np.concatenate([one.wave for one in heard])
+    wave = np.concatenate([one.wave for one in (first, *others)])
     if missing := [place for place in channels if not 0 <= place < len(wave)]:
         raise InputError(f"{paths[0]}: has no channel {missing[0]}: there are {len(wave)}, counted from 0")
-    return wave[list(channels)] if channels else wave, heard[0].sample_rate
+    return wave[list(channels)] if channels else wave, first.sample_rate
 
 
 def _finals(folder: Path, names: Sequence[str], *, overwrite: bool) -> dict[str, Path]:
@@ -108,9 +108,11 @@ def demix_files(
     wave, rate = read_microphones(paths, channels)
     names = demixer.names(len(wave), n_sources=n_sources, speakers=speakers)
     finals = _finals(folder, names, overwrite=overwrite)
-    heard = audio.resample(wave, from_rate=rate, to_rate=demixer.sample_rate)
+    resampled = audio.resample(wave, from_rate=rate, to_rate=demixer.sample_rate)
     try:
-        found = demixer.separate(heard, demixer.sample_rate, n_sources=n_sources, speakers=speakers, channels=channels)
+        found = demixer.separate(
+            resampled, demixer.sample_rate, n_sources=n_sources, speakers=speakers, channels=channels
+        )
     except InputError as error:
         raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
     make_folder(folder)

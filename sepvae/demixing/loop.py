@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from sepvae.demixing import UPDATES
 from sepvae.demixing.contract import SourceVariances
-from sepvae.demixing.covariance import Recording
-from sepvae.demixing.updates import log_determinants, project, steer
+from sepvae.demixing.covariance import Observation
+from sepvae.demixing.updates import Update, log_determinants
 
 # Below this the scale of a source is silence, and is left alone.
 _SILENCE = 1e-20
-
-Update = Literal["ip", "iss"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def demix(
     *,
     n_iterations: int,
     demixing: Tensor,
-    update: Update = "ip",
+    update: str = "ip",
     tolerance: float = 0.0,
 ) -> Demixed:
     """Demix recordings of as many sources as channels; channels beyond these are the past (see `with_past`).
@@ -57,15 +55,16 @@ def demix(
         model: what the sources are like; it is fitted on the way.
         n_iterations: at most.
         demixing: matrices to start from (batch, bins, sources, channels).
-        update: `ip` (Ono 2011) or `iss` (Scheibler & Ono 2020).
+        update: of the matrices, a name of `UPDATES`.
         tolerance: a recording has converged, and is left as it is, when an iteration changes its objective by less
             than this; the loop ends when all have.
 
     Source: Kameoka et al. 2019, Algorithm 1; Kitamura et al. 2016; Ono 2011.
     """
-    recording = Recording(spectrum)
-    separated, trace = demixing @ recording.spectrum, list[Tensor]()
-    power = recording.powers(demixing, separated)
+    sweep: Update = UPDATES.resolve(update)
+    observation = Observation(spectrum)
+    separated, trace = demixing @ observation.spectrum, list[Tensor]()
+    power = observation.powers(demixing, separated)
     variances, factors = torch.ones_like(power[:, :, :1]), torch.ones_like(power[:, :, 0, 0])
     converged = torch.zeros_like(factors[:, 0], dtype=torch.bool)
     for _ in range(n_iterations):
@@ -81,9 +80,9 @@ def demix(
             break
         # (batch, bins or 1, frames, sources), in memory as the sums over frames read them.
         weights = variances.to(power).transpose(1, 2).reciprocal().contiguous().mT
-        swept = _sweep(demixing, separated, recording, weights, update)
+        swept = sweep(demixing, separated, observation, weights)
         demixing, separated = (_unless(converged, *both) for both in zip(swept, (demixing, separated), strict=True))
-        power = recording.powers(demixing, separated)
+        power = observation.powers(demixing, separated)
         if model.has_scale:
             factors = _unless(converged, _to_unit_power(power), torch.ones_like(factors))
             model.rescale(factors.to(variances))
@@ -97,16 +96,6 @@ def demix(
     # Of the last sweep alone: every fit makes new ones.
     variances = variances * factors[:, :, None, None].to(variances)
     return Demixed(demixing, separated, variances, torch.stack(trace))
-
-
-def _sweep(
-    demixing: Tensor, separated: Tensor, recording: Recording, weights: Tensor, update: Update
-) -> tuple[Tensor, Tensor]:
-    """Return matrices and separated spectra after one sweep over the sources."""
-    if update == "iss":
-        return steer(demixing, separated, recording, weights)
-    demixing = project(demixing, recording, weights)
-    return demixing, demixing @ recording.spectrum
 
 
 def _unless(converged: Tensor, values: Tensor, kept: Tensor) -> Tensor:

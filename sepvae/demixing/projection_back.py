@@ -33,14 +33,14 @@ def project_back(demixing: Tensor, separated: Tensor, *, reference: int = 0) -> 
     return mixing_matrices(demixing)[:, :, reference, :, None] * separated
 
 
-def project_back_with_past(heard: Tensor, separated: Tensor, *, n_taps: int) -> Tensor:
+def project_back_with_past(observed: Tensor, separated: Tensor, *, n_taps: int) -> Tensor:
     """Return the images of sources whose late reverberation was taken out: what they and their past explain.
 
     The filters over the last frames of all sources are those that leave least of the microphone unexplained, which is
     shared out by the powers of the images, so that they add up to what it hears.
 
     Args:
-        heard: spectrum of the microphone (batch, bins, frames).
+        observed: spectrum of the microphone (batch, bins, frames).
         separated: (batch, bins, sources, frames).
         n_taps: earlier frames.
     """
@@ -48,10 +48,10 @@ def project_back_with_past(heard: Tensor, separated: Tensor, *, n_taps: int) -> 
     gram = past @ past.mH
     load = gram.diagonal(dim1=2, dim2=3).real.mean(-1) * _LOAD + _LEAST
     gram.diagonal(dim1=2, dim2=3).add_(load[..., None])
-    filters = torch.linalg.solve(gram, past @ heard.conj()[..., None]).conj()
+    filters = torch.linalg.solve(gram, past @ observed.conj()[..., None]).conj()
     n_batch, n_bins, n_sources, n_frames = separated.shape
     images = (filters * past).view(n_batch, n_bins, 1 + n_taps, n_sources, n_frames).sum(2)
     powers = images.real.square() + images.imag.square() + _LEAST
-    left = heard - images.sum(2)
+    left = observed - images.sum(2)
     whole: Tensor = images + left[:, :, None] * powers / powers.sum(2, keepdim=True)
     return whole

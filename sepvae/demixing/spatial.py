@@ -20,7 +20,7 @@ _LEAST = 1e-30
 
 
 @dataclass(frozen=True)
-class Filtered:
+class SpatialFit:
     """What the multichannel Wiener filter made of a batch.
 
     `images` of the sources at one microphone (batch, bins, sources, frames); their spatial `covariances`
@@ -98,7 +98,7 @@ def fit_spatial(
     n_iterations: int,
     microphone: Tensor,
     fit_sources: bool = True,
-) -> Filtered:
+) -> SpatialFit:
     """Fit spatial covariances and sources in turn, and filter the mixture.
 
     Args:
@@ -127,4 +127,4 @@ def fit_spatial(
     # vⱼ Rⱼ X⁻¹ x at the microphone: (batch, bins, frames, sources)
     rows = (microphone[:, :, None, None] @ covariances)[:, :, :, 0]
     images = posterior.shares * (posterior.whitened @ rows.mT)
-    return Filtered(images.transpose(2, 3), covariances, variances, torch.stack(trace))
+    return SpatialFit(images.transpose(2, 3), covariances, variances, torch.stack(trace))

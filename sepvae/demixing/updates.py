@@ -5,12 +5,32 @@ The objective of a bin, up to constants, is Σⱼ wⱼᴴ Vⱼ wⱼ − 2 log|de
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Annotated, Any, cast
+
 import torch
 from torch import Tensor
 
-from sepvae.demixing.covariance import Recording
+from sepvae.demixing import UPDATES
+from sepvae.demixing.covariance import Observation
+
+UpdateName = Annotated[str, UPDATES]
+# One sweep over the sources that does not raise the objective: from demixing matrices, the spectra y = W x that they
+# separate, the observation and inverse variances to better matrices and spectra. What comes in is left as it is.
+Update = Callable[[Tensor, Tensor, Observation, Tensor], tuple[Tensor, Tensor]]
 
 _LEAST_ENERGY = 1e-30
+
+
+def takes_past(update: Update) -> Update:
+    """Mark an update that takes channels of the past (`with_past`), as prediction of late reverberation needs."""
+    cast("Any", update).takes_past = True
+    return update
+
+
+def updates_with_past() -> list[str]:
+    """Return the names of the updates that take channels of the past."""
+    return [name for name in UPDATES if getattr(UPDATES.resolve(name), "takes_past", False)]
 
 
 def log_determinants(demixing: Tensor) -> Tensor:
@@ -40,21 +60,28 @@ def _solve_for_unit(matrices: Tensor, place: int) -> Tensor:
     return solution[..., 0]
 
 
-def project(demixing: Tensor, recording: Recording, weights: Tensor) -> Tensor:
-    """Return demixing matrices after one sweep of iterative projection over the sources (IP).
+@takes_past
+def iterative_projection(
+    demixing: Tensor,
+    separated: Tensor,  # noqa: ARG001
+    observation: Observation,
+    weights: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Return matrices and separated spectra after one sweep of iterative projection over the sources (IP).
 
     Further channels are the past (`with_past`): each source has filters of its own that take the late reverberation out
     of it, the best for its demixing vector, so that both descend the objective together.
 
     Args:
         demixing: (batch, bins, sources, channels), as many sources as channels without the past.
-        recording: what is demixed.
+        separated: y = W x, which only the new matrices decide.
+        observation: what is demixed.
         weights: inverse variances (batch, bins or 1, frames, sources).
 
     Source: Ono 2011, Eqs. (18)–(19); Kameoka et al. 2019, Eqs. (8)–(9); with the
         past Ikeshita et al. 2019.
     """
-    covariances, updated = recording.covariances(weights), demixing.clone()
+    covariances, updated = observation.covariances(weights), demixing.clone()
     n_sources = demixing.shape[2]
     for place in range(n_sources):
         covariance, filters = _without_past(covariances[:, :, place], n_sources)
@@ -64,7 +91,7 @@ def project(demixing: Tensor, recording: Recording, weights: Tensor) -> Tensor:
         if filters is not None:
             vector = torch.cat([vector, -(filters @ vector[..., None])[..., 0]], dim=-1)
         updated[:, :, place] = vector.conj()
-    return updated
+    return updated, updated @ observation.spectrum
 
 
 def _without_past(covariance: Tensor, n_now: int) -> tuple[Tensor, Tensor | None]:
@@ -79,7 +106,9 @@ def _without_past(covariance: Tensor, n_now: int) -> tuple[Tensor, Tensor | None
     return covariance[..., :n_now, :n_now] - across.mH @ filters, filters
 
 
-def steer(demixing: Tensor, separated: Tensor, recording: Recording, weights: Tensor) -> tuple[Tensor, Tensor]:
+def iterative_source_steering(
+    demixing: Tensor, separated: Tensor, observation: Observation, weights: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return matrices and separated spectra after one sweep of iterative source steering over the sources (ISS).
 
     No matrix is inverted, so that a sweep costs sources² and not sources³ a bin and frame.
@@ -87,14 +116,14 @@ def steer(demixing: Tensor, separated: Tensor, recording: Recording, weights: Te
     Args:
         demixing: (batch, bins, sources, channels).
         separated: y = W x, (batch, bins, sources, frames).
-        recording: what is demixed; the noise of its channels counts as in `project`.
+        observation: what is demixed; the noise of its channels counts as in `iterative_projection`.
         weights: inverse variances (batch, bins or 1, frames, sources).
 
     Source: Scheibler & Ono 2020, Eqs. (6)–(8).
     """
     demixing, separated = demixing.clone(), separated.clone()
     shares, n_frames = weights.transpose(2, 3), separated.shape[3]
-    noise = recording.noise[:, :, None] * shares.sum(-1)
+    noise = observation.noise[:, :, None] * shares.sum(-1)
     for place in range(separated.shape[2]):
         own, row = separated[:, :, place], demixing[:, :, place]
         power = own.real.square() + own.imag.square()

@@ -47,8 +47,8 @@ class ConvPatch(SourceNetwork):
     def __init__(self, config: ConvPatchConfig, *, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
         self.config = config
-        self._receptive_field = config.kernel_frames // 2
-        size = (2 * self._receptive_field + 1, config.kernel_bins | 1)
+        self._half_kernel = config.kernel_frames // 2
+        size = (2 * self._half_kernel + 1, config.kernel_bins | 1)
         side, half = size[1] // 2, len(config.filters)
         channels = [1, *config.filters]
         self._bins = [n_inputs]
@@ -77,7 +77,7 @@ class ConvPatch(SourceNetwork):
         )
         self.to_spectrum = nn.Conv2d(config.filters[0], 1, (1, size[1]), padding=(0, side))
         self.fit_bins = nn.Identity() if n_inputs == n_outputs else nn.Linear(n_inputs, n_outputs)
-        self.context_frames = half * self._receptive_field
+        self.context_frames = half * self._half_kernel
 
     def encode(self, features: Tensor) -> Posterior:
         """Map features (batch, frames + 2 · context_frames, n_inputs) to q(z|x), (batch, frames, maps · few bins)."""

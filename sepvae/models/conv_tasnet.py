@@ -38,12 +38,12 @@ class ConvBlock(nn.Module):
 
     def __init__(self, config: ConvTasNetConfig, dilation: int) -> None:
         super().__init__()
-        hidden, receptive_field = config.hidden, dilation * (config.kernel - 1) // 2
+        hidden, padding = config.hidden, dilation * (config.kernel - 1) // 2
         self.inside = nn.Sequential(
             nn.Conv1d(config.bottleneck, hidden, 1),
             nn.PReLU(),
             global_norm(hidden),
-            nn.Conv1d(hidden, hidden, config.kernel, dilation=dilation, padding=receptive_field, groups=hidden),
+            nn.Conv1d(hidden, hidden, config.kernel, dilation=dilation, padding=padding, groups=hidden),
             nn.PReLU(),
             global_norm(hidden),
         )
@@ -78,8 +78,8 @@ class ConvTasNet(WaveNetwork):
             )
         self.config, self.n_sources = config, n_sources
         self.hop = config.filter_samples // 2
-        receptive_field = config.repeats * (2**config.blocks - 1) * (config.kernel // 2)
-        self.context_samples = receptive_field * self.hop + config.filter_samples
+        context_hops = config.repeats * (2**config.blocks - 1) * (config.kernel // 2)
+        self.context_samples = context_hops * self.hop + config.filter_samples
         self.encoder = nn.Conv1d(1, config.filters, config.filter_samples, stride=self.hop, bias=False)
         self.enter = nn.Sequential(global_norm(config.filters), nn.Conv1d(config.filters, config.bottleneck, 1))
         dilations = [2**number for _ in range(config.repeats) for number in range(config.blocks)]

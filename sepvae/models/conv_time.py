@@ -51,7 +51,7 @@ class ConvTimeVae(SourceNetwork):
         self.to_posterior = nn.Linear(config.hidden, 2 * config.latent)
         self.decoder_in, self.decoder = nn.Linear(config.latent, config.hidden), stack(config.decoder_blocks)
         self.to_log_spectrum = nn.Linear(config.hidden, n_outputs)
-        self.context_frames = self.encoder.receptive_field
+        self.context_frames = self.encoder.context_frames
 
     def encode(self, features: Tensor) -> Posterior:
         """Map features (batch, frames + 2 · context_frames, n_inputs) to q(z|x), (batch, frames, latent)."""

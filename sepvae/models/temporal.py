@@ -62,7 +62,7 @@ class TemporalVae(JointNetwork):
         self.from_latent = nn.ModuleList(nn.Linear(config.latent, config.hidden) for _ in sources)
         self.decoders = nn.ModuleList(stack(config.decoder_blocks) for _ in sources)
         self.to_spectrum = nn.ModuleList(nn.Linear(config.hidden, n_outputs) for _ in sources)
-        self.context_frames = self.encoder.receptive_field + cast("GatedStack", self.decoders[0]).receptive_field
+        self.context_frames = self.encoder.context_frames + cast("GatedStack", self.decoders[0]).context_frames
 
     def encode(self, features: Tensor) -> dict[str, Posterior]:
         """Map features (batch, frames, n_inputs) to q(z|x) of each source, (batch, frames, latent)."""

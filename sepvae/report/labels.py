@@ -92,6 +92,7 @@ _SYSTEM_LABELS = {
     "mvae": "MVAE",
     "fastmvae": "FastMVAE",
     "fastmvae2": "FastMVAE2",
+    "fastmvae2_refined": "FastMVAE2 + gradient steps",
     "mvae_wpe": "MVAE + WPE",
     "mvae_postfilter": "MVAE + post-filter",
     "gmvae": "GMVAE",

@@ -122,7 +122,7 @@ class BandPassStream:
 
 
 def settling_samples(config: BandPassConfig, *, sample_rate: int, level_db: float = _LEVEL_DB) -> int:
-    """Return after how many samples the impulse response stays below a level: how far a sample reaches.
+    """Return after how many samples the impulse response stays below a level.
 
     Raises:
         ConfigError: as `design`.

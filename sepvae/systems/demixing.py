@@ -14,7 +14,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from sepvae.config import Config
-from sepvae.demixing.config import NEURAL, DemixingConfig
+from sepvae.demixing.algorithm import AlgorithmChoice
 from sepvae.demixing.demixer import Demixer
 from sepvae.devices import resolve_device
 from sepvae.errors import CheckpointError, ConfigError, InputError
@@ -29,12 +29,13 @@ from sepvae.training.loop import TrainingData, train
 _POINTER = "model.json"
 
 
-class DemixingSystemConfig(DemixingConfig):
+class DemixingSystemConfig(Config):
     """An algorithm, and for those with a model of speech how that is trained: on clean speech, not on mixtures.
 
     Systems of a recipe that train alike share the model.
     """
 
+    algorithm: AlgorithmChoice
     training: TrainingConfig | None = None
 
 
@@ -49,18 +50,15 @@ class Demixing:
     trainable: ClassVar[bool] = True
 
     def __init__(self, config: DemixingSystemConfig, *, sample_rate: int) -> None:
-        if config.algorithm in NEURAL:
+        if config.algorithm.entry.needs_model:
             _check_training(config, sample_rate)
         self._config, self._sample_rate = config, sample_rate
         self._demixer: Demixer | None = None
         self.artefacts: dict[str, NDArray[np.generic]] = {}
 
-    def _demixing(self) -> DemixingConfig:
-        return DemixingConfig.model_validate(self._config.model_dump(exclude={"training"}))
-
     def train(self, material: Material, folder: Path) -> None:
         """Train the model of speech, or find it trained by another system of the same run."""
-        if self._config.algorithm not in NEURAL or self._config.training is None:
+        if not self._config.algorithm.entry.needs_model or self._config.training is None:
             write_json(folder / _POINTER, None)
             return
         data = TrainingData(
@@ -80,12 +78,12 @@ class Demixing:
         """Load the model that training has left or found."""
         if not (folder / _POINTER).is_file():
             raise CheckpointError(f"{folder}: holds no {_POINTER}: train the system first")
-        model, config = read_json(folder / _POINTER), self._demixing()
+        model, algorithm = read_json(folder / _POINTER), self._config.algorithm
         where = str(resolve_device(device))
         if model is None:
-            self._demixer = Demixer(config, sample_rate=self._sample_rate, device=where)
+            self._demixer = Demixer(algorithm, sample_rate=self._sample_rate, device=where)
         else:
-            self._demixer = Demixer.load(folder.resolve() / model, config, device=where)
+            self._demixer = Demixer.load(folder.resolve() / model, algorithm, device=where)
 
     def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
         """Return what the reference microphone hears of each source, in any order."""
@@ -104,9 +102,9 @@ class Demixing:
 def _check_training(config: DemixingSystemConfig, sample_rate: int) -> None:
     """Raise ConfigError when an algorithm with a model of speech cannot have one."""
     if config.training is None:
-        raise ConfigError(f"training: algorithm {config.algorithm} has a model of speech: say how it is trained")
+        raise ConfigError(f"training: algorithm {config.algorithm.kind} has a model of speech: say how it is trained")
     kind, rate = config.training.model.kind, config.training.frontend.sample_rate
     if not issubclass(config.training.model.entry, ConditionalNetwork):
-        raise ConfigError(f"training.model.kind = {kind}: algorithm {config.algorithm} needs a conditional_vae")
+        raise ConfigError(f"training.model.kind = {kind}: algorithm {config.algorithm.kind} needs a conditional_vae")
     if rate != sample_rate:
         raise ConfigError(f"training.frontend.sample_rate = {rate}: the mixtures are at {sample_rate} Hz, give that")

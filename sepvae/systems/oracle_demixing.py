@@ -25,16 +25,16 @@ _FLOOR, _LEAST = 1e-9, 1e-30
 
 
 class OracleDemixingConfig(Config):
-    """The STFT, and iterations of the projection."""
+    """The STFT, and iterations of the demixing."""
 
     stft: StftConfig = StftConfig(window_ms=128, hop_ms=32)
     iterations: int = Field(30, ge=1, le=10_000)
 
 
-class _True:
+class _TrueVariances:
     """Variances that are known."""
 
-    monotone, has_scale = True, False
+    has_scale = False
 
     def __init__(self, variances: Tensor) -> None:
         self._variances = variances
@@ -77,7 +77,7 @@ class OracleDemixing:
         channels = torch.from_numpy(mixture.channels.astype(np.float64))
         spectrum = self._stft.analyse(channels).permute(2, 0, 1)[None]
         start = identity(spectrum, n_sources=len(truth))
-        demixed = demix(spectrum, _True(variances), n_iterations=self._config.iterations, demixing=start)
+        demixed = demix(spectrum, _TrueVariances(variances), n_iterations=self._config.iterations, demixing=start)
         self.artefacts = {"demixing": demixed.demixing[0].numpy(), "objective": demixed.objective[:, 0].numpy()}
         images = project_back(demixed.demixing, demixed.separated)[0].permute(1, 2, 0)
         waves = self._stft.synthesise(images, n_samples=truth.shape[1]).numpy().astype(np.float32)

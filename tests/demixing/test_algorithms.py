@@ -1,4 +1,4 @@
-"""The algorithms on spectra: which source model, whose voice, which start, and batches."""
+"""The algorithms on spectra: their usual settings, who is known, the start, and entries of somebody else."""
 
 from __future__ import annotations
 
@@ -9,110 +9,52 @@ import pytest
 import torch
 from torch import Tensor
 
+from sepvae import plugins
 from sepvae.config import parse_config
-from sepvae.demixing.algorithms import Separated, Voices, order_by_voice, separate_spectra, source_model
-from sepvae.demixing.config import NEURAL, DemixingConfig
-from sepvae.demixing.contract import SourceVariances
-from sepvae.demixing.descent import MvaeVariances
-from sepvae.demixing.low_rank import LowRank
-from sepvae.demixing.neural import FastMvae2Variances, FastMvaeVariances
-from sepvae.demixing.spherical import Spherical
+from sepvae.demixing import ALGORITHMS, UPDATES
+from sepvae.demixing.algorithm import AlgorithmChoice, BlindConfig, DemixingAlgorithm
+from sepvae.demixing.covariance import Observation
+from sepvae.demixing.demixer import Demixer
+from sepvae.demixing.fastmvae2 import FastMvae2Variances
+from sepvae.demixing.ilrma import IlrmaVariances
+from sepvae.demixing.mvae import MvaeVariances
+from sepvae.demixing.speech_model import match_speakers
+from sepvae.demixing.updates import iterative_projection, takes_past
 from sepvae.errors import ConfigError
 from sepvae.models.conditional import ConditionalVae
-
-KINDS: dict[str, type[SourceVariances]] = {
-    "auxiva": Spherical,
-    "ilrma": LowRank,
-    "mvae": MvaeVariances,
-    "gmvae": MvaeVariances,
-    "fastmvae": FastMvaeVariances,
-    "fastmvae2": MvaeVariances,
-}
-every_algorithm = pytest.mark.parametrize("algorithm", KINDS)
+from sepvae.systems.demixing import DemixingSystemConfig
 
 
-def config(algorithm: str, **settings: Any) -> DemixingConfig:
-    small = {"algorithm": algorithm, "iterations": 4, "start_iterations": 6}
-    return parse_config(DemixingConfig, {**small, **settings}, where="test")
+def usual(name: str) -> dict[str, Any]:
+    return AlgorithmChoice.of(name).settings
 
 
-def separate(
-    spectrum: Tensor,
-    settings: DemixingConfig,
-    network: ConditionalVae,
-    *,
-    n_sources: int = 2,
-    speakers: Tensor | None = None,
-    **more: Any,
-) -> Separated:
-    known = Voices(network, speakers=speakers) if settings.algorithm in NEURAL else None
-    return separate_spectra(spectrum, settings, n_sources=n_sources, sample_rate=16000, voices=known, **more)
+def test_the_published_fastmvae2_makes_no_step_and_the_refined_one_does(voices: Any) -> None:
+    published, refined = (AlgorithmChoice.of(name).build(voices()) for name in ("fastmvae2", "fastmvae2_refined"))
+    assert type(published.variances(1, None)) is FastMvae2Variances
+    assert type(refined.variances(1, None)) is MvaeVariances
+    assert "steps" not in usual("fastmvae2")
+    assert (usual("fastmvae2")["iterations"], usual("fastmvae2")["tolerance"]) == (60, 1e-4)
+    assert usual("fastmvae2_refined") == {**usual("mvae"), "steps": 3}
+    assert usual("mvae")["steps"] == 5
 
 
-def test_the_published_fastmvae2_makes_no_step(voices: Any) -> None:
-    assert type(source_model(config("fastmvae2", steps=0), Voices(voices()), 1)) is FastMvae2Variances
-    assert config("fastmvae2").steps == 3 < config("mvae").steps
-    with pytest.raises(ConfigError, match="steps: mvae needs 1 or more; fastmvae2 does without"):
-        config("mvae", steps=0)
-    with pytest.raises(ConfigError, match="steps: auxiva makes none: leave it out, or choose mvae, fastmvae2, gmvae"):
-        config("auxiva", steps=3)
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if ALGORITHMS.resolve(name).needs_model])
+def test_algorithms_with_a_model_start_from_the_same(talkers: Any, voices: Any, name: str) -> None:
+    """More iterations of AuxIVA in front are more iterations in front, and none is none."""
+    settings = {"iterations": 1, "precision": "32-true"}
+    images = [
+        AlgorithmChoice.of(name, {**settings, "start_iterations": n})
+        .build(voices())
+        .separate(talkers().spectrum, n_sources=2, sample_rate=16000)
+        .images
+        for n in (0, 5)
+    ]
+    assert not torch.allclose(images[0], images[1])
 
 
-@every_algorithm
-def test_algorithms_differ_in_their_source_model(voices: Any, algorithm: str) -> None:
-    network = Voices(voices()) if algorithm in NEURAL else None
-    assert type(source_model(config(algorithm), network, 1)) is KINDS[algorithm]
-    if algorithm in NEURAL:
-        with pytest.raises(ConfigError, match=f"algorithm {algorithm}: needs a model of speech"):
-            source_model(config(algorithm), None, 1)
-
-
-@every_algorithm
-def test_a_batch_of_two_is_two_singles(talkers: Any, voices: Any, algorithm: str) -> None:
-    spectrum, network = talkers(n_batch=2).spectrum, voices()
-    both = separate(spectrum, config(algorithm), network)
-    assert both.images.shape == spectrum.shape
-    assert both.objective.shape == (5, 2)
-    assert (both.demixing is None) is (algorithm == "gmvae")
-    assert (both.log_classes is None) is (algorithm not in NEURAL)
-    for item in range(2):
-        one = separate(spectrum[item : item + 1], config(algorithm), network)
-        torch.testing.assert_close(one.images[0], both.images[item], rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(one.objective[:, 0], both.objective[:, item], rtol=1e-4, atol=1e-4)
-
-
-@every_algorithm
-def test_images_add_up_to_the_reference_microphone(talkers: Any, voices: Any, algorithm: str) -> None:
-    spectrum = talkers(n_sources=3).spectrum
-    for reference in (0, 2):
-        images = separate(spectrum, config(algorithm), voices(), n_sources=3, reference=reference).images
-        # The Wiener filter of gmvae has a floor of noise, of which nobody is the source.
-        torch.testing.assert_close(images.sum(2), spectrum[:, :, reference], rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("algorithm", ["auxiva", "ilrma", "mvae", "fastmvae2"])
-def test_demixing_matrices_are_in_terms_of_the_microphones(talkers: Any, voices: Any, algorithm: str) -> None:
-    """Each row takes one source out of all channels: what it gives is the image, up to a factor in each bin."""
-    spectrum = talkers(n_channels=4).spectrum
-    found = separate(spectrum, config(algorithm), voices())
-    assert found.demixing is not None
-    assert found.demixing.shape == (1, 5, 2, 4)
-    ratio = (found.demixing @ spectrum) / found.images
-    torch.testing.assert_close(ratio, ratio[..., :1].expand_as(ratio), rtol=1e-6, atol=1e-9)
-
-
-@every_algorithm
-def test_bins_that_are_silent_stay_so(talkers: Any, voices: Any, algorithm: str) -> None:
-    spectrum = talkers().spectrum
-    spectrum[:, 2] = 0
-    found = separate(spectrum, config(algorithm), voices())
-    assert torch.isfinite(torch.view_as_real(found.images)).all()
-    assert not found.images[:, 2].abs().gt(1e-9).any()
-    assert torch.isfinite(found.objective).all()
-
-
-def told(*speakers: int) -> Tensor:
-    return torch.nn.functional.one_hot(torch.tensor([speakers]), 3).float()
+def classes(*places: int) -> Tensor:
+    return torch.nn.functional.one_hot(torch.tensor([places]), 3).float()
 
 
 class Listener:
@@ -134,63 +76,115 @@ def test_sources_are_ordered_by_who_sounds_like_whom(speakers: tuple[int, int]) 
         for source, speaker in enumerate(order):
             power[item, source, speaker] += 5
     network: Any = Listener()
-    found = order_by_voice(power, network, told(*speakers).expand(2, 2, 3))
-    assert found.tolist() == [[0, 1], [1, 0]]
+    known = classes(*speakers).expand(2, 2, 3)
+    assert match_speakers(power, network, known).tolist() == [[0, 1], [1, 0]]
     # Each speaker once, though both sound like the first.
     power[:, :, speakers[0]] += 20
-    assert sorted(order_by_voice(power, network, told(*speakers).expand(2, 2, 3))[0].tolist()) == [0, 1]
-    assert order_by_voice(torch.zeros_like(power), network, told(*speakers).expand(2, 2, 3)).shape == (2, 2)
-
-
-@pytest.mark.parametrize("algorithm", NEURAL)
-def test_known_speakers_are_what_the_model_decodes_with(talkers: Any, voices: Any, algorithm: str) -> None:
-    spectrum, network = talkers().spectrum, voices()
-    one, other = (
-        separate(spectrum, config(algorithm), network, speakers=told(*who)).images for who in ((0, 1), (0, 2))
-    )
-    assert one.shape == other.shape == spectrum.shape
-    assert not torch.allclose(one, other)
+    assert sorted(match_speakers(power, network, known)[0].tolist()) == [0, 1]
+    assert match_speakers(torch.zeros_like(power), network, known).shape == (2, 2)
 
 
 def test_more_sources_than_channels(talkers: Any, voices: Callable[..., ConditionalVae]) -> None:
     spectrum = talkers(n_sources=3, n_channels=2).spectrum
-    found = separate(spectrum, config("gmvae"), voices(), n_sources=3)
-    assert found.images.shape == (1, 5, 3, 60)
-    assert found.demixing is None
+    algorithm = AlgorithmChoice.of("gmvae", {"iterations": 4, "precision": "32-true"}).build(voices())
+    found = algorithm.separate(spectrum, n_sources=3, sample_rate=16000)
     assert found.log_classes is not None
     assert found.log_classes.shape == (1, 3, 3)
-    torch.testing.assert_close(found.images.sum(2), spectrum[:, :, 0], rtol=1e-4, atol=1e-4)
-    # From the first fit of the voices on: the factorisation that it starts from has another objective.
+    # From the first fit of the speech model on: the factorisation that it starts from has another objective.
     objective = found.objective[:, 0]
     assert len(objective) == found.n_iterations == 4
     assert (objective.diff() <= 1e-6 * (1 + objective[1:].abs())).all()
-    known = separate(spectrum, config("gmvae"), voices(), n_sources=3, speakers=told(2, 0, 1))
+    known = algorithm.separate(spectrum, n_sources=3, sample_rate=16000, speakers=classes(2, 0, 1))
     assert not torch.allclose(known.images, found.images)
-    for algorithm in ("auxiva", "mvae"):
-        with pytest.raises(ConfigError, match="2 channels cannot be demixed into 3 sources: choose gmvae"):
-            separate(spectrum, config(algorithm), voices(), n_sources=3)
-
-
-def test_the_objective_of_each_algorithm_falls(talkers: Any, voices: Any) -> None:
-    for algorithm in ("auxiva", "ilrma", "mvae", "gmvae"):
-        found = separate(talkers().spectrum, config(algorithm, iterations=8), voices()).objective[:, 0]
-        assert (found.diff() <= 1e-6 * (1 + found[1:].abs())).all(), algorithm
-        assert found[-1] < found[0] - 1e-3
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("algorithm", "message"),
     [
-        ({"algorithm": "ica"}, "algorithm"),
-        ({"algorithm": "gmvae", "wpe": {}}, "wpe: gmvae has no demixing matrices"),
-        ({"algorithm": "gmvae", "postfilter": {}}, "postfilter: gmvae is a multichannel Wiener filter itself"),
-        ({"wpe": {}, "update": "iss"}, "wpe: goes with update = ip"),
-        ({"wpe": {"tabs": 3}}, "unknown key 'wpe.tabs'"),
-        ({"iterations": 0}, "iterations = 0"),
-        ({"postfilter": {"full_rank": 1.0}}, r"full_rank = 1\.0"),
-        ({"directions": {"max_delay_ms": 0}}, "max_delay_ms = 0"),
+        ("gmva", "unknown algorithm 'gmva': did you mean 'gmvae'"),
+        ({"kind": "gmvae", "settings": {"wpe": {}}}, "algorithm gmvae: unknown key 'wpe'"),
+        ({"kind": "gmvae", "settings": {"postfilter": {}}}, "algorithm gmvae: unknown key 'postfilter'"),
+        ({"kind": "gmvae", "settings": {"tolerance": 0.1}}, "algorithm gmvae: unknown key 'tolerance'"),
+        ({"kind": "fastmvae2", "settings": {"steps": 3}}, "algorithm fastmvae2: unknown key 'steps'"),
+        ({"kind": "mvae", "settings": {"steps": 0}}, "algorithm mvae: steps = 0"),
+        ({"kind": "mvae", "settings": {"stft": {}}}, "algorithm mvae: unknown key 'stft'"),
+        ({"kind": "auxiva", "settings": {"wpe": {}, "update": "iss"}}, "wpe: goes with the update ip: choose that"),
+        ({"kind": "auxiva", "settings": {"wpe": {"tabs": 3}}}, "unknown key 'wpe.tabs'"),
+        ({"kind": "auxiva", "settings": {"update": "ips"}}, "unknown update 'ips': did you mean 'ip'"),
+        ({"kind": "auxiva", "settings": {"iteration": 3}}, "unknown key 'iteration': did you mean 'iterations'"),
+        ({"kind": "ilrma", "settings": {"iterations": 0}}, "iterations = 0"),
+        ({"kind": "ilrma", "settings": {"postfilter": {"full_rank": 1.0}}}, r"full_rank = 1\.0"),
+        ({"kind": "gmvae", "settings": {"directions": {"max_delay_ms": 0}}}, "max_delay_ms = 0"),
     ],
 )
-def test_settings_that_do_not_go_together_are_named(settings: dict[str, Any], message: str) -> None:
+def test_choices_that_cannot_be_are_named(algorithm: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        parse_config(DemixingConfig, settings, where="test")
+        parse_config(DemixingSystemConfig, {"algorithm": algorithm}, where="test")
+
+
+def test_the_name_alone_and_the_name_with_settings_are_one_choice() -> None:
+    by_name, by_kind = (
+        parse_config(DemixingSystemConfig, {"algorithm": value}, where="test") for value in ("mvae", {"kind": "mvae"})
+    )
+    assert by_name == by_kind
+    assert by_name.algorithm == AlgorithmChoice.of("mvae")
+    with pytest.raises(ConfigError, match="key 'algorithm' is missing"):
+        parse_config(DemixingSystemConfig, {}, where="test")
+
+
+class PatientIlrmaConfig(BlindConfig):
+    """More spectra."""
+
+    n_bases: int = 4
+
+
+class PatientIlrma(DemixingAlgorithm):
+    """ILRMA with more spectra."""
+
+    Config = PatientIlrmaConfig
+    label = "Patient ILRMA"
+    config: PatientIlrmaConfig
+
+    def variances(self, n_batch: int, speakers: Tensor | None) -> IlrmaVariances:
+        return IlrmaVariances(self.config.n_bases, [torch.Generator().manual_seed(0) for _ in range(n_batch)])
+
+
+@takes_past
+def twice(demixing: Tensor, separated: Tensor, observation: Observation, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Sweep twice."""
+    return iterative_projection(*iterative_projection(demixing, separated, observation, weights), observation, weights)
+
+
+@pytest.fixture
+def own_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what a test registers be forgotten behind it."""
+    for table in (ALGORITHMS, UPDATES):
+        monkeypatch.setattr(table, "_entries", dict(table._entries))
+        monkeypatch.setattr(table, "_registered", {})
+
+
+def test_entries_of_somebody_elses_module_are_chosen_like_ours(
+    own_tables: None, voices_of: Any, hear: Any, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In Python, in a recipe, and on the command line, with any update."""
+    from sepvae import audio
+    from sepvae.cli import main
+
+    plugins.register("algorithm", "patient", PatientIlrma)
+    plugins.register("update", "twice", twice)
+    settings: dict[str, Any] = {"iterations": 3, "update": "twice", "wpe": {}, "stft": {"window_ms": 32, "hop_ms": 8}}
+    chosen = {"algorithm": {"kind": "patient", "settings": settings}}
+    choice = parse_config(DemixingSystemConfig, chosen, where="recipe").algorithm
+    assert choice.settings["n_bases"] == 4
+    wave = hear(voices_of("a", "b"), {"a": (1.3,), "b": (-1.1,)})
+    found = Demixer(choice, sample_rate=8000).separate(wave, 8000)
+    assert found.n_iterations == 3
+    plain = Demixer(choice.with_settings(update="ip"), sample_rate=8000).separate(wave, 8000)
+    assert found.objective[-1] < plain.objective[-1]
+    audio.write(tmp_path / "two.wav", wave, sample_rate=8000)
+    changed = [part for key in ("iterations=3", "update=twice") for part in ("--set", key)]
+    command = ["demix", str(tmp_path / "two.wav"), "--algorithm", "patient", *changed, "-o", str(tmp_path / "out")]
+    assert main(command) == 0
+    with pytest.raises(SystemExit):
+        main(["demix", "--help"])
+    assert "patient (Patient ILRMA): ILRMA with more spectra." in capsys.readouterr().out

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sepvae.demixing.auxiva import AuxIvaVariances
 from sepvae.demixing.channels import check_channels, check_frames, reduce_channels
 from sepvae.demixing.loop import demix, identity
-from sepvae.demixing.spherical import Spherical
 from sepvae.errors import InputError
 
 Gaussian = Callable[..., Tensor]
@@ -106,7 +106,7 @@ def test_the_order_of_spare_microphones_is_rounding(talkers: Any, gaussian: Gaus
 
     def images(heard: Tensor) -> Tensor:
         reduced, basis = reduce_channels(heard, 2)
-        found = demix(reduced, Spherical(), n_iterations=10, demixing=identity(reduced, n_sources=2))
+        found = demix(reduced, AuxIvaVariances("laplace"), n_iterations=10, demixing=identity(reduced, n_sources=2))
         steering: Tensor = basis[:, :, :1] @ torch.linalg.inv(found.demixing)
         return steering[:, :, 0, :, None] * found.separated
 

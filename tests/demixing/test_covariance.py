@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sepvae.demixing.covariance import Recording, noise_floor, with_past
+from sepvae.demixing.covariance import Observation, noise_floor, with_past
 
 Gaussian = Callable[..., Tensor]
 
@@ -41,29 +41,29 @@ def test_covariances_are_those_of_einsum(
 ) -> None:
     spectrum = gaussian(2, 3, n_channels, 9, seed=seed)
     weights = weigh(gaussian, 2, 1 if spherical else 3, 9, n_sources)
-    found = Recording(spectrum, **({} if kept else {"most_bytes": 0})).covariances(weights)
+    found = Observation(spectrum, **({} if kept else {"most_bytes": 0})).covariances(weights)
     np.testing.assert_allclose(found.numpy(), plain(spectrum, weights), rtol=1e-11, atol=1e-12)
     torch.testing.assert_close(found, found.mH, atol=1e-14, rtol=0)
 
 
 def test_powers_are_those_of_sources_and_noise(gaussian: Gaussian) -> None:
     spectrum, demixing = gaussian(2, 3, 2, 8), gaussian(2, 3, 2, 2, seed=1)
-    recording = Recording(spectrum)
-    recording.noise = recording.noise * 1e9
-    found = recording.powers(demixing, demixing @ spectrum)
+    observation = Observation(spectrum)
+    observation.noise = observation.noise * 1e9
+    found = observation.powers(demixing, demixing @ spectrum)
     expected = np.abs(np.einsum("bfjc,bfcn->bjfn", demixing.numpy(), spectrum.numpy())) ** 2
-    expected += np.einsum("bf,bfjc->bjf", recording.noise.numpy(), np.abs(demixing.numpy()) ** 2)[..., None]
+    expected += np.einsum("bf,bfjc->bjf", observation.noise.numpy(), np.abs(demixing.numpy()) ** 2)[..., None]
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
 
 
 def test_powers_and_covariances_tell_of_the_same_noise(gaussian: Gaussian) -> None:
     """The weighted mean of the powers of a source is wᴴ V w: what both updates rest on."""
     spectrum, demixing, weights = gaussian(1, 3, 2, 8), gaussian(1, 3, 2, 2, seed=1), weigh(gaussian, 1, 3, 8, 2)
-    recording = Recording(spectrum)
-    recording.noise = recording.noise * 1e9
-    powers = recording.powers(demixing, demixing @ spectrum)
+    observation = Observation(spectrum)
+    observation.noise = observation.noise * 1e9
+    powers = observation.powers(demixing, demixing @ spectrum)
     by_powers = (powers * weights.permute(0, 3, 1, 2)).mean(-1)
-    covariances = recording.covariances(weights)
+    covariances = observation.covariances(weights)
     by_covariances = torch.einsum("bfjc,bfjcd,bfjd->bjf", demixing, covariances, demixing.conj()).real
     torch.testing.assert_close(by_powers, by_covariances, rtol=1e-12, atol=0)
 
@@ -89,7 +89,7 @@ def test_a_bin_without_sound_has_a_noise_that_follows_the_recording(gaussian: Ga
 def test_microphones_that_hear_the_same_leave_covariances_invertible(gaussian: Gaussian, dtype: torch.dtype) -> None:
     one = gaussian(1, 2, 1, 50).to(dtype)
     spectrum = torch.cat([one, one], dim=2)
-    covariances = Recording(spectrum).covariances(torch.ones(1, 2, 50, 1, dtype=spectrum.real.dtype))
+    covariances = Observation(spectrum).covariances(torch.ones(1, 2, 50, 1, dtype=spectrum.real.dtype))
     assert (torch.linalg.eigvalsh(covariances) > 0).all()
 
 

@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sepvae.demixing.config import DemixingConfig
-from sepvae.demixing.delays import SpatialStart, start_from_delays
 from sepvae.demixing.directions import _peaks, covariances_by_mask, masks_by_delay
+from sepvae.demixing.gmvae import GmvaeConfig, SpatialStart, start_from_delays
 
 RATE, N_BINS, N_FRAMES = 16000, 65, 60
 FREQUENCIES = torch.linspace(0, RATE / 2, N_BINS, dtype=torch.float64)
@@ -124,7 +123,7 @@ def test_covariances_are_of_the_steering_and_positive(seed: int, full_rank: floa
 
 def test_the_start_of_gmvae_knows_who_is_where_and_when() -> None:
     spectrum, who = heard_with_delays(DELAYS_S)
-    config = DemixingConfig(algorithm="gmvae")
+    config = GmvaeConfig()
     start = start_from_delays(spectrum[None], config, n_sources=3, sample_rate=RATE)
     assert start.covariances.shape == (1, N_BINS, 3, 2, 2)
     assert start.variances.shape == (1, 3, N_BINS, N_FRAMES)
@@ -141,11 +140,9 @@ def test_the_start_of_gmvae_knows_who_is_where_and_when() -> None:
 
 def test_a_batch_of_two_starts_as_two_singles() -> None:
     spectra = torch.stack([heard_with_delays(DELAYS_S, seed=seed)[0] for seed in range(2)])
-    both = start_from_delays(spectra, DemixingConfig(algorithm="gmvae"), n_sources=3, sample_rate=RATE)
+    both = start_from_delays(spectra, GmvaeConfig(), n_sources=3, sample_rate=RATE)
     for item in range(2):
-        one = start_from_delays(
-            spectra[item : item + 1], DemixingConfig(algorithm="gmvae"), n_sources=3, sample_rate=RATE
-        )
+        one = start_from_delays(spectra[item : item + 1], GmvaeConfig(), n_sources=3, sample_rate=RATE)
         torch.testing.assert_close(one.variances[0], both.variances[item], rtol=1e-6, atol=1e-9)
         torch.testing.assert_close(one.covariances[0], both.covariances[item], rtol=1e-6, atol=1e-9)
 

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 from sepvae import audio
-from sepvae.config import parse_config
-from sepvae.demixing.config import DemixingConfig
+from sepvae.demixing.algorithm import AlgorithmChoice
 from sepvae.demixing.demixer import Demixer
 from sepvae.demixing.files import demix_files, read_microphones
 from sepvae.errors import ConfigError, InputError, OutputError
 
 RATE = 8000
-SETTINGS: dict[str, Any] = {"stft": {"window_ms": 32, "hop_ms": 8}, "iterations": 3, "start_iterations": 6}
+SETTINGS = {"iterations": 3, "start_iterations": 6}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def heard(voices_of: Callable[..., Any], hear: Callable[..., Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def demixer(voice_model: Path) -> Demixer:
-    return Demixer.load(voice_model, parse_config(DemixingConfig, {**SETTINGS, "algorithm": "fastmvae2"}, where="test"))
+    return Demixer.load(voice_model, AlgorithmChoice.of("fastmvae2_refined", SETTINGS))
 
 
 def write(folder: Path, name: str, wave: Any, rate: int = RATE) -> Path:

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sepvae.demixing.auxiva import AuxIvaVariances
 from sepvae.demixing.covariance import noise_floor
-from sepvae.demixing.low_rank import LowRank
-from sepvae.demixing.spatial import Filtered, fit_spatial, from_demixing
-from sepvae.demixing.spherical import Spherical
+from sepvae.demixing.ilrma import IlrmaVariances
+from sepvae.demixing.spatial import SpatialFit, fit_spatial, from_demixing
 from sepvae.seeds import torch_generator
 
 Gaussian = Callable[..., Tensor]
@@ -39,13 +39,13 @@ def start(
     return Start(spectrum, roots @ roots.mH, variances)
 
 
-def fit(begin: Start, model: Any = None, *, n_iterations: int, microphone: Tensor | None = None) -> Filtered:
+def fit(begin: Start, model: Any = None, *, n_iterations: int, microphone: Tensor | None = None) -> SpatialFit:
     n_batch, n_bins, n_channels, _ = begin.spectrum.shape
     if microphone is None:
         microphone = torch.eye(n_channels).to(begin.spectrum)[0].expand(n_batch, n_bins, n_channels)
     return fit_spatial(
         begin.spectrum,
-        model or Spherical("gauss"),
+        model or AuxIvaVariances("gauss"),
         covariances=begin.covariances,
         variances=begin.variances,
         n_iterations=n_iterations,
@@ -126,7 +126,7 @@ def test_the_objective_never_rises_with_sources_of_low_rank(
     gaussian: Gaussian, talkers: Any, n_sources: int, n_channels: int, seed: int
 ) -> None:
     begin = start(gaussian, talkers, n_sources=n_sources, n_channels=n_channels, seed=seed)
-    model = LowRank(2, [torch_generator(seed, "test")])
+    model = IlrmaVariances(2, [torch_generator(seed, "test")])
     # From variances that the model has.
     begin = begin._replace(variances=model.fit(begin.variances).variances)
     objective = fit(begin, model, n_iterations=6).objective
@@ -153,7 +153,7 @@ def test_an_update_solves_the_riccati_equation(gaussian: Gaussian, talkers: Any)
 def test_expected_powers_are_those_of_the_posterior(gaussian: Gaussian, talkers: Any) -> None:
     """tr(R⁻¹ E[ccᴴ|x]) / I with E[ccᴴ|x] = μμᴴ + (I − vRX⁻¹) vR (Duong et al. 2010, Eqs. 31–33)."""
 
-    class Spy(Spherical):
+    class Spy(AuxIvaVariances):
         seen: Tensor
 
         def fit(self, power: Tensor) -> Any:
@@ -178,7 +178,9 @@ def test_expected_powers_are_those_of_the_posterior(gaussian: Gaussian, talkers:
 def test_scaling_the_input_scales_the_images(gaussian: Gaussian, talkers: Any, n_channels: int) -> None:
     begin = start(gaussian, talkers, n_channels=n_channels)
     loud = begin._replace(spectrum=1e3 * begin.spectrum, variances=1e6 * begin.variances)
-    one, other = (fit(item, LowRank(2, [torch_generator(0, "test")]), n_iterations=3).images for item in (begin, loud))
+    one, other = (
+        fit(item, IlrmaVariances(2, [torch_generator(0, "test")]), n_iterations=3).images for item in (begin, loud)
+    )
     torch.testing.assert_close(other / 1e3, one, rtol=1e-6, atol=1e-8)
 
 
@@ -193,7 +195,7 @@ def test_any_level_stays_finite_in_single_precision(
     spectrum[:, 0] = 0
     spectrum[..., 3] = 0
     quiet = Start(spectrum, begin.covariances.to(torch.complex64), (level**2 * begin.variances).float())
-    found = fit(quiet, LowRank(2, [torch_generator(0, "test")]), n_iterations=5)
+    found = fit(quiet, IlrmaVariances(2, [torch_generator(0, "test")]), n_iterations=5)
     assert torch.isfinite(torch.view_as_real(found.images)).all()
     assert torch.isfinite(found.objective).all()
     torch.testing.assert_close(found.images.sum(2), spectrum[:, :, 0], rtol=0, atol=1e-2 * level)

@@ -106,9 +106,9 @@ def test_a_sample_reaches_no_further_than_is_said(config: BandPassConfig) -> Non
     impulse = np.zeros(60_000, np.float32)
     impulse[0] = 1
     heard = np.abs(band_pass(impulse, config.model_copy(update={"zero_phase": False}), sample_rate=RATE))
-    reach = settling_samples(config, sample_rate=RATE)
-    assert reach < 50_000
-    assert heard[reach:].max() < 1e-5 * heard.max()
+    settling = settling_samples(config, sample_rate=RATE)
+    assert settling < 50_000
+    assert heard[settling:].max() < 1e-5 * heard.max()
 
 
 @pytest.mark.parametrize(

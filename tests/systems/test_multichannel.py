@@ -29,7 +29,8 @@ def make(kind: str, **settings: Any) -> System:
 
 
 def demixing(algorithm: str, training: dict[str, Any] | None = None, **settings: Any) -> System:
-    return make("demixing", algorithm=algorithm, training=training, **{**FEW, "stft": STFT, **settings})
+    few = {"iterations": 2, "stft": STFT} if algorithm == "auxiva" else FEW
+    return make("demixing", algorithm={"kind": algorithm, "settings": {**few, **settings}}, training=training)
 
 
 def train_in_process(algorithm: str, training: dict[str, Any], material: Material, folder: Path) -> None:

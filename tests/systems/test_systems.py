@@ -24,9 +24,10 @@ STFT = {"window_ms": 32, "hop_ms": 8}
 QUICK: dict[str, dict[str, Any]] = {
     "demixing": {
         # Rounded to bfloat16, what is ten times louder is not quite the same.
-        "precision": "32-true",
-        "iterations": 4,
-        "start_iterations": 8,
+        "algorithm": {
+            "kind": "fastmvae2",
+            "settings": {"precision": "32-true", "iterations": 4, "start_iterations": 8},
+        },
         "training": {
             "frontend": {"sample_rate": RATE, "stft": STFT, "input": {"kind": "power"}, "target": {"kind": "power"}},
             "model": {"kind": "conditional_vae", "settings": {"hidden": 8, "latent": 2, "decoder_blocks": 1}},

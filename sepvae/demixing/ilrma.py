@@ -1,11 +1,14 @@
-"""ILRMA's model of sources: powers of low rank, a few spectra times their activations (Kitamura et al. 2016)."""
+"""ILRMA: sources of low rank, a few spectra times their activations (Kitamura et al. 2016)."""
 
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from sepvae.demixing.algorithm import BlindConfig, DemixingAlgorithm
 from sepvae.demixing.contract import Fitted
+from sepvae.seeds import torch_generator
 
 # Of the mean power of a source: a spectrum of its own that all sources have, so that no variance is 0.
 _FLOOR = 1e-10
@@ -14,7 +17,7 @@ _LEAST = 1e-30
 _SILENCE = 1e-25
 
 
-class LowRank:
+class IlrmaVariances:
     """A non-negative matrix factorisation of each source, fitted by the Itakura–Saito divergence.
 
     Args:
@@ -25,7 +28,7 @@ class LowRank:
     Source: Kitamura et al. 2016, Eqs. (35)–(36).
     """
 
-    monotone, has_scale = True, True
+    has_scale = True
 
     def __init__(self, n_bases: int, generators: list[torch.Generator]) -> None:
         self._n_bases, self._generators = n_bases, generators
@@ -71,3 +74,24 @@ class LowRank:
     def rescale(self, factors: Tensor) -> None:
         """Multiply the level."""
         self._level = self._level * factors[:, :, None, None]
+
+
+class IlrmaConfig(BlindConfig):
+    """How many spectra each source has, from which `seed` they start, the demixing and the STFT."""
+
+    iterations: int = Field(100, ge=1, le=10_000)
+    n_bases: int = Field(2, ge=1, le=1000)
+    seed: int = Field(0, ge=0)
+
+
+class Ilrma(DemixingAlgorithm):
+    """A talker is a few spectra that come and go (Kitamura et al. 2016)."""
+
+    Config = IlrmaConfig
+    label = "ILRMA"
+    config: IlrmaConfig
+
+    def variances(self, n_batch: int, speakers: Tensor | None) -> IlrmaVariances:  # noqa: ARG002
+        """Return a factorisation that has not begun."""
+        generators = [torch_generator(self.config.seed, "ilrma") for _ in range(n_batch)]
+        return IlrmaVariances(self.config.n_bases, generators)

@@ -1,4 +1,4 @@
-"""AuxIVA's model of sources: all bins of a frame have one variance (Ono 2011)."""
+"""AuxIVA: all bins of a frame of a source have one variance (Ono 2011)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from typing import Literal
 
 from torch import Tensor
 
+from sepvae.demixing.algorithm import BlindConfig, DemixingAlgorithm
 from sepvae.demixing.contract import Fitted
+
+# A Laplace distribution of the norm of each frame, or a Gaussian.
+Density = Literal["laplace", "gauss"]
 
 _LEAST = 1e-12
 _SILENCE = 1e-30
 
 
-class Spherical:
+class AuxIvaVariances:
     """A Laplace distribution of the norm of each frame, or a Gaussian whose variance varies with time.
 
     Args:
@@ -21,9 +25,7 @@ class Spherical:
     Source: Ono 2011, Eqs. (7)–(9); the Gaussian of Ono 2012, §III.
     """
 
-    monotone = True
-
-    def __init__(self, density: Literal["laplace", "gauss"] = "laplace") -> None:
+    def __init__(self, density: Density) -> None:
         self._density = density
         # The Laplace density has a fixed width; that of the Gaussian follows its source.
         self.has_scale = density == "gauss"
@@ -49,3 +51,21 @@ class Spherical:
 
     def rescale(self, factors: Tensor) -> None:
         """Keep no scale of its own."""
+
+
+class AuxIvaConfig(BlindConfig):
+    """The `density` of the sources, the demixing and the STFT."""
+
+    density: Density = "gauss"
+
+
+class AuxIva(DemixingAlgorithm):
+    """Whatever comes and goes together is a talker (Ono 2011)."""
+
+    Config = AuxIvaConfig
+    label = "AuxIVA"
+    config: AuxIvaConfig
+
+    def variances(self, n_batch: int, speakers: Tensor | None) -> AuxIvaVariances:  # noqa: ARG002
+        """Return the variances, which are those of any batch."""
+        return AuxIvaVariances(self.config.density)

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sepvae.demixing.low_rank import LowRank
+from sepvae.demixing.ilrma import IlrmaVariances
 from sepvae.seeds import torch_generator
 
 Gaussian = Callable[..., Tensor]
 
 
-def make(n_bases: int = 2, n_batch: int = 1) -> LowRank:
-    return LowRank(n_bases, [torch_generator(0, "ilrma", number) for number in range(n_batch)])
+def make(n_bases: int = 2, n_batch: int = 1) -> IlrmaVariances:
+    return IlrmaVariances(n_bases, [torch_generator(0, "ilrma", number) for number in range(n_batch)])
 
 
 def powers(gaussian: Gaussian, *, n_batch: int = 1, seed: int = 0) -> Tensor:
@@ -102,7 +102,7 @@ def test_variances_scale_with_the_powers(gaussian: Gaussian) -> None:
 
 def test_a_batch_of_two_is_two_singles(gaussian: Gaussian) -> None:
     power, both = powers(gaussian, n_batch=2), make(n_batch=2)
-    singles = [LowRank(2, [torch_generator(0, "ilrma", number)]) for number in range(2)]
+    singles = [IlrmaVariances(2, [torch_generator(0, "ilrma", number)]) for number in range(2)]
     for _ in range(3):
         together = both.fit(power).variances
         alone = torch.cat([model.fit(power[i : i + 1]).variances for i, model in enumerate(singles)])

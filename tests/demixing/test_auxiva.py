@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sepvae.demixing.spherical import Spherical
+from sepvae.demixing.auxiva import AuxIvaVariances, Density
 
 Gaussian = Callable[..., Tensor]
-Density = Literal["laplace", "gauss"]
-densities = pytest.mark.parametrize("density", ["laplace", "gauss"])
+densities = pytest.mark.parametrize("density", get_args(Density))
 
 
 def powers(gaussian: Gaussian, *, seed: int = 0) -> Tensor:
@@ -25,7 +24,7 @@ def powers(gaussian: Gaussian, *, seed: int = 0) -> Tensor:
 
 def test_laplace_is_the_norm_of_each_frame(gaussian: Gaussian) -> None:
     power = powers(gaussian)
-    variances, contrast = Spherical("laplace").fit(power)
+    variances, contrast = AuxIvaVariances("laplace").fit(power)
     norms = np.linalg.norm(np.sqrt(power.numpy()), axis=2)
     np.testing.assert_allclose(variances[:, :, 0].numpy(), norms, rtol=1e-12)
     np.testing.assert_allclose(contrast.numpy(), 2 * norms.mean(2).sum(1), rtol=1e-12)
@@ -33,7 +32,7 @@ def test_laplace_is_the_norm_of_each_frame(gaussian: Gaussian) -> None:
 
 def test_gauss_is_the_mean_power_of_each_frame(gaussian: Gaussian) -> None:
     power = powers(gaussian)
-    variances, contrast = Spherical("gauss").fit(power)
+    variances, contrast = AuxIvaVariances("gauss").fit(power)
     means = power.numpy().mean(2)
     np.testing.assert_allclose(variances[:, :, 0].numpy(), means, rtol=1e-12)
     # −log N(y; 0, v) = log v + |y|²/v, up to constants.
@@ -44,7 +43,7 @@ def test_gauss_is_the_mean_power_of_each_frame(gaussian: Gaussian) -> None:
 @densities
 def test_slope_of_the_contrast_is_the_weight(gaussian: Gaussian, density: Density) -> None:
     """The majoriser Σ |y|²/v touches the contrast: 1/v is N times its slope, by finite differences."""
-    power, model, step = powers(gaussian), Spherical(density), 1e-6
+    power, model, step = powers(gaussian), AuxIvaVariances(density), 1e-6
     variances = model.fit(power).variances.expand_as(power)
     for place in [(0, 0, 0, 0), (0, 2, 4, 6), (1, 1, 2, 3)]:
         moved = torch.zeros_like(power)
@@ -56,7 +55,7 @@ def test_slope_of_the_contrast_is_the_weight(gaussian: Gaussian, density: Densit
 @densities
 @given(seed=st.integers(1, 99))
 def test_the_majoriser_lies_above_the_contrast(gaussian: Gaussian, density: Density, seed: int) -> None:
-    model, here, there = Spherical(density), powers(gaussian), 4 * powers(gaussian, seed=seed)
+    model, here, there = AuxIvaVariances(density), powers(gaussian), 4 * powers(gaussian, seed=seed)
     variances, contrast = model.fit(here)
     rise = ((there - here) / variances).mean(-1).sum((1, 2))
     assert (model.contrast(there) <= contrast + rise + 1e-12).all()
@@ -64,7 +63,7 @@ def test_the_majoriser_lies_above_the_contrast(gaussian: Gaussian, density: Dens
 
 @densities
 def test_silence_stays_finite(density: Density) -> None:
-    variances, contrast = Spherical(density).fit(torch.zeros(1, 2, 3, 4))
+    variances, contrast = AuxIvaVariances(density).fit(torch.zeros(1, 2, 3, 4))
     assert (variances > 0).all()
     assert torch.isfinite(1 / variances).all()
     assert torch.isfinite(contrast).all()
@@ -73,5 +72,5 @@ def test_silence_stays_finite(density: Density) -> None:
 def test_quiet_frames_are_told_apart_at_every_level(gaussian: Gaussian) -> None:
     power = powers(gaussian)
     power[..., 0] *= 1e-9
-    loud, quiet = Spherical("gauss").fit(power).variances, Spherical("gauss").fit(power * 1e-14).variances
+    loud, quiet = AuxIvaVariances("gauss").fit(power).variances, AuxIvaVariances("gauss").fit(power * 1e-14).variances
     torch.testing.assert_close(quiet, loud * 1e-14, rtol=1e-12, atol=0)

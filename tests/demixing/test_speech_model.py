@@ -1,4 +1,4 @@
-"""The multichannel VAE's source models: costs, their slopes by finite differences, and who is heard."""
+"""The source models with a conditional VAE: costs, their slopes by finite differences, and who speaks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sepvae.demixing.descent import MvaeVariances
-from sepvae.demixing.neural import (
-    FastMvae2Variances,
-    FastMvaeVariances,
-    Heard,
-    NeuralVariances,
-    Voice,
-)
+from sepvae.demixing.fastmvae import FastMvaeVariances
+from sepvae.demixing.fastmvae2 import FastMvae2Variances
+from sepvae.demixing.mvae import MvaeVariances
+from sepvae.demixing.speech_model import CvaeVariances, InferredSources
 from sepvae.models.conditional import ConditionalVae
 
 N_BINS, N_FRAMES = 5, 12
@@ -27,7 +23,7 @@ KINDS = ["mvae", "fastmvae", "fastmvae2"]
 every_model = pytest.mark.parametrize("kind", KINDS)
 
 
-def make(kind: str, network: ConditionalVae, *, n_steps: int = 4, speakers: Tensor | None = None) -> NeuralVariances:
+def make(kind: str, network: ConditionalVae, *, n_steps: int = 4, speakers: Tensor | None = None) -> CvaeVariances:
     if kind == "mvae":
         return MvaeVariances(network, n_steps=n_steps, learning_rate=0.05, speakers=speakers)
     return (FastMvaeVariances if kind == "fastmvae" else FastMvae2Variances)(network, speakers=speakers)
@@ -48,10 +44,10 @@ def test_the_contrast_is_the_negative_log_likelihood(gaussian: Gaussian, voices:
     power, model = powers(gaussian, n_batch=2), make(kind, voices())
     variances, contrast = model.fit(power)
     assert variances.shape == power.shape
-    assert model.voice is not None
-    torch.testing.assert_close(contrast, negative_log_likelihood(power, variances, model.voice.latent))
+    assert model.inferred is not None
+    torch.testing.assert_close(contrast, negative_log_likelihood(power, variances, model.inferred.latent))
     other = powers(gaussian, n_batch=2, seed=1)
-    torch.testing.assert_close(model.contrast(other), negative_log_likelihood(other, variances, model.voice.latent))
+    torch.testing.assert_close(model.contrast(other), negative_log_likelihood(other, variances, model.inferred.latent))
 
 
 @every_model
@@ -90,10 +86,10 @@ def test_the_fast_models_take_what_the_network_infers(gaussian: Gaussian, voices
     fast, faster = make("fastmvae", network), make("fastmvae2", network)
     fast.fit(power)
     variances = faster.fit(power).variances
-    assert fast.voice is not None
-    assert faster.voice is not None
-    torch.testing.assert_close(fast.voice.latent, told)
-    torch.testing.assert_close(faster.voice.latent, found.posterior.mean)
+    assert fast.inferred is not None
+    assert faster.inferred is not None
+    torch.testing.assert_close(fast.inferred.latent, told)
+    torch.testing.assert_close(faster.inferred.latent, found.posterior.mean)
     shapes = variances[0] / variances[0].mean((1, 2), keepdim=True)
     spectra = (spectra / spectra.mean((1, 2), keepdim=True)).transpose(1, 2)
     torch.testing.assert_close(shapes, spectra, rtol=1e-4, atol=1e-6)
@@ -106,11 +102,11 @@ def test_speakers_who_are_known_are_believed(gaussian: Gaussian, voices: Any, ki
     swapped = speakers.flip(1)
     one, other = (make(kind, network, speakers=who).fit(power).variances for who in (speakers, swapped))
     assert not torch.allclose(one, other)
-    voice = make(kind, network, speakers=speakers)
-    variances = voice.fit(power).variances
-    assert voice.voice is not None
+    model = make(kind, network, speakers=speakers)
+    variances = model.fit(power).variances
+    assert model.inferred is not None
     with torch.no_grad():
-        decoded = network.decode(voice.voice.latent, speakers[0]).spectrum.double().transpose(1, 2)
+        decoded = network.decode(model.inferred.latent, speakers[0]).spectrum.double().transpose(1, 2)
     ratio = variances[0] / decoded
     torch.testing.assert_close(ratio, ratio[:, :1, :1].expand_as(ratio), rtol=1e-4, atol=0)
 
@@ -208,8 +204,8 @@ def test_a_fit_goes_on_from_where_the_last_one_ended(gaussian: Gaussian, voices:
 
 def test_mvae_gets_lower_than_the_fast_inference(gaussian: Gaussian, voices: Any) -> None:
     power, network = powers(gaussian), voices()
-    patient = make("mvae", network, n_steps=100).fit(power).contrast
-    assert (patient < make("fastmvae2", network).fit(power).contrast - 0.1).all()
+    descended = make("mvae", network, n_steps=100).fit(power).contrast
+    assert (descended < make("fastmvae2", network).fit(power).contrast - 0.1).all()
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -218,17 +214,16 @@ def test_slopes_of_the_cost_are_those_of_finite_differences(gaussian: Gaussian, 
     speakers = torch.eye(3, dtype=torch.float64)[None, :2] if known else None
     model = MvaeVariances(network, n_steps=1, learning_rate=0.1, speakers=speakers)
     power = powers(gaussian)[0].transpose(1, 2)
-    voice = Voice(
+    sources = InferredSources(
         gaussian(2, N_FRAMES, 3, dtype=torch.float64).requires_grad_(),
         gaussian(2, 3, seed=1, dtype=torch.float64).requires_grad_(),
     )
-    slopes = model._slopes(power, model._decode(voice).detach(), model._log_variances(voice), voice)
+    slopes = model._slopes(power, model._decode(sources).variances.detach(), model._log_variances(sources), sources)
 
     def cost(values: Tensor, name: str) -> Tensor:
-        changed = voice._replace(**{name: values})
-        return model._cost(power, Heard(changed, model._decode(changed))).sum()
+        return model._cost(power, model._decode(sources._replace(**{name: values}))).sum()
 
-    for name, values, found in zip(voice._fields, voice, slopes, strict=True):
+    for name, values, found in zip(sources._fields, sources, slopes, strict=True):
         flat = values.detach().flatten()
         nudges = 1e-6 * torch.eye(len(flat), dtype=torch.float64)
         rises = [
@@ -246,9 +241,9 @@ def test_the_cost_is_the_contrast_of_each_source_but_for_a_constant(gaussian: Ga
     model = make("mvae", network)
     contrast = model.fit(power).contrast
     assert isinstance(model, MvaeVariances)
-    assert model.voice is not None
-    assert model._kept is not None
-    cost = model._cost(power[0].transpose(1, 2).float(), model._kept).sum().double()
+    assert model.inferred is not None
+    assert model._best is not None
+    cost = model._cost(power[0].transpose(1, 2).float(), model._best).sum().double()
     torch.testing.assert_close(contrast[0] * N_FRAMES, cost + 2 * N_BINS * N_FRAMES, rtol=1e-5, atol=1e-4)
 
 

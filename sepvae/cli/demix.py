@@ -1,0 +1,155 @@
+"""`sepvae demix`: recordings of several microphones to one file for each talker."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sepvae.cli.separate import add_files, list_files
+from sepvae.cli.settings import add_settings, read_settings
+from sepvae.demixing import ALGORITHMS
+
+if TYPE_CHECKING:
+    from sepvae.demixing.algorithm import AlgorithmChoice
+    from sepvae.demixing.demixer import Demixer
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class _Help(argparse.Action):
+    """Shows the help with what each algorithm is for and its usual settings: they are loaded only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        parser.epilog = "\n".join(_describe_algorithms())
+        parser.print_help()
+        parser.exit()
+
+
+def _describe_algorithms() -> Iterator[str]:
+    yield "algorithms, and the usual values of their settings (--set):"
+    for name in ALGORITHMS:
+        entry = ALGORITHMS.resolve(name)
+        needs = ", needs -m" if entry.needs_model else ""
+        usual = " ".join(f"{key}={value}" for key, value in _flat(entry.Config().model_dump(mode="json")))
+        for text, indent in (
+            (f"{name} ({entry.label}{needs}): {(entry.__doc__ or '').partition(chr(10))[0]}", 2),
+            (usual, 6),
+        ):
+            yield textwrap.fill(text, 88, initial_indent=" " * indent, subsequent_indent=" " * 6)
+
+
+def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield settings as `--set` takes them, by keys with dots."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", "null" if value is None else value
+
+
+def add(verbs: Any, options: dict[str, Any]) -> None:
+    """Add the verb to the parser."""
+    parser = verbs.add_parser(
+        "demix",
+        help="tell talkers apart by several microphones",
+        description="Separate recordings of several microphones into OUT/<file>/<talker>.wav, at their own rate and "
+        "length, as the first microphone hears each talker. A FILE has a channel for each microphone.",
+        add_help=False,
+        **options,
+    )
+    parser.add_argument("-h", "--help", action=_Help, nargs=0, default=argparse.SUPPRESS, help="show this help")
+    parser.add_argument("--algorithm", choices=ALGORITHMS, required=True, help="what separates; see below")
+    parser.add_argument("-m", "--model", type=Path, metavar="DIR", help="model folder of speech, where one is needed")
+    add_files(parser)
+    parser.add_argument("--talkers", type=int, metavar="N", help="how many talk; as many as channels when not given")
+    parser.add_argument(
+        "--speakers",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="who of the model's speakers talk, in the order wanted",
+    )
+    parser.add_argument("--channels", nargs="+", type=int, default=[], metavar="N", help="take these, counted from 0")
+    parser.add_argument("--microphones", action="store_true", help="the FILEs are the microphones of one recording")
+    add_settings(parser, "the algorithm")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Demix every recording, and return the exit code; one that fails is named and does not stop the others."""
+    from sepvae.demixing.files import demix_files
+    from sepvae.errors import SepvaeError
+    from sepvae.files import to_json
+    from sepvae.progress import progress
+    from sepvae.separation.files import output_folders
+
+    paths = list_files(args.files)
+    demixer_for = _demixers(args)
+    recordings = [paths] if args.microphones else [[path] for path in paths]
+    failed = 0
+    with progress(args.verb, len(recordings), unit="recordings") as bar:
+        for files, folder in zip(recordings, output_folders([files[0] for files in recordings], args.out), strict=True):
+            try:
+                made = demix_files(
+                    demixer_for(files[0]),
+                    files,
+                    folder,
+                    channels=args.channels,
+                    n_sources=args.talkers,
+                    speakers=args.speakers,
+                    subtype=args.subtype,
+                    overwrite=args.overwrite,
+                )
+            except SepvaeError as error:
+                failed += 1
+                _LOGGER.error("%s", error)
+                if args.json:
+                    sys.stdout.write(to_json({"paths": [str(path) for path in files], "error": str(error)}) + "\n")
+                bar.advance(1)
+                continue
+            if made.resampled_to:
+                _LOGGER.info("%s: resampled from %d to %d Hz and back", files[0], made.sample_rate, made.resampled_to)
+            for talker, (speaker, probability) in made.likely.items():
+                _LOGGER.info("%s: sounds most like %s (probability %.2f)", talker, speaker, probability)
+            if made.clipped_samples:
+                _LOGGER.warning("%s: %d samples clipped, write --subtype float", files[0], made.clipped_samples)
+            lines = [to_json(asdict(made))] if args.json else list(made.outputs.values())
+            sys.stdout.write("\n".join(lines) + "\n")
+            bar.advance(1)
+    if failed:
+        _LOGGER.error("%d of %d recordings failed", failed, len(recordings))
+    return 1 if failed else 0
+
+
+def _algorithm(args: argparse.Namespace) -> AlgorithmChoice:
+    """Return the algorithm with its settings; ConfigError when it needs a model that is not given."""
+    from sepvae.demixing.algorithm import AlgorithmChoice
+
+    config = read_settings(args, ALGORITHMS.resolve(args.algorithm).Config)
+    choice = AlgorithmChoice.of(args.algorithm, config.model_dump(mode="json"))
+    choice.check_model(given=args.model is not None)
+    return choice
+
+
+def _demixers(args: argparse.Namespace) -> Callable[[Path], Demixer]:
+    """Return what gives the demixer for a file: the model's, or without a model one for the rate of the file.
+
+    Talkers that suit no file are refused here, as wrong usage.
+    """
+    from sepvae import audio
+    from sepvae.demixing.demixer import Demixer, check_speakers, check_talkers
+    from sepvae.devices import resolve_device
+
+    choice, device = _algorithm(args), str(resolve_device(args.device))
+    demixer = Demixer.load(args.model, choice, device=device) if args.model else None
+    check_speakers(choice, args.speakers, known=demixer.speakers if demixer else ())
+    check_talkers(args.speakers, args.talkers)
+    if demixer is not None:
+        return lambda _: demixer
+    return lambda path: Demixer(choice, sample_rate=audio.inspect(path).sample_rate, device=device)
