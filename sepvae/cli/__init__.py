@@ -22,6 +22,9 @@ class _OneLineHelp(argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults, but not the empty ones."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
+        if hasattr(action, "default_of_setting"):
+            default = action.default_of_setting()
+            return action.help if default is None or default == () else f"{action.help} (default: {default})"
         if action.default in (None, False, [], argparse.SUPPRESS) or not action.option_strings:
             return action.help
         return super()._get_help_string(action)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sepvae import audio
 from sepvae.augmentation import AUGMENTATIONS
 from sepvae.augmentation.classical import decaying_noise
-from sepvae.augmentation.contract import Augmentation, Draw, augmentation_class
+from sepvae.augmentation.contract import Augmentation, DrawContext, augmentation_class
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
@@ -31,7 +31,7 @@ def build(name: str, **settings: Any) -> Augmentation:
 
 
 def drawn(augmentation: Augmentation, seed: int = 0) -> dict[str, Any]:
-    return augmentation.draw(Draw(UTTERANCE, np.random.default_rng(seed), [UTTERANCE]))
+    return augmentation.draw(DrawContext(UTTERANCE, np.random.default_rng(seed), [UTTERANCE]))
 
 
 def speech(n_samples: int = 16000, channels: int = 1, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
