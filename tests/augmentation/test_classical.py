@@ -1,4 +1,4 @@
-"""The promised quantity is measured in the output, zero strength changes nothing, and a frozen draw replays."""
+"""The promised quantity is measured in the output; what holds for all augmentations is in tests/contracts."""
 
 from __future__ import annotations
 
@@ -38,21 +38,6 @@ def speech(n_samples: int = 16000, channels: int = 1, seed: int = 0) -> np.ndarr
     rng = np.random.default_rng(seed)
     envelope = 0.2 + np.abs(np.sin(np.arange(n_samples) / 2000))
     return (0.1 * envelope * rng.standard_normal((channels, n_samples))).astype(np.float32)
-
-
-@pytest.mark.parametrize("name", CLASSICAL)
-def test_a_draw_that_went_through_json_replays_bit_for_bit(name: str) -> None:
-    augmentation = build(name)
-    parameters = drawn(augmentation, 3)
-    again = json.loads(json.dumps(parameters))
-    assert again == parameters
-    wave = speech()
-    kept = wave.copy()
-    first, second = augmentation.apply(wave, RATE, parameters), build(name).apply(wave, RATE, again)
-    assert np.array_equal(first, second)
-    assert np.array_equal(wave, kept), "the input is left as it was"
-    assert first.dtype == np.float32
-    assert first.shape[1] == pytest.approx(wave.shape[1] * augmentation.time_scale(parameters), abs=1)
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
