@@ -20,6 +20,6 @@ CONTENTS = Table(
     {
         "samples": "sepvae.augmented.contents:Samples",
         "log_mel": "sepvae.augmented.contents:LogMel",
-        "decoded": "sepvae.augmented.contents:Decoded",
+        "decoded": "sepvae.augmented.contents:DecoderFeatures",
     },
 )

@@ -85,7 +85,7 @@ class LogMel(Contents):
         return made, _frames(made, stft.hop_samples, stft.first_frame_centre)
 
 
-class Decoded(Contents):
+class DecoderFeatures(Contents):
     """The features that the decoder of the last augmentation makes."""
 
     decoded: ClassVar[bool] = True

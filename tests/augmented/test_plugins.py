@@ -88,9 +88,7 @@ def test_workers_load_the_plug_in_and_the_run_names_it(
     assert read_json(tmp_path / "three" / "augmented.json")["plugins"] == []
     forget()
     check_plugins(tmp_path / "three")
-    with pytest.raises(
-        ConfigError, match="with the plug-in my_flip, which is not loaded: give it with --plugin"
-    ):
+    with pytest.raises(ConfigError, match="with the plug-in my_flip, which is not loaded: give it with --plugin"):
         check_plugins(tmp_path / "one")
 
 
