@@ -75,14 +75,14 @@ def augment(arguments: argparse.Namespace) -> float:
     """Augment a corpus in this process, and return the seconds of speech made."""
     from sepvae import progress
     from sepvae.augmented.config import AugmentConfig
-    from sepvae.augmented.run import Run, augment_corpus
+    from sepvae.augmented.run import RunOptions, augment_corpus
     from sepvae.config import parse_config
     from sepvae.corpora.records import open_corpus
 
     progress.configure(quiet=True)
     settings = {"methods": arguments.methods, "copies": arguments.copies}
     config = parse_config(AugmentConfig, settings, where="the benchmark")
-    how = Run(workers=arguments.workers)
+    how = RunOptions(jobs=arguments.jobs)
     corpus, out = open_corpus(arguments.corpus), arguments.corpus.parent / "out"
     summary = augment_corpus(corpus, out, config, model=arguments.model, run=how)
     if summary.n_failures:
@@ -138,9 +138,9 @@ def run_here(arguments: argparse.Namespace) -> None:
     sys.stdout.write(json.dumps({name: round(number, 1) for name, number in value.items()}) + "\n")
 
 
-def run(corpus: Path, methods: str, model: Path, *, workers: int = 1, copies: int = COPIES) -> dict[str, float]:
+def run(corpus: Path, methods: str, model: Path, *, jobs: int = 1, copies: int = COPIES) -> dict[str, float]:
     """Make a corpus in a new process with one thread a worker."""
-    options = {"corpus": corpus, "methods": methods, "model": model, "workers": workers, "copies": copies}
+    options = {"corpus": corpus, "methods": methods, "model": model, "jobs": jobs, "copies": copies}
     command = [sys.executable, __file__, *(f"--{name}={value}" for name, value in options.items())]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
@@ -169,8 +169,8 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     long = make_corpus(folder / "long" / "corpus", arguments.long, 10.0)
     scaling: dict[int, list[dict[str, float]]] = {1: [], 2: []}
     for _ in range(arguments.rounds):
-        for workers, own in scaling.items():
-            own.append(run(long, LATENT, model, workers=workers))
+        for jobs, own in scaling.items():
+            own.append(run(long, LATENT, model, jobs=jobs))
     shutil.rmtree(long.parent)
     sizes = {
         str(count): make_corpus(folder / f"{count}" / "corpus", count, FEW[1]) for count in (FEW[0], arguments.many)
@@ -185,7 +185,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         f"{LATENT} over {LOOP}": round(fastest[LATENT]["x_real_time"] / fastest[LOOP]["x_real_time"], 2),
         "workers": {
             "hours made": round(arguments.long * 10 * COPIES / 3600, 1),
-            **{str(workers): best(own) for workers, own in scaling.items()},
+            **{str(jobs): best(own) for jobs, own in scaling.items()},
             "two over one": round(best(scaling[2])["x_real_time"] / best(scaling[1])["x_real_time"], 3),
         },
         "peak_mb by utterances": {count: run(one, LATENT, model, copies=1)["peak_mb"] for count, one in sizes.items()},
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a trained model, where it is not to be one with random weights")
     parser.add_argument("--long", type=int, default=4000, help="utterances of 10 s for one worker against two")
     parser.add_argument("--many", type=int, default=10_000, help="utterances of the large corpus, for its memory")
-    for name, kind in (("corpus", Path), ("workers", int), ("copies", int)):
+    for name, kind in (("corpus", Path), ("jobs", int), ("copies", int)):
         parser.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.corpus:

@@ -74,7 +74,7 @@ def load(plugins: Iterable[str]) -> None:
     Raises:
         ConfigError: one cannot be found or imported; the message says why.
     """
-    for plugin in plugins:
+    for plugin in map(_anywhere, plugins):
         if plugin in _loaded:
             continue
         try:
@@ -104,9 +104,14 @@ def _from_file(path: Path) -> ModuleType:
     return module
 
 
+def _anywhere(plugin: str) -> str:
+    """Return what `--plugin` was given as it is understood in any folder."""
+    return str(Path(plugin).resolve()) if plugin.endswith(".py") else plugin
+
+
 def loaded() -> tuple[str, ...]:
     """Return the plug-ins that were loaded, as `load` takes them: what another process has to load too."""
-    return tuple(str(Path(name).resolve()) if name.endswith(".py") else name for name in _loaded)
+    return tuple(_loaded)
 
 
 def from_environment() -> tuple[str, ...]:

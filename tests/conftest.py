@@ -11,6 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from .speech_models import any_segment_model as any_segment_model
+from .speech_models import augmenter as augmenter
+from .speech_models import segment_model as segment_model
+from .speech_models import speech as speech
+
 if TYPE_CHECKING:
     from sepvae.mixing.manifest import Mixture
     from sepvae.training.loop import TrainingData

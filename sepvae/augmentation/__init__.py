@@ -20,3 +20,27 @@ AUGMENTATIONS = Table(
         "audiomentations": "sepvae.augmentation.library:Audiomentations",
     },
 )
+
+# How moved latents become sound.
+SYNTHESES = Table(
+    "synthesis",
+    {
+        "filter": "sepvae.augmentation.synthesis:filter_code",
+        "griffin_lim": "sepvae.augmentation.synthesis:griffin_lim_code",
+    },
+)
+
+# Of the library audiomentations. Others move, cut or repeat speech, so that words and phones would be elsewhere.
+TRANSFORMS = Table(
+    "transform that keeps words and phones in place",
+    {
+    name: f"audiomentations:{name}"
+    for name in (
+        "AddBackgroundNoise", "AddColorNoise", "AddGaussianNoise", "AddGaussianSNR", "AddShortNoises", "AirAbsorption",
+        "Aliasing", "BandPassFilter", "BandStopFilter", "BitCrush", "Clip", "ClippingDistortion", "Gain",
+        "GainTransition", "HighPassFilter", "HighShelfFilter", "LowPassFilter", "LowShelfFilter",
+        "Normalize", "PeakingFilter", "PitchShift", "PolarityInversion", "SevenBandParametricEQ", "TanhDistortion",
+        "TimeMask",
+    )
+    },
+)  # fmt: skip

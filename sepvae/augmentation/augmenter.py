@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sepvae.audio import Wave
+from sepvae.augmentation import SYNTHESES
 from sepvae.augmentation.basis import NuisanceBasis
 from sepvae.augmentation.coder import Code, SegmentCoder, one_thread
-from sepvae.augmentation.latents import Perturbation, replacement
-from sepvae.augmentation.synthesis import SYNTHESES, Synthesis, decoded_features
+from sepvae.augmentation.latents import Array, replacement
+from sepvae.augmentation.synthesis import decoded_features
 from sepvae.errors import CheckpointError, InputError
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
 from sepvae.seeds import generator
 
-Vector = NDArray[np.floating[Any]]
 # The shift of the latents (nuisance,) of a channel, given its own vector.
-Shift = Callable[[Vector], Vector]
+Shift = Callable[[Array], Array]
 
 
 class Augmenter:
@@ -72,12 +70,12 @@ class Augmenter:
         """The rate in Hz that the model works at."""
         return self.coder.sample_rate
 
-    def vector(self, wave: Wave, sample_rate: int) -> Vector:
+    def vector(self, wave: Wave, sample_rate: int) -> Array:
         """Return the nuisance vector (nuisance,) of speech (time,) or (channels, time), the mean over its channels."""
         vectors = [code.vector for code in self._codes(wave, sample_rate)]
         return vectors[0] if len(vectors) == 1 else np.mean(vectors, axis=0)
 
-    def move(self, wave: Wave, sample_rate: int, shift: Shift, *, synthesis: Synthesis = "filter") -> Wave:
+    def move(self, wave: Wave, sample_rate: int, shift: Shift, *, synthesis: str = "filter") -> Wave:
         """Return the speech with its latents moved, of the shape of `wave`.
 
         Args:
@@ -87,11 +85,12 @@ class Augmenter:
             synthesis: `filter` multiplies the spectrum of the utterance, `griffin_lim` makes a new wave.
 
         Raises:
+            ConfigError: there is no such synthesis.
             InputError: another rate, shorter than a segment, or silent.
         """
-        codes = self._codes(wave, sample_rate)
+        synthesise, codes = SYNTHESES.resolve(synthesis), self._codes(wave, sample_rate)
         with one_thread():
-            made = [SYNTHESES[synthesis](self.coder, code, shift(code.vector)) for code in codes]
+            made = [synthesise(self.coder, code, shift(code.vector)) for code in codes]
         return np.stack(made).reshape(np.shape(wave))
 
     def features(self, wave: Wave, sample_rate: int, shift: Shift, *, keep_level: bool = False) -> Wave:
@@ -130,10 +129,10 @@ class Augmenter:
         self,
         wave: Wave,
         sample_rate: int,
-        target: str | Vector,
+        target: str | Array,
         *,
         share: float = 1.0,
-        synthesis: Synthesis = "filter",
+        synthesis: str = "filter",
     ) -> Wave:
         """Return the speech with the nuisance of another utterance, or a share of the way there.
 
@@ -155,11 +154,11 @@ class Augmenter:
         wave: Wave,
         sample_rate: int,
         *,
-        kind: Perturbation = "soft",
+        kind: str = "soft",
         gamma: float = 1.0,
         n_directions: int = 8,
         seed: int = 0,
-        synthesis: Synthesis = "filter",
+        synthesis: str = "filter",
     ) -> Wave:
         """Return the speech with its nuisance moved by one random shift.
 

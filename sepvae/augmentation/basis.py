@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from sepvae.augmentation.contract import Target
-from sepvae.augmentation.latents import Array, Perturbation, perturbation, principal_directions, spreads
+from sepvae.augmentation.latents import Array, perturbation, principal_directions, spreads
 from sepvae.errors import CheckpointError, InputError
 from sepvae.estimator.checkpoint import WEIGHTS, find_model_folder
 from sepvae.estimator.weights import read_tensors, write_tensors
@@ -60,9 +60,7 @@ class NuisanceBasis:
         vector: NDArray[np.float32] = self.vectors[self.numbers[utterance_id]]
         return vector
 
-    def perturbation(
-        self, kind: Perturbation, stream: np.random.Generator, *, gamma: float, n_directions: int
-    ) -> Array:
+    def perturbation(self, kind: str, stream: np.random.Generator, *, gamma: float, n_directions: int) -> Array:
         """Draw the shift p (latent,) of one utterance; arguments as of `spreads` and `perturbation`."""
         psi = stream.standard_normal(len(self.std))
         return perturbation(spreads(self.std, kind, n_directions=n_directions), self.directions, psi, gamma=gamma)

@@ -13,15 +13,15 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from sepvae import audio, config
+from sepvae import audio
 from sepvae.audio import Wave
-from sepvae.augmentation.contract import Draw
+from sepvae.augmentation.contract import Augmentation, DrawContext
+from sepvae.config import Config
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.backgrounds import SYNTHETIC_KINDS
-from sepvae.mixing.noise import SILENCE_RMS, Recording, list_backgrounds, list_noises
-from sepvae.mixing.noise import BackgroundConfig as SyntheticConfig
+from sepvae.mixing.noise import SILENCE_RMS, BackgroundConfig, Recording, list_backgrounds, list_noises
 from sepvae.seeds import generator
 from sepvae.settings import Range
 
@@ -49,18 +49,7 @@ def _chosen(name: str, only: tuple[str, ...], there: Collection[str]) -> set[str
     return set(only or there)
 
 
-class _Classical:
-    """What the augmentations of this file share: none needs a model, and most keep the duration."""
-
-    needs_model: ClassVar[bool] = False
-    sample_rate: int | None = None
-
-    def time_scale(self, parameters: Mapping[str, Any]) -> float:  # noqa: ARG002
-        """Return 1: the duration stays."""
-        return 1.0
-
-
-class NoiseConfig(config.Config):
+class NoiseConfig(Config):
     """Noise of the recordings in `folder` (searched with its folders), or synthetic, at a level below the speech.
 
     `only` keeps to some of the recordings, by their paths in the folder, such as those that no test hears.
@@ -71,27 +60,28 @@ class NoiseConfig(config.Config):
     snr_db: Range = (5.0, 20.0)
 
 
-class Noise(_Classical):
+class Noise(Augmentation):
     """Adds a stretch of noise at a signal-to-noise ratio: mean powers over the whole utterance, in decibels."""
 
     Config = NoiseConfig
+    config: NoiseConfig
     name: ClassVar[str] = "noise"
 
-    def __init__(self, config: NoiseConfig, *, model: Path | None, root: Path, device: str) -> None:  # noqa: ARG002
-        self.config = config
-        self._folder = Path(config.folder) if config.folder else None
-        kinds = list_noises(self._folder) if self._folder else list_backgrounds(SyntheticConfig(kinds=SYNTHETIC_KINDS))
+    def prepare(self) -> None:
+        """List the recordings; ConfigError when one that is asked for is not among them."""
+        self._folder = Path(self.config.folder) if self.config.folder else None
+        kinds = list_noises(self._folder) if self._folder else list_backgrounds(BackgroundConfig(kinds=SYNTHETIC_KINDS))
         listed = {recording.path for own in kinds.values() for recording in own}
-        chosen = _chosen(self.name, config.only, listed)
+        chosen = _chosen(self.name, self.config.only, listed)
         left = {kind: [one for one in kinds[kind] if one.path in chosen] for kind in sorted(kinds)}
         self._kinds = {kind: own for kind, own in left.items() if own}
 
-    def draw(self, draw: Draw) -> dict[str, Any]:
+    def draw(self, context: DrawContext) -> dict[str, Any]:
         """Return the kind of noise (each as often as any other), the recording, where it starts (0 to 1), the SNR."""
-        kind = sorted(self._kinds)[int(draw.stream.integers(len(self._kinds)))]
+        kind = sorted(self._kinds)[int(context.stream.integers(len(self._kinds)))]
         own = self._kinds[kind] if self._folder else self._kinds[kind][:_SYNTHETIC]
-        recording = own[int(draw.stream.integers(len(own)))]
-        start, snr_db = _uniform(draw.stream, (0.0, 1.0)), _uniform(draw.stream, self.config.snr_db)
+        recording = own[int(context.stream.integers(len(own)))]
+        start, snr_db = _uniform(context.stream, (0.0, 1.0)), _uniform(context.stream, self.config.snr_db)
         return {"kind": kind, "path": recording.path, "start": start, "snr_db": snr_db}
 
     def apply(self, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]) -> Wave:
@@ -149,7 +139,7 @@ def read_stretch(recording: Recording, start: int, n_samples: int, sample_rate: 
     return stretch
 
 
-class ReverberationConfig(config.Config):
+class ReverberationConfig(Config):
     """Rooms: measured impulse responses of `folder`, or decaying noise with a reverberation time and a direct sound.
 
     `direct_to_reverberant_db` is the energy of the direct sound over that of all that follows; `only` keeps to some of
@@ -162,31 +152,33 @@ class ReverberationConfig(config.Config):
     direct_to_reverberant_db: Range = (-3.0, 9.0)
 
 
-class Reverberation(_Classical):
+class Reverberation(Augmentation):
     """Puts the speech into a room, at the same level, with the direct sound where the dry speech was.
 
     Source: Polack 1988 (late reverberation as exponentially decaying Gaussian noise).
     """
 
     Config = ReverberationConfig
+    config: ReverberationConfig
     name: ClassVar[str] = "reverberation"
 
-    def __init__(self, config: ReverberationConfig, *, model: Path | None, root: Path, device: str) -> None:  # noqa: ARG002
-        self.config = config
-        self._folder = Path(config.folder) if config.folder else None
+    def prepare(self) -> None:
+        """List the responses; ConfigError when one that is asked for is not among them."""
+        self._folder = Path(self.config.folder) if self.config.folder else None
         self._responses = (
             [recording.path for own in list_noises(self._folder).values() for recording in own] if self._folder else []
         )
-        self._responses = sorted(_chosen(self.name, config.only, self._responses))
+        self._responses = sorted(_chosen(self.name, self.config.only, self._responses))
 
-    def draw(self, draw: Draw) -> dict[str, Any]:
+    def draw(self, context: DrawContext) -> dict[str, Any]:
         """Return the response and its channel, or the reverberation time, the share of the direct sound and a seed."""
         if self._folder is not None:
-            path = self._responses[int(draw.stream.integers(len(self._responses)))]
-            return {"path": path, "channel": int(draw.stream.integers(audio.inspect(self._folder / path).n_channels))}
-        rt60_s = _uniform(draw.stream, self.config.rt60_s)
-        direct = _uniform(draw.stream, self.config.direct_to_reverberant_db)
-        return {"rt60_s": rt60_s, "direct_to_reverberant_db": direct, "seed": int(draw.stream.integers(1 << 53))}
+            path = self._responses[int(context.stream.integers(len(self._responses)))]
+            n_channels = audio.inspect(self._folder / path).n_channels
+            return {"path": path, "channel": int(context.stream.integers(n_channels))}
+        rt60_s = _uniform(context.stream, self.config.rt60_s)
+        direct = _uniform(context.stream, self.config.direct_to_reverberant_db)
+        return {"rt60_s": rt60_s, "direct_to_reverberant_db": direct, "seed": int(context.stream.integers(1 << 53))}
 
     def apply(self, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]) -> Wave:
         """Return the reverberant samples (channels, time); the reverberation after the end is cut."""
@@ -208,8 +200,8 @@ class Reverberation(_Classical):
         wet = wet[:, direct : direct + wave.shape[1]]
         power = np.square(wet).mean()
         level = np.sqrt(np.square(wave, dtype=np.float64).mean() / power) if power > 0 else 1.0
-        heard: Wave = (wet * level).astype(np.float32)
-        return heard
+        reverberant: Wave = (wet * level).astype(np.float32)
+        return reverberant
 
 
 def decaying_noise(
@@ -239,7 +231,7 @@ def _audible(factor: float) -> float:
     return factor
 
 
-class SpeedConfig(config.Config):
+class SpeedConfig(Config):
     """`factors`: 1.1 is a tenth faster and higher, in thousandths; each is as likely as any other."""
 
     factors: tuple[Annotated[float, Field(ge=0.25, le=4.0), AfterValidator(_audible)], ...] = Field(
@@ -247,18 +239,17 @@ class SpeedConfig(config.Config):
     )
 
 
-class Speed(_Classical):
+class Speed(Augmentation):
     """Plays faster or slower, which moves the pitch too, by resampling (Ko et al. 2015)."""
 
     Config = SpeedConfig
+    config: SpeedConfig
     name: ClassVar[str] = "speed"
+    identity: ClassVar[Mapping[str, Any] | None] = {"factors": [1.0]}
 
-    def __init__(self, config: SpeedConfig, *, model: Path | None, root: Path, device: str) -> None:  # noqa: ARG002
-        self.config = config
-
-    def draw(self, draw: Draw) -> dict[str, Any]:
+    def draw(self, context: DrawContext) -> dict[str, Any]:
         """Return the factor, in thousandths."""
-        factor = self.config.factors[int(draw.stream.integers(len(self.config.factors)))]
+        factor = self.config.factors[int(context.stream.integers(len(self.config.factors)))]
         return {"factor": round(factor * _SPEED_STEPS) / _SPEED_STEPS}
 
     def apply(self, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]) -> Wave:  # noqa: ARG002
@@ -270,24 +261,23 @@ class Speed(_Classical):
         return 1 / float(parameters["factor"])
 
 
-class GainConfig(config.Config):
+class GainConfig(Config):
     """`gain_db`: by how much the level changes."""
 
     gain_db: Range = (-10.0, 6.0)
 
 
-class Gain(_Classical):
+class Gain(Augmentation):
     """Makes the speech louder or quieter."""
 
     Config = GainConfig
+    config: GainConfig
     name: ClassVar[str] = "gain"
+    identity: ClassVar[Mapping[str, Any] | None] = {"gain_db": 0.0}
 
-    def __init__(self, config: GainConfig, *, model: Path | None, root: Path, device: str) -> None:  # noqa: ARG002
-        self.config = config
-
-    def draw(self, draw: Draw) -> dict[str, Any]:
+    def draw(self, context: DrawContext) -> dict[str, Any]:
         """Return the gain in decibels."""
-        return {"gain_db": _uniform(draw.stream, self.config.gain_db)}
+        return {"gain_db": _uniform(context.stream, self.config.gain_db)}
 
     def apply(self, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]) -> Wave:  # noqa: ARG002
         """Return the samples (channels, time) times the gain."""
@@ -299,35 +289,35 @@ def _top_hz(sample_rate: int) -> float:
     return round(_BELOW_NYQUIST * sample_rate / 2, 6)
 
 
-class BandPassConfig(config.Config):
+class PassBandConfig(Config):
     """The edges of the band, where the filter has fallen by 6 dB: by default about those of a telephone."""
 
     low_hz: Range = (200.0, 400.0)
     high_hz: Range = (3000.0, 3600.0)
     order: int = Field(4, ge=1, le=10)
 
+    @model_validator(mode="after")
+    def _low_below_high(self) -> PassBandConfig:
+        if not 0 < self.low_hz[0] <= self.low_hz[1] < self.high_hz[0]:
+            raise ConfigError(f"low_hz {self.low_hz} and high_hz {self.high_hz}: give positive edges, low below high")
+        return self
 
-class BandPass(_Classical):
+
+class BandPass(Augmentation):
     """Keeps a band of frequencies: a Butterworth filter in both directions, which moves nothing in time."""
 
-    Config = BandPassConfig
+    Config = PassBandConfig
+    config: PassBandConfig
     name: ClassVar[str] = "band_pass"
 
-    def __init__(self, config: BandPassConfig, *, model: Path | None, root: Path, device: str) -> None:  # noqa: ARG002
-        if not 0 < config.low_hz[0] <= config.low_hz[1] < config.high_hz[0]:
-            raise ConfigError(
-                f"band_pass: low_hz {config.low_hz} and high_hz {config.high_hz}: give positive edges, low below high"
-            )
-        self.config = config
-
-    def draw(self, draw: Draw) -> dict[str, Any]:
+    def draw(self, context: DrawContext) -> dict[str, Any]:
         """Return the edges in Hz, as they are applied; ConfigError when low_hz lies above half the sample rate."""
-        rate = draw.utterance.sample_rate
+        rate = context.utterance.sample_rate
         if self.config.low_hz[1] >= (top_hz := _top_hz(rate)):
             raise ConfigError(
                 f"band_pass.low_hz {self.config.low_hz[1]:g}: at {rate} Hz bands end at {top_hz:g} Hz: set it lower"
             )
-        low_hz, high_hz = _uniform(draw.stream, self.config.low_hz), _uniform(draw.stream, self.config.high_hz)
+        low_hz, high_hz = _uniform(context.stream, self.config.low_hz), _uniform(context.stream, self.config.high_hz)
         return {"low_hz": low_hz, "high_hz": min(high_hz, top_hz), "order": self.config.order}
 
     def apply(self, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]) -> Wave:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sepvae.audio import Wave
 from sepvae.augmentation.latents import utterance_vector
 from sepvae.augmentation.segments import cut_segments, fade_together, segment_starts
 from sepvae.devices import resolve_device
@@ -130,7 +131,7 @@ class SegmentCoder:
         return torch.from_numpy(weights.astype(np.float32))
 
     @torch.no_grad()
-    def encode(self, wave: NDArray[np.float32], sample_rate: int) -> Code:
+    def encode(self, wave: Wave, sample_rate: int) -> Code:
         """Return the code of one channel (time,).
 
         Raises:

@@ -1,10 +1,11 @@
-"""What an augmentation is, the closed table of augmentations, and chains of them (`soft+noise`).
+"""What an augmentation is, and chains of them (`soft+noise`).
 
 Parameters are drawn in one place and applied in another, so that they can be frozen, recorded and replayed.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sepvae import config
+from sepvae.audio import Wave
 from sepvae.augmentation import AUGMENTATIONS
+from sepvae.config import Config as BaseConfig
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError
 
@@ -31,7 +33,7 @@ class Target(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Draw:
+class DrawContext:
     """What an augmentation may draw its parameters from: an utterance, the record's own stream, and the corpus.
 
     `pool` is read from disk item by item: go through it once and keep what is needed, such as ids by speaker. It is
@@ -43,44 +45,63 @@ class Draw:
     pool: Sequence[Utterance]
 
 
-class Augmentation(Protocol):
+class Augmentation(ABC):
     """A way to make new speech of an utterance; `draw` decides, `apply` does.
 
-    `needs_model` says whether the constructor wants a model folder. A chosen utterance goes into the parameters as
-    `"target": Target(...)._asdict()`.
+    `name` is its name in the table. `needs_model` says whether the constructor wants a model folder, and `sample_rate`
+    is the rate in Hz that samples must have, None for any. `identity` holds settings under which samples stay what they
+    are, where there are such. A chosen utterance goes into the parameters as `"target": Target(...)._asdict()`.
+
+    Args:
+        config: its own settings.
+        model: a model folder, for augmentations that need one.
+        root: folder of the corpus.
+        device: where a network runs.
     """
 
-    Config: ClassVar[type[config.Config]]
+    Config: ClassVar[type[BaseConfig]]
     name: ClassVar[str]
-    needs_model: ClassVar[bool]
-    # The rate in Hz that the samples must have; None for any.
-    sample_rate: int | None
+    needs_model: ClassVar[bool] = False
+    identity: ClassVar[Mapping[str, Any] | None] = None
+    sample_rate: int | None = None
+    config: BaseConfig
 
-    def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None: ...
+    def __init__(
+        self, config: BaseConfig, *, model: Path | None = None, root: Path = Path(), device: str = "cpu"
+    ) -> None:
+        self.config, self.model, self.root, self.device = config, model, root, device
+        self.prepare()
 
-    def draw(self, draw: Draw) -> dict[str, Any]:
+    def prepare(self) -> None:  # noqa: B027 - many have nothing to take up
+        """Take up what the settings name, such as a folder of recordings.
+
+        Raises:
+            ConfigError: there is no such thing.
+            InputError: it cannot be used.
+        """
+
+    @abstractmethod
+    def draw(self, context: DrawContext) -> dict[str, Any]:
         """Return JSON parameters: everything that `apply` needs beside the samples.
 
         Raises:
             InputError: nothing in the corpus fits, such as a speaker of the other sex.
         """
-        ...
 
-    def apply(self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
+    @abstractmethod
+    def apply(self, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]) -> Wave:
         """Return new samples (channels, time') of samples (channels, time): the same for the same arguments."""
-        ...
 
     def time_scale(self, parameters: Mapping[str, Any]) -> float:
         """Return time' / time, by which the labels are scaled: 1.0 when the duration does not change."""
-        ...
+        del parameters
+        return 1.0
 
 
-class Decoding(Augmentation, Protocol):
-    """An augmentation that makes features as well, without a wave."""
+class Decoding(Protocol):
+    """What an augmentation has that makes features as well, without a wave."""
 
-    def features(
-        self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]
-    ) -> NDArray[np.float32]:
+    def features(self, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
         """Return features (frames, features) of samples (1, time), at their level."""
         ...
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from sepvae import audio
-from sepvae.augmentation.augmenter import Augmenter, Shift, Vector
+from sepvae.audio import Wave
+from sepvae.augmentation import SYNTHESES
+from sepvae.augmentation.augmenter import Augmenter, Shift
 from sepvae.augmentation.basis import BASIS_FACTS, NuisanceBasis
-from sepvae.augmentation.contract import Draw, Target
-from sepvae.augmentation.latents import Perturbation, replacement
-from sepvae.augmentation.synthesis import Synthesis
+from sepvae.augmentation.contract import Augmentation, DrawContext, Target
+from sepvae.augmentation.latents import Array, replacement
 from sepvae.config import Config
 from sepvae.corpora.damaged_files import shifted
 from sepvae.corpora.records import Utterance
@@ -36,7 +37,7 @@ _OPPOSITE = {"female": "male", "male": "female"}
 class LatentConfig(Config):
     """How latents become sound; see `Augmenter.move`."""
 
-    synthesis: Synthesis = "filter"
+    synthesis: Annotated[str, SYNTHESES] = "filter"
 
 
 class PerturbationConfig(LatentConfig):
@@ -74,46 +75,44 @@ class InterpolateConfig(ReplaceConfig):
 class ReconstructConfig(LatentConfig):
     """How unmoved latents become sound; a filter would give back the utterance itself."""
 
-    synthesis: Synthesis = "griffin_lim"
+    synthesis: Annotated[str, SYNTHESES] = "griffin_lim"
 
 
-class _Latent:
+class _Latent(Augmentation):
     """What all latent augmentations share: a model with its basis, and a shift that follows from the parameters."""
 
     Config: ClassVar[type[LatentConfig]] = LatentConfig
-    name: ClassVar[str]
     needs_model: ClassVar[bool] = True
+    config: LatentConfig
 
-    def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
-        if model is None:
+    def prepare(self) -> None:
+        """Load the nuisance basis of the model; ConfigError when there is no model."""
+        if self.model is None:
             raise ConfigError(f"augmentation {self.name} needs a model of speech segments: give --model DIR")
-        self.config, self._root, self._model, self._device = config, root, model, device
-        self.basis = _load_basis(*_stamp(model))
-        self.sample_rate: int | None = load_config(model).estimator.frontend.sample_rate
+        self._stamp = _stamp(self.model)
+        self.basis = _load_basis(*self._stamp)
+        self.sample_rate = load_config(self.model).estimator.frontend.sample_rate
 
     @cached_property
     def augmenter(self) -> Augmenter:
         """The model; a process that only draws for others never loads it, unless it has to read `replace.file`."""
-        return _load(*_stamp(self._model), self._device)
+        return _load(*self._stamp, self.device)
 
     def shift(self, parameters: Mapping[str, Any]) -> Shift:
         """Return what the latents of a channel with a given vector are moved by; nothing here."""
         del parameters
         return lambda own: np.zeros_like(own)
 
-    def draw(self, draw: Draw) -> dict[str, Any]:
+    def draw(self, context: DrawContext) -> dict[str, Any]:
         """Return JSON parameters: everything that `apply` needs beside the samples."""
-        del draw
+        del context
         return {"synthesis": self.config.synthesis}
 
-    def apply(self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
+    def apply(self, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]) -> Wave:
         """Return samples (channels, time) with their latents moved: the same for the same arguments."""
-        synthesis: Synthesis = parameters["synthesis"]
-        return self.augmenter.move(wave, sample_rate, self.shift(parameters), synthesis=synthesis)
+        return self.augmenter.move(wave, sample_rate, self.shift(parameters), synthesis=parameters["synthesis"])
 
-    def features(
-        self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]
-    ) -> NDArray[np.float32]:
+    def features(self, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
         """Return decoded features (frames, features) of one channel with its latents moved, at its level."""
         return self.augmenter.features(wave, sample_rate, self.shift(parameters), keep_level=True)
 
@@ -125,35 +124,31 @@ class _Latent:
         """Return the sample in the middle of the first frame of the features."""
         return self.augmenter.coder.frontend.stft.first_frame_centre
 
-    def time_scale(self, parameters: Mapping[str, Any]) -> float:
-        """Return 1.0: no duration changes."""
-        del parameters
-        return 1.0
-
 
 class Reconstruct(_Latent):
     """Decoding of the latents as they are: the control that tells the loss of the model from the gain of a method."""
 
-    Config: ClassVar[type[LatentConfig]] = ReconstructConfig
+    Config = ReconstructConfig
     name: ClassVar[str] = "reconstruct"
+    identity: ClassVar[Mapping[str, Any] | None] = {"synthesis": "filter"}
 
 
 class _Perturb(_Latent):
-    """One random shift for an utterance; the parameters hold its seed."""
+    """One random shift for an utterance, of the kind of its name; the parameters hold its seed."""
 
     Config: ClassVar[type[LatentConfig]] = PerturbationConfig
-    kind: ClassVar[Perturbation]
+    identity: ClassVar[Mapping[str, Any] | None] = {"gamma": 0.0}
+    config: PerturbationConfig
 
-    def draw(self, draw: Draw) -> dict[str, Any]:
+    def draw(self, context: DrawContext) -> dict[str, Any]:
         """Return strength, seed and synthesis."""
-        seed = int(draw.stream.integers(_SEED_LIMIT))
-        directions = {"directions": self.config.directions} if isinstance(self.config, HardConfig) else {}
-        return {"gamma": self.config.gamma, "seed": seed, **directions, **super().draw(draw)}
+        seed = int(context.stream.integers(_SEED_LIMIT))
+        return {"gamma": self.config.gamma, "seed": seed, **super().draw(context)}
 
     def shift(self, parameters: Mapping[str, Any]) -> Shift:
         """Return the shift of the parameters' seed, whatever the channel's own vector."""
         p = self.basis.perturbation(
-            self.kind,
+            self.name,
             generator(parameters["seed"], "perturbation"),
             gamma=parameters["gamma"],
             n_directions=parameters.get("directions", 0),
@@ -165,36 +160,38 @@ class Soft(_Perturb):
     """Soft perturbation: along every principal direction as far as utterances differ there."""
 
     name: ClassVar[str] = "soft"
-    kind: ClassVar[Perturbation] = "soft"
 
 
 class Hard(_Perturb):
     """Hard perturbation: along the first principal directions alone."""
 
-    Config: ClassVar[type[LatentConfig]] = HardConfig
+    Config = HardConfig
     name: ClassVar[str] = "hard"
-    kind: ClassVar[Perturbation] = "hard"
+    config: HardConfig
 
-    def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
-        super().__init__(config, model=model, root=root, device=device)
-        if config.directions > (n_directions := len(self.basis.std)):
+    def prepare(self) -> None:
+        """Load the basis; ConfigError when it has fewer directions than are asked for."""
+        super().prepare()
+        if self.config.directions > (there := len(self.basis.std)):
             raise ConfigError(
-                f"hard.directions {config.directions}: the nuisance basis has {n_directions}: give as many or fewer"
+                f"hard.directions {self.config.directions}: the nuisance basis has {there}: give as many or fewer"
             )
+
+    def draw(self, context: DrawContext) -> dict[str, Any]:
+        """Return strength, seed, synthesis and the number of directions."""
+        return {**super().draw(context), "directions": self.config.directions}
 
 
 class Uniform(_Perturb):
     """Control: as far as soft perturbation in the mean, along every direction alike."""
 
     name: ClassVar[str] = "uniform"
-    kind: ClassVar[Perturbation] = "uniform"
 
 
 class Reversed(_Perturb):
     """Control: as far as soft perturbation in the mean, the least along the first direction."""
 
     name: ClassVar[str] = "reversed"
-    kind: ClassVar[Perturbation] = "reversed"
 
 
 class Replace(_Latent):
@@ -202,10 +199,12 @@ class Replace(_Latent):
 
     Config: ClassVar[type[LatentConfig]] = ReplaceConfig
     name: ClassVar[str] = "replace"
+    config: ReplaceConfig
 
-    def __init__(self, config: Any, *, model: Path | None, root: Path, device: str) -> None:
-        super().__init__(config, model=model, root=root, device=device)
-        utterances = self.basis.utterances
+    def prepare(self) -> None:
+        """Load the basis; ConfigError when it does not know the speaker."""
+        super().prepare()
+        utterances, config = self.basis.utterances, self.config
         self._ids = np.array([utterance.id for utterance in utterances])
         self._speakers = np.array([utterance.speaker for utterance in utterances])
         self._sexes = np.array([utterance.sex for utterance in utterances])
@@ -222,26 +221,26 @@ class Replace(_Latent):
                 "basis to more corpora"
             )
 
-    def draw(self, draw: Draw) -> dict[str, Any]:
+    def draw(self, context: DrawContext) -> dict[str, Any]:
         """Return the target and the synthesis.
 
         Raises:
             InputError: no utterance of the basis may be the target, or the file is the source itself.
         """
         if self.config.file is not None:
-            target, source = self._target or self._of_file(self.config.file, draw.pool), "file"
+            target, source = self._target or self._of_file(self.config.file, context.pool), "file"
             self._target = target
-            if self._root / target.path == self._root / draw.utterance.path:
-                raise InputError(f"{draw.utterance.id}: is {self.name}.file itself, which would change nothing")
+            if self.root / target.path == self.root / context.utterance.path:
+                raise InputError(f"{context.utterance.id}: is {self.name}.file itself, which would change nothing")
         else:
-            found = self._candidates(draw)
+            found = self._candidates(context)
             utterances = self.basis.utterances
-            target, source = utterances[int(found[draw.stream.integers(len(found))])], "basis"
-        return {"target": target._asdict(), "target_from": source, **super().draw(draw)}
+            target, source = utterances[int(found[context.stream.integers(len(found))])], "basis"
+        return {"target": target._asdict(), "target_from": source, **super().draw(context)}
 
-    def _candidates(self, draw: Draw) -> NDArray[np.intp]:
+    def _candidates(self, context: DrawContext) -> NDArray[np.intp]:
         """Return the numbers of the utterances of the basis that may be the target."""
-        config, own = self.config, draw.utterance
+        config, own = self.config, context.utterance
         # With its own vector as target an utterance would come out as it was.
         allowed = self._ids != own.id
         if config.among == "others":
@@ -254,7 +253,7 @@ class Replace(_Latent):
         if config.speaker is not None:
             allowed &= self._speakers == config.speaker
         if config.sex is not None:
-            allowed &= self._sexes == self._wanted_sex(own)
+            allowed &= self._sexes == self._sex_of_target(config.sex, own)
         found = np.flatnonzero(allowed)
         if not len(found):
             wanted = ", ".join(f"{key}={value}" for key, value in config.model_dump(exclude_none=True).items())
@@ -264,9 +263,8 @@ class Replace(_Latent):
             )
         return found
 
-    def _wanted_sex(self, own: Utterance) -> str:
+    def _sex_of_target(self, wanted: str, own: Utterance) -> str:
         """Return the sex of the target; InputError where it follows from that of the source, which is unknown."""
-        wanted: str = self.config.sex
         if wanted not in ("same", "other"):
             return wanted
         if own.sex not in _OPPOSITE:
@@ -283,8 +281,8 @@ class Replace(_Latent):
                 return Target(one.id, one.path, one.speaker, one.sex)
         return Target(file.stem, str(file), "unknown", "unknown")
 
-    def _vector_of_file(self, path: str) -> Vector:
-        return _read_vector(self.augmenter, self._root / path)
+    def _vector_of_file(self, path: str) -> Array:
+        return _read_vector(self.augmenter, self.root / path)
 
     def shift(self, parameters: Mapping[str, Any]) -> Shift:
         """Return the way from a channel's vector to that of the target."""
@@ -298,13 +296,15 @@ class Replace(_Latent):
 class Interpolate(Replace):
     """Part of the way to the nuisance of another utterance."""
 
-    Config: ClassVar[type[LatentConfig]] = InterpolateConfig
+    Config = InterpolateConfig
     name: ClassVar[str] = "interpolate"
+    identity: ClassVar[Mapping[str, Any] | None] = {"share": 0.0}
+    config: InterpolateConfig
 
-    def draw(self, draw: Draw) -> dict[str, Any]:
+    def draw(self, context: DrawContext) -> dict[str, Any]:
         """Return the target, the share of the way and the synthesis; errors as of replacement."""
-        found = super().draw(draw)
-        return {**found, "share": float(draw.stream.uniform(*self.config.share))}
+        found = super().draw(context)
+        return {**found, "share": float(context.stream.uniform(*self.config.share))}
 
 
 def _stamp(model: Path) -> tuple[Path, int]:
@@ -326,7 +326,7 @@ def _load(model: Path, _stamp: int, device: str) -> Augmenter:
 
 
 @lru_cache(maxsize=16)
-def _read_vector(augmenter: Augmenter, path: Path) -> Vector:
+def _read_vector(augmenter: Augmenter, path: Path) -> Array:
     wave, rate = audio.read(path)
     try:
         if shifted(path, wave):

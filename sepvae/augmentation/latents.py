@@ -5,13 +5,23 @@ Hsu, Zhang & Glass 2017 (ASRU), §3: nuisance attribute replacement, hard and so
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sepvae.errors import ConfigError
+from sepvae.tables import unknown
+
 Array = NDArray[np.floating[Any]]
-Perturbation = Literal["soft", "hard", "uniform", "reversed"]
+# How far each kind of perturbation goes along each direction, of σ_d (latent,) and a number of directions.
+PERTURBATIONS: dict[str, Callable[[Array, int], Array]] = {
+    "soft": lambda std, _: std,
+    "hard": lambda std, n_directions: np.where(np.arange(len(std)) < n_directions, std, 0),
+    "uniform": lambda std, _: np.full_like(std, np.sqrt(np.mean(std**2))),
+    "reversed": lambda std, _: std[::-1],
+}
 
 
 def utterance_vector(latents: Array, *, prior: float = 0.0) -> Array:
@@ -56,7 +66,7 @@ def principal_directions(vectors: Array) -> tuple[Array, Array, Array]:
     return mean, np.sqrt(variances[::-1].clip(min=0)), directions * np.sign(largest)
 
 
-def spreads(std: Array, kind: Perturbation, *, n_directions: int) -> Array:
+def spreads(std: Array, kind: str, *, n_directions: int) -> Array:
     """Return how far a perturbation goes along each direction (latent,), in units of its strength γ.
 
     Args:
@@ -65,15 +75,16 @@ def spreads(std: Array, kind: Perturbation, *, n_directions: int) -> Array:
             directions, and `reversed`, the least along the first direction; both as far in the mean square as `soft`.
         n_directions: for `hard`.
 
+    Raises:
+        ConfigError: another kind.
+
     Example:
         >>> spreads(np.array([3.0, 2.0, 1.0]), "reversed", n_directions=0)
         array([1., 2., 3.])
     """
-    if kind == "hard":
-        return np.where(np.arange(len(std)) < n_directions, std, 0)
-    if kind == "uniform":
-        return np.full_like(std, np.sqrt(np.mean(std**2)))
-    return std[::-1] if kind == "reversed" else std
+    if kind not in PERTURBATIONS:
+        raise ConfigError(unknown("perturbation", kind, PERTURBATIONS))
+    return PERTURBATIONS[kind](std, n_directions)
 
 
 def perturbation(spread: Array, directions: Array, psi: Array, *, gamma: float) -> Array:

@@ -11,54 +11,30 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from sepvae import config
-from sepvae.augmentation.contract import Draw
+from sepvae.audio import Wave
+from sepvae.augmentation import TRANSFORMS
+from sepvae.augmentation.contract import Augmentation, DrawContext
+from sepvae.config import Config
 from sepvae.errors import ConfigError, MissingExtra
 from sepvae.files import to_json
-from sepvae.tables import Table
 
-# Others move, cut or repeat speech, so that words and phones would be elsewhere.
-TRANSFORMS = Table(
-    "transform",
-    {
-    name: f"audiomentations:{name}"
-    for name in (
-        "AddBackgroundNoise", "AddColorNoise", "AddGaussianNoise", "AddGaussianSNR", "AddShortNoises", "AirAbsorption",
-        "Aliasing", "BandPassFilter", "BandStopFilter", "BitCrush", "Clip", "ClippingDistortion", "Gain",
-        "GainTransition", "HighPassFilter", "HighShelfFilter", "LowPassFilter", "LowShelfFilter",
-        "Normalize", "PeakingFilter", "PitchShift", "PolarityInversion", "SevenBandParametricEQ", "TanhDistortion",
-        "TimeMask",
-    )
-    },
-)  # fmt: skip
 # Global generators belong to the whole process: threads of a cluster's worker take turns.
 _GENERATORS = threading.Lock()
 
 
-class Transform(config.Config):
+class Transform(Config):
     """One transform of the library: its `name`, and `settings` for its constructor, such as `min_snr_db`."""
 
-    name: str
+    name: Annotated[str, TRANSFORMS]
     settings: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("name")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in TRANSFORMS:
-            raise ConfigError(
-                f"transform {value!r}: those that keep words and phones in place are {', '.join(TRANSFORMS)}"
-            )
-        return value
 
-
-class AudiomentationsConfig(config.Config):
+class AudiomentationsConfig(Config):
     """`transforms`, one after the other; each is always applied unless its setting `p` is below 1."""
 
     transforms: tuple[Transform, ...] = Field(
@@ -71,34 +47,29 @@ class AudiomentationsConfig(config.Config):
     )
 
 
-class Audiomentations:
+class Audiomentations(Augmentation):
     """Applies transforms of audiomentations with a seed of the record's own."""
 
     Config = AudiomentationsConfig
+    config: AudiomentationsConfig
     name: ClassVar[str] = "audiomentations"
-    needs_model: ClassVar[bool] = False
-    sample_rate: int | None = None
+    identity: ClassVar[Mapping[str, Any] | None] = {
+        "transforms": [{"name": "Gain", "settings": {"min_gain_db": 0.0, "max_gain_db": 0.0}}]
+    }
 
-    def __init__(
-        self,
-        config: AudiomentationsConfig,
-        *,
-        model: Path | None,  # noqa: ARG002
-        root: Path,  # noqa: ARG002
-        device: str,  # noqa: ARG002
-    ) -> None:
-        self.config = config
-        self._transforms = [transform.model_dump(mode="json") for transform in config.transforms]
+    def prepare(self) -> None:
+        """Make the transforms; ConfigError when the library does not take their settings."""
+        self._transforms = [transform.model_dump(mode="json") for transform in self.config.transforms]
         _built(to_json(self._transforms))
 
-    def draw(self, draw: Draw) -> dict[str, Any]:
+    def draw(self, context: DrawContext) -> dict[str, Any]:
         """Return the transforms, the seed of the library's generators, and its version: another may do otherwise."""
         from importlib import metadata
 
-        seed, version = int(draw.stream.integers(1 << 32)), metadata.version("audiomentations")
+        seed, version = int(context.stream.integers(1 << 32)), metadata.version("audiomentations")
         return {"transforms": self._transforms, "seed": seed, "version": version}
 
-    def apply(self, wave: NDArray[np.float32], sample_rate: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
+    def apply(self, wave: Wave, sample_rate: int, parameters: Mapping[str, Any]) -> Wave:
         """Return the changed samples (channels, time), as many as before."""
         changed = wave[0].copy() if len(wave) == 1 else wave.copy()
         # Before the seed is set: only the first call makes them, and may draw for it.
@@ -107,10 +78,6 @@ class Audiomentations:
             for transform in transforms:
                 changed = transform(samples=changed, sample_rate=sample_rate)
         return np.ascontiguousarray(np.atleast_2d(changed), np.float32)
-
-    def time_scale(self, parameters: Mapping[str, Any]) -> float:  # noqa: ARG002
-        """Return 1: the duration stays."""
-        return 1.0
 
 
 @lru_cache(maxsize=8)

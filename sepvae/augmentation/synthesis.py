@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sepvae.audio import Wave
 from sepvae.augmentation.coder import Code, SegmentCoder, energy
 from sepvae.frontend.features import mel_filterbank
 from sepvae.frontend.stft import Stft
-
-Synthesis = Literal["filter", "griffin_lim"]
 
 # No bin is raised or lowered by more: what the network has never seen must not become a whistle.
 _MAX_GAIN_DB = 30.0
@@ -23,7 +22,7 @@ _MOMENTUM = 0.99
 _TINY = 1e-12
 
 
-def filter_code(coder: SegmentCoder, code: Code, shift: NDArray[Any]) -> NDArray[np.float32]:
+def filter_code(coder: SegmentCoder, code: Code, shift: NDArray[Any]) -> Wave:
     """Return the utterance (time,) with each bin of its spectrum multiplied by decoder(z + shift) / decoder(z).
 
     Phase and fine structure stay those of the utterance, and no shift gives it back.
@@ -35,7 +34,7 @@ def filter_code(coder: SegmentCoder, code: Code, shift: NDArray[Any]) -> NDArray
     return _wave(coder, code, code.spectrum * gain)
 
 
-def griffin_lim_code(coder: SegmentCoder, code: Code, shift: NDArray[Any]) -> NDArray[np.float32]:
+def griffin_lim_code(coder: SegmentCoder, code: Code, shift: NDArray[Any]) -> Wave:
     """Return a wave (time,) that has the spectrogram decoder(z + shift), by Griffin & Lim from the utterance's phases.
 
     Mel bands give a smooth spectrum without the harmonics of the voice: it sounds whispered.
@@ -72,10 +71,7 @@ def decoded_features(coder: SegmentCoder, code: Code, shift: NDArray[Any]) -> ND
     return features
 
 
-SYNTHESES = {"filter": filter_code, "griffin_lim": griffin_lim_code}
-
-
-def _wave(coder: SegmentCoder, code: Code, spectrum: Tensor) -> NDArray[np.float32]:
+def _wave(coder: SegmentCoder, code: Code, spectrum: Tensor) -> Wave:
     """Return the wave of a spectrum at the level of the utterance: the model knows of no levels.
 
     It is quieter than that where it would leave [-1, 1] and the utterance did not.
@@ -87,5 +83,5 @@ def _wave(coder: SegmentCoder, code: Code, spectrum: Tensor) -> NDArray[np.float
     if peak > 1:
         before = float(stft.synthesise(code.spectrum, n_samples=code.n_samples).abs().max())
         wave = wave * (max(1.0, before) / peak if peak > before else 1.0)
-    made: NDArray[np.float32] = wave.cpu().numpy()
+    made: Wave = wave.cpu().numpy()
     return made

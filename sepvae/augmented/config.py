@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from sepvae.augmentation import AUGMENTATIONS
+from sepvae.augmentation import AUGMENTATIONS, SYNTHESES
 from sepvae.augmentation.contract import augmentation_class, split_chain
-from sepvae.config import Config, parse_config
+from sepvae.augmented import CONTENTS, WRITERS
+from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.settings import Choice
+from sepvae.tables import Table
 
 # Segments of the latent methods have 20 frames of 10 ms: nothing shorter can be augmented by all of them.
 MIN_DURATION_S = 0.2
 
-Format = Literal["wav", "flac", "npy", "ark", "webdataset", "shar"]
-Contents = Literal["samples", "log_mel", "decoded"]
+# Utterances whose records are files of their own: small enough that a kill costs little.
+_FILES_PER_BLOCK = 4
 # What decides the frames of log_mel; those of decoded features are as the model makes them.
 _OF_LOG_MEL = ("n_mels", "window_ms", "hop_ms")
-_ONLY_SAMPLES, _ONLY_FEATURES = ("wav", "flac"), ("npy", "ark")
 
 
 class OutputConfig(Config):
@@ -31,8 +33,8 @@ class OutputConfig(Config):
     `utterances_per_archive` is how many utterances, with all their copies, go into one ark or tar file.
     """
 
-    format: Format = "wav"
-    contents: Contents | None = None
+    format: Annotated[str, WRITERS] = "wav"
+    contents: Annotated[str, CONTENTS] | None = None
     subtype: Literal["pcm16", "pcm24", "float"] = "pcm16"
     n_mels: int = Field(80, ge=1, le=1024)
     window_ms: float = Field(25.0, gt=0, le=1000)
@@ -40,19 +42,12 @@ class OutputConfig(Config):
     utterances_per_archive: int = Field(50, ge=1, le=100_000)
 
     @model_validator(mode="after")
-    def _float_in_wav_only(self) -> OutputConfig:
-        if self.subtype == "float" and self.format == "flac":
-            raise ConfigError("subtype float: FLAC holds integers: choose pcm24, or format wav")
-        return self
-
-    @model_validator(mode="after")
-    def _contents_fit(self) -> OutputConfig:
-        if self.contents is None:
-            return self
-        wrong = _ONLY_FEATURES if self.contents == "samples" else _ONLY_SAMPLES
-        if self.format in wrong:
-            fitting = [name for name in get_args(Format) if name not in wrong]
-            raise ConfigError(f"contents {self.contents}: {self.format} cannot hold them: choose {', '.join(fitting)}")
+    def _can_be_held(self) -> OutputConfig:
+        if not _holds(self.format, self.holds):
+            fitting = ", ".join(name for name in WRITERS if _holds(name, self.holds))
+            raise ConfigError(f"contents {self.holds}: {self.format} cannot hold them: choose {fitting}")
+        if self.subtype == "float" and self.holds == "samples" and not self.writer.floats:
+            raise ConfigError(f"subtype float: {self.format} holds integers: choose pcm24, or format wav")
         return self
 
     @model_validator(mode="after")
@@ -66,9 +61,32 @@ class OutputConfig(Config):
         return self
 
     @property
-    def holds(self) -> Contents:
+    def writer(self) -> Any:
+        """The class that writes the format, which says what it is able to hold."""
+        return WRITERS.resolve(self.format)
+
+    @property
+    def holds(self) -> str:
         """The contents, by the format where they are not given."""
-        return self.contents or ("log_mel" if self.format in _ONLY_FEATURES else "samples")
+        return self.contents or ("samples" if self.writer.samples else "log_mel")
+
+    @property
+    def utterances_per_block(self) -> int:
+        """How many utterances make a block, which is an archive in the formats that have archives."""
+        return self.utterances_per_archive if self.writer.archives else _FILES_PER_BLOCK
+
+
+def _holds(form: str, contents: str) -> bool:
+    """Whether a format is able to hold some contents."""
+    writer = WRITERS.resolve(form)
+    able: bool = writer.features if CONTENTS.resolve(contents).features else writer.samples
+    return able
+
+
+class AugmentationChoice(Choice):
+    """An augmentation of `AUGMENTATIONS` and its settings."""
+
+    table: ClassVar[Table] = AUGMENTATIONS
 
 
 class AugmentConfig(Config):
@@ -87,9 +105,9 @@ class AugmentConfig(Config):
     sample_rate: int | None = Field(None, ge=1000, le=384_000)
     min_duration_s: float = Field(MIN_DURATION_S, gt=0)
     skip_damaged: bool = True
-    synthesis: Literal["filter", "griffin_lim"] | None = None
+    synthesis: Annotated[str, SYNTHESES] | None = None
     output: OutputConfig = OutputConfig()
-    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict, validate_default=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -97,7 +115,7 @@ class AugmentConfig(Config):
         """Move the settings of methods, which users write beside the rest, together."""
         if not isinstance(data, Mapping):
             return data
-        own = {name: value for name, value in data.items() if name in AUGMENTATIONS}
+        own = {name: data[name] for name in data if name in AUGMENTATIONS and name not in cls.model_fields}
         rest = {name: value for name, value in data.items() if name not in own}
         return {**rest, "settings": {**rest.get("settings", {}), **own}} if own else rest
 
@@ -118,6 +136,26 @@ class AugmentConfig(Config):
             raise ConfigError(f"methods {', '.join(value)}: names one twice: use copies to have more of it")
         return plain
 
+    @field_validator("settings")
+    @classmethod
+    def _resolved(cls, settings: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+        """Check the settings of each augmentation, and write its defaults out."""
+        if (methods := info.data.get("methods")) is None:
+            return settings
+        used = _augmentations(methods)
+        for name in settings:
+            if name not in used:
+                raise ConfigError(
+                    f"{name}: has settings, but the methods are {', '.join(methods)}: add it to them or leave it out"
+                )
+        resolved = {}
+        for name in used:
+            own, synthesis = settings.get(name, {}), info.data.get("synthesis")
+            if synthesis and "synthesis" in augmentation_class(name).Config.model_fields:
+                own = {"synthesis": synthesis, **own}
+            resolved[name] = AugmentationChoice.of(name, own).settings
+        return resolved
+
     @model_validator(mode="after")
     def _decodable(self) -> AugmentConfig:
         """Refuse methods that end with an augmentation that decodes nothing, where decoded features are wanted."""
@@ -136,24 +174,12 @@ class AugmentConfig(Config):
     @property
     def names(self) -> tuple[str, ...]:
         """The augmentations in the methods, each once, in the order of their first use."""
-        return tuple(dict.fromkeys(name for method in self.methods for name in split_chain(method)))
+        return _augmentations(self.methods)
 
-    def method_config(self, name: str) -> Config:
-        """Return the settings of an augmentation; ConfigError names what is wrong."""
-        kind, settings = augmentation_class(name).Config, self.settings.get(name, {})
-        if self.synthesis and "synthesis" in kind.model_fields:
-            settings = {"synthesis": self.synthesis, **settings}
-        return parse_config(kind, settings, where=name)
+    def settings_of(self, name: str) -> Config:
+        """Return the settings of an augmentation as its own config."""
+        return AugmentationChoice(kind=name, settings=self.settings[name]).config()
 
-    def resolved(self) -> dict[str, Any]:
-        """Return everything that decides the result as JSON, with the defaults of each method written out.
 
-        Raises:
-            ConfigError: settings of a method are wrong, or belong to a method that is not used.
-        """
-        for name in self.settings:
-            if name not in self.names:
-                used = ", ".join(self.methods)
-                raise ConfigError(f"{name}: has settings, but the methods are {used}: add it to them or leave it out")
-        settings = {name: self.method_config(name).model_dump(mode="json") for name in self.names}
-        return {**self.model_dump(mode="json"), "settings": settings}
+def _augmentations(methods: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for method in methods for name in split_chain(method)))

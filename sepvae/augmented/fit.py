@@ -9,24 +9,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sepvae.audio import Wave
 from sepvae.augmentation.augmenter import Augmenter
 from sepvae.augmentation.basis import BASIS_FACTS, NuisanceBasis
 from sepvae.augmentation.contract import Target
-from sepvae.augmented.config import AugmentConfig
-from sepvae.augmented.pipeline import Job, Pipeline
-from sepvae.augmented.plan import reader_failure, usable_utterances
+from sepvae.augmented.config import MIN_DURATION_S
 from sepvae.augmented.records import Failure
+from sepvae.augmented.usable import read_utterance, reader_failure, usable_utterances
 from sepvae.corpora.records import Problem, Utterance
 from sepvae.corpora.validate import severity
 from sepvae.errors import InputError
 from sepvae.estimator.checkpoint import find_model_folder, load_checkpoint
-from sepvae.files import to_json
 from sepvae.progress import progress
 
 _LOGGER = logging.getLogger(__name__)
-
-# What a run refuses about a file does not depend on the method.
-_RUN = AugmentConfig(methods=("gain",))
 
 Found = Mapping[Path, Sequence[Problem]]
 
@@ -58,15 +54,16 @@ def fit_basis(
         _LOGGER.warning("left out: %s", message)
 
     for root, utterances in corpora:
-        checked = _Checked(root, utterances, augmenter.sample_rate, (found or {}).get(root, ()))
-        for failure in checked.failures:
+        failures = list(_errors((found or {}).get(root, ()), root))
+        usable = list(usable_utterances(utterances, augmenter.sample_rate, MIN_DURATION_S, failures))
+        for failure in failures:
             leave_out(failure.message)
-        with progress("nuisance vectors", len(checked.utterances), unit="utterances") as bar:
-            for utterance in checked.utterances:
+        with progress("nuisance vectors", len(usable), unit="utterances") as bar:
+            for utterance in usable:
                 try:
                     if utterance.id in targets:
                         raise InputError(f"{utterance.path}: another corpus has an utterance {utterance.id!r}")
-                    vectors.append(_vector(augmenter, checked.load(utterance), utterance))
+                    vectors.append(_vector(augmenter, read_utterance(utterance, root), utterance))
                     targets[utterance.id] = Target(utterance.id, utterance.path, utterance.speaker, utterance.sex)
                 except InputError as error:
                     leave_out(str(error))
@@ -74,23 +71,6 @@ def fit_basis(
     return NuisanceBasis.fit(
         np.stack(vectors) if vectors else np.zeros((0, 1), np.float32), [*targets.values()]
     ), problems
-
-
-class _Checked:
-    """The utterances of a corpus that a run would take, by the tests of the run itself, and what is wrong with others.
-
-    Args:
-        root: of the corpus.
-        utterances: as its reader gives them.
-        rate: Hz, that of the model.
-        found: what the reader has left out.
-    """
-
-    def __init__(self, root: Path, utterances: Iterable[Utterance], rate: int, found: Iterable[Problem]) -> None:
-        self.failures = list(_errors(found, root))
-        good = usable_utterances(utterances, rate, _RUN, self.failures)
-        self.utterances = [Utterance.from_json(value) for value in good]
-        self.load = Pipeline(Job(root=str(root), out="", config=to_json(_RUN.model_dump()), sample_rate=rate)).load
 
 
 def _errors(found: Iterable[Problem], root: Path) -> Iterator[Failure]:
@@ -102,7 +82,7 @@ def _errors(found: Iterable[Problem], root: Path) -> Iterator[Failure]:
             _LOGGER.warning("%s", problem.message)
 
 
-def _vector(augmenter: Augmenter, wave: NDArray[np.float32], utterance: Utterance) -> NDArray[np.float32]:
+def _vector(augmenter: Augmenter, wave: Wave, utterance: Utterance) -> NDArray[np.float32]:
     try:
         return np.asarray(augmenter.vector(wave, utterance.sample_rate), np.float32)
     except InputError as error:

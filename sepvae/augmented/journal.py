@@ -1,21 +1,54 @@
-"""Long JSONL files: an append-only journal that survives a kill, and access to single lines in bounded memory."""
+"""What a run writes for itself and reads back: a journal for each shard, which survives a kill, and long files by line.
+
+A journal has a line for each finished block. Damage names the file and says how to start again.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
 
 import numpy as np
 
-from sepvae.augmented.saved import damaged
 from sepvae.errors import InputError, OutputError
-from sepvae.files import make_folder, output_error
+from sepvae.files import make_folder, output_error, read_json
 
 T = TypeVar("T")
+
+RESTART = "pass --overwrite to start again"
+_BLOCK_FIELDS = {"block": int, "records": list, "failures": list, "files": dict}
+# Where a line stands: its file, and its first byte.
+Place = tuple[Path, int]
+
+
+def damaged(path: Path, what: str) -> InputError:
+    """Return the error about a file that is not as the run wrote it."""
+    return InputError(f"{path}: damaged, or of another version of sepvae ({what}): {RESTART}")
+
+
+def checked(value: Any, fields: Mapping[str, type], path: Path) -> dict[str, Any]:
+    """Return a JSON object of a file when all `fields` are there with their types; InputError when not."""
+    if not isinstance(value, dict):
+        raise damaged(path, f"expected a JSON object, received {value!r:.40}")
+    for name, kind in fields.items():
+        if not isinstance(value.get(name), kind):
+            raise damaged(path, f"{name} is {value.get(name)!r:.40}" if name in value else f"{name} is missing")
+    return value
+
+
+def read_checked(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
+    """Return the JSON object that a file holds, as `checked` does."""
+    try:
+        value = read_json(path)
+    except InputError as error:
+        raise InputError(f"{error}: {RESTART}") from error
+    return checked(value, fields, path)
 
 
 def scan_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -46,6 +79,36 @@ def read_line(path: Path, offset: int) -> Any:
         return parse_line(file.readline(), path)
 
 
+class Lines(Sequence[T], Generic[T]):
+    """The records of a JSONL file as a sequence that reads each when asked for: eight bytes of memory a record."""
+
+    def __init__(self, path: Path, load: Callable[[Any], T]) -> None:
+        self._path, self._load = path, load
+        self._offsets = np.fromiter((offset for offset, _ in scan_lines(path)), np.int64)
+        self._file = path.open("rb")
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        self._file.seek(int(self._offsets[index]))
+        return self._load(parse_line(self._file.readline(), self._path))
+
+    def __iter__(self) -> Iterator[T]:
+        for _, line in scan_lines(self._path):
+            yield self._load(parse_line(line, self._path))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 class Journal:
     """An open file that takes one line of JSON after the other, each of them whole in the file before `append` returns.
 
@@ -62,6 +125,11 @@ class Journal:
                 os.truncate(path, kept)
         except OSError as error:
             raise output_error(path, error) from error
+
+    @classmethod
+    def of_shard(cls, work: Path, shard: tuple[int, int]) -> Self:
+        """Open the journal of a shard in the folder of a run's work."""
+        return cls(work / f"journal-{shard[0]}-of-{shard[1]}.jsonl")
 
     def append(self, line: str) -> None:
         """Write a line, given without its end; OutputError when the disk does not take it."""
@@ -81,32 +149,64 @@ class Journal:
         self._file.close()
 
 
-class Lines(Sequence[T], Generic[T]):
-    """The records of a JSONL file as a sequence that reads each when asked for: eight bytes of memory a record."""
+def finished_blocks(work: Path, n_blocks: int | None = None) -> dict[int, Place]:
+    """Return where in the journals of all shards each finished block stands.
 
-    def __init__(self, path: Path, load: Any) -> None:
-        self._path, self._load = path, load
-        self._offsets = np.fromiter((offset for offset, _ in scan_lines(path)), np.int64)
-        self._file = path.open("rb")
+    A block stands there again when its files were lost. InputError when a line is of no block, or of none of the
+    `n_blocks` of the plan, where they are given.
+    """
+    finished: dict[int, Place] = {}
+    for path in sorted(work.glob("journal-*.jsonl")):
+        for offset, line in scan_lines(path):
+            # The number sorts first, so that the rest of a long line need not be read.
+            match = re.match(rb'\{"block": (\d+),', line)
+            number = int(match[1]) if match else checked(parse_line(line, path), _BLOCK_FIELDS, path)["block"]
+            if n_blocks is not None and not 0 <= number < n_blocks:
+                raise damaged(path, f"block {number}, the plan has {n_blocks}")
+            finished[number] = (path, offset)
+    return finished
 
-    def __len__(self) -> int:
-        return len(self._offsets)
 
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[T]: ...
-    def __getitem__(self, index: int | slice) -> T | list[T]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        self._file.seek(int(self._offsets[index]))
-        record: T = self._load(parse_line(self._file.readline(), self._path))
-        return record
+def shard_of(journal: Path) -> str:
+    """Return the shard that a journal is of, as `--shard` takes it.
 
-    def __iter__(self) -> Iterator[T]:
-        for _, line in scan_lines(self._path):
-            yield self._load(parse_line(line, self._path))
+    Example:
+        >>> shard_of(Path("journal-3-of-16.jsonl"))
+        '3/16'
+    """
+    return journal.stem.removeprefix("journal-").replace("-of-", "/")
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+
+def read_block(place: Place) -> dict[str, Any]:
+    """Return what a journal says of a block: its number, records, failures, and the bytes of its files."""
+    return checked(read_line(*place), _BLOCK_FIELDS, place[0])
+
+
+def lost_file(block: Mapping[str, Any], out: Path) -> str | None:
+    """Return the first file of a block that is not there with the size it had: a loss of power takes what is not."""
+    return next((path for path, size in block["files"].items() if file_size(out / path) != size), None)
+
+
+def file_size(path: Path) -> int | None:
+    """Return the bytes of a file, None when it is not there."""
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return None
+
+
+@contextmanager
+def locked(path: Path, *, patient: bool = False, busy: str = "makes the same shard there") -> Iterator[None]:
+    """Hold a lock that a kill gives back; without patience, OutputError says what another run that holds it does."""
+    from filelock import FileLock, Timeout
+
+    make_folder(path.parent)
+    lock = FileLock(path, timeout=-1 if patient else 0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise OutputError(f"{path.parent.parent}: another run {busy}: wait for it") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sepvae.corpora.records import Interval, Utterance
-from sepvae.errors import InputError
+from sepvae.augmented.journal import parse_line, scan_lines
+from sepvae.corpora.records import Interval
 
-# TIMIT itself has last phones and sentences that end one or two samples after the audio.
-OVERHANG_SAMPLES = 2
+RECORDS = "records.jsonl"
 
 
 @dataclass(frozen=True)
@@ -127,12 +126,19 @@ def scale_labels(labels: Sequence[Interval], scale: float, n_samples: int) -> tu
     return tuple(scaled)
 
 
-def check_labels(utterance: Utterance) -> None:
-    """Raise InputError when a word or phone lies outside the recording, or ends before it starts."""
-    for tier, labels in (("word", utterance.words), ("phone", utterance.phones)):
-        for label in labels:
-            if label.start < 0 or label.stop > utterance.n_samples + OVERHANG_SAMPLES or label.stop <= label.start:
-                raise InputError(
-                    f"{utterance.path}: {tier} {label.label!r} spans samples {label.start} to {label.stop}, "
-                    f"the audio has {utterance.n_samples}: correct the alignment"
-                )
+def safe_name(text: str) -> str:
+    """Return an id as a name of a file and a key of Kaldi: other than letters, digits and `_+=@,.-` become `%XX`.
+
+    Example:
+        >>> safe_name("anna b/1")
+        'anna%20b%2F1'
+    """
+    plain = re.sub(r"[^\w+=@,.-]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8")), text)
+    return f"%2E{plain[1:]}" if plain.startswith(".") else plain
+
+
+def read_records(folder: Path) -> Iterator[Record]:
+    """Yield the records of a finished run; InputError when they are damaged."""
+    path = folder / RECORDS
+    for _, line in scan_lines(path):
+        yield Record.from_json(parse_line(line, path))

@@ -1,6 +1,6 @@
-"""A whole corpus: planned once, made block by block on any scheduler, resumed after a kill, gathered at the end.
+"""A whole corpus: planned once, made block by block on any scheduler, resumed after a kill, merged at the end.
 
-The bytes of the result depend on the corpus and the settings alone: not on workers, shards, order or interruptions.
+The bytes of the result depend on the corpus and the settings alone: not on processes, shards, order or interruptions.
 """
 
 from __future__ import annotations
@@ -14,27 +14,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sepvae import plugins
 from sepvae.augmentation.contract import augmentation_class
-from sepvae.augmented.claim import WORK, Claim, claimed
 from sepvae.augmented.config import AugmentConfig
-from sepvae.augmented.gather import FINAL, KEPT, check_files, gather, is_complete, read_final, rewrite_manifests
-from sepvae.augmented.identity import identify
-from sepvae.augmented.ledger import finished_blocks, is_whole, locked, open_journal, outcomes
-from sepvae.augmented.pipeline import Job, Outcome, Task, fingerprint, pipeline, run_task
-from sepvae.augmented.places import absolute, by_contents, named_anywhere
+from sepvae.augmented.fingerprint import (
+    CorpusSnapshot,
+    fingerprint,
+    hash_model,
+    named_anywhere,
+    with_absolute_paths,
+)
+from sepvae.augmented.folder import FINAL, KEPT, WORK, RunFolder, check_files, read_final
+from sepvae.augmented.journal import Journal, finished_blocks, locked, lost_file, read_block
+from sepvae.augmented.pipeline import BlockResult, Job, Task, pipeline, run_task
 from sepvae.augmented.plan import Plan
+from sepvae.augmented.results import rewrite_manifests, write_results
 from sepvae.augmented.schedulers import scheduler
-from sepvae.augmented.writers.contract import block_utterances
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError, InputError, OutputError
-from sepvae.files import hash_file, hash_json, remove, to_json
+from sepvae.files import remove, to_json
 from sepvae.progress import progress
 
 _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Summary:
+class RunSummary:
     """What a run did: counts of everything that is there now, and what this call made in how many seconds."""
 
     out: str
@@ -51,13 +56,15 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunOptions:
     """How to run, which changes nothing about the result: processes or a cluster, a shard, and how strict to be.
 
-    `shard` is (K, N), K from 1 to N; `paths` are those in the manifests.
+    `jobs` are processes; `address` is that of the scheduler of a Dask cluster; `shard` is (K, N), K from 1 to N;
+    `paths` are those in the manifests. On another `device` than the processor the last bits of a model's results may
+    differ.
     """
 
-    workers: int = 1
+    jobs: int = 1
     address: str | None = None
     shard: tuple[int, int] = (1, 1)
     strict: bool = False
@@ -66,8 +73,8 @@ class Run:
     paths: Literal["relative", "absolute"] = "relative"
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise ConfigError(f"workers: {self.workers}: give 1 or more")
+        if self.jobs < 1:
+            raise ConfigError(f"jobs: {self.jobs}: give 1 or more")
         if not 1 <= self.shard[0] <= self.shard[1]:
             raise ConfigError(f"shard {self.shard[0]}/{self.shard[1]}: give K/N with K from 1 to N")
 
@@ -86,8 +93,8 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def augment_corpus(
-    corpus: Corpus, out: str | Path, config: AugmentConfig, *, model: Path | None = None, run: Run | None = None
-) -> Summary:
+    corpus: Corpus, out: str | Path, config: AugmentConfig, *, model: Path | None = None, run: RunOptions | None = None
+) -> RunSummary:
     """Make an augmented corpus, or go on with one that was interrupted.
 
     Args:
@@ -102,38 +109,40 @@ def augment_corpus(
         ConfigError: impossible settings, or the folder holds another run, or one of another corpus.
         OutputError: a result cannot be written.
     """
-    run, folder, started = run or Run(), Path(out), time.monotonic()
-    _check_places(corpus, folder, config, model)
+    run, path, started = run or RunOptions(), Path(out), time.monotonic()
+    _check_places(corpus, path, config, model)
     pipeline.cache_clear()
     model_hash = hash_model(model) if model else None
-    mark = fingerprint(by_contents(config, corpus.root), model_hash)
-    claim = Claim(folder, corpus, identify(corpus), config, mark, run.shard, run.overwrite)
+    mark = fingerprint(config, corpus.root, model_hash)
+    folder = RunFolder(path, corpus, CorpusSnapshot.take(corpus), config, mark, run.shard, run.overwrite)
 
     def job_of(plan: Plan) -> Job:
         return Job(
-            root=str(corpus.root.resolve()), out=str(folder.resolve()), config=to_json(absolute(config, corpus.root)),
-            sample_rate=plan.sample_rate, model=str(model.resolve()) if model else None, model_hash=model_hash,
-            device=run.device, strict=run.strict,
+            root=str(corpus.root.resolve()), out=str(path.resolve()),
+            config=to_json(with_absolute_paths(config, corpus.root)), sample_rate=plan.sample_rate,
+            model=str(model.resolve()) if model else None, model_hash=model_hash,
+            device=run.device, strict=run.strict, plugins=plugins.loaded(),
         )  # fmt: skip
 
     def check(plan: Plan) -> None:
         _refuse_failures(plan, run)
         pipeline(job_of(plan))
 
-    if claim.is_met():
+    if folder.has_nothing_to_make():
         return _found(folder, run, started)
-    with claimed(claim, check) as plan:
+    with folder.held(check) as plan:
         if plan is None:
             return _found(folder, run, started)
         _refuse_failures(plan, run)
         _announce(plan, config)
-        made_s = _make_shard(plan, job_of(plan), config, run, claim.work)
-        if _gathered(folder, plan, config, model_hash, run):
-            return _summary(folder, made_s, started)
-        made = [(len(line["records"]), len(line["failures"])) for line in outcomes(finished_blocks(claim.work))]
-    n_records, n_failures = sum(one for one, _ in made), len(plan.failures) + sum(one for _, one in made)
+        made_s = _make_shard(plan, job_of(plan), run, folder.work)
+        if _finish(folder, plan, model_hash, run):
+            return _summary(path, made_s, started)
+        blocks = [read_block(place) for place in finished_blocks(folder.work).values()]
+        n_records = sum(len(block["records"]) for block in blocks)
+        n_failures = len(plan.failures) + sum(len(block["failures"]) for block in blocks)
     _LOGGER.info("shard %d/%d is done; the manifests come with the last one", *run.shard)
-    return Summary(str(folder), False, n_records, n_failures, made_s, time.monotonic() - started)
+    return RunSummary(str(path), False, n_records, n_failures, made_s, time.monotonic() - started)
 
 
 def _check_places(corpus: Corpus, folder: Path, config: AugmentConfig, model: Path | None) -> None:
@@ -152,7 +161,7 @@ def _check_places(corpus: Corpus, folder: Path, config: AugmentConfig, model: Pa
                 )
 
 
-def _refuse_failures(plan: Plan, run: Run) -> None:
+def _refuse_failures(plan: Plan, run: RunOptions) -> None:
     """Raise InputError when the run is strict, and something had to be left out."""
     if run.strict and plan.failures:
         raise InputError(plan.failures[0].message)
@@ -167,17 +176,15 @@ def _announce(plan: Plan, config: AugmentConfig) -> None:
     _LOGGER.info("%d utterances, %.2f hours, become %d records", len(plan.utterances), hours, n_records)
 
 
-def _gathered(folder: Path, plan: Plan, config: AugmentConfig, model_hash: str | None, run: Run) -> bool:
+def _finish(folder: RunFolder, plan: Plan, model_hash: str | None, run: RunOptions) -> bool:
     """Finish the run when all its blocks are made, by whichever shards; whether it is finished now."""
-    work = folder / WORK
-    n_blocks = len(plan.blocks(block_utterances(config.output)))
-    if not is_complete(folder, plan.fingerprint, plan.corpus) and len(finished_blocks(work, n_blocks)) < n_blocks:
+    work = folder.work
+    if not folder.is_complete() and len(finished_blocks(work, plan.n_blocks)) < plan.n_blocks:
         return False
-    with locked(work / "gather.lock", patient=True):
-        if not is_complete(folder, plan.fingerprint, plan.corpus):
-            gather(
-                folder, plan, config, model_hash=model_hash, finished=finished_blocks(work, n_blocks), paths=run.paths
-            )
+    with locked(work / "finish.lock", patient=True):
+        if not folder.is_complete():
+            finished = finished_blocks(work, plan.n_blocks)
+            write_results(folder.path, plan, folder.config, model_hash=model_hash, finished=finished, paths=run.paths)
     plan.utterances.close()
     # Another shard that has seen the end at the same time may be at it too.
     with contextlib.suppress(OutputError):
@@ -185,36 +192,33 @@ def _gathered(folder: Path, plan: Plan, config: AugmentConfig, model_hash: str |
     return True
 
 
-def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Path) -> float:
+def _make_shard(plan: Plan, job: Job, run: RunOptions, work: Path) -> float:
     """Make the blocks of this shard that no journal has yet, and return the seconds of speech made."""
-    size = block_utterances(config.output)
     shard, n_shards = run.shard
-    own = [number for number in plan.blocks(size) if number % n_shards == shard - 1]
-    with open_journal(work, run.shard) as journal:
-        done = finished_blocks(work, len(plan.blocks(size)))
-        todo = [number for number in own if number not in done or not is_whole(done[number], Path(job.out))]
+    own = [number for number in range(plan.n_blocks) if number % n_shards == shard - 1]
+    with Journal.of_shard(work, run.shard) as journal:
+        done, out = finished_blocks(work, plan.n_blocks), Path(job.out)
+        todo = [number for number in own if number not in done or lost_file(read_block(done[number]), out)]
         if len(todo) < len(own):
             _LOGGER.info("going on: %d of %d blocks are done", len(own) - len(todo), len(own))
 
         def tasks() -> Iterator[Task]:
             drawing = pipeline(job)
             for number in todo:
-                utterances = plan.block(number, size)
-                yield Task(number, tuple((one, drawing.orders(one, plan.utterances)) for one in utterances))
+                yield Task(number, tuple((one, drawing.draw(one, plan.utterances)) for one in plan.block(number)))
 
         made_s, started = 0.0, time.monotonic()
-        total = sum(min(size, len(plan.utterances) - number * size) for number in own)
-        left = sum(min(size, len(plan.utterances) - number * size) for number in todo)
+        total, left = (sum(plan.size_of(number) for number in numbers) for numbers in (own, todo))
         work_of = _Work(job)
-        make = scheduler(workers=run.workers, address=run.address, prepare=work_of.prepare if todo else None)
+        make = scheduler(workers=run.jobs, address=run.address, prepare=work_of.prepare if todo else None)
         with progress("augmenting", total, unit="utterances", start=total - left) as bar:
-            for outcome in make(work_of, tasks()):
-                for failure in outcome.failures:
+            for result in make(work_of, tasks()):
+                for failure in result.failures:
                     _LOGGER.warning("%s", failure.message)
-                journal.append(outcome.line)
-                made_s += outcome.audio_s
+                journal.append(result.line)
+                made_s += result.audio_s
                 bar.show(x_real_time=made_s / max(time.monotonic() - started, 1e-9))
-                bar.advance(min(size, len(plan.utterances) - outcome.number * size))
+                bar.advance(plan.size_of(result.number))
     return made_s
 
 
@@ -228,28 +232,18 @@ class _Work:
         """Load libraries and model."""
         pipeline(self.job)
 
-    def __call__(self, task: Task) -> Outcome:
+    def __call__(self, task: Task) -> BlockResult:
         return run_task(self.job, task)
 
 
-def hash_model(model: Path) -> str:
-    """Return a hash over what of a model decides: config, weights and basis; CheckpointError when there is none."""
-    from sepvae.augmentation.basis import BASIS, BASIS_FACTS
-    from sepvae.estimator.checkpoint import CONFIG, WEIGHTS, find_model_folder
-
-    folder = find_model_folder(model)
-    files = [folder / name for name in (CONFIG, WEIGHTS, BASIS, BASIS_FACTS)]
-    return hash_json({path.name: hash_file(path) for path in files if path.is_file()})
-
-
-def _found(folder: Path, run: Run, started: float) -> Summary:
+def _found(folder: RunFolder, run: RunOptions, started: float) -> RunSummary:
     """Return the summary of a run that was finished before; InputError when it has lost files since."""
-    check_files(folder)
-    _LOGGER.info("%s: complete, nothing to make", folder)
-    rewrite_manifests(folder, run.paths)
-    return _summary(folder, 0.0, started)
+    check_files(folder.path)
+    _LOGGER.info("%s: complete, nothing to make", folder.path)
+    rewrite_manifests(folder.path, folder.config.output, run.paths)
+    return _summary(folder.path, 0.0, started)
 
 
-def _summary(folder: Path, made_s: float, started: float) -> Summary:
-    final = read_final(folder)
-    return Summary(str(folder), True, final["n_records"], final["n_failures"], made_s, time.monotonic() - started)
+def _summary(path: Path, made_s: float, started: float) -> RunSummary:
+    final = read_final(path)
+    return RunSummary(str(path), True, final["n_records"], final["n_failures"], made_s, time.monotonic() - started)

@@ -23,6 +23,9 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults, but not the empty ones, and leaves the lines of a text that has several as they are."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
+        if hasattr(action, "default_of_setting"):
+            default = action.default_of_setting()
+            return action.help if default is None or default == () else f"{action.help} (default: {default})"
         # Not `in`, for which the seed 0 would be False.
         empty = action.default is None or action.default is False or action.default in ([], argparse.SUPPRESS)
         if empty or not action.option_strings:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sepvae.augmentation import AUGMENTATIONS, SYNTHESES
+from sepvae.augmented import CONTENTS, WRITERS
 from sepvae.cli import augment_fit, augment_methods
-from sepvae.cli.corpus import KINDS
-from sepvae.cli.settings import add_settings, read_settings, seed
+from sepvae.cli.settings import add_setting, add_settings, read_settings, seed
+from sepvae.corpora import CORPORA
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -26,54 +29,59 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
         "run",
         help="augment a corpus: audio or features, labels and manifests",
         description="Make COPIES of each utterance by each method, with its transcript and alignments. The result is "
-        "the same for any number of workers, and the same command goes on after an interruption.",
+        "the same for any number of jobs, and the same command goes on after an interruption.",
         **options,
     )
-    parser.add_argument("folder", type=Path, metavar="CORPUS", help="folder of the corpus")
+    setting = partial(add_setting, parser, config="sepvae.augmented.config:AugmentConfig")
+    parser.add_argument("corpus", type=Path, metavar="CORPUS", help="folder of the corpus")
+    parser.add_argument("--layout", choices=list(CORPORA), help="of the corpus, recognised when not given")
+    setting("--split", key="split", metavar="NAME", help="augment this split of the corpus alone")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the result")
-    parser.add_argument(
-        "--methods", metavar="A,B,C+D", help="what to do, from 'sepvae augment methods'; + chains: noise,speed+noise"
+    setting(
+        "--methods",
+        key="methods",
+        metavar="A,B,C+D",
+        help=f"what to do, such as noise,speed+noise, where + makes a chain of {', '.join(AUGMENTATIONS)}",
     )
-    parser.add_argument("--copies", type=int, help="records of each utterance by each method, 1 when not given")
+    setting("--copies", key="copies", type=int, metavar="N", help="records of each utterance by each method")
+    setting("--seed", key="seed", type=seed, metavar="N", help="seed of all draws")
     parser.add_argument("-m", "--model", type=Path, metavar="DIR", help="model folder, for methods that need one")
-    parser.add_argument("--corpus", choices=KINDS, help="layout of the corpus, recognised when not given")
-    parser.add_argument("--split", help="augment this split of the corpus alone")
-    parser.add_argument("--noise", metavar="DIR", help="recordings of noise; synthetic noise when not given")
-    parser.add_argument("--rooms", metavar="DIR", help="impulse responses of rooms; synthetic ones when not given")
-    parser.add_argument("--format", help="wav (default), flac, npy, ark, webdataset or shar")
-    parser.add_argument(
-        "--contents", help="samples, log_mel, or decoded: features as the decoder of a model makes them"
+    setting(
+        "--synthesis",
+        key="synthesis",
+        choices=list(SYNTHESES),
+        help="how methods with a model make sound, each its own way when not given",
     )
-    parser.add_argument(
-        "--synthesis", help="of all latent methods: filter the utterance, or griffin_lim for a new wave"
+    setting("--noise", key="noise.folder", metavar="DIR", help="recordings of noise; synthetic noise when not given")
+    setting(
+        "--room",
+        key="reverberation.folder",
+        metavar="DIR",
+        help="impulse responses of rooms; synthetic ones when not given",
     )
-    parser.add_argument("--seed", type=seed, default=None, help="seed of all draws, 0 when not given")
-    parser.add_argument("-j", "--workers", type=int, default=1, help="processes")
+    setting("--format", key="output.format", choices=list(WRITERS), help="what is written")
+    setting(
+        "--contents",
+        key="output.contents",
+        choices=list(CONTENTS),
+        help="what that holds; samples, or log_mel in formats of features, when not given; decoded is what the model "
+        "makes",
+    )
+    add_settings(parser, "the methods (such as noise.snr_db=[0,10]) and of the output")
+    parser.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="processes")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, such as tcp://host:8786")
     parser.add_argument("--shard", default="1/1", metavar="K/N", help="make one of N parts, for arrays of jobs")
+    parser.add_argument(
+        "-d",
+        "--device",
+        default="cpu",
+        help="cpu, cuda, cuda:N or mps, for methods with a model; the same bytes are promised on cpu alone",
+    )
     parser.add_argument("--strict", action="store_true", help="stop at the first bad file")
     parser.add_argument("--overwrite", action="store_true", help="start again in a folder that holds a run")
     parser.add_argument("--paths", choices=["relative", "absolute"], default="relative", help="in the manifests")
-    parser.add_argument("-d", "--device", default="cpu", help="cpu, cuda or cuda:N, for methods with a model")
     parser.add_argument("--json", action="store_true", help="for programs: a summary in JSON on stdout")
-    add_settings(parser, "the methods (such as noise.snr_db=[0,10]) and of the output")
     parser.set_defaults(run=run)
-
-
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings that stand in options of their own."""
-    flat = {name: getattr(args, name) for name in ("methods", "copies", "split", "seed", "synthesis")}
-    nested = {
-        ("output", "format"): args.format,
-        ("output", "contents"): args.contents,
-        ("noise", "folder"): args.noise,
-        ("reverberation", "folder"): args.rooms,
-    }
-    options: dict[str, Any] = {name: value for name, value in flat.items() if value is not None}
-    for (part, key), value in nested.items():
-        if value is not None:
-            options.setdefault(part, {})[key] = value
-    return options
 
 
 def run(args: argparse.Namespace) -> int:
@@ -81,16 +89,20 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from sepvae.augmented.config import AugmentConfig
-    from sepvae.augmented.run import Run, augment_corpus, parse_shard
+    from sepvae.augmented.folder import check_plugins
+    from sepvae.augmented.run import RunOptions, augment_corpus, parse_shard
     from sepvae.corpora.records import open_corpus
     from sepvae.files import to_json
 
-    config = read_settings(args, AugmentConfig, options=_options(args))
-    how = Run(
-        workers=args.workers, address=args.scheduler, shard=parse_shard(args.shard), strict=args.strict,
+    if not args.overwrite:
+        # Before the settings, in which an augmentation that is not loaded would be unknown.
+        check_plugins(args.out)
+    config = read_settings(args, AugmentConfig)
+    how = RunOptions(
+        jobs=args.jobs, address=args.scheduler, shard=parse_shard(args.shard), strict=args.strict,
         overwrite=args.overwrite, device=args.device, paths=args.paths,
     )  # fmt: skip
-    summary = augment_corpus(open_corpus(args.folder, args.corpus), args.out, config, model=args.model, run=how)
+    summary = augment_corpus(open_corpus(args.corpus, args.layout), args.out, config, model=args.model, run=how)
     if args.json:
         sys.stdout.write(to_json({**asdict(summary), "x_real_time": summary.x_real_time}) + "\n")
     else:

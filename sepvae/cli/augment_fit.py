@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sepvae.cli.corpus import KINDS
+from sepvae.corpora import CORPORA
 
 
 def add(actions: Any, options: dict[str, Any]) -> None:
@@ -22,8 +22,8 @@ def add(actions: Any, options: dict[str, Any]) -> None:
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
     parser.add_argument("corpora", type=Path, nargs="+", metavar="CORPUS", help="folders of corpora")
-    parser.add_argument("--corpus", choices=KINDS, help="their layout, recognised when not given")
-    parser.add_argument("-d", "--device", default="cpu", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--layout", choices=list(CORPORA), help="of the corpora, recognised when not given")
+    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--strict", action="store_true", help="stop at the first file that cannot be used")
     parser.set_defaults(run=run)
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.augmented.fit import fit_and_save
     from sepvae.corpora.records import open_corpus
 
-    corpora = [open_corpus(folder, args.corpus) for folder in args.corpora]
+    corpora = [open_corpus(folder, args.layout) for folder in args.corpora]
     # Readers know what they had to leave out when all has been read.
     speech = [(corpus.root, list(corpus.utterances())) for corpus in corpora]
     found = {corpus.root: corpus.problems for corpus in corpora}

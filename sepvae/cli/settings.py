@@ -1,8 +1,9 @@
-"""What several verbs share: a config from a YAML file and `--set key=value`, names of a table, seeds."""
+"""What several verbs share: a config from a YAML file, `--set key=value`, options of one setting, names, seeds."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 C = TypeVar("C", bound="BaseModel")
+# Where the values of options that stand for a setting are kept, before its key.
+_SETTING = "setting "
 
 
 def add_settings(parser: argparse._ActionsContainer, what: str) -> None:
@@ -35,6 +38,32 @@ def checked(check: Callable[[str], str]) -> Callable[[str], str]:
     return parse
 
 
+def add_setting(parser: argparse._ActionsContainer, *names: str, config: str, key: str, **options: Any) -> None:
+    """Add an option that stands for one setting, which `read_settings` lays over the file.
+
+    Args:
+        parser: what the option is added to.
+        names: of the option.
+        config: of the setting, "module:class"; the help shows the default that stands there.
+        key: of the setting, dotted, such as `output.format`.
+        options: as of `add_argument`.
+    """
+    action = parser.add_argument(*names, dest=f"{_SETTING}{key}", default=None, **options)
+    # Looked up when help is asked for: configs are slow to import.
+    action.default_of_setting = lambda: _default(config, key)  # type: ignore[attr-defined]
+
+
+def _default(config: str, key: str) -> Any:
+    """Return the default of a setting; None where it has none, or belongs to something that is not chosen yet."""
+    module, _, name = config.partition(":")
+    fields = getattr(importlib.import_module(module), name).model_fields
+    first, *rest = key.split(".")
+    value = fields[first].get_default(call_default_factory=True) if first in fields else None
+    for part in rest:
+        value = getattr(value, part, None)
+    return value
+
+
 def seed(text: str) -> int:
     """Read a seed of the command line; negative numbers are refused, as in recipes."""
     number = int(text)
@@ -51,7 +80,14 @@ def read_settings(
     usual: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> C:
-    """Return the config of `--config` and `--set` over a base, with `options` of the command line between the two."""
-    from sepvae.settings import compose
+    """Return the config of `--config` and `--set` over a base, with options of the command line between the two.
 
-    return compose(config_class, base=base, usual=usual, file=args.config, options=options, overrides=args.overrides)
+    `options` are laid under those of `add_setting`.
+    """
+    from sepvae.settings import compose, merge, nested
+
+    given = dict(options or {})
+    for name, value in vars(args).items():
+        if name.startswith(_SETTING) and value is not None:
+            given = merge(given, nested(name.removeprefix(_SETTING).split("."), value))
+    return compose(config_class, base=base, usual=usual, file=args.config, options=given, overrides=args.overrides)

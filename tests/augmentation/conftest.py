@@ -1,87 +1,12 @@
-"""A small corpus in the layout of TIMIT, with text, words and phones, and ways to compare two results."""
+"""The model of segments that the tests of this room work with."""
 
 from __future__ import annotations
 
-import hashlib
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-from sepvae import audio
-
-RATE = 16000
-SPEAKERS = ("FABC0", "FDEF0", "MGHI0", "MJKL0")
-
-
-def write_utterance(folder: Path, sentence: str, number: int, n_samples: int) -> None:
-    """Write a modulated tone with its text, two words and three phones."""
-    time = np.arange(n_samples) / RATE
-    wave = 0.2 * np.sin(2 * np.pi * (150 + 40 * number) * time) * (0.3 + np.abs(np.sin(2 * np.pi * 3 * time)))
-    folder.mkdir(parents=True, exist_ok=True)
-    audio.write(folder / f"{sentence}.WAV", wave.astype(np.float32), sample_rate=RATE, subtype="pcm16")
-    third = n_samples // 3
-    (folder / f"{sentence}.TXT").write_text(f"0 {n_samples} Say number {number}.\n")
-    (folder / f"{sentence}.WRD").write_text(f"{third} {2 * third} say\n{2 * third} {n_samples} number\n")
-    (folder / f"{sentence}.PHN").write_text(f"0 {third} h#\n{third} {2 * third} s\n{2 * third} {n_samples} ey\n")
-
-
-def make_corpus(root: Path, utterances: int = 3) -> Path:
-    """Write a corpus of four speakers."""
-    for number, speaker in enumerate(SPEAKERS):
-        for sentence in range(utterances):
-            n_samples = 8000 + 1600 * sentence + 371 * number
-            write_utterance(root / "TRAIN" / "DR1" / speaker, f"SX{sentence + 1}", number + sentence, n_samples)
-    return root
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """Return a hash of every file below a folder, hidden ones included."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus of twelve utterances."""
-    return make_corpus(tmp_path_factory.mktemp("corpus"))
-
-
-@pytest.fixture
-def new_corpus() -> Callable[[Path], Path]:
-    """What makes a corpus that a test may damage."""
-    return make_corpus
-
-
-@pytest.fixture
-def contents() -> Callable[[Path], dict[str, str]]:
-    """What hashes every file of a result."""
-    return hashes
-
-
-@pytest.fixture
-def run_killed() -> Callable[..., Path]:
-    """What augments a corpus by the program, killing it whenever it has made so many files, and then to the end."""
-
-    def run(corpus: Path, out: Path, *options: str, kills: Sequence[int] = ()) -> Path:
-        command = [sys.executable, "-m", "sepvae", "augment", "run", f"{corpus}", "--out", f"{out}", "-q", *options]
-        for n_files in kills:
-            # The workers are not killed with it: they end by themselves.
-            process, give_up = subprocess.Popen(command, start_new_session=True), time.monotonic() + 300
-            while len(list(out.glob("audio/*/*.wav"))) < n_files and process.poll() is None:
-                assert time.monotonic() < give_up
-                time.sleep(0.005)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        assert subprocess.run(command, check=False).returncode == 0
-        return out
-
-    return run
+def model(segment_model: Path) -> Path:
+    return segment_model

@@ -1,4 +1,4 @@
-"""The promised quantity is measured in the output, zero strength changes nothing, and a frozen draw replays."""
+"""The promised quantity is measured in the output; what holds for all augmentations is in tests/contracts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sepvae import audio
 from sepvae.augmentation import AUGMENTATIONS
 from sepvae.augmentation.classical import decaying_noise
-from sepvae.augmentation.contract import Augmentation, Draw, augmentation_class
+from sepvae.augmentation.contract import Augmentation, DrawContext, augmentation_class
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
@@ -31,28 +31,13 @@ def build(name: str, **settings: Any) -> Augmentation:
 
 
 def drawn(augmentation: Augmentation, seed: int = 0) -> dict[str, Any]:
-    return augmentation.draw(Draw(UTTERANCE, np.random.default_rng(seed), [UTTERANCE]))
+    return augmentation.draw(DrawContext(UTTERANCE, np.random.default_rng(seed), [UTTERANCE]))
 
 
 def speech(n_samples: int = 16000, channels: int = 1, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
     rng = np.random.default_rng(seed)
     envelope = 0.2 + np.abs(np.sin(np.arange(n_samples) / 2000))
     return (0.1 * envelope * rng.standard_normal((channels, n_samples))).astype(np.float32)
-
-
-@pytest.mark.parametrize("name", CLASSICAL)
-def test_a_draw_that_went_through_json_replays_bit_for_bit(name: str) -> None:
-    augmentation = build(name)
-    parameters = drawn(augmentation, 3)
-    again = json.loads(json.dumps(parameters))
-    assert again == parameters
-    wave = speech()
-    kept = wave.copy()
-    first, second = augmentation.apply(wave, RATE, parameters), build(name).apply(wave, RATE, again)
-    assert np.array_equal(first, second)
-    assert np.array_equal(wave, kept), "the input is left as it was"
-    assert first.dtype == np.float32
-    assert first.shape[1] == pytest.approx(wave.shape[1] * augmentation.time_scale(parameters), abs=1)
 
 
 @pytest.mark.parametrize("name", CLASSICAL)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sepvae.augmentation.contract import Draw
-from sepvae.augmentation.library import TRANSFORMS, Audiomentations, AudiomentationsConfig, Transform
+from sepvae.augmentation import TRANSFORMS
+from sepvae.augmentation.contract import DrawContext
+from sepvae.augmentation.library import Audiomentations, AudiomentationsConfig, Transform
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError
@@ -33,7 +34,7 @@ def speech() -> np.ndarray[Any, np.dtype[np.float32]]:
 @pytest.mark.parametrize("name", [name for name in TRANSFORMS if name not in ("AddBackgroundNoise", "AddShortNoises")])
 def test_every_transform_replays_and_keeps_the_length(name: str) -> None:
     augmentation, wave = build({"name": name}), speech()
-    parameters = {**augmentation.draw(Draw(UTTERANCE, np.random.default_rng(0), [])), "seed": 7}
+    parameters = {**augmentation.draw(DrawContext(UTTERANCE, np.random.default_rng(0), [])), "seed": 7}
     random.seed(3)
     np.random.seed(3)  # noqa: NPY002
     before = (random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
@@ -48,7 +49,7 @@ def test_every_transform_replays_and_keeps_the_length(name: str) -> None:
 
 def test_the_drawn_seed_decides() -> None:
     augmentation, wave = build(), speech()
-    drawn = [augmentation.draw(Draw(UTTERANCE, np.random.default_rng(seed), [])) for seed in (1, 1, 2)]
+    drawn = [augmentation.draw(DrawContext(UTTERANCE, np.random.default_rng(seed), [])) for seed in (1, 1, 2)]
     made = [augmentation.apply(wave, RATE, parameters) for parameters in drawn]
     assert np.array_equal(made[0], made[1])
     assert not np.array_equal(made[0], made[2])
@@ -58,7 +59,7 @@ def test_the_drawn_seed_decides() -> None:
 
 
 def test_transforms_that_move_speech_and_wrong_settings_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"transform 'Reverse': those that keep words and phones in place are"):
+    with pytest.raises(ConfigError, match=r"unknown transform that keeps words and phones in place 'Reverse'"):
         parse_config(AudiomentationsConfig, {"transforms": [{"name": "Reverse"}]}, where="audiomentations")
     with pytest.raises(ConfigError, match=r"transforms: Gain: .*correct its settings"):
         build({"name": "Gain", "settings": {"decibels": 3}})

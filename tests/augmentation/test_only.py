@@ -9,7 +9,7 @@ import pytest
 
 from sepvae import audio
 from sepvae.augmentation.classical import Noise, NoiseConfig, Reverberation, ReverberationConfig
-from sepvae.augmentation.contract import Draw
+from sepvae.augmentation.contract import DrawContext
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError
 
@@ -17,8 +17,8 @@ RATE = 16000
 UTTERANCE = Utterance("U", "u.wav", "S", "female", None, RATE, RATE)
 
 
-def draw(seed: int) -> Draw:
-    return Draw(UTTERANCE, np.random.default_rng(seed), ())
+def draw(seed: int) -> DrawContext:
+    return DrawContext(UTTERANCE, np.random.default_rng(seed), ())
 
 
 @pytest.fixture

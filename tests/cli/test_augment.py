@@ -50,13 +50,24 @@ def test_methods_are_listed_with_their_settings(sepvae) -> None:
     assert schemas["soft"]["properties"]["gamma"]["default"] == 1.0
 
 
+def test_the_help_shows_choices_and_the_defaults_of_the_settings(sepvae) -> None:
+    shown = " ".join(sepvae("augment", "run", "--help").stdout.split())
+    assert "records of each utterance by each method (default: 1)" in shown
+    assert "seed of all draws (default: 0)" in shown
+    assert "{wav,flac,npy,ark,webdataset,shar} what is written (default: wav)" in shown
+    assert "{filter,griffin_lim}" in shown
+    assert "{samples,log_mel,decoded}" in shown
+    assert "the same bytes are promised on cpu alone (default: cpu)" in shown
+    assert all(name in shown for name in AUGMENTATIONS)
+
+
 def test_settings_come_from_a_file_and_from_options(sepvae, folder: Path, tmp_path: Path) -> None:
     noise = tmp_path / "noises"
     audio.write(noise / "hum.wav", 0.1 * np.ones(9000, np.float32), sample_rate=16000)
     (tmp_path / "a.yaml").write_text("methods: [noise]\ncopies: 3\noutput: {format: flac}\n")
     done = sepvae(
         "augment", "run", folder, "-o", tmp_path / "out", "--config", tmp_path / "a.yaml", "--noise", noise,
-        "--copies", 1, "--shard", "1/1", "-q",
+        "--copies", 1, "--shard", "1/1", "--layout", "folder", "-q",
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     (first, *rest) = [json.loads(line) for line in (tmp_path / "out/records.jsonl").read_text().splitlines()]
@@ -70,7 +81,12 @@ def test_settings_come_from_a_file_and_from_options(sepvae, folder: Path, tmp_pa
         ((), "methods: none is given: choose from replace, soft, hard, interpolate"),
         (("--methods", "nosie"), "unknown augmentation 'nosie': did you mean 'noise'?"),
         (("--methods", "noise", "--shard", "5/4"), "shard 5/4: give K/N with K from 1 to N"),
-        (("--methods", "noise", "--format", "mp3"), "output.format = 'mp3'"),
+        (("--methods", "noise", "--format", "mp3"), "argument --format: invalid choice: 'mp3'"),
+        (
+            ("--methods", "noise", "--set", "output.format=mp3"),
+            "unknown format 'mp3': choose one of wav",
+        ),
+        (("--methods", "noise", "--layout", "tmit"), "argument --layout: invalid choice: 'tmit'"),
     ],
 )
 def test_wrong_usage_is_named(sepvae, folder: Path, tmp_path: Path, options: tuple[str, ...], message: str) -> None:

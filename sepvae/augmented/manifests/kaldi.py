@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sepvae.augmented.records import Record
-from sepvae.augmented.writers.contract import safe_name
+from sepvae.augmented.records import Record, safe_name
 from sepvae.files import atomic_file
 
 _SEXES = {"female": "f", "male": "m"}

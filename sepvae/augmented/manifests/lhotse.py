@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from sepvae.augmented.records import Record
-from sepvae.augmented.writers.contract import safe_name
+from sepvae.augmented.records import Record, safe_name
 from sepvae.corpora.records import Interval
 from sepvae.files import atomic_file, to_json
 

@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sepvae import audio
 from sepvae.augmented.config import OutputConfig
 from sepvae.augmented.manifests.lhotse import PackedLines, packed_lines, shar_key, shar_lines
-from sepvae.augmented.records import Record
-from sepvae.augmented.writers.contract import Block, npy, safe_name
+from sepvae.augmented.records import Record, safe_name
+from sepvae.augmented.writers.contract import Block, RecordWriter, npy
 from sepvae.files import atomic_file, to_json
 
 
@@ -32,8 +32,7 @@ def _packed(config: OutputConfig, data: NDArray[np.float32], sample_rate: int) -
     """Return the ending of a member and its bytes: FLAC of samples, NumPy's format of features."""
     if config.holds != "samples":
         return ".npy", npy(data)
-    subtype = "pcm16" if config.subtype == "pcm16" else "pcm24"
-    return ".flac", audio.encode(data, sample_rate=sample_rate, container="FLAC", subtype=subtype)
+    return ".flac", audio.encode(data, sample_rate=sample_rate, container="FLAC", subtype=config.subtype)
 
 
 @dataclass
@@ -59,18 +58,19 @@ def tar_key(record: Record) -> str:
     return safe_name(record.id).replace(".", "%2E")
 
 
-class WebDataset:
+class WebDataset(RecordWriter):
     """Writes `archives/<block>.tar`: `<record>.flac` or `.npy`, `.json` (the record), `.txt` (the transcript)."""
 
-    def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:
-        self._config, self._out, self._sample_rate = config, out, sample_rate
+    samples: ClassVar[bool] = True
+    features: ClassVar[bool] = True
+    archives: ClassVar[bool] = True
 
     @contextmanager
     def block(self, number: int) -> Iterator[Block]:
         """Open a block."""
         path = f"archives/{number:06}.tar"
-        with atomic_file(self._out / path, durable=False) as part, tarfile.open(part, "w") as tar:
-            yield Block(_OpenTar(self._config, self._sample_rate, path, tar), self._out, [path])
+        with atomic_file(self.out / path, durable=False) as part, tarfile.open(part, "w") as tar:
+            yield Block(_OpenTar(self.config, self.sample_rate, path, tar), self.out, [path])
 
 
 @dataclass
@@ -92,19 +92,20 @@ class _OpenShar:
         return record
 
 
-class Shar:
+class Shar(RecordWriter):
     """Writes `shar/cuts.<block>.jsonl.gz`, and `shar/recording.<block>.tar` or `shar/features.<block>.tar`."""
 
-    def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:
-        self._config, self._out, self._sample_rate = config, out, sample_rate
+    samples: ClassVar[bool] = True
+    features: ClassVar[bool] = True
+    archives: ClassVar[bool] = True
 
     @contextmanager
     def block(self, number: int) -> Iterator[Block]:
         """Open a block."""
-        field = "recording" if self._config.holds == "samples" else "features"
+        field = "recording" if self.config.holds == "samples" else "features"
         path, listed = f"shar/{field}.{number:06}.tar", f"shar/cuts.{number:06}.jsonl.gz"
         with ExitStack() as stack:
-            cuts = stack.enter_context(packed_lines(self._out / listed, durable=False))
-            part = stack.enter_context(atomic_file(self._out / path, durable=False))
+            cuts = stack.enter_context(packed_lines(self.out / listed, durable=False))
+            part = stack.enter_context(atomic_file(self.out / path, durable=False))
             tar = stack.enter_context(tarfile.open(part, "w"))
-            yield Block(_OpenShar(self._config, self._sample_rate, path, tar, cuts), self._out, [path, listed])
+            yield Block(_OpenShar(self.config, self.sample_rate, path, tar, cuts), self.out, [path, listed])

@@ -7,16 +7,14 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sepvae.augmented.config import OutputConfig
 from sepvae.augmented.manifests.kaldi import kaldi_id
 from sepvae.augmented.records import Record
-from sepvae.augmented.writers.contract import Block
+from sepvae.augmented.writers.contract import Block, RecordWriter
 from sepvae.files import atomic_file
 
 
@@ -44,15 +42,15 @@ class _OpenArk:
         return replace(record, path=self.path, offset=offset, sha256=hashlib.sha256(matrix).hexdigest())
 
 
-class Ark:
+class Ark(RecordWriter):
     """Writes `features/<block>.ark`."""
 
-    def __init__(self, config: OutputConfig, out: Path, sample_rate: int) -> None:  # noqa: ARG002
-        self._out = out
+    features: ClassVar[bool] = True
+    archives: ClassVar[bool] = True
 
     @contextmanager
     def block(self, number: int) -> Iterator[Block]:
         """Open a block."""
         path = f"features/{number:06}.ark"
-        with atomic_file(self._out / path, durable=False) as part, part.open("wb") as file:
-            yield Block(_OpenArk(path, file), self._out, [path])
+        with atomic_file(self.out / path, durable=False) as part, part.open("wb") as file:
+            yield Block(_OpenArk(path, file), self.out, [path])

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sepvae.augmented.gather import read_records
-from sepvae.augmented.records import Record
+from sepvae.augmented.records import Record, read_records
 from sepvae.evaluation import ScoreRow
 from sepvae.files import to_json
 from sepvae.recipe.augmentation.schema import AS_IT_IS, CLEAN, MEASURES, MISMATCHED, AugmentRecipe

@@ -38,7 +38,7 @@ class Sounds(Config):
     @model_validator(mode="after")
     def _can_be_made(self) -> Sounds:
         if self.methods:
-            self.augmentation(0).resolved()
+            self.augmentation(0)
         return self
 
     def augmentation(self, seed: int, *, subtype: str = "pcm16") -> AugmentConfig:

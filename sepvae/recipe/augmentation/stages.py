@@ -11,8 +11,7 @@ from sepvae import audio
 from sepvae.augmentation.coder import one_thread
 from sepvae.augmentation.contract import augmentation_class, split_chain
 from sepvae.augmented.fit import fit_and_save
-from sepvae.augmented.gather import read_records
-from sepvae.augmented.records import Record, record_id
+from sepvae.augmented.records import Record, read_records, record_id
 from sepvae.augmented.run import augment_corpus
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance

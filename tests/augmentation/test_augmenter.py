@@ -11,37 +11,37 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sepvae.augmentation import SYNTHESES
 from sepvae.augmentation.augmenter import Augmenter
 from sepvae.augmentation.basis import NuisanceBasis
+from sepvae.augmentation.latents import PERTURBATIONS
 from sepvae.errors import CheckpointError, InputError
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
 from sepvae.frontend.frontend import FrontendConfig
 from sepvae.seeds import generator
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
-from .conftest import RATE, Speech, speak
-
-KINDS: Any = ("soft", "hard", "uniform", "reversed")
+from ..speech_models import RATE, Speech, speak
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_strength_gives_the_input_back(any_model: Path, speech: Speech, kind: Any) -> None:
+@pytest.mark.parametrize("kind", PERTURBATIONS)
+def test_no_strength_gives_the_input_back(any_segment_model: Path, speech: Speech, kind: str) -> None:
     wave = speech.wave(0)
-    made = Augmenter.load(any_model).perturb(wave, RATE, kind=kind, gamma=0.0)
+    made = Augmenter.load(any_segment_model).perturb(wave, RATE, kind=kind, gamma=0.0)
     assert made.dtype == np.float32
     assert np.abs(made - wave).max() < 1e-6
 
 
-def test_its_own_vector_gives_the_input_back(any_model: Path, speech: Speech) -> None:
-    augmenter, wave = Augmenter.load(any_model), speech.wave(3)
+def test_its_own_vector_gives_the_input_back(any_segment_model: Path, speech: Speech) -> None:
+    augmenter, wave = Augmenter.load(any_segment_model), speech.wave(3)
     own = speech.utterances[3].id
     assert np.array_equal(augmenter.vector(wave, RATE), augmenter.basis.vector_of(own))
     assert np.abs(augmenter.replace(wave, RATE, own) - wave).max() < 1e-6
     assert np.abs(augmenter.replace(wave, RATE, "dan-1", share=0.0) - wave).max() < 1e-6
 
 
-def test_a_target_is_not_the_identity(any_model: Path, speech: Speech) -> None:
-    augmenter, wave = Augmenter.load(any_model), speech.wave(0)
+def test_a_target_is_not_the_identity(any_segment_model: Path, speech: Speech) -> None:
+    augmenter, wave = Augmenter.load(any_segment_model), speech.wave(0)
     assert np.abs(augmenter.replace(wave, RATE, "dan-1") - wave).max() > 1e-3
 
 
@@ -85,8 +85,8 @@ def test_the_same_arguments_give_the_same_bytes(augmenter: Augmenter, speech: Sp
     assert not np.array_equal(first, augmenter.perturb(wave, RATE, seed=10))
 
 
-@pytest.mark.parametrize("synthesis", ["filter", "griffin_lim"])
-def test_threads_do_not_change_a_bit(augmenter: Augmenter, synthesis: Any) -> None:
+@pytest.mark.parametrize("synthesis", SYNTHESES)
+def test_threads_do_not_change_a_bit(augmenter: Augmenter, synthesis: str) -> None:
     wave, made = speak("bea", 3, seconds=20.0), []
     before = torch.get_num_threads()
     try:
@@ -107,8 +107,8 @@ def tilt(wave: np.ndarray) -> float:
     return float(10 * np.log10(power[half:].sum() / power[:half].sum()))
 
 
-@pytest.mark.parametrize("synthesis", ["filter", "griffin_lim"])
-def test_replacement_brings_the_voice_of_the_target(augmenter: Augmenter, synthesis: Any) -> None:
+@pytest.mark.parametrize("synthesis", SYNTHESES)
+def test_replacement_brings_the_voice_of_the_target(augmenter: Augmenter, synthesis: str) -> None:
     """Speakers differ in spectral tilt alone: ann is 20 dB brighter than dan."""
     source, target = speak("ann", 0), speak("dan", 1)
     made = augmenter.replace(source, RATE, augmenter.vector(target, RATE), synthesis=synthesis)

@@ -21,12 +21,10 @@ import pytest
 from sepvae import audio
 from sepvae.augmented import WRITERS
 from sepvae.augmented.config import AugmentConfig, OutputConfig
-from sepvae.augmented.features import LogMel
-from sepvae.augmented.gather import read_records
+from sepvae.augmented.contents import LogMel
 from sepvae.augmented.manifests.kaldi import kaldi_id
-from sepvae.augmented.records import Record
-from sepvae.augmented.run import Run, augment_corpus
-from sepvae.augmented.writers.contract import safe_name
+from sepvae.augmented.records import Record, read_records, safe_name
+from sepvae.augmented.run import RunOptions, augment_corpus
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
 
@@ -44,7 +42,7 @@ def made(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
             settings = {"methods": ["speed", "noise"], "output": output}
             out = tmp_path_factory.mktemp(kind) / "out"
             config = parse_config(AugmentConfig, settings, where="test")
-            augment_corpus(open_corpus(corpus), out, config, run=Run(paths=paths))
+            augment_corpus(open_corpus(corpus), out, config, run=RunOptions(paths=paths))
             done[kind, paths] = out
         return done[kind, paths]
 
@@ -130,25 +128,23 @@ def test_kaldiio_reads_the_audio(made: Any) -> None:
 
 def test_features_are_those_of_the_audio(made: Any) -> None:
     waves, arrays = by_id(made("wav")), by_id(made("npy"))
-    features = LogMel(
-        parse_config(AugmentConfig, {"methods": ["noise"], "output": {"n_mels": 20}}, where="").output, 16000
-    )
+    log_mel = LogMel(OutputConfig(n_mels=20), 16000)
     for name, record in arrays.items():
         stored = np.load(made("npy") / record.path)
         assert stored.shape == (record.n_frames, 20)
         assert (record.hop_samples, record.first_frame_centre) == (160, -40)
         # 16 bits are what the two differ by.
         wave = audio.read(made("wav") / waves[name].path).wave
-        np.testing.assert_allclose(np.exp(stored), np.exp(features(wave)), rtol=0.05, atol=1e-4)
+        np.testing.assert_allclose(np.exp(stored), np.exp(log_mel.make(wave)[0]), rtol=0.05, atol=1e-4)
 
 
 @pytest.mark.parametrize("place", [3000, 8000, 8080])
 def test_the_middle_of_a_frame_is_where_it_is_said_to_be(place: int) -> None:
-    features = LogMel(OutputConfig(n_mels=20), 16000)
     click = np.zeros((1, 16000), np.float32)
     click[0, place] = 1
-    loudest = int(features(click).mean(1).argmax())
-    assert abs(features.first_frame_centre + loudest * features.hop_samples - place) <= features.hop_samples / 2
+    features, frames = LogMel(OutputConfig(n_mels=20), 16000).make(click)
+    loudest, hop = int(features.mean(1).argmax()), frames["hop_samples"]
+    assert abs(frames["first_frame_centre"] + loudest * hop - place) <= hop / 2
 
 
 def test_flac_and_tar_hold_the_samples_of_wav(made: Any) -> None:
@@ -286,7 +282,7 @@ def test_awkward_names_become_keys_and_file_names(tmp_path: Path) -> None:
         (tmp_path / "c" / name).with_suffix(".txt").write_text('Costs $5,\n"quoted"', encoding="utf-8")
     config = parse_config(AugmentConfig, {"methods": ["gain"], "output": {"format": "flac"}}, where="test")
     out = tmp_path / "it's here"
-    assert augment_corpus(open_corpus(tmp_path / "c"), out, config, run=Run(paths="absolute")).n_records == 14
+    assert augment_corpus(open_corpus(tmp_path / "c"), out, config, run=RunOptions(paths="absolute")).n_records == 14
     keys = table(out / "kaldi" / "utt2spk")
     assert list(keys.values()) == sorted(keys.values(), key=str.encode)
     assert {"anna=20b", "Zoë", "50=25", "D=24ave", "p1-2", "p1=2D", "p1=2D=2D"} < set(keys.values())

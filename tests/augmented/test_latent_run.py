@@ -13,14 +13,14 @@ from sepvae import audio
 from sepvae.cli import main
 from sepvae.files import read_json, read_jsonl
 
-from .conftest import Speech
+from ..speech_models import Speech
 
 METHODS = "replace,soft,interpolate+gain"
 
 
 def augment(speech: Speech, model: Path, out: Path, *options: str) -> int:
     command = ["augment", "run", f"{speech.root}", "--model", f"{model}", "--out", f"{out}", "--methods", METHODS]
-    return main([*command, "--corpus", "folder", "-q", *options])
+    return main([*command, "--layout", "folder", "-q", *options])
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def made(speech: Speech, model: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_workers_and_shards_make_the_same_bytes(
     speech: Speech, model: Path, made: Path, tmp_path: Path, contents: Callable[[Path], dict[str, str]]
 ) -> None:
-    assert augment(speech, model, tmp_path / "out", "--copies", "2", "--workers", "2", "--shard", "2/2") == 0
+    assert augment(speech, model, tmp_path / "out", "--copies", "2", "--jobs", "2", "--shard", "2/2") == 0
     assert augment(speech, model, tmp_path / "out", "--copies", "2", "--shard", "1/2") == 0
     assert contents(tmp_path / "out") == contents(made)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sepvae.augmented.config import AugmentConfig
-from sepvae.augmented.run import Run, augment_corpus
+from sepvae.augmented.run import RunOptions, augment_corpus
 from sepvae.augmented.schedulers import dask_cluster, in_process, local_processes, scheduler
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
@@ -94,7 +94,7 @@ def test_a_cluster_gives_the_same_bytes_also_when_a_worker_is_killed(
         if disturbed:
             killer.start()
         summary = augment_corpus(
-            open_corpus(corpus), tmp_path / name, config, run=Run(address=cluster.scheduler_address)
+            open_corpus(corpus), tmp_path / name, config, run=RunOptions(address=cluster.scheduler_address)
         )
         if disturbed:
             killer.join()

@@ -14,15 +14,14 @@ import pytest
 from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter
 from sepvae.augmented.config import AugmentConfig
-from sepvae.augmented.gather import read_records
-from sepvae.augmented.records import Record
+from sepvae.augmented.records import Record, read_records
 from sepvae.augmented.run import augment_corpus
 from sepvae.cli import main
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
 from sepvae.errors import ConfigError
 
-from .conftest import RATE, Speech, speak
+from ..speech_models import RATE, Speech, speak
 
 N_MELS, HOP = 12, 128
 

@@ -20,7 +20,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     corpus: Path, tmp_path: Path, run_killed: RunKilled, contents: Contents, workers: int, kills: tuple[int, ...]
 ) -> None:
     straight = run_killed(corpus, tmp_path / "straight", *METHODS)
-    out = run_killed(corpus, tmp_path / "out", *METHODS, "--workers", f"{workers}", kills=kills)
+    out = run_killed(corpus, tmp_path / "out", *METHODS, "--jobs", f"{workers}", kills=kills)
     assert contents(out) == contents(straight)
 
 
@@ -31,5 +31,5 @@ def test_a_thousand_utterances_killed_three_times(tmp_path: Path, run_killed: Ru
         audio.write(tmp_path / f"c/s{number % 10}/{number:04}.wav", tone, sample_rate=16000, subtype="pcm16")
     straight = run_killed(tmp_path / "c", tmp_path / "straight", *METHODS)
     kills = sorted(int(n) for n in np.random.default_rng(5).integers(1, 6000, 3))
-    out = run_killed(tmp_path / "c", tmp_path / "out", *METHODS, "--workers", "2", kills=kills)
+    out = run_killed(tmp_path / "c", tmp_path / "out", *METHODS, "--jobs", "2", kills=kills)
     assert contents(out) == contents(straight)

@@ -8,16 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from sepvae.augmentation import AUGMENTATIONS
 from sepvae.augmentation.latents import (
-    Perturbation,
+    PERTURBATIONS,
     perturbation,
     principal_directions,
     replacement,
     spreads,
     utterance_vector,
 )
+from sepvae.errors import ConfigError
 
-KINDS: tuple[Perturbation, ...] = ("soft", "hard", "uniform", "reversed")
+KINDS = tuple(PERTURBATIONS)
 vectors = hnp.arrays(np.float64, (5,), elements=st.floats(-1e3, 1e3))
 
 
@@ -78,7 +80,7 @@ def test_fewer_utterances_than_latents_leave_a_whole_basis() -> None:
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("kind", KINDS)
-def test_mean_square_of_a_perturbation(kind: Perturbation, gamma: float) -> None:
+def test_mean_square_of_a_perturbation(kind: str, gamma: float) -> None:
     """E‖p‖² = γ² Σ σ_d²; 20 000 draws, five standard errors."""
     _, std, directions = principal_directions(some_vectors())
     spread = spreads(std, kind, n_directions=2)
@@ -89,7 +91,7 @@ def test_mean_square_of_a_perturbation(kind: Perturbation, gamma: float) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_where_a_perturbation_goes(kind: Perturbation) -> None:
+def test_where_a_perturbation_goes(kind: str) -> None:
     """Covariance Σ spread_d² e_d e_dᵀ: soft has that of the vectors themselves."""
     data = some_vectors()
     _, std, directions = principal_directions(data)
@@ -110,3 +112,9 @@ def test_strength_is_a_factor(gamma: float, seed: int) -> None:
     one = perturbation(std, directions, psi, gamma=1.0)
     np.testing.assert_allclose(perturbation(std, directions, psi, gamma=gamma), gamma * one)
     assert not perturbation(std, directions, psi, gamma=0.0).any()
+
+
+def test_every_kind_is_an_augmentation_and_others_are_refused() -> None:
+    assert set(PERTURBATIONS) <= set(AUGMENTATIONS)
+    with pytest.raises(ConfigError, match=r"unknown perturbation 'sotf': did you mean 'soft'\? choose one of soft"):
+        spreads(np.ones(3), "sotf", n_directions=1)

@@ -18,11 +18,9 @@ from sepvae.cli import main
 from sepvae.corpora.records import Interval, Problem, Utterance, open_corpus
 from sepvae.errors import InputError
 
-from .conftest import RATE, Speech
+from ..speech_models import RATE, Speech
 
 Damaged = tuple[Path, list[Utterance], list[Problem]]
-
-PROJECT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

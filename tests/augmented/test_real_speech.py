@@ -9,7 +9,7 @@ import pytest
 
 from sepvae import audio
 from sepvae.augmented.config import AugmentConfig
-from sepvae.augmented.gather import read_records
+from sepvae.augmented.records import read_records
 from sepvae.augmented.run import augment_corpus
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus

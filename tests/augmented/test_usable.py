@@ -13,9 +13,8 @@ import pytest
 
 from sepvae import audio
 from sepvae.augmented.config import AugmentConfig
-from sepvae.augmented.gather import read_records
-from sepvae.augmented.records import Record
-from sepvae.augmented.run import Run, Summary, augment_corpus
+from sepvae.augmented.records import Record, read_records
+from sepvae.augmented.run import RunOptions, RunSummary, augment_corpus
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
 from sepvae.errors import InputError
@@ -24,7 +23,7 @@ from sepvae.files import read_jsonl
 NewCorpus = Callable[[Path], Path]
 
 
-def augment(corpus: Path, out: Path, *, how: Run | None = None, **settings: Any) -> Summary:
+def augment(corpus: Path, out: Path, *, how: RunOptions | None = None, **settings: Any) -> RunSummary:
     config = parse_config(AugmentConfig, {"methods": ["reverberation", "speed"], **settings}, where="test")
     return augment_corpus(open_corpus(corpus), out, config, run=how)
 
@@ -116,9 +115,9 @@ def test_strict_stops_at_the_first_bad_file(corpus: Path, tmp_path: Path, new_co
     wave, rate = audio.read(path)
     audio.write(path, 0 * wave, sample_rate=rate, subtype="pcm16")
     with pytest.raises(InputError, match=r"FDEF0/SX2.WAV: silent: leave it out"):
-        augment(bad, tmp_path / "out", how=Run(strict=True))
+        augment(bad, tmp_path / "out", how=RunOptions(strict=True))
     audio.write(path, wave, sample_rate=rate, subtype="pcm16")
-    assert augment(bad, tmp_path / "out", how=Run(strict=True)).n_failures == 0
+    assert augment(bad, tmp_path / "out", how=RunOptions(strict=True)).n_failures == 0
 
 
 def test_a_corpus_of_bad_files_alone_is_an_error(tmp_path: Path) -> None:
@@ -136,4 +135,4 @@ def test_torn_samples_are_refused_unless_they_are_wanted(
     summary = augment(tmp_path / "torn", tmp_path / "out", methods=["gain"], copies=1, skip_damaged=skip)
     assert (summary.n_records, summary.n_failures) == ((11, 1) if skip else (12, 0))
     with pytest.raises(InputError, match=r"SX3.WAV: noise from where a byte was lost on"):
-        augment(tmp_path / "torn", tmp_path / "strict", methods=["gain"], copies=1, how=Run(strict=True))
+        augment(tmp_path / "torn", tmp_path / "strict", methods=["gain"], copies=1, how=RunOptions(strict=True))

@@ -11,7 +11,7 @@ import pytest
 from sepvae import audio
 from sepvae.files import read_json
 
-from .conftest import RATE, SPEAKERS, Speech, speak
+from ..speech_models import RATE, SPEAKERS, Speech, speak
 
 METHODS = "replace,soft+gain"
 RunKilled = Callable[..., Path]
@@ -38,5 +38,5 @@ def test_a_thousand_utterances_killed_three_times(
     straight = run_killed(tmp_path / "c", tmp_path / "straight", *options)
     assert read_json(straight / "augmented.json")["n_records"] == 2000
     kills = sorted(int(n) for n in np.random.default_rng(6).integers(1, 2000, 3))
-    out = run_killed(tmp_path / "c", tmp_path / "out", *options, "--workers", "2", kills=kills)
+    out = run_killed(tmp_path / "c", tmp_path / "out", *options, "--jobs", "2", kills=kills)
     assert contents(out) == contents(straight)

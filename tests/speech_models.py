@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from sepvae import audio
-from sepvae.augmentation.augmenter import Augmenter
-from sepvae.augmented.fit import fit_and_save
-from sepvae.corpora.records import Utterance
-from sepvae.mixing.single_source import corpus_mixtures
-from sepvae.training.config import TrainingConfig
-from sepvae.training.loop import TrainingData, train
+if TYPE_CHECKING:
+    from sepvae.augmentation.augmenter import Augmenter
+    from sepvae.corpora.records import Utterance
 
 RATE = 8000
 SPEAKERS = {"ann": "female", "bea": "female", "carl": "male", "dan": "male"}
@@ -35,6 +31,8 @@ class Speech(NamedTuple):
 
     def wave(self, number: int) -> np.ndarray[Any, Any]:
         """Return an utterance (channels, time)."""
+        from sepvae import audio
+
         return audio.read(self.root / self.utterances[number].path).wave
 
 
@@ -50,6 +48,10 @@ def speak(speaker: str, number: int, *, seconds: float = 1.2) -> np.ndarray[Any,
 
 @pytest.fixture(scope="session")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Speech:
+    """Four speakers of six utterances each."""
+    from sepvae import audio
+    from sepvae.corpora.records import Utterance
+
     root, utterances = tmp_path_factory.mktemp("voices"), []
     for speaker, sex in SPEAKERS.items():
         for number in range(6):
@@ -61,6 +63,11 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Speech:
 
 def train_small(speech: Speech, out: Path, kind: str, features: dict[str, Any], *, epochs: int) -> Path:
     """Train a model of a kind and fit its basis; return its folder."""
+    from sepvae.augmented.fit import fit_and_save
+    from sepvae.mixing.single_source import corpus_mixtures
+    from sepvae.training.config import TrainingConfig
+    from sepvae.training.loop import TrainingData, train
+
     config = TrainingConfig.model_validate(
         {
             "frontend": {
@@ -98,18 +105,21 @@ CASES = {
 
 
 @pytest.fixture(scope="session", params=CASES)
-def any_model(request: pytest.FixtureRequest, speech: Speech, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def any_segment_model(request: pytest.FixtureRequest, speech: Speech, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of each kind of model, hardly trained."""
     kind, features = CASES[request.param]
     return train_small(speech, tmp_path_factory.mktemp(kind), kind, features, epochs=4)
 
 
 @pytest.fixture(scope="session")
-def model(speech: Speech, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def segment_model(speech: Speech, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A convolutional model that has learnt the voices."""
     return train_small(speech, tmp_path_factory.mktemp("model"), "segment_conv", _MEL, epochs=25)
 
 
 @pytest.fixture(scope="session")
-def augmenter(model: Path) -> Augmenter:
-    return Augmenter.load(model)
+def augmenter(segment_model: Path) -> Augmenter:
+    """The model with its nuisance basis."""
+    from sepvae.augmentation.augmenter import Augmenter
+
+    return Augmenter.load(segment_model)

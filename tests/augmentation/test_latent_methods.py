@@ -12,12 +12,12 @@ import pytest
 
 from sepvae import audio
 from sepvae.augmentation import AUGMENTATIONS
-from sepvae.augmentation.contract import Draw, augmentation_class
+from sepvae.augmentation.contract import DrawContext, augmentation_class
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError, InputError
 from sepvae.seeds import generator
 
-from .conftest import RATE, Speech
+from ..speech_models import RATE, Speech
 
 LATENT = [name for name, entry in AUGMENTATIONS.items() if "latent_methods" in entry]
 every_method = pytest.mark.parametrize("name", LATENT)
@@ -28,8 +28,8 @@ def make(name: str, model: Path, speech: Speech, **settings: Any) -> Any:
     return method(parse_config(method.Config, settings, where=name), model=model, root=speech.root, device="cpu")
 
 
-def draw_of(speech: Speech, number: int = 0, *, seed: int = 0) -> Draw:
-    return Draw(speech.utterances[number], generator(seed, "augment", number), speech.utterances)
+def draw_of(speech: Speech, number: int = 0, *, seed: int = 0) -> DrawContext:
+    return DrawContext(speech.utterances[number], generator(seed, "augment", number), speech.utterances)
 
 
 @every_method
@@ -179,7 +179,7 @@ def test_utterances_that_the_settings_do_not_fit_say_why(
 ) -> None:
     own = replace(speech.utterances[0], sex="unknown")
     with pytest.raises(InputError, match=message):
-        make("replace", model, speech, **settings).draw(Draw(own, generator(0, "augment"), speech.utterances))
+        make("replace", model, speech, **settings).draw(DrawContext(own, generator(0, "augment"), speech.utterances))
 
 
 def test_a_torn_recording_is_no_target(model: Path, speech: Speech, tmp_path: Path) -> None:
