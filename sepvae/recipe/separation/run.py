@@ -28,13 +28,13 @@ def run_separation(recipe: SeparationRecipe, options: RunOptions, ledger: Ledger
     corpus = prepare_corpus(recipe, options, ledger)
     splits: dict[str, Any] = {}
     shown: dict[str, Any] = {}
-    notes = list(recipe.notes)
-    for part in recipe.parts:
+    parts, notes = recipe.parts, list(recipe.notes)
+    for part in parts:
         experiment = Experiment(recipe, corpus.root, part, PartFolder(options.out / part.name), options)
         try:
             mixed = _mix(ledger, experiment, corpus)
         except InputError as error:
-            if part is recipe.parts[0]:
+            if part is parts[0]:
                 raise
             # The first part is the experiment; another one that this corpus cannot give is reported as missing.
             _LOGGER.warning("%s left out: %s", part.name, error)
@@ -45,7 +45,7 @@ def run_separation(recipe: SeparationRecipe, options: RunOptions, ledger: Ledger
         splits[part.name], shown[part.name] = _run_part(ledger, experiment, manifest, mixed)
     results = {
         "splits": splits,
-        "systems": splits[recipe.parts[0].name]["systems"],
+        "systems": splits[parts[0].name]["systems"],
         "notes": notes,
         "data_hash": hash_json(corpus.hashes),
         # JSON keeps no order, and the first part is the main result.
@@ -92,7 +92,7 @@ def _run_part(
     )
 
     def summarise() -> None:
-        write_json(folder.summary, stages.split_results(experiment, manifest, read_rows(folder.scores)))
+        write_json(folder.summary, stages.split_results(recipe, manifest, read_rows(folder.scores)))
 
     claims = [hypothesis.model_dump(mode="json") for hypothesis in recipe.hypotheses]
     competitors = stages.competitors(recipe)

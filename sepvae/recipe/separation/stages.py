@@ -155,10 +155,9 @@ def competitors(recipe: SeparationRecipe) -> list[str]:
     return [name for name, facts in describe_systems(recipe.systems).items() if not facts.uses_references]
 
 
-def split_results(experiment: Experiment, manifest: Manifest, rows: Sequence[ScoreRow]) -> dict[str, Any]:
+def split_results(recipe: SeparationRecipe, manifest: Manifest, rows: Sequence[ScoreRow]) -> dict[str, Any]:
     """Return the summary of each system, by voices too, and the paired tests between the competitors."""
-    recipe, groups = experiment.recipe, _by_voices(manifest)
-    names = competitors(recipe)
+    names, groups = competitors(recipe), _by_voices(manifest)
     return {
         "voices": {
             voices: summarise([row for row in rows if row.item in items], seed=recipe.seed)
