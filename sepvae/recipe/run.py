@@ -85,11 +85,14 @@ def rebuild_report(out: str | Path) -> Path:
     """Write the page of a finished run again, from the scores and the audio in its folder.
 
     Raises:
-        InputError: the folder holds no finished run.
+        InputError: the folder holds no finished run, or one of another form.
     """
     folder = Path(out)
     if not (folder / _RESULTS).is_file():
         raise InputError(f"{folder}: holds no {_RESULTS}: give the --out folder of a finished 'sepvae recipe run'")
     results = read_json(folder / _RESULTS)
-    kind_of(results["config"]).write_page(results, folder)
+    try:
+        kind_of(results["config"]).write_page(results, folder)
+    except KeyError as error:
+        raise InputError(f"{folder / _RESULTS}: has no {error}: run the recipe again with this version") from error
     return folder / _PAGE

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from sepvae.errors import InputError
+
 # What a system is in the comparison, in the order of the tables.
 ROLES = ("floor", "baseline", "ours", "ceiling")
 
@@ -29,7 +31,7 @@ class ShownSystem(NamedTuple):
 
 
 class Systems:
-    """The systems of a page, from floor to ceiling, otherwise in the order given.
+    """The systems of a page, from floor to ceiling, otherwise in the order given; InputError for any other role.
 
     Example:
         >>> systems = Systems([ShownSystem("vae", "VAE", "ours"), ShownSystem("mixture", "Mixture", "floor")])
@@ -38,7 +40,10 @@ class Systems:
     """
 
     def __init__(self, systems: Iterable[ShownSystem]) -> None:
-        self._systems = {one.name: one for one in sorted(systems, key=lambda one: ROLES.index(one.role))}
+        given = list(systems)
+        if unknown := [one for one in given if one.role not in ROLES]:
+            raise InputError(f"{unknown[0].name}: role = {unknown[0].role!r}: choose one of {', '.join(ROLES)}")
+        self._systems = {one.name: one for one in sorted(given, key=lambda one: ROLES.index(one.role))}
 
     def __getitem__(self, name: str) -> ShownSystem:
         return self._systems[name]

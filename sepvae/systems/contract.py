@@ -143,7 +143,7 @@ class SystemChoice(Choice):
 
     table: ClassVar[Table] = SYSTEMS
 
-    label: str | None = Field(None, min_length=1, max_length=60)
+    label: str | None = Field(None, min_length=1)
     role: Literal["ours", "baseline"] | None = None
 
     @property

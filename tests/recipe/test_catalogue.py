@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -84,6 +85,14 @@ def test_a_recipe_is_shown_as_it_is_and_resolved(capsys: pytest.CaptureFixture[s
     assert resolved["systems"]["vae_A"]["label"] == "VAE: A"
     assert main(["recipe", "show", "timit/vae", "--quick"]) == 2
     assert "give --resolved too" in capsys.readouterr().err
+
+
+def test_the_layout_of_the_corpus_is_a_setting(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run = ["recipe", "run", "timit/vae", "--corpus", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main([*run, "--layout", "timti"]) == 2
+    assert "corpus.layout: unknown corpus 'timti': did you mean 'timit'" in capsys.readouterr().err
+    assert main([*run, "--layout", "vivos"]) == 1
+    assert json.loads((tmp_path / "out/recipe.json").read_text())["corpus"]["layout"] == "vivos"
 
 
 def test_reading_a_recipe_of_separation_imports_nothing_of_augmentation() -> None:

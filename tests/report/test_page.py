@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from sepvae import audio
+from sepvae.errors import InputError
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.evaluation.statistics import compare_systems, summarise
 from sepvae.report import figures
@@ -196,3 +197,5 @@ def test_what_knows_more_does_not_compete() -> None:
 def test_systems_come_from_floor_to_ceiling_in_the_order_given() -> None:
     assert KNOWN.ordered(reversed(SYSTEMS)) == ["mixture", "ica", "kl_nmf", "vae", "bound"]
     assert KNOWN.ordered(["vae", "mixture", "vae"]) == ["mixture", "vae"]
+    with pytest.raises(InputError, match="vae: role = 'best': choose one of floor, baseline, ours, ceiling"):
+        Systems([ShownSystem("vae", "VAE", "best")])

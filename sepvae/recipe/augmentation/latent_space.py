@@ -14,7 +14,7 @@ from sepvae.augmentation.coder import one_thread
 from sepvae.files import write_json
 from sepvae.recipe.augmentation.stages import FoldRun
 from sepvae.recognition.phones import NO_PHONE, PHONES
-from sepvae.recognition.speech import Hearing
+from sepvae.recognition.speech import SpeechFrontend
 
 Vectors = NDArray[np.floating[Any]]
 
@@ -43,14 +43,14 @@ def describe_space(run: FoldRun) -> None:
 
     Source: Hsu, Zhang & Glass 2017 (Interspeech), §4.3: phones and speakers lie in orthogonal subspaces.
     """
-    augmenter, hearing = Augmenter.load(run.folder.model), Hearing(run.recipe.speech)
+    augmenter, frontend = Augmenter.load(run.folder.model), SpeechFrontend(run.recipe.speech)
     coder, latents = augmenter.coder, list[Vectors]()
     phones, speakers = list[str](), list[str]()
     with one_thread():
         for one in run.fold.train:
             wave = audio.read_mono(run.root / one.path, coder.sample_rate)
             code = coder.encode(wave, coder.sample_rate)
-            labels = hearing.labelled(hearing.features(wave), one.phones).labels.numpy()
+            labels = frontend.labelled(frontend.features(wave), one.phones).labels.numpy()
             # The same rate, but perhaps another hop: a place is a share of the utterance.
             centres = (code.starts.numpy() + coder.segment_frames / 2) / len(code.spectrum)
             found = labels[np.minimum((centres * len(labels)).astype(int), len(labels) - 1)]

@@ -26,7 +26,7 @@ _WORDS = Words(
         "Percent of phones and of frames that the recogniser gets right, means over test utterances and seeds, with "
         "95 % bootstrap intervals over the speakers. The ends of a phone are given; which of 39 it is, is not. All "
         "recognisers were trained for as many steps, on the same stretches of the same utterances; what differs is the "
-        "versions of them."
+        "augmented versions."
     ),
     items="speakers",
     point="A point is a speaker, the mean over utterances and seeds; the line is the mean of the speakers.",
@@ -111,7 +111,7 @@ def _listened(
         for arm, one in arms.items():
             for record in _first_copies(folder.arm(arm), before.utterance) if one.role != "floor" else []:
                 # An arm of one method is called like it, and has no other version.
-                label = one.label if record.method == arm else f"{one.label}: {record.method}"
+                label = one.label if record.method == arm else f"{one.label}: {record.method.replace('_', ' ')}"
                 name = f"{arm} {record.method}"
                 versions[name] = one._replace(name=name, label=label)
                 made[name] = {_TRAINED: folder.arm(arm) / record.path}

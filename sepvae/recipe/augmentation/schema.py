@@ -60,7 +60,7 @@ class Arm(AugmentationSettings):
     """
 
     recordings: bool = False
-    label: str | None = Field(None, min_length=1, max_length=60)
+    label: str | None = Field(None, min_length=1)
     role: Literal["ours", "baseline"] | None = None
 
     @model_validator(mode="after")
@@ -161,7 +161,9 @@ class AugmentationRecipe(Recipe):
             raise ConfigError("unlabelled.methods: needs gain with gain_db: 0, the utterances as they are")
         for one in self.hypotheses:
             if one.where not in self.part_names:
-                raise ConfigError(f"hypothesis {one.claim!r}: {unknown('where', one.where, self.part_names)}")
+                raise ConfigError(
+                    f"hypothesis {one.claim!r}: where: {unknown('condition', one.where, self.part_names)}"
+                )
         return self
 
     @property

@@ -33,7 +33,7 @@ from sepvae.recipe.augmentation.schema import (
     needs_model,
 )
 from sepvae.recognition.recogniser import right, train_recogniser
-from sepvae.recognition.speech import Hearing, Speech
+from sepvae.recognition.speech import LabelledSpeech, SpeechFrontend
 from sepvae.seeds import derive_seed
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import TrainingData, train
@@ -131,26 +131,26 @@ def train_model(run: FoldRun) -> None:
     fit_and_save(run.folder.model, [(run.folder.unlabelled, utterances)], device=run.device)
 
 
-def recorded(run: FoldRun, hearing: Hearing, utterance: Utterance) -> Speech:
+def recorded(run: FoldRun, frontend: SpeechFrontend, utterance: Utterance) -> LabelledSpeech:
     """Return an utterance of the corpus as the recogniser sees it."""
-    wave = audio.read_mono(run.root / utterance.path, hearing.config.sample_rate)
-    return hearing.speech(wave, utterance.phones)
+    wave = audio.read_mono(run.root / utterance.path, frontend.config.sample_rate)
+    return frontend.speech(wave, utterance.phones)
 
 
-def _made(hearing: Hearing, folder: Path, record: Record) -> Speech:
-    wave = audio.read_mono(folder / record.path, hearing.config.sample_rate)
-    return hearing.speech(wave, record.phones)
+def _made(frontend: SpeechFrontend, folder: Path, record: Record) -> LabelledSpeech:
+    wave = audio.read_mono(folder / record.path, frontend.config.sample_rate)
+    return frontend.speech(wave, record.phones)
 
 
 def score_arm(run: FoldRun, name: str) -> None:
     """Train the recognisers of an arm, one for each seed, and write how they do in each condition."""
-    recipe, hearing = run.recipe, Hearing(run.recipe.speech)
+    recipe, frontend = run.recipe, SpeechFrontend(run.recipe.speech)
     with one_thread():
-        originals = {one.id: recorded(run, hearing, one) for one in run.fold.train}
-        versions = _versions(run, name, hearing)
+        originals = {one.id: recorded(run, frontend, one) for one in run.fold.train}
+        versions = _versions(run, name, frontend)
         tests = {
             condition: [
-                (record, _made(hearing, run.folder.condition(condition), record))
+                (record, _made(frontend, run.folder.condition(condition), record))
                 for record in read_records(run.folder.condition(condition))
             ]
             for condition in recipe.conditions
@@ -167,12 +167,12 @@ def score_arm(run: FoldRun, name: str) -> None:
     write_json(run.folder.scores(name), rows)
 
 
-def _versions(run: FoldRun, arm: str, hearing: Hearing) -> dict[str, list[Speech]]:
+def _versions(run: FoldRun, arm: str, frontend: SpeechFrontend) -> dict[str, list[LabelledSpeech]]:
     """Return the augmented versions of each training utterance of an arm."""
-    versions: dict[str, list[Speech]] = {}
+    versions: dict[str, list[LabelledSpeech]] = {}
     if run.recipe.arms[arm].methods:
         for record in read_records(run.folder.arm(arm)):
-            versions.setdefault(record.utterance, []).append(_made(hearing, run.folder.arm(arm), record))
+            versions.setdefault(record.utterance, []).append(_made(frontend, run.folder.arm(arm), record))
     return versions
 
 

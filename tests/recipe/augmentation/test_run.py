@@ -179,7 +179,7 @@ def test_a_page_of_a_run_of_another_version(done: Path, tmp_path: Path) -> None:
     found = results(out)
     del found["system_facts"]
     found["config"] = {**found["config"], "identity": {"targets": 2}, "model": {"of": "then"}}
-    found["config"]["arms"]["replace"]["methods"] = ["repalce"]
+    found["config"]["arms"]["replace"]["methods"] = ["of_then"]
     (out / "results.json").write_text(json.dumps(found))
     rebuild_report(out)
     page = (out / "report.html").read_text()

@@ -81,7 +81,7 @@ def test_arms_set_to_null_are_left_out(tmp_path: Path) -> None:
         ),
         (
             {"hypotheses": [{"claim": "c", "system": "soft", "others": ["none"], "direction": "less", "where": "car"}]},
-            "unknown where 'car': choose one of clean, noise",
+            "where: unknown condition 'car': choose one of clean, noise",
         ),
         (
             {"hypotheses": [{"claim": "c", "system": "a", "others": ["b"], "direction": "less", "measure": "snr"}]},

@@ -12,6 +12,7 @@ import pytest
 
 from sepvae import audio
 from sepvae.config import parse_config
+from sepvae.errors import InputError
 from sepvae.files import read_json
 from sepvae.recipe.run import rebuild_report, run_recipe
 from sepvae.recipe.separation.schema import SeparationRecipe
@@ -108,6 +109,17 @@ def test_a_page_of_a_run_of_another_version(done: Path, tmp_path: Path) -> None:
     page = (out / "report.html").read_text()
     for label, role in (("Mixture", "floor"), ("Ideal ratio mask", "ceiling"), ("nmf", "baseline")):
         assert f'{label}<span class="role {role}">' in page
+
+
+def test_results_that_a_page_cannot_be_made_of_are_named(done: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no results\.json: give the --out folder of a finished"):
+        rebuild_report(tmp_path)
+    found = read_json(done / "results.json")
+    del found["config"]["title"]
+    shutil.copytree(done, tmp_path / "run")
+    (tmp_path / "run/results.json").write_text(json.dumps(found))
+    with pytest.raises(InputError, match=r"results\.json: has no 'title': run the recipe again with this version"):
+        rebuild_report(tmp_path / "run")
 
 
 def test_a_label_changes_the_page_and_a_claim_the_tests_and_no_system_is_trained_again(
