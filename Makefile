@@ -38,12 +38,12 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch "$(STAMP)"
 
 demo: setup
-	@"$(BIN)/sepvae" recipe run recipes/demo.yaml --out out/demo
+	@"$(BIN)/sepvae" recipe run demo --out out/demo
 
 lint: setup
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
-	"$(BIN)/codespell" $$(git ls-files '*.py' '*.md' '*.yaml' '*.toml' 'Makefile')
+	"$(BIN)/codespell" $$(git ls-files '*.py' '.ci/*' '*.md' '*.yaml' '*.toml' 'Makefile')
 
 types: setup
 	"$(BIN)/mypy"

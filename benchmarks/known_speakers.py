@@ -28,7 +28,7 @@ from sepvae.mixing.mixture import render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.processes import run_side_by_side
 from sepvae.recipe.kinds import load_recipe
-from sepvae.recipe.separation.schema import Recipe
+from sepvae.recipe.separation.schema import SeparationRecipe
 from sepvae.separation.separator import Separator
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import Trainer, TrainingData
@@ -41,7 +41,7 @@ SYSTEMS = ("temporal_vae", "conv_tasnet")
 TIMED_STEPS = 12
 
 
-def config_for(recipe: Recipe, system: str, *, steps: int, epochs: int) -> TrainingConfig:
+def config_for(recipe: SeparationRecipe, system: str, *, steps: int, epochs: int) -> TrainingConfig:
     """Return the recipe's settings of a system for so many steps in so many epochs."""
     settings = dict(recipe.systems[system].settings)
     settings["optimiser"] = {**settings["optimiser"], "epochs": epochs}
@@ -57,7 +57,7 @@ def train(config: TrainingConfig, data: TrainingData, folder: Path, *, seed: int
     return time.process_time() - started
 
 
-def seconds_per_step(recipe: Recipe, system: str, data: TrainingData, folder: Path) -> float:
+def seconds_per_step(recipe: SeparationRecipe, system: str, data: TrainingData, folder: Path) -> float:
     """Return the seconds of a core that a step takes, from the second of two short runs; the first warms up."""
     config = config_for(recipe, system, steps=TIMED_STEPS, epochs=1)
     unvalidated = TrainingData(data.train, [], data.root)

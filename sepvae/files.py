@@ -42,6 +42,13 @@ def output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot write {path}: {advice}")
 
 
+def resource(name: str) -> Path:
+    """Return a file or folder that comes with sepvae: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / name
+    return installed if installed.exists() else package.parent / name
+
+
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """Create the folder `path` with its parents and return it; OutputError names what stands in the way."""
     folder = Path(path)

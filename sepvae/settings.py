@@ -19,6 +19,8 @@ from sepvae.tables import Table, unknown
 C = TypeVar("C", bound=BaseModel)
 
 _MAX_INCLUDES = 8
+# Keys beside `kind` that belong to it.
+_OF_KIND = ("settings", "label", "role")
 # What the rest of a preset goes with.
 _CHOICES = ("model", "objective")
 
@@ -110,8 +112,8 @@ ShareRange = Annotated[Range, AfterValidator(_share)]
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `base` with `changes` laid over it, mapping by mapping; lists and values are replaced.
 
-    A choice whose kind changes loses its settings: they belong to the kind. One that is made by its name alone can be
-    given settings.
+    A choice whose kind changes loses its settings, and what a page calls it: they belong to the kind. One that is made
+    by its name alone can be given settings.
 
     Example:
         >>> merge({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}})
@@ -123,7 +125,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     """
     merged = dict(base)
     if "kind" in base and "kind" in changes and base["kind"] != changes["kind"]:
-        merged.pop("settings", None)
+        merged = {key: value for key, value in base.items() if key not in _OF_KIND}
     for key, value in changes.items():
         old = merged.get(key)
         if isinstance(old, str) and isinstance(value, Mapping) and set(value) == {"settings"}:

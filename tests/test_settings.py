@@ -10,7 +10,7 @@ import yaml
 
 from sepvae.errors import ConfigError, InputError
 from sepvae.recipe.kinds import load_recipe
-from sepvae.recipe.separation.schema import Recipe
+from sepvae.recipe.separation.schema import SeparationRecipe
 from sepvae.settings import read_mapping
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
@@ -82,7 +82,7 @@ def test_missing_files_and_circles_end(tmp_path: Path) -> None:
 
 def load(
     tmp_path: Path, *overrides: str, quick: bool = False, changes: dict[str, Any] | None = None, **content: Any
-) -> Recipe:
+) -> SeparationRecipe:
     write(tmp_path, "base.yaml", {"title": "t", "systems": {"mixture": {"kind": "mixture"}, "one": NMF, "two": NMF}})
     path = write(tmp_path, "r.yaml", {"include": "base.yaml", "quick": changes or {}, **content})
     return load_recipe(path, overrides=overrides, quick=quick)
@@ -106,10 +106,10 @@ def test_a_recipe_without_any_system_is_refused(tmp_path: Path) -> None:
 
 def test_what_needs_a_system_that_was_left_out_says_so(tmp_path: Path) -> None:
     claim = {"claim": "c", "system": "two", "others": ["one"], "direction": "greater"}
-    with pytest.raises(ConfigError, match="unknown system 'one': choose from mixture, two"):
+    with pytest.raises(ConfigError, match="unknown system 'one': choose one of mixture, two"):
         load(tmp_path, systems={"one": None}, hypotheses=[claim])
     grid = [{"system": "one", "cells": {"a": {"n_atoms": 2}}}]
-    with pytest.raises(ConfigError, match="grid: unknown system 'one': choose from mixture, two"):
+    with pytest.raises(ConfigError, match="grid: unknown system 'one': choose one of mixture, two"):
         load(tmp_path, systems={"one": None}, grid=grid)
     filtered = {"kind": "filtered", "settings": {"of": "one", "filter": {"low_hz": 300, "high_hz": 3400}}}
     with pytest.raises(ConfigError, match="of = 'one': name another system of the recipe: mixture, two"):

@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sepvae",
         description="Separate mixed speech with variational autoencoders: from a corpus on disk to scores and a page.",
-        epilog="Start with 'sepvae recipe run recipes/demo.yaml --out out/demo'.",
+        epilog="Start with 'sepvae recipe run demo --out out/demo'.",
     )
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     common = argparse.ArgumentParser(add_help=False)

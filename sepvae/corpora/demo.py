@@ -18,7 +18,7 @@ from sepvae import audio, sphere
 from sepvae.corpora.espeak import SILENCE, EspeakVoice, SpokenSentence, speak
 from sepvae.corpora.records import Interval
 from sepvae.errors import ConfigError, OutputError
-from sepvae.files import atomic_folder, output_error, read_json, write_text
+from sepvae.files import atomic_folder, output_error, read_json, resource, write_text
 from sepvae.progress import progress
 from sepvae.seeds import derive_seed
 
@@ -56,10 +56,7 @@ class Prompt:
 
 @lru_cache(maxsize=8)
 def _data(name: str) -> Any:
-    """Read one of the project's own data files, installed with the package or beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "data" / name
-    return read_json(installed if installed.is_file() else package.parent / "data" / name)
+    return read_json(resource(f"data/{name}"))
 
 
 def demo_speakers() -> list[DemoSpeaker]:

@@ -22,10 +22,11 @@ class SpeechInference(Protocol):
 
     `samples_density` says that states are samples, so that the energy has to be of a density, and not of a most likely
     value. `moves_frames_alone` says that it needs a decoder that gives a frame whatever lies beside it. `acceptance`
-    has the share of accepted moves of each call, empty where there is none.
+    has the share of accepted moves of each call, empty where there is none. A page shows the `label`.
     """
 
     Config: ClassVar[type[Config]]
+    label: ClassVar[str]
     samples_density: ClassVar[bool]
     moves_frames_alone: ClassVar[bool]
     acceptance: list[float]

@@ -76,6 +76,7 @@ class MonteCarloEm:
     """
 
     Config: ClassVar[type[Config]] = MonteCarloEmConfig
+    label: ClassVar[str] = "MCEM"
     samples_density: ClassVar[bool] = True
     moves_frames_alone: ClassVar[bool] = True
 

@@ -38,6 +38,7 @@ class MostLikely:
     """
 
     Config: ClassVar[type[Config]] = MostLikelyConfig
+    label: ClassVar[str] = "MAP"
     samples_density: ClassVar[bool] = False
     moves_frames_alone: ClassVar[bool] = False
 
@@ -69,6 +70,7 @@ class Langevin:
     """
 
     Config: ClassVar[type[Config]] = LangevinConfig
+    label: ClassVar[str] = "Langevin"
     samples_density: ClassVar[bool] = True
     moves_frames_alone: ClassVar[bool] = False
 

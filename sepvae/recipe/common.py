@@ -1,21 +1,30 @@
-"""What recipes of every kind share: where the speech comes from, and claims that the scores are tested for."""
+"""What recipes of every kind share: their keys, where and with what they run, and what a finished run leaves."""
 
 from __future__ import annotations
 
-from typing import Literal
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from sepvae.config import Config
+from sepvae.corpora import CORPORA
+from sepvae.errors import ConfigError
 from sepvae.evaluation import known_measure
 from sepvae.evaluation.hypotheses import Claim
+from sepvae.processes import run_side_by_side
+from sepvae.recipe.catalogue import ANY_SPEECH
+from sepvae.tables import unknown
 
 
 class CorpusConfig(Config):
-    """Where the speech comes from: `--data DIR` read as `kind` (recognised when null), or the demo corpus."""
+    """Where the speech comes from: `--corpus DIR` read as `layout` (recognised when null), or the demo corpus."""
 
-    kind: str | None = None
-    demo_speakers: int | None = Field(None, ge=4, description="synthesise a demo corpus when no --data is given")
+    layout: Annotated[str, CORPORA] | None = None
+    demo_speakers: int | None = Field(None, ge=4, description="synthesise a demo corpus when no --corpus is given")
 
 
 class Hypothesis(Config):
@@ -39,3 +48,86 @@ class Hypothesis(Config):
     def to_claim(self) -> Claim:
         """Return what the evaluation tests."""
         return Claim(self.claim, self.system, self.others, self.measure, self.direction, self.margin)
+
+
+class Recipe(Config):
+    """What a recipe of any kind says: what it is about, the corpus and the seed, and the claims to be tested.
+
+    `data` says in words what it needs to be given. A kind of recipe compares its `compared`, systems or arms, on each
+    of its parts, and prints its `table_measures`.
+    """
+
+    what: ClassVar[str] = "system"
+
+    kind: str
+    title: str
+    description: str = ""
+    data: str = ANY_SPEECH
+    seed: int = Field(0, ge=0)
+    corpus: CorpusConfig = CorpusConfig()
+    hypotheses: tuple[Hypothesis, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def compared(self) -> tuple[str, ...]:
+        """The names of what is compared, in order."""
+
+    @property
+    @abstractmethod
+    def part_names(self) -> tuple[str, ...]:
+        """The parts of the results, the main one first."""
+
+    @property
+    @abstractmethod
+    def table_measures(self) -> tuple[str, ...]:
+        """The columns of the table of results."""
+
+    @property
+    @abstractmethod
+    def legend(self) -> str:
+        """What the table of results holds, in one sentence."""
+
+    @model_validator(mode="after")
+    def _hypotheses_name_what_is_compared(self) -> Self:
+        for hypothesis in self.hypotheses:
+            for name in (hypothesis.system, *hypothesis.others):
+                if name not in self.compared:
+                    raise ConfigError(f"hypothesis {hypothesis.claim!r}: {unknown(self.what, name, self.compared)}")
+        return self
+
+
+def check_names(what: str, names: Iterable[Any]) -> None:
+    """Raise ConfigError for a name that cannot be that of a folder everywhere."""
+    for name in names:
+        if not str(name).replace("_", "").isalnum() or not str(name).isascii():
+            raise ConfigError(f"{what} {name!r}: use letters, digits and underscores, it names folders")
+
+
+def without_nulls(named: Any) -> Any:
+    """Return a mapping without what an included recipe has and this one sets to null."""
+    return {name: one for name, one in named.items() if one is not None} if isinstance(named, dict) else named
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and with what a recipe runs: folders of results and corpus, device and number of processes.
+
+    Without a corpus the recipe's demo corpus is made in the folder of the results.
+    """
+
+    out: Path
+    corpus: Path | None
+    device: str
+    jobs: int
+
+    def side_by_side(self, work: Any, tasks: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        """Call `work(*arguments)` for each task in processes, and return what each gave, in the order of the tasks."""
+        return run_side_by_side(work, tasks, jobs=self.jobs)
+
+
+class Finished(NamedTuple):
+    """What a kind of recipe found: results for `results.json`, and hashes of what a page shows beside them."""
+
+    results: dict[str, Any]
+    shown: Any

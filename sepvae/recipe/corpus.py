@@ -4,43 +4,62 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
-from sepvae.corpora.records import Corpus, read_all
+from sepvae.corpora.records import Corpus, open_corpus, read_all
 from sepvae.errors import ConfigError
 from sepvae.files import hash_json, write_json, write_jsonl
-from sepvae.recipe.common import CorpusConfig
+from sepvae.recipe.common import Recipe, RunOptions
+from sepvae.recipe.ledger import Ledger
 
 
-def locate_corpus(config: CorpusConfig, data: Path | None, out: Path) -> Path:
-    """Return the corpus folder: `data`, or the demo corpus, synthesised into `out` when it is not there yet.
+class PreparedCorpus(NamedTuple):
+    """A corpus folder, the JSONL file that lists its utterances, and the hash of that file by its name."""
+
+    root: Path
+    listing: Path
+    hashes: dict[str, str]
+
+
+def prepare_corpus(recipe: Recipe, options: RunOptions, ledger: Ledger) -> PreparedCorpus:
+    """List the utterances of the corpus of a run; the first stage of every recipe.
 
     Raises:
-        ConfigError: the recipe has no demo corpus and no data was given.
+        ConfigError: the recipe has no demo corpus and no corpus was given.
+        InputError: the folder holds no corpus.
     """
-    if data is not None:
-        return data
-    if config.demo_speakers is None:
+    root, listing = _locate(recipe, options), options.out / "utterances.jsonl"
+    corpus = open_corpus(root, recipe.corpus.layout)
+    state = [recipe.corpus.model_dump(mode="json"), folder_state(root)]
+    return PreparedCorpus(root, listing, ledger.run("prepare", state, [listing], lambda: _list(corpus, listing)))
+
+
+def _locate(recipe: Recipe, options: RunOptions) -> Path:
+    """Return the corpus folder: the given one, or the demo corpus, synthesised when it is not there yet."""
+    if options.corpus is not None:
+        return options.corpus
+    if recipe.corpus.demo_speakers is None:
         raise ConfigError(
-            "this recipe needs speech: give its folder with --data DIR (TIMIT, LibriSpeech, VCTK or a folder of "
-            "speakers), fetch one with 'sepvae corpus fetch timit-sample DIR', or run recipes/demo.yaml"
+            f"this recipe needs {recipe.data}: give its folder with --corpus DIR, fetch a corpus with 'sepvae corpus "
+            "fetch timit-sample DIR', or try 'sepvae recipe run demo', which makes its own"
         )
     from sepvae.corpora.demo import make_demo_corpus
 
-    folder = out / f"corpus-{config.demo_speakers}"
+    folder = options.out / f"corpus-{recipe.corpus.demo_speakers}"
     if not folder.is_dir():
-        make_demo_corpus(folder, speakers=config.demo_speakers)
+        make_demo_corpus(folder, speakers=recipe.corpus.demo_speakers)
     return folder
 
 
-def prepare(corpus: Corpus, path: Path) -> None:
-    """List the utterances of a corpus into a JSONL file, and what had to be left out beside it."""
+def _list(corpus: Corpus, path: Path) -> None:
+    """Write the utterances of a corpus, and what had to be left out beside them."""
     utterances = read_all(corpus)
     if corpus.problems:
         write_json(path.with_suffix(".problems.json"), [asdict(problem) for problem in corpus.problems])
     write_jsonl(path, (asdict(utterance) for utterance in utterances))
 
 
-def corpus_state(root: Path) -> str:
-    """Return a hash that changes when a file of the corpus is added, removed or written."""
+def folder_state(root: Path) -> str:
+    """Return a hash that changes when a file in a folder is added, removed or written."""
     stats = [(file.relative_to(root).as_posix(), file.stat()) for file in sorted(root.rglob("*")) if file.is_file()]
     return hash_json([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])

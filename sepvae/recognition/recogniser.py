@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sepvae.config import Config
 from sepvae.recognition.phones import NO_PHONE, PHONES
-from sepvae.recognition.speech import Speech
+from sepvae.recognition.speech import LabelledSpeech
 from sepvae.seeds import derive_seed, generator
 
 _TAPS = 5
@@ -71,7 +71,7 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def crop(speech: Speech, place: float, n_frames: int) -> tuple[Tensor, Tensor]:
+def crop(speech: LabelledSpeech, place: float, n_frames: int) -> tuple[Tensor, Tensor]:
     """Return features and labels of `n_frames` frames from a place (0 to 1) on; what is missing has no phone."""
     start = round(place * max(len(speech.features) - n_frames, 0))
     features, labels = speech.features[start : start + n_frames], speech.labels[start : start + n_frames]
@@ -83,7 +83,11 @@ def crop(speech: Speech, place: float, n_frames: int) -> tuple[Tensor, Tensor]:
 
 
 def train_recogniser(
-    originals: Sequence[Speech], versions: Sequence[Sequence[Speech]], config: RecogniserConfig, *, seed: int
+    originals: Sequence[LabelledSpeech],
+    versions: Sequence[Sequence[LabelledSpeech]],
+    config: RecogniserConfig,
+    *,
+    seed: int,
 ) -> Recogniser:
     """Return a recogniser trained on utterances and augmented versions of them.
 
@@ -126,7 +130,7 @@ def train_recogniser(
 
 
 @torch.no_grad()
-def right(network: Recogniser, speech: Speech) -> tuple[float, float]:
+def right(network: Recogniser, speech: LabelledSpeech) -> tuple[float, float]:
     """Return the shares of phones and of frames that the recogniser gets right, 0 to 1.
 
     The ends of a phone are known, and it is the one whose frames are the most likely together.

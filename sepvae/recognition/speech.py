@@ -42,7 +42,7 @@ class SpeechConfig(Config):
 
 
 @dataclass(frozen=True)
-class Speech:
+class LabelledSpeech:
     """Features (frames, mels) of an utterance, the phone of each frame (frames,), and the phones one by one."""
 
     features: Tensor
@@ -50,8 +50,8 @@ class Speech:
     phones: tuple[Stretch, ...]
 
 
-class FeatureExtractor:
-    """Makes labelled speech of waves and alignments."""
+class SpeechFrontend:
+    """Turns waves and alignments into labelled speech."""
 
     def __init__(self, config: SpeechConfig) -> None:
         self.config, self._frontend = config, Frontend(config.frontend())
@@ -61,16 +61,16 @@ class FeatureExtractor:
         spectrum = self._frontend.stft.analyse(torch.from_numpy(np.ascontiguousarray(wave)))
         return self._frontend.input(spectrum / self._frontend.meter().add(spectrum).level)
 
-    def labelled(self, features: Tensor, phones: Iterable[Interval]) -> Speech:
+    def labelled(self, features: Tensor, phones: Iterable[Interval]) -> LabelledSpeech:
         """Return speech of features (frames, mels) and an alignment in samples."""
         stft = self._frontend.stft
         n_frames = len(features)
         centres = np.arange(1, n_frames + 1) * stft.hop_samples - stft.window_samples // 2
         found = stretches(phones, centres)
         labels = torch.from_numpy(frame_labels(found, n_frames))
-        return Speech(self.normalised(features), labels, tuple(found))
+        return LabelledSpeech(self.normalised(features), labels, tuple(found))
 
-    def speech(self, wave: NDArray[np.float32], phones: Iterable[Interval]) -> Speech:
+    def speech(self, wave: NDArray[np.float32], phones: Iterable[Interval]) -> LabelledSpeech:
         """Return speech of a wave (time,) and an alignment in samples."""
         return self.labelled(self.features(wave), phones)
 

@@ -19,7 +19,7 @@ _SMALLEST = 1e-3
 
 
 @dataclass(frozen=True)
-class Voices:
+class VoiceClassifier:
     """The speakers it knows, what their spectra are compared to, and the weights (mels, speakers) and offsets."""
 
     speakers: tuple[str, ...]
@@ -29,7 +29,7 @@ class Voices:
     offsets: Tensor
 
     @classmethod
-    def train(cls, features: Sequence[Tensor], speakers: Sequence[str]) -> Voices:
+    def train(cls, features: Sequence[Tensor], speakers: Sequence[str]) -> VoiceClassifier:
         """Return a classifier that has learnt utterances of features (frames, mels) and who speaks in each.
 
         Raises:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae.errors import MissingExtra
-from sepvae.report.labels import COLOURS, measure_of, ordered_systems, role_of, system_label
+from sepvae.report.labels import COLOURS, measure_of
+from sepvae.report.systems import Systems
 
 # Spectrograms show this much below the loudest bin of the mixture; speech has little further down.
 _RANGE_DB = 70.0
@@ -19,12 +20,13 @@ _WINDOW_S = 0.02
 _MOST_UPRIGHT = 7
 
 
-def violins(scores: Mapping[str, Sequence[float]], measure: str) -> bytes:
+def violins(scores: Mapping[str, Sequence[float]], measure: str, known: Systems) -> bytes:
     """Draw the scores of each system as a violin with its points, as SVG.
 
     Args:
         scores: finite values by system.
         measure: name of the measure, for the axis.
+        known: labels, roles and order of the systems.
 
     Raises:
         MissingExtra: matplotlib or seaborn is not installed.
@@ -37,7 +39,7 @@ def violins(scores: Mapping[str, Sequence[float]], measure: str) -> bytes:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtra("the report page", "report", error) from error
-    systems = [name for name in ordered_systems(scores) if len(scores[name])]
+    systems = [name for name in known.ordered(scores) if len(scores[name])]
     # Side by side while their names fit below them; else one below the other.
     upright = len(systems) <= _MOST_UPRIGHT
     across, along = 0.95 * len(systems) + 0.9, 0.32 * len(systems) + 0.9
@@ -46,7 +48,7 @@ def violins(scores: Mapping[str, Sequence[float]], measure: str) -> bytes:
         figure = Figure(figsize=(max(3.2, across), 3.0) if upright else (5.2, along), layout="constrained")
         axes: Any = figure.subplots()
         values = {"system": [s for s in systems for _ in scores[s]], "value": [v for s in systems for v in scores[s]]}
-        palette = {system: COLOURS[role_of(system)] for system in systems}
+        palette = {system: COLOURS[known[system].role] for system in systems}
         sides = ("system", "value") if upright else ("value", "system")
         style = {"data": values, "x": sides[0], "y": sides[1], "hue": "system", "palette": palette, "order": systems}
         sns.violinplot(
@@ -59,10 +61,10 @@ def violins(scores: Mapping[str, Sequence[float]], measure: str) -> bytes:
             draw_mean(mean, position - 0.28, position + 0.28, color=COLOURS["ink"], linewidth=1.4)
         label = measure_of(measure).heading
         if upright:
-            axes.set_xticks(range(len(systems)), [system_label(s).replace(" ", "\n", 1) for s in systems])
+            axes.set_xticks(range(len(systems)), [known[s].label.replace(" ", "\n", 1) for s in systems])
             axes.set(xlabel="", ylabel=label)
         else:
-            axes.set_yticks(range(len(systems)), [system_label(s) for s in systems])
+            axes.set_yticks(range(len(systems)), [known[s].label for s in systems])
             axes.set(xlabel=label, ylabel="")
         axes.grid(axis="y" if upright else "x", color=COLOURS["rule"], linewidth=0.6)
         axes.set_axisbelow(True)

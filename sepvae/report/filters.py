@@ -1,18 +1,18 @@
-"""What a demixing system found, on the page: where its filters listen, and how its objective fell."""
+"""What a demixing system found, on the page: the directivity of its filters, and how its objective fell."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sepvae.report import svg
-from sepvae.report.labels import system_label
 from sepvae.report.rooms import Room, angle_text
+from sepvae.report.systems import Systems
 
 # Directivity is shown down to this far below its maximum, in a picture of so many directions and bands.
 _RANGE_DB = 30.0
@@ -27,7 +27,7 @@ def directions_of(room: Room) -> NDArray[np.float64]:
 
 
 def directivity_db(filters: NDArray[np.complexfloating], room: Room) -> NDArray[np.float64]:
-    """Return how well demixing filters hear plane waves of each direction and frequency.
+    """Return the response of demixing filters to plane waves of each direction and frequency.
 
     Args:
         filters: W, complex (bins, sources, microphones), in which y = W x; bins evenly from 0 Hz to half the rate.
@@ -35,16 +35,16 @@ def directivity_db(filters: NDArray[np.complexfloating], room: Room) -> NDArray[
 
     Returns:
         |w_j(f)ᵀ d(f, azimuth)| in dB under its maximum over the azimuths of `directions_of`, not below -30 dB,
-        (sources, bins, azimuths), where d is what the microphones hear of a far talker at their height.
+        (sources, bins, azimuths), where d is what reaches the microphones from a far talker at their height.
     """
     azimuths = np.deg2rad(directions_of(room)) + (room.front_rad or 0.0)
     # How much shorter than to the centre the way to each microphone is, (microphones, azimuths).
     ahead = (room.microphones_m[:, :2] - room.centre_m) @ np.stack([np.cos(azimuths), np.sin(azimuths)])
     frequencies = np.linspace(0, room.sample_rate / 2, len(filters))
     steering = np.exp(2j * np.pi * frequencies[:, None, None] * ahead / room.speed_of_sound_m_s)
-    heard = np.abs(filters @ steering)
-    loudest = heard.max(axis=-1, keepdims=True)
-    shares = np.divide(heard, loudest, out=np.zeros_like(heard), where=loudest > 0)
+    response = np.abs(filters @ steering)
+    largest = response.max(axis=-1, keepdims=True)
+    shares = np.divide(response, largest, out=np.zeros_like(response), where=largest > 0)
     levels: NDArray[np.float64] = 20 * np.log10(np.maximum(shares, 10 ** (-_RANGE_DB / 20)))
     return levels.transpose(1, 0, 2)
 
@@ -95,7 +95,7 @@ def usable(objective: NDArray[np.floating] | None) -> bool:
     return objective is not None and objective.ndim == 1 and len(objective) > 2 and bool(np.isfinite(objective).all())
 
 
-def trace(objectives: Mapping[str, NDArray[np.floating]], order: Sequence[str], *, item: str) -> str:
+def trace(objectives: Mapping[str, NDArray[np.floating]], known: Systems, *, item: str) -> str:
     """Draw how the objective of each system changed since its first iteration, as SVG markup.
 
     Objectives of different source models differ by constants, so that only their changes compare. The first iteration
@@ -103,10 +103,11 @@ def trace(objectives: Mapping[str, NDArray[np.floating]], order: Sequence[str], 
 
     Args:
         objectives: negative log-likelihood per bin and frame, (iterations + 1,), by system.
-        order: of the systems.
+        known: labels and order of the systems.
         item: the mixture.
     """
-    changes = {name: np.asarray(objectives[name][1:], np.float64) - objectives[name][1] for name in order}
+    ordered = {name: np.asarray(objectives[name], np.float64) for name in known.ordered(objectives)}
+    changes = {name: values[1:] - values[1] for name, values in ordered.items()}
     last = max(len(values) for values in changes.values())
     low = min(float(values.min()) for values in changes.values())
     high = max(0.0, *(float(values.max()) for values in changes.values()))
@@ -133,8 +134,8 @@ def trace(objectives: Mapping[str, NDArray[np.floating]], order: Sequence[str], 
         parts.append(svg.element("polyline", points=points, class_=f"trace {style}"))
         row = top + 6 + 15 * number
         parts.append(svg.line(left + width + 14, row, left + width + 34, row, f"trace {style}"))
-        parts.append(svg.words(left + width + 40, row + 4, system_label(name)))
-    ends = "; ".join(f"{system_label(name)} {values[-1]:.3g} after {len(values)}" for name, values in changes.items())
+        parts.append(svg.words(left + width + 40, row + 4, known[name].label))
+    ends = "; ".join(f"{known[name].label} {values[-1]:.3g} after {len(values)}" for name, values in changes.items())
     label = f"Change of the objective of {item} since the first iteration, per bin and frame: {ends}".replace(
         " -", " −"
     )

@@ -20,17 +20,14 @@ from sepvae.files import read_arrays, write_text
 from sepvae.report import figures, filters
 from sepvae.report.labels import (
     IMPROVEMENT,
-    competes,
     format_value,
     is_number,
     measure_of,
     ordered_measures,
-    ordered_systems,
     reason_text,
-    role_of,
-    system_label,
 )
 from sepvae.report.rooms import Room, describe_room, describe_talkers, plan
+from sepvae.report.systems import Systems
 
 _VIOLINS = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512", "pesq_nb", "pesq_wb", "phone_accuracy")
 _BESIDE_PLAYERS = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512")
@@ -44,8 +41,8 @@ class Words:
 
     about: str = (
         "Means over all sources of all test mixtures, with 95 % bootstrap intervals over the mixtures. SDR, SIR and "
-        "SAR are BSSEval v3 with 512 taps. The floor is the unprocessed mixture. The ceilings are masks made from the "
-        "true sources, which no real system knows; the best of the others is marked."
+        "SAR are BSSEval v3 with 512 taps. The floor is the unprocessed mixture. The ceilings are made from the true "
+        "sources, which no real system has; the best of the others is marked."
     )
     items: str = "mixtures"
     point: str = "A point is one source of one mixture, the line the mean."
@@ -65,7 +62,7 @@ class Picture:
 class ReportItem:
     """One test mixture, or another sound before something happens to it: what became of it by source and system.
 
-    `room` is where it was heard. `found` are files of arrays by system: `demixing`, the filters (bins, sources,
+    `room` is where it was recorded. `found` are files of arrays by system: `demixing`, the filters (bins, sources,
     microphones) with the sources in the order of `references`, and `objective` (iterations + 1,), or one of the two.
     """
 
@@ -95,6 +92,7 @@ def write_report(
     path: Path,
     *,
     title: str,
+    systems: Systems,
     splits: Sequence[ReportSplit],
     config: Mapping[str, Any],
     versions: Mapping[str, str],
@@ -110,6 +108,7 @@ def write_report(
     Args:
         path: HTML file to write.
         title: heading of the page.
+        systems: labels, roles and order of all that is compared or listened to.
         splits: results, the main one first.
         config: resolved configuration.
         versions: of the packages the numbers depend on.
@@ -140,8 +139,8 @@ def write_report(
         ],
         title=title,
         notes=[note for note in notes if note],
-        splits=[_split(split, words) for split in splits],
-        published=[_published(figure, splits[0].summary) for figure in published],
+        splits=[_split(split, systems, words) for split in splits],
+        published=[_published(figure, splits[0].summary, systems) for figure in published],
         config=json.dumps(config, indent=2, ensure_ascii=False),
         versions=dict(versions),
         seed=seed,
@@ -153,8 +152,8 @@ def _data_uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _split(split: ReportSplit, words: Words) -> dict[str, Any]:
-    systems = ordered_systems(split.summary)
+def _split(split: ReportSplit, known: Systems, words: Words) -> dict[str, Any]:
+    systems = known.ordered(split.summary)
     measures = ordered_measures(
         name for row in split.summary.values() for name in row if not name.endswith(IMPROVEMENT)
     )
@@ -166,24 +165,28 @@ def _split(split: ReportSplit, words: Words) -> dict[str, Any]:
         "description": split.description,
         "measures": [(m, measure_of(m).heading) for m in measures if m in scored],
         "missing": [measure_of(m).label for m in measures if m not in scored],
-        "systems": [_system_row(s, split.summary, [m for m in measures if m in scored]) for s in systems],
-        "tests": [_test(test) for test in split.comparisons if test["measure"] in _TESTED and test["n_pairs"]],
-        "claims": [_claim(test) for test in split.hypotheses],
-        "violins": [_violin(split.rows, m) for m in drawn],
-        "items": [_item(item, split.rows, words) for item in split.items],
+        "systems": [_system_row(s, split.summary, [m for m in measures if m in scored], known) for s in systems],
+        "tests": [_test(test, known) for test in split.comparisons if test["measure"] in _TESTED and test["n_pairs"]],
+        "claims": [_claim(test, known) for test in split.hypotheses],
+        "violins": [_violin(split.rows, m, known) for m in drawn],
+        "items": [_item(item, split.rows, known, words) for item in split.items],
     }
 
 
-def _system_row(system: str, summary: Mapping[str, Mapping[str, Any]], measures: Sequence[str]) -> dict[str, Any]:
+def _system_row(
+    system: str, summary: Mapping[str, Mapping[str, Any]], measures: Sequence[str], known: Systems
+) -> dict[str, Any]:
+    one = known[system]
     return {
-        "label": system_label(system),
+        "label": one.label,
         "name": system,
-        "role": role_of(system),
-        "cells": [_cell(system, summary, measure) for measure in measures],
+        "role": one.role,
+        "informed": one.uses_references and one.role != "ceiling",
+        "cells": [_cell(system, summary, measure, known) for measure in measures],
     }
 
 
-def _cell(system: str, summary: Mapping[str, Mapping[str, Any]], measure: str) -> dict[str, Any]:
+def _cell(system: str, summary: Mapping[str, Mapping[str, Any]], measure: str, known: Systems) -> dict[str, Any]:
     found = summary[system].get(measure)
     if found is None or not is_number(found["mean"]):
         return {"mean": "–", "interval": "", "count": "", "best": False}
@@ -191,14 +194,14 @@ def _cell(system: str, summary: Mapping[str, Mapping[str, Any]], measure: str) -
     rivals = [
         row[measure]["mean"]
         for name, row in summary.items()
-        if competes(name) and measure in row and is_number(row[measure]["mean"])
+        if known[name].competes and measure in row and is_number(row[measure]["mean"])
     ]
     complete = found["n_valid"] == found["n_total"]
     return {
         "mean": format_value(found["mean"], measure),
         "interval": f"{format_value(low, measure)} to {format_value(high, measure)}" if is_number(low) else "",
         "count": "" if complete else f"{found['n_valid']} of {found['n_total']}",
-        "best": competes(system) and len(rivals) > 1 and found["mean"] == max(rivals),
+        "best": known[system].competes and len(rivals) > 1 and found["mean"] == max(rivals),
     }
 
 
@@ -208,12 +211,12 @@ def _p_value(value: Any) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _claim(test: Mapping[str, Any]) -> dict[str, str]:
+def _claim(test: Mapping[str, Any], known: Systems) -> dict[str, str]:
     claim = test["claim"]
     return {
         "text": claim["text"],
         "verdict": test["verdict"],
-        "pair": f"{system_label(claim['system'])} against {system_label(test['other'])}",
+        "pair": f"{known[claim['system']].label} against {known[test['other']].label}",
         "measure": measure_of(claim["measure"]).label,
         "difference": format_value(test["mean_difference"], claim["measure"]),
         "n": str(test["n_pairs"]),
@@ -222,11 +225,11 @@ def _claim(test: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _test(test: Mapping[str, Any]) -> dict[str, str]:
+def _test(test: Mapping[str, Any], known: Systems) -> dict[str, str]:
     return {
         "measure": measure_of(test["measure"]).label,
-        "a": system_label(test["system_a"]),
-        "b": system_label(test["system_b"]),
+        "a": known[test["system_a"]].label,
+        "b": known[test["system_b"]].label,
         "difference": format_value(test["median_difference"], test["measure"]),
         "n": str(test["n_pairs"]),
         "p": _p_value(test["p_value"]),
@@ -236,21 +239,21 @@ def _test(test: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _violin(rows: Sequence[ScoreRow], measure: str) -> dict[str, str]:
+def _violin(rows: Sequence[ScoreRow], measure: str, known: Systems) -> dict[str, str]:
     scores: dict[str, list[float]] = {}
     for row in rows:
         if is_number(row.values.get(measure)):
             scores.setdefault(row.system, []).append(row.values[measure])
-    picture = _data_uri("image/svg+xml", figures.violins(scores, measure))
-    counts = ", ".join(f"{system_label(name)} {len(scores[name])}" for name in ordered_systems(scores))
+    picture = _data_uri("image/svg+xml", figures.violins(scores, measure, known))
+    counts = ", ".join(f"{known[name].label} {len(scores[name])}" for name in known.ordered(scores))
     label = measure_of(measure).label
     return {"picture": picture, "label": label, "alt": f"Violin plots of {label} by system; points: {counts}"}
 
 
-def _published(figure: Mapping[str, Any], summary: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _published(figure: Mapping[str, Any], summary: Mapping[str, Mapping[str, Any]], known: Systems) -> dict[str, str]:
     ours = summary.get(figure["system"], {}).get(figure["measure"], {}).get("mean")
     return {
-        "system": system_label(figure["system"]),
+        "system": known[figure["system"]].label,
         "measure": measure_of(figure["measure"]).heading,
         "theirs": format_value(figure["value"], figure["measure"]),
         "ours": format_value(ours, figure["measure"]),
@@ -258,10 +261,10 @@ def _published(figure: Mapping[str, Any], summary: Mapping[str, Mapping[str, Any
     }
 
 
-def _item(item: ReportItem, rows: Sequence[ScoreRow], words: Words) -> dict[str, Any]:
+def _item(item: ReportItem, rows: Sequence[ScoreRow], known: Systems, words: Words) -> dict[str, Any]:
     """Read the audio of one mixture and make a card for each signal, at one level and one range of colours."""
     found = {(row.system, row.source): row for row in rows if row.item == item.id}
-    systems = [s for s in ordered_systems(item.estimates) if role_of(s) != "floor"]
+    systems = [s for s in known.ordered(item.estimates) if known[s].role != "floor"]
     paths = {("mixture", ""): item.mixture}
     paths |= {("reference", name): path for name, path in item.references.items()}
     paths |= {(s, name): path for s in systems for name, path in item.estimates[s].items()}
@@ -271,14 +274,14 @@ def _item(item: ReportItem, rows: Sequence[ScoreRow], words: Words) -> dict[str,
     mixture = sounds["mixture", ""]
     top_db = float(figures.spectrogram_db(mixture.wave[0] * gain, sample_rate=mixture.sample_rate).max())
     arrays = {name: read_arrays(path) for name, path in item.found.items()}
-    directivity = _directivity(item, arrays)
+    directivity = _directivity(item, arrays, known)
 
     def card(key: tuple[str, str], label: str) -> dict[str, Any]:
         sound, row = sounds[key], found.get(key)
         levels = figures.spectrogram_db(sound.wave[0] * gain, sample_rate=sound.sample_rate)
         return {
             "label": label,
-            "role": "truth" if key[0] in ("mixture", "reference") else role_of(key[0]),
+            "role": "truth" if key[0] in ("mixture", "reference") else known[key[0]].role,
             "sound": _data_uri("audio/flac", audio.encode(sound.wave[:1] * gain, sample_rate=sound.sample_rate)),
             "picture": _data_uri("image/webp", figures.spectrogram_image(levels, top_db=top_db)),
             "directivity": directivity.get(key, ""),
@@ -292,14 +295,14 @@ def _item(item: ReportItem, rows: Sequence[ScoreRow], words: Words) -> dict[str,
         "top_khz": f"{mixture.sample_rate / 2000:g}",
         "mixture": card(("mixture", ""), words.before),
         "room": _room(item),
-        "trace": _trace(item, arrays),
+        "trace": _trace(item, arrays, known),
         "directed": bool(directivity),
         "sources": [
             {
                 "name": name,
                 "cards": [
                     *([card(("reference", name), "True source")] if name in item.references else []),
-                    *(card((s, name), system_label(s)) for s in systems if name in item.estimates[s]),
+                    *(card((s, name), known[s].label) for s in systems if name in item.estimates[s]),
                 ],
             }
             for name in dict.fromkeys([*item.references, *(name for own in item.estimates.values() for name in own)])
@@ -317,7 +320,9 @@ def _room(item: ReportItem) -> dict[str, Any] | None:
     }
 
 
-def _directivity(item: ReportItem, arrays: Mapping[str, Mapping[str, NDArray[Any]]]) -> dict[tuple[str, str], str]:
+def _directivity(
+    item: ReportItem, arrays: Mapping[str, Mapping[str, NDArray[Any]]], known: Systems
+) -> dict[tuple[str, str], str]:
     """Draw the filter of each system and source, where the places of the microphones are known."""
     room, names = item.room, list(item.references)
     if room is None or room.front_rad is None or room.n_microphones < 2:
@@ -334,19 +339,19 @@ def _directivity(item: ReportItem, arrays: Mapping[str, Mapping[str, NDArray[Any
                 f"{room.n_microphones} microphones): separate again"
             )
         for source, (name, levels) in enumerate(zip(names, filters.directivity_db(own["demixing"], room), strict=True)):
-            label = f"Directivity of the filter of {system_label(system)} for {name} in {item.id}; {talkers}"
+            label = f"Directivity of the filter of {known[system].label} for {name} in {item.id}; {talkers}"
             pictures[system, name] = filters.directivity_picture(levels, room, source=source, label=label)
     return pictures
 
 
-def _trace(item: ReportItem, arrays: Mapping[str, Mapping[str, NDArray[Any]]]) -> str:
+def _trace(item: ReportItem, arrays: Mapping[str, Mapping[str, NDArray[Any]]], known: Systems) -> str:
     """Draw the objectives of all systems that have one, markup; empty when none has."""
     objectives = {
         name: own["objective"]
         for name, own in arrays.items()
-        if filters.usable(own.get("objective")) and competes(name)
+        if filters.usable(own.get("objective")) and known[name].competes
     }
-    return filters.trace(objectives, ordered_systems(objectives), item=item.id) if objectives else ""
+    return filters.trace(objectives, known, item=item.id) if objectives else ""
 
 
 def _score(row: ScoreRow, measure: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ _BARS_M = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 @dataclass(frozen=True)
 class Room:
-    """Where a mixture was heard.
+    """Where a mixture was recorded.
 
     `kind` is `simulated` or `measured`; `azimuths_deg`, for each talker of `names`, are from the front of the array,
     counter-clockwise from above (in a `linear` array towards microphone 0); in measured rooms they are those of the

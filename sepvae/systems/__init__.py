@@ -16,7 +16,7 @@ SYSTEMS = Table(
         "nmf": "sepvae.systems.nmf:Nmf",
         "generative": "sepvae.systems.generative:GenerativeModels",
         "enhancement": "sepvae.systems.enhancement:Enhancement",
-        "filtered": "sepvae.systems.filtered:Filtered",
+        "filtered": "sepvae.systems.filtered:FilteredSystem",
         "source_models": "sepvae.systems.source_models:TrainedSourceModels",
     },
 )

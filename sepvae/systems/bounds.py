@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import ClassVar, Literal
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sepvae.config import Config
-from sepvae.estimator.masks import apply_masks, make_masks
+from sepvae.estimator.masks import MaskKind, apply_masks, make_masks
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.mixing.mixture import Rendered
-from sepvae.systems.contract import Material
+from sepvae.systems.contract import Estimates, System, SystemFacts
 
 
 class MixtureConfig(Config):
     """The floor has no settings."""
 
 
-class UnprocessedMixture:
+class UnprocessedMixture(System[MixtureConfig]):
     """The mixture itself as the estimate of every source: what any system must beat."""
 
-    Config: ClassVar[type[Config]] = MixtureConfig
-    uses_references: ClassVar[bool] = False
-    trainable: ClassVar[bool] = False
+    Config = MixtureConfig
+    label, role, mixture_consistent = "Mixture", "floor", False
 
-    def __init__(self, config: MixtureConfig, *, sample_rate: int) -> None:
-        pass
-
-    def train(self, material: Material, folder: Path) -> None:
-        """Learn nothing."""
-
-    def load(self, folder: Path, *, device: str) -> None:
-        """Take up nothing."""
-
-    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+    def separate(self, mixture: Rendered) -> Estimates:
         """Return the mixture for each source."""
         return dict.fromkeys(mixture.sources, mixture.mixture)
 
@@ -44,33 +30,33 @@ class UnprocessedMixture:
 class IdealMaskConfig(Config):
     """Kind of mask and STFT of a ceiling."""
 
-    mask: Literal["ratio", "wiener"] = "ratio"
+    mask: MaskKind = "ratio"
     stft: StftConfig = StftConfig()
 
 
-class IdealMask:
+class IdealMask(System[IdealMaskConfig]):
     """The mask that the true sources give: the most that masking with mixture phase can reach with this STFT."""
 
-    Config: ClassVar[type[Config]] = IdealMaskConfig
-    uses_references: ClassVar[bool] = True
-    trainable: ClassVar[bool] = False
+    Config = IdealMaskConfig
+    role, needs = "ceiling", ("references",)
 
     def __init__(self, config: IdealMaskConfig, *, sample_rate: int) -> None:
-        self._mask, self._stft = config.mask, Stft(config.stft, sample_rate=sample_rate)
+        super().__init__(config, sample_rate=sample_rate)
+        self._stft = Stft(config.stft, sample_rate=sample_rate)
 
-    def train(self, material: Material, folder: Path) -> None:
-        """Learn nothing."""
+    @classmethod
+    def describe(cls, config: IdealMaskConfig) -> SystemFacts:
+        """Name the mask."""
+        label = "Ideal Wiener" if config.mask == "wiener" else f"Ideal {config.mask} mask"
+        return super().describe(config)._replace(label=label)
 
-    def load(self, folder: Path, *, device: str) -> None:
-        """Take up nothing."""
-
-    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+    def separate(self, mixture: Rendered) -> Estimates:
         """Return the masked mixture for each source; noise, where there is some, keeps its own share."""
         waves = list(mixture.sources.values())
         if mixture.noise is not None:
             waves.append(mixture.noise)
         magnitudes = self._stft.analyse(torch.from_numpy(np.stack(waves))).abs()
-        masks = make_masks(magnitudes, kind=self._mask)[: len(mixture.sources)]
+        masks = make_masks(magnitudes, kind=self._config.mask)[: len(mixture.sources)]
         spectrum = self._stft.analyse(torch.from_numpy(mixture.mixture))
         estimates = self._stft.synthesise(apply_masks(spectrum, masks), n_samples=len(mixture.mixture))
         return dict(zip(mixture.sources, estimates.numpy(), strict=True))

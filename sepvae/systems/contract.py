@@ -1,25 +1,38 @@
-"""What every separation system of an experiment offers, and the closed table of the systems."""
+"""What every separation system of an experiment offers, what it says of itself, and how a recipe chooses one."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from sepvae.config import Config
+from sepvae.errors import CheckpointError, ConfigError
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import Rendered
 from sepvae.settings import Choice
 from sepvae.systems import SYSTEMS
 from sepvae.tables import Table
 
+C = TypeVar("C", bound=Config)
+T = TypeVar("T")
+
+Estimates = dict[str, NDArray[np.float32]]
+Role = Literal["floor", "baseline", "ours", "ceiling"]
+# What a system is given beside the mixture: the channels of several microphones; the true sources, which no real
+# system has.
+Need = Literal["channels", "references"]
+
 
 @dataclass(frozen=True)
-class Material:
+class TrainingMixtures:
     """What a system may learn from: mixtures to train and validate on, their corpus, a seed and a device.
 
     Test mixtures are not in it: no system can see them before it separates them. `shared` is a folder for models that
@@ -34,60 +47,151 @@ class Material:
     shared: Path
 
 
-class System(Protocol):
+class SystemFacts(NamedTuple):
+    """What a page calls a system, what it is in a comparison, and what it needs beside the mixture."""
+
+    label: str
+    role: Role
+    needs: tuple[Need, ...] = ()
+
+    @property
+    def uses_references(self) -> bool:
+        """Whether it is given the true sources, and so is kept out of the tests between competitors."""
+        return "references" in self.needs
+
+    def behind(self, other: SystemFacts) -> SystemFacts:
+        """Return the facts of a system that works on the estimates of another one: it knows what that one knows."""
+        label = self.label if other.role == "floor" else f"{other.label} + {self.label}"
+        role = "ceiling" if other.role == "ceiling" else self.role
+        return SystemFacts(label, role, tuple(sorted({*self.needs, *other.needs})))
+
+
+class System(ABC, Generic[C]):
     """One way to separate a mixture.
 
-    `uses_references` marks those that are told more than the mixture, as the ideal masks are told the sources: they are
-    kept out of the tests between competitors.
+    A subclass names its `Config` and says what it is: its `label`, its `role`, and what it `needs`; `describe` may let
+    these follow from the settings. One that needs the references is a ceiling, or a baseline that never competes.
+    `blind` are those whose estimates come in any order; `mixture_consistent` those whose estimates add up to the
+    mixture. After `separate`, `diagnostics` holds what was found in that mixture, for a page to show: a new dict each
+    time, empty if nothing was. A page knows `demixing`, complex (bins, sources, microphones), with which y = W x in
+    each bin: bins evenly from 0 Hz to half the sample rate, sources in the order of the estimates, microphones as they
+    are recorded; and `objective` (iterations + 1,), the negative log-likelihood per bin and frame at each iteration
+    and in the end, up to a constant of the system.
     """
 
     Config: ClassVar[type[Config]]
-    uses_references: ClassVar[bool]
-    trainable: ClassVar[bool]
+    label: ClassVar[str] = ""
+    role: ClassVar[Role] = "ours"
+    needs: ClassVar[tuple[Need, ...]] = ()
+    blind: ClassVar[bool] = False
+    mixture_consistent: ClassVar[bool] = True
 
-    def __init__(self, config: Any, *, sample_rate: int) -> None: ...
+    def __init__(self, config: C, *, sample_rate: int) -> None:
+        self._config, self._sample_rate = config, sample_rate
+        self.diagnostics: dict[str, NDArray[Any]] = {}
 
-    def train(self, material: Material, folder: Path) -> None:
-        """Learn from the material and leave everything in `folder`; resume where an earlier call was stopped."""
-        ...
+    @classmethod
+    def describe(cls, config: C) -> SystemFacts:  # noqa: ARG003 (for those whose label or role follows from settings)
+        """Return what the system is with these settings; without a label a page calls it by its name in the recipe."""
+        return SystemFacts(cls.label, cls.role, cls.needs)
+
+    @classmethod
+    def works_on(cls, config: C) -> str | None:  # noqa: ARG003
+        """Return the system of the recipe whose estimates this one takes, None for those that take the mixture."""
+        return None
+
+    def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
+        """Learn from the mixtures and leave everything in `folder`; resume where an earlier call was stopped."""
 
     def load(self, folder: Path, *, device: str) -> None:
         """Take up what `train` left in `folder`."""
-        ...
 
-    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
-        """Return an estimate (time,) for each source; only ideal masks may look at `mixture.sources`' waves."""
-        ...
+    @abstractmethod
+    def separate(self, mixture: Rendered) -> Estimates:
+        """Return an estimate (time,) for each source; only those that need references may look at their waves."""
 
-
-class DerivedSystem(System, Protocol):
-    """A system that works on the estimates of another one of the same recipe, called `of`."""
-
-    of: str
-
-    def derive(self, estimates: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        """Return an estimate (time,) for each source from those of the other system."""
-        ...
+    def derive(self, estimates: Estimates) -> Estimates:
+        """Return an estimate (time,) for each source from those of the system that this one `works_on`."""
+        return estimates
 
 
-class ExplainingSystem(System, Protocol):
-    """A system that can say what it did, for the page to show.
+def check_rate(own: int, sample_rate: int, *, key: str = "frontend.sample_rate") -> None:
+    """Raise ConfigError when a model is set up for another sample rate than that of the mixtures."""
+    if own != sample_rate:
+        raise ConfigError(f"{key} = {own}: the mixtures are at {sample_rate} Hz, give that")
 
-    After `separate`, `artefacts` holds what was found in that mixture: a new dict each time, empty if nothing was.
-    Known to the page are `demixing`, complex (bins, sources, microphones), with which y = W x in each bin: bins
-    evenly from 0 Hz to half the sample rate, sources in the order of the estimates, microphones as they are recorded;
-    and `objective` (iterations + 1,), the negative log-likelihood per bin and frame at each iteration and in the end,
-    up to a constant of the system.
-    """
 
-    artefacts: dict[str, NDArray[Any]]
+def loaded(part: T | None) -> T:
+    """Return what `load` takes up; ConfigError when it has not been called."""
+    if part is None:
+        raise ConfigError("this system has not been loaded: call load first")
+    return part
+
+
+def trained(path: Path) -> Path:
+    """Return a file that `train` leaves; CheckpointError when it is not there."""
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent}: holds no {path.name}: train the system first")
+    return path
 
 
 class SystemChoice(Choice):
-    """A system of `SYSTEMS` and its settings."""
+    """A system of `SYSTEMS` and its settings; `label` and `role` say what its class cannot know.
+
+    What others published and a recipe sets beside the toolkit's own is a baseline.
+    """
 
     table: ClassVar[Table] = SYSTEMS
 
-    def build(self, *, sample_rate: int) -> System:
+    label: str | None = Field(None, min_length=1)
+    role: Literal["ours", "baseline"] | None = None
+
+    @property
+    def works_on(self) -> str | None:
+        """The system of the recipe whose estimates this one takes, None for those that take the mixture."""
+        name: str | None = self.entry.works_on(self.config())
+        return name
+
+    @property
+    def work(self) -> dict[str, Any]:
+        """What decides the estimates, as JSON: label and role do not."""
+        return self.model_dump(mode="json", include={"kind", "settings"})
+
+    def facts(self, name: str, other: SystemFacts | None = None) -> SystemFacts:
+        """Return what a page says of the system.
+
+        Args:
+            name: in the recipe.
+            other: what the system is whose estimates this one takes.
+
+        Raises:
+            ConfigError: a role that would hide what the system is.
+        """
+        own: SystemFacts = self.entry.describe(self.config())
+        facts = own if other is None else own.behind(other)
+        if self.role and (facts.uses_references or facts.role == "floor"):
+            what = "uses the true sources" if facts.uses_references else "does nothing"
+            raise ConfigError(f"system {name}: role = {self.role}: it {what} and is a {facts.role}: leave role out")
+        # What a class forgets to say cannot make it a competitor.
+        role = "ceiling" if facts.uses_references and facts.role == "ours" else self.role or facts.role
+        return SystemFacts(self.label or facts.label or name, role, facts.needs)
+
+    def build(self, *, sample_rate: int) -> System[Any]:
         """Return the system for mixtures at `sample_rate` Hz."""
-        return cast("System", self.entry(self.config(), sample_rate=sample_rate))
+        return cast("System[Any]", self.entry(self.config(), sample_rate=sample_rate))
+
+
+def describe_systems(choices: Mapping[str, SystemChoice]) -> dict[str, SystemFacts]:
+    """Return what a page says of each system of a recipe; those that would be called alike are told apart by name.
+
+    Raises:
+        ConfigError: a role that would hide what a system is.
+    """
+    others = {name: choice.works_on for name, choice in choices.items()}
+    first = {name: choices[name].facts(name) for name, other in others.items() if other not in choices}
+    facts = {name: first.get(name) or choices[name].facts(name, first[other or ""]) for name, other in others.items()}
+    times = Counter(one.label for one in facts.values())
+    return {
+        name: one if times[one.label] == 1 else one._replace(label=f"{one.label}: {name}")
+        for name, one in facts.items()
+    }

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from sepvae.config import Config
@@ -15,7 +12,7 @@ from sepvae.errors import InputError, MissingExtra
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.mixing.mixture import Rendered
 from sepvae.seeds import derive_seed, generator
-from sepvae.systems.contract import Material
+from sepvae.systems.contract import Estimates, System
 
 # -120 dB of the recording.
 _FLOOR = 1e-6
@@ -30,23 +27,17 @@ class FastMnmfConfig(Config):
     seed: int = Field(0, ge=0)
 
 
-class FastMnmf:
+class FastMnmf(System[FastMnmfConfig]):
     """A baseline for any number of talkers and microphones; its estimates are in any order."""
 
-    Config: ClassVar[type[Config]] = FastMnmfConfig
-    uses_references: ClassVar[bool] = False
-    trainable: ClassVar[bool] = False
+    Config = FastMnmfConfig
+    label, role, needs, blind = "FastMNMF2", "baseline", ("channels",), True
 
     def __init__(self, config: FastMnmfConfig, *, sample_rate: int) -> None:
-        self._config, self._stft = config, Stft(config.stft, sample_rate=sample_rate)
+        super().__init__(config, sample_rate=sample_rate)
+        self._stft = Stft(config.stft, sample_rate=sample_rate)
 
-    def train(self, material: Material, folder: Path) -> None:
-        """Learn nothing."""
-
-    def load(self, folder: Path, *, device: str) -> None:
-        """Take up nothing."""
-
-    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+    def separate(self, mixture: Rendered) -> Estimates:
         """Return the images of the sources at the reference microphone."""
         try:
             from pyroomacoustics.bss import fastmnmf2

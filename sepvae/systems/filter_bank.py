@@ -6,7 +6,6 @@ A row of Table 2 of Do, Tran & Chau 2020, who cite no design; the scale is that 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from pydantic import Field
 
 from sepvae.config import Config
 from sepvae.mixing.mixture import Rendered
-from sepvae.systems.contract import Material
+from sepvae.systems.contract import Estimates, System, TrainingMixtures
 from sepvae.systems.profiles import Bands, learn_profiles, read_profiles, write_profiles
 
 _PROFILES = "profiles.json"
@@ -61,19 +60,19 @@ def filter_bands(wave: NDArray[np.float32], filters: NDArray[np.float64]) -> NDA
     return np.asarray(whole[:, delay : delay + len(wave)], np.float64)
 
 
-class FilterBank:
+class FilterBank(System[FilterBankConfig]):
     """Each band of each frame is shared out by the powers that the sources' average spectra have there.
 
     How loud each source is in a frame is fitted to the powers of the mixture (multiplicative updates of the
     Kullback–Leibler divergence), so that it follows who is speaking.
     """
 
-    Config: ClassVar[type[Config]] = FilterBankConfig
-    uses_references: ClassVar[bool] = False
-    trainable: ClassVar[bool] = False
+    Config = FilterBankConfig
+    label, role = "Filter bank", "baseline"
 
     def __init__(self, config: FilterBankConfig, *, sample_rate: int) -> None:
-        self._config, self._profiles = config, dict[str, Bands]()
+        super().__init__(config, sample_rate=sample_rate)
+        self._profiles: dict[str, Bands] = {}
         # An odd number of taps has a middle one, and delays by a whole number of samples.
         self._filters = design_bank(config.n_bands, config.n_taps | 1, sample_rate=sample_rate)
         self._frame = max(1, round(config.frame_ms * sample_rate / 1000))
@@ -88,16 +87,16 @@ class FilterBank:
         padded = np.pad(np.square(bands), ((0, 0), (0, n_frames * self._frame - bands.shape[1])))
         return np.asarray(padded.reshape(len(bands), n_frames, self._frame).mean(2), np.float64)
 
-    def train(self, material: Material, folder: Path) -> None:
+    def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
         """Measure the mean power of every band of each source in the training mixtures."""
-        profiles = learn_profiles(material, lambda wave: np.mean(np.square(self._bands(wave)), 1))
+        profiles = learn_profiles(mixtures, lambda wave: np.mean(np.square(self._bands(wave)), 1))
         write_profiles(folder / _PROFILES, profiles)
 
     def load(self, folder: Path, *, device: str) -> None:  # noqa: ARG002
         """Read the powers."""
         self._profiles = read_profiles(folder / _PROFILES)
 
-    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+    def separate(self, mixture: Rendered) -> Estimates:
         """Return the weighted bands of each source; they add up to the mixture."""
         wave = mixture.mixture
         if not wave.any():

@@ -5,19 +5,13 @@ Do, Tran & Chau 2020 put a Chebyshev band-pass behind their VAE.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.mixing.mixture import Rendered
 from sepvae.separation.band_pass import BandPassConfig, band_pass, design
-from sepvae.systems.contract import Material
+from sepvae.systems.contract import Estimates, System
 
 
 class FilteredConfig(Config):
@@ -31,25 +25,23 @@ class FilteredConfig(Config):
     sources: tuple[str, ...] | None = Field(None, min_length=1)
 
 
-class Filtered:
+class FilteredSystem(System[FilteredConfig]):
     """A filter behind another system; it learns nothing."""
 
-    Config: ClassVar[type[Config]] = FilteredConfig
-    uses_references: ClassVar[bool] = False
-    trainable: ClassVar[bool] = False
+    Config = FilteredConfig
+    label, role, mixture_consistent = "BPF", "baseline", False
 
     def __init__(self, config: FilteredConfig, *, sample_rate: int) -> None:
-        self._config, self._sample_rate, self.of = config, sample_rate, config.of
+        super().__init__(config, sample_rate=sample_rate)
         # An edge that this rate cannot have is an error now, not after the training of the other system.
         design(config.filter, sample_rate=sample_rate)
 
-    def train(self, material: Material, folder: Path) -> None:
-        """Learn nothing."""
+    @classmethod
+    def works_on(cls, config: FilteredConfig) -> str:
+        """Return the system whose estimates are filtered."""
+        return config.of
 
-    def load(self, folder: Path, *, device: str) -> None:
-        """Load nothing."""
-
-    def derive(self, estimates: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    def derive(self, estimates: Estimates) -> Estimates:
         """Return the other system's estimates (time,), filtered.
 
         Raises:
@@ -59,13 +51,13 @@ class Filtered:
         chosen = set(estimates if config.sources is None else config.sources)
         if unknown := chosen - set(estimates):
             raise ConfigError(
-                f"sources: {min(unknown)!r} is no source of {self.of}: choose from {', '.join(estimates)}"
+                f"sources: {min(unknown)!r} is no source of {config.of}: choose from {', '.join(estimates)}"
             )
         return {
             name: band_pass(wave, config.filter, sample_rate=self._sample_rate) if name in chosen else wave
             for name, wave in estimates.items()
         }
 
-    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+    def separate(self, mixture: Rendered) -> Estimates:
         """Return the filtered mixture for each source: what it does behind a system that does nothing."""
         return self.derive(dict.fromkeys(mixture.sources, mixture.mixture))

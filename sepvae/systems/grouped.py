@@ -7,60 +7,55 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sepvae.errors import ConfigError, InputError
+from sepvae.config import Config
+from sepvae.errors import InputError
 from sepvae.files import make_folder
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import Rendered
 from sepvae.progress import progress
-from sepvae.systems.contract import Material, System
+from sepvae.systems.contract import Estimates, System, TrainingMixtures, loaded
 
 
-class Grouped:
-    """Trains one system for each group of the material, and separates a mixture with that of its group.
+class Grouped(System[Config]):
+    """Trains one system for each group of the mixtures, and separates a mixture with that of its group.
 
     Args:
         make: builds a system, always the same.
     """
 
-    def __init__(self, make: Callable[[], System]) -> None:
+    def __init__(self, make: Callable[[], System[Any]], *, sample_rate: int) -> None:
+        super().__init__(Config(), sample_rate=sample_rate)
         self._make = make
-        self._folder, self._device = Path(), ""
-        self._loaded: tuple[str | None, System] | None = None
+        self._place: tuple[Path, str] | None = None
+        self._group: str | None = None
+        self._system: System[Any] | None = None
 
-    def train(self, material: Material, folder: Path) -> None:
+    def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
         """Train the systems one after the other, each on the mixtures of its group, in a folder of its name."""
-        groups = sorted({_name(mixture.group) for mixture in material.train})
+        groups = sorted({_name(mixture.group) for mixture in mixtures.train})
         with progress("groups", len(groups), unit="groups") as bar:
             for group in groups:
-                own = replace(material, train=_of(material.train, group), valid=_of(material.valid, group))
+                own = replace(mixtures, train=_of(mixtures.train, group), valid=_of(mixtures.valid, group))
                 self._make().train(own, make_folder(folder / group))
                 bar.advance(1)
 
     def load(self, folder: Path, *, device: str) -> None:
         """Remember where the systems are: each is loaded when a mixture of its group comes."""
-        self._folder, self._device, self._loaded = folder, device, None
+        self._place, self._system = (folder, device), None
 
-    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+    def separate(self, mixture: Rendered) -> Estimates:
         """Return the estimate (time,) of each source by the system of the mixture's group.
 
         Raises:
             InputError: the mixture has no group.
         """
-        if not self._device:
-            raise ConfigError("these systems have not been loaded: call load first")
-        if self._loaded is None or self._loaded[0] != mixture.group:
-            system = self._make()
-            system.load(self._folder / _name(mixture.group), device=self._device)
-            self._loaded = mixture.group, system
-        return self._loaded[1].separate(mixture)
-
-    @property
-    def artefacts(self) -> dict[str, NDArray[Any]]:
-        """What the system of the last mixture found in it, nothing if it does not say."""
-        return getattr(self._loaded[1], "artefacts", {}) if self._loaded else {}
+        folder, device = loaded(self._place)
+        if self._system is None or self._group != mixture.group:
+            self._system, self._group = self._make(), mixture.group
+            self._system.load(folder / _name(mixture.group), device=device)
+        estimates = self._system.separate(mixture)
+        self.diagnostics = self._system.diagnostics
+        return estimates
 
 
 def _of(mixtures: Sequence[Mixture], group: str) -> list[Mixture]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from sepvae.config import Config
 from sepvae.errors import ConfigError, MissingExtra
 from sepvae.mixing.mixture import Rendered
 from sepvae.seeds import derive_seed
-from sepvae.systems.contract import Material
+from sepvae.systems.contract import Estimates, System, TrainingMixtures
 from sepvae.systems.filter_bank import design_bank, filter_bands
 from sepvae.systems.profiles import Bands, learn_profiles, read_profiles, write_profiles
 
@@ -27,9 +27,9 @@ _BANDS, _TAPS = 24, 513
 
 
 class IcaConfig(Config):
-    """What the second microphone hears of each source, and FastICA's contrast and iterations.
+    """The gain of each source in the second channel, and FastICA's contrast and iterations.
 
-    The first hears the mixture; the second its sources with the gains `second`, without delay.
+    The first channel is the mixture; the second the sum of its sources with the gains `second`, without delay.
     """
 
     second: tuple[float, float] = (1.0, -0.5)
@@ -38,30 +38,31 @@ class IcaConfig(Config):
     seed: int = Field(0, ge=0)
 
 
-class Ica:
+class Ica(System[IcaConfig]):
     """Unmixes two channels, and names the components after the long-term spectra of the training sources.
 
     One channel cannot be unmixed: so this system, and no other, is given a second one, made from the true sources with
-    known gains. That is all it uses them for, but it hears more than the others do.
+    known gains. That is all it uses them for, and it is no ceiling; but it knows more than its competitors.
     """
 
-    Config: ClassVar[type[Config]] = IcaConfig
-    uses_references: ClassVar[bool] = True
-    trainable: ClassVar[bool] = False
+    Config = IcaConfig
+    label, role, needs = "ICA (2 channels)", "baseline", ("references",)
+    mixture_consistent = False
 
     def __init__(self, config: IcaConfig, *, sample_rate: int) -> None:
         if config.second[0] == config.second[1]:
             raise ConfigError(f"second = {config.second}: equal gains make both channels alike: give different ones")
-        self._config, self._profiles = config, dict[str, Bands]()
+        super().__init__(config, sample_rate=sample_rate)
+        self._profiles: dict[str, Bands] = {}
         self._filters = design_bank(_BANDS, _TAPS, sample_rate=sample_rate)
 
     def _shape(self, wave: NDArray[np.float32]) -> Bands:
         """Return the powers (bands,) of a wave."""
         return np.asarray(np.square(filter_bands(wave, self._filters)).mean(1), np.float64)
 
-    def train(self, material: Material, folder: Path) -> None:
+    def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
         """Measure the long-term spectrum of each source in the training mixtures."""
-        profiles = learn_profiles(material, self._shape)
+        profiles = learn_profiles(mixtures, self._shape)
         if len(profiles) != 2:
             raise ConfigError(f"ica is set up for 2 sources, the mixtures have {len(profiles)}")
         write_profiles(folder / _PROFILES, profiles)
@@ -70,7 +71,7 @@ class Ica:
         """Read the long-term spectra."""
         self._profiles = read_profiles(folder / _PROFILES)
 
-    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+    def separate(self, mixture: Rendered) -> Estimates:
         """Return the components as they are in the mixture, named by their spectra."""
         try:
             from sklearn.decomposition import FastICA

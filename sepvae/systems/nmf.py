@@ -6,27 +6,24 @@ The baseline of Subakan & Smaragdis 2018 and of the survey.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
-from sepvae.errors import CheckpointError
-from sepvae.estimator.masks import apply_masks, make_masks
+from sepvae.estimator.masks import MaskKind, apply_masks, make_masks
 from sepvae.estimator.weights import read_tensors, write_tensors
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.mixing.mixture import Rendered, render
 from sepvae.models.dictionary import Divergence, fit_activations, learn_atoms
 from sepvae.progress import progress
 from sepvae.seeds import torch_generator
-from sepvae.systems.contract import Material
+from sepvae.systems.contract import Estimates, System, SystemFacts, TrainingMixtures, trained
 from sepvae.training.batches import source_names
 
 _ATOMS = "atoms.safetensors"
+_LABELS = {"kullback_leibler": "KL-NMF", "itakura_saito": "IS-NMF"}
 
 
 class NmfConfig(Config):
@@ -43,24 +40,29 @@ class NmfConfig(Config):
     train_iterations: int = Field(100, ge=1)
     fit_iterations: int = Field(150, ge=1)
     stft: StftConfig = StftConfig(window_ms=64, hop_ms=16)
-    mask: Literal["ratio", "wiener"] = "ratio"
+    mask: MaskKind = "ratio"
 
 
-class Nmf:
+class Nmf(System[NmfConfig]):
     """One dictionary per class, side by side; the activations say how much of each class is in a frame."""
 
-    Config: ClassVar[type[Config]] = NmfConfig
-    uses_references: ClassVar[bool] = False
-    trainable: ClassVar[bool] = True
+    Config = NmfConfig
+    role = "baseline"
 
     def __init__(self, config: NmfConfig, *, sample_rate: int) -> None:
-        self._config, self._stft = config, Stft(config.stft, sample_rate=sample_rate)
+        super().__init__(config, sample_rate=sample_rate)
+        self._stft = Stft(config.stft, sample_rate=sample_rate)
         self._atoms: dict[str, Tensor] = {}
 
-    def train(self, material: Material, folder: Path) -> None:
+    @classmethod
+    def describe(cls, config: NmfConfig) -> SystemFacts:
+        """Name the divergence."""
+        return super().describe(config)._replace(label=_LABELS.get(config.divergence, "NMF"))
+
+    def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
         """Learn the atoms of each source from its clean part in the training mixtures."""
-        names = source_names(material.train)
-        rendered = [render(mixture, material.root) for mixture in material.train]
+        names = source_names(mixtures.train)
+        rendered = [render(mixture, mixtures.root) for mixture in mixtures.train]
         atoms = {}
         with progress("nmf", len(names), unit="classes") as bar:
             for name in names:
@@ -70,7 +72,7 @@ class Nmf:
                     spectrum,
                     n_atoms=self._config.n_atoms,
                     n_iterations=self._config.train_iterations,
-                    generator=torch_generator(material.seed, "nmf", name),
+                    generator=torch_generator(mixtures.seed, "nmf", name),
                     divergence=self._config.divergence,
                 )
                 bar.advance(1)
@@ -78,9 +80,7 @@ class Nmf:
 
     def load(self, folder: Path, *, device: str) -> None:  # noqa: ARG002 (small products: no gain from a device)
         """Read the atoms."""
-        if not (folder / _ATOMS).is_file():
-            raise CheckpointError(f"{folder}: holds no {_ATOMS}: train the system first")
-        self._atoms = read_tensors(folder / _ATOMS)
+        self._atoms = read_tensors(trained(folder / _ATOMS))
 
     def _normalised(self, wave: Tensor) -> tuple[Tensor, Tensor]:
         """Return the complex spectrum (frames, bins), and its magnitudes, or powers, at a root mean square of 1."""
@@ -90,7 +90,7 @@ class Nmf:
         normalised = magnitudes / level if level > 0 else magnitudes
         return spectrum, normalised.square() if self._config.divergence == "itakura_saito" else normalised
 
-    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+    def separate(self, mixture: Rendered) -> Estimates:
         """Return the masked mixture for each source of the dictionary."""
         spectrum, observed = self._normalised(torch.from_numpy(mixture.mixture))
         names = list(self._atoms)

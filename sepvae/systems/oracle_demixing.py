@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import ClassVar
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
@@ -18,7 +14,7 @@ from sepvae.demixing.projection_back import project_back
 from sepvae.errors import InputError
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.mixing.mixture import Rendered
-from sepvae.systems.contract import Material
+from sepvae.systems.contract import Estimates, System
 
 # Of the mean power of a source: what its variances are at least.
 _FLOOR, _LEAST = 1e-9, 1e-30
@@ -49,24 +45,17 @@ class _TrueVariances:
         """Keep the scale, which is the true one."""
 
 
-class OracleDemixing:
+class OracleDemixing(System[OracleDemixingConfig]):
     """Demixes with the powers of the true images in place of a source model's: a ceiling for all of them."""
 
-    Config: ClassVar[type[Config]] = OracleDemixingConfig
-    uses_references: ClassVar[bool] = True
-    trainable: ClassVar[bool] = False
+    Config = OracleDemixingConfig
+    label, role, needs = "Oracle demixing", "ceiling", ("channels", "references")
 
     def __init__(self, config: OracleDemixingConfig, *, sample_rate: int) -> None:
-        self._config, self._stft = config, Stft(config.stft, sample_rate=sample_rate)
-        self.artefacts: dict[str, NDArray[np.generic]] = {}
+        super().__init__(config, sample_rate=sample_rate)
+        self._stft = Stft(config.stft, sample_rate=sample_rate)
 
-    def train(self, material: Material, folder: Path) -> None:
-        """Learn nothing."""
-
-    def load(self, folder: Path, *, device: str) -> None:
-        """Take up nothing."""
-
-    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+    def separate(self, mixture: Rendered) -> Estimates:
         """Return the images of the sources by the demixing matrices of their true variances."""
         if mixture.channels is None or len(mixture.channels) != len(mixture.sources):
             raise InputError("oracle_demixing needs as many microphones as sources: set mixing.room.n_microphones")
@@ -78,7 +67,7 @@ class OracleDemixing:
         spectrum = self._stft.analyse(channels).permute(2, 0, 1)[None]
         start = identity(spectrum, n_sources=len(truth))
         demixed = demix(spectrum, _TrueVariances(variances), n_iterations=self._config.iterations, demixing=start)
-        self.artefacts = {"demixing": demixed.demixing[0].numpy(), "objective": demixed.objective[:, 0].numpy()}
+        self.diagnostics = {"demixing": demixed.demixing[0].numpy(), "objective": demixed.objective[:, 0].numpy()}
         images = project_back(demixed.demixing, demixed.separated)[0].permute(1, 2, 0)
         waves = self._stft.synthesise(images, n_samples=truth.shape[1]).numpy().astype(np.float32)
         return dict(zip(mixture.sources, waves, strict=True))

@@ -1,4 +1,4 @@
-"""What a class of sources is like on average: powers of its bands over the training material."""
+"""What a class of sources is like on average: powers of its bands over the training mixtures."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae.audio import Wave
-from sepvae.errors import CheckpointError
 from sepvae.files import read_json, write_json
 from sepvae.mixing.mixture import render
-from sepvae.systems.contract import Material
+from sepvae.systems.contract import TrainingMixtures, trained
 from sepvae.training.batches import source_names
 
 Bands = NDArray[np.float64]
 
 
-def learn_profiles(material: Material, band_powers: Callable[[Wave], Bands]) -> dict[str, Bands]:
+def learn_profiles(mixtures: TrainingMixtures, band_powers: Callable[[Wave], Bands]) -> dict[str, Bands]:
     """Return the mean power of each band for each source, relative to the power of the mixture.
 
     Args:
-        material: the clean sources of its training mixtures are measured.
+        mixtures: the clean sources of those for training are measured.
         band_powers: powers (bands,) of a wave (time,).
     """
     sums: dict[str, Bands] = {}
-    for mixture in material.train:
-        rendered = render(mixture, material.root)
+    for mixture in mixtures.train:
+        rendered = render(mixture, mixtures.root)
         level = float(np.mean(np.square(rendered.mixture, dtype=np.float64))) or 1.0
-        for name in source_names(material.train):
+        for name in source_names(mixtures.train):
             if name in rendered.sources:
                 sums[name] = sums.get(name, np.zeros(1)) + band_powers(rendered.sources[name]) / level
-    return {name: total / len(material.train) for name, total in sums.items()}
+    return {name: total / len(mixtures.train) for name, total in sums.items()}
 
 
 def write_profiles(path: Path, profiles: Mapping[str, Bands]) -> None:
@@ -46,6 +45,4 @@ def read_profiles(path: Path) -> dict[str, Bands]:
     Raises:
         CheckpointError: there are none.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path.parent}: holds no {path.name}: train the system first")
-    return {name: np.array(bands) for name, bands in read_json(path)}
+    return {name: np.array(bands) for name, bands in read_json(trained(path))}

@@ -7,7 +7,7 @@ Donoho & Johnstone 1994; the threshold of Chang, Yu & Vetterli 2000 (BayesShrink
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from pydantic import Field
 from sepvae.config import Config
 from sepvae.errors import ConfigError, MissingExtra
 from sepvae.mixing.mixture import Rendered
-from sepvae.systems.contract import Material
+from sepvae.systems.contract import Estimates, System, TrainingMixtures
 from sepvae.systems.profiles import Bands, learn_profiles, read_profiles, write_profiles
 
 _PROFILES = "profiles.json"
@@ -37,19 +37,19 @@ def _pywt() -> Any:
     return pywt
 
 
-class Wavelet:
+class Wavelet(System[WaveletConfig]):
     """The first source is what a soft threshold leaves of each sub-band, the other is what it takes away.
 
     A sub-band's threshold is the variance of the other source over the standard deviation of the first. With speech
     first and a background second that is the denoiser; of two voices it knows only in which sub-bands each is strong.
     """
 
-    Config: ClassVar[type[Config]] = WaveletConfig
-    uses_references: ClassVar[bool] = False
-    trainable: ClassVar[bool] = False
+    Config = WaveletConfig
+    label, role = "Wavelet", "baseline"
 
-    def __init__(self, config: WaveletConfig, *, sample_rate: int) -> None:  # noqa: ARG002 (sub-bands are relative)
-        self._config, self._profiles = config, dict[str, Bands]()
+    def __init__(self, config: WaveletConfig, *, sample_rate: int) -> None:
+        super().__init__(config, sample_rate=sample_rate)
+        self._profiles: dict[str, Bands] = {}
         known = _pywt().wavelist(kind="discrete")
         if config.wavelet not in known:
             raise ConfigError(
@@ -63,10 +63,10 @@ class Wavelet:
         )
         return found
 
-    def train(self, material: Material, folder: Path) -> None:
+    def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
         """Measure the variance of every sub-band of each source in the training mixtures."""
         profiles = learn_profiles(
-            material, lambda wave: np.array([np.mean(np.square(band)) for band in self._analyse(wave)])
+            mixtures, lambda wave: np.array([np.mean(np.square(band)) for band in self._analyse(wave)])
         )
         if len(profiles) != 2:
             raise ConfigError(f"wavelet shrinkage tells 2 sources apart, the mixtures have {len(profiles)}")
@@ -76,7 +76,7 @@ class Wavelet:
         """Read the variances."""
         self._profiles = read_profiles(folder / _PROFILES)
 
-    def separate(self, mixture: Rendered) -> dict[str, NDArray[np.float32]]:
+    def separate(self, mixture: Rendered) -> Estimates:
         """Return what the thresholds leave and what they take away; they add up to the mixture."""
         (first, own), (second, other) = self._profiles.items()
         level = float(np.sqrt(np.mean(np.square(mixture.mixture, dtype=np.float64))))

@@ -119,10 +119,10 @@ def test_a_recipe_without_its_corpus(sepvae, tmp_path: Path) -> None:
     path.write_text("title: x\nsystems: {mixture: {kind: mixture}}\n")
     done = sepvae("recipe", "run", path, "--out", tmp_path / "out")
     assert done.returncode == 2
-    assert "give its folder with --data DIR" in done.stderr
+    assert "give its folder with --corpus DIR" in done.stderr
 
 
-@pytest.mark.parametrize("args", [["corpus", "list"], ["corpus", "validate"], ["recipe", "run", "{}", "--data"]])
+@pytest.mark.parametrize("args", [["corpus", "list"], ["corpus", "validate"], ["recipe", "run", "{}", "--corpus"]])
 def test_a_missing_folder(sepvae, tmp_path: Path, args: list[str]) -> None:
     recipe = tmp_path / "r.yaml"
     recipe.write_text("title: x\nsystems: {mixture: {kind: mixture}}\n")

@@ -10,24 +10,15 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
 ARMS = ("none", "classical", "replace", "soft", "hard", "both")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["does_it_help", "clean_model"])
 def test_the_quick_form_runs_and_recognises(name: str, corpora: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "sepvae",
-        "recipe",
-        "run",
-        str(PROJECT / f"recipes/augment/{name}.yaml"),
-        "--quick",
-    ]
+    command = [sys.executable, "-m", "sepvae", "recipe", "run", f"augment/{name}", "--quick"]
     more = ["--set", f"folders.noise={corpora / 'noise'}", "--set", f"folders.rooms={corpora / 'rir/surrey-room-a'}"]
-    data = ["--data", str(corpora / "timit-sample"), "--out", str(tmp_path), "--jobs", "2"]
+    data = ["--corpus", str(corpora / "timit-sample"), "--out", str(tmp_path), "--jobs", "2"]
     done = subprocess.run([*command, *more, *data], capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "mismatched" in done.stdout and "of the phones are lost by replacement" in done.stdout

@@ -10,46 +10,47 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+from sepvae.recipe.catalogue import recipe_files
+
 SDR = "sdr_bsseval_v3_512"
 
 # One row for each recipe: the system it is about and the least mean SDR improvement (dB) of its quick form over the
 # mixture. A test below fails when a recipe has no row.
 RECIPES = {
-    "demo.yaml": ("vae", 1.0),
-    "timit/vae.yaml": ("vae", 1.0),
-    "timit/beta_vae.yaml": ("beta_vae", 1.0),
-    "timit/stft_grid.yaml": ("vae_E", 1.0),
-    "timit/compare_models.yaml": ("itl_ae_cs", 1.0),
-    "timit/hyperparameters.yaml": ("vae_latent_128", 1.0),
-    "timit/temporal_vae.yaml": ("temporal_vae", 1.0),
-    "timit/compare_all.yaml": ("temporal_vae", 3.0),
-    "timit/gass.yaml": ("mlae", 2.0),
-    "noise/table2.yaml": ("vae", 1.0),
-    "noise/vivos.yaml": ("vae", 1.0),
-    "noise/enhancement.yaml": ("vae_nmf_mcem", 1.0),
+    "demo": ("vae", 1.0),
+    "timit/vae": ("vae", 1.0),
+    "timit/beta_vae": ("beta_vae", 1.0),
+    "timit/stft_grid": ("vae_E", 1.0),
+    "timit/compare_models": ("itl_ae_cs", 1.0),
+    "timit/hyperparameters": ("vae_latent_128", 1.0),
+    "timit/temporal_vae": ("temporal_vae", 1.0),
+    "timit/compare_all": ("temporal_vae", 3.0),
+    "timit/gass": ("mlae", 2.0),
+    "noise/table2": ("vae", 1.0),
+    "noise/vivos": ("vae", 1.0),
+    "noise/enhancement": ("vae_nmf_mcem", 1.0),
     # Twenty seconds of learning from synthetic voices make a model of little use; what follows it still gains.
-    "multichannel/compare.yaml": ("mvae_postfilter", 5.0),
-    "multichannel/reverberant.yaml": ("mvae_postfilter", 2.0),
-    "multichannel/underdetermined.yaml": ("gmvae", 2.0),
+    "multichannel/compare": ("mvae_postfilter", 5.0),
+    "multichannel/reverberant": ("mvae_postfilter", 2.0),
+    "multichannel/underdetermined": ("gmvae", 2.0),
 }
 # Recipes that measure augmentation, and not separation: tests/recipes/test_augment.py.
-AUGMENT = {"augment/does_it_help.yaml", "augment/clean_model.yaml"}
+AUGMENT = {"augment/does_it_help", "augment/clean_model"}
 # Those that train many systems, or what a shorter one trains too, wait for `make test-all`.
 LONG = {
-    "timit/beta_vae.yaml",
-    "timit/compare_models.yaml",
-    "timit/stft_grid.yaml",
-    "timit/hyperparameters.yaml",
-    "timit/compare_all.yaml",
-    "noise/vivos.yaml",
-    "multichannel/reverberant.yaml",
-    "multichannel/underdetermined.yaml",
+    "timit/beta_vae",
+    "timit/compare_models",
+    "timit/stft_grid",
+    "timit/hyperparameters",
+    "timit/compare_all",
+    "noise/vivos",
+    "multichannel/reverberant",
+    "multichannel/underdetermined",
 }
 
 
 def run(recipe: str, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sepvae", "recipe", "run", str(PROJECT / "recipes" / recipe), "--out", str(out)]
+    command = [sys.executable, "-m", "sepvae", "recipe", "run", recipe, "--out", str(out)]
     return subprocess.run([*command, *more], capture_output=True, text=True, check=False, timeout=600)
 
 
@@ -63,12 +64,7 @@ def demo_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_recipe_has_a_row() -> None:
-    found = {p.relative_to(PROJECT / "recipes").as_posix() for p in (PROJECT / "recipes").rglob("*.yaml")}
-    # Systems that recipes include, and settings of other verbs than `recipe`.
-    parts = {name for name in found if name.startswith(("systems/", "enhancement/"))}
-    parts |= {f"multichannel/{name}.yaml" for name in ("blind", "systems", "train_cvae")}
-    parts |= {f"augment/{name}.yaml" for name in ("segment_lstm", "fhvae")}
-    assert found - {"base.yaml"} - parts == set(RECIPES) | AUGMENT
+    assert set(recipe_files()) == set(RECIPES) | AUGMENT
 
 
 @pytest.mark.parametrize(
@@ -76,7 +72,7 @@ def test_every_recipe_has_a_row() -> None:
 )
 def test_the_quick_form_runs_and_separates(recipe: str, demo_corpus: Path, tmp_path: Path) -> None:
     system, least_db = RECIPES[recipe]
-    done = run(recipe, tmp_path / "out", "--quick", "--data", str(demo_corpus), "--jobs", "2")
+    done = run(recipe, tmp_path / "out", "--quick", "--corpus", str(demo_corpus), "--jobs", "2")
     assert done.returncode == 0, done.stderr
     assert system in done.stdout
     results: dict[str, Any] = json.loads((tmp_path / "out/results.json").read_text())
@@ -90,19 +86,19 @@ def test_the_quick_form_runs_and_separates(recipe: str, demo_corpus: Path, tmp_p
 
 
 def test_a_second_run_does_nothing_and_says_the_same(demo_corpus: Path, tmp_path: Path) -> None:
-    arguments = ("--quick", "--data", str(demo_corpus))
-    first = run("timit/vae.yaml", tmp_path / "out", *arguments)
+    arguments = ("--quick", "--corpus", str(demo_corpus))
+    first = run("timit/vae", tmp_path / "out", *arguments)
     assert first.returncode == 0, first.stderr
-    second = run("timit/vae.yaml", tmp_path / "out", *arguments)
+    second = run("timit/vae", tmp_path / "out", *arguments)
     assert second.stdout == first.stdout
     assert "speaker_seen-train-vae: nothing has changed, skipped" in second.stderr
     assert second.stderr.count("nothing has changed, skipped") == len(list((tmp_path / "out/stages").glob("*.json")))
 
 
 def test_a_changed_key_runs_again_only_what_depends_on_it(demo_corpus: Path, tmp_path: Path) -> None:
-    arguments = ("--quick", "--data", str(demo_corpus))
-    assert run("timit/vae.yaml", tmp_path / "out", *arguments).returncode == 0
-    changed = run("timit/vae.yaml", tmp_path / "out", *arguments, "--set", "systems.kl_nmf.settings.n_atoms=10")
+    arguments = ("--quick", "--corpus", str(demo_corpus))
+    assert run("timit/vae", tmp_path / "out", *arguments).returncode == 0
+    changed = run("timit/vae", tmp_path / "out", *arguments, "--set", "systems.kl_nmf.settings.n_atoms=10")
     assert changed.returncode == 0, changed.stderr
     assert "speaker_seen-train-vae: nothing has changed, skipped" in changed.stderr
     assert "speaker_seen-train-kl_nmf: nothing" not in changed.stderr
@@ -111,15 +107,15 @@ def test_a_changed_key_runs_again_only_what_depends_on_it(demo_corpus: Path, tmp
 
 @pytest.mark.slow
 def test_a_killed_run_is_continued_to_the_same_results(demo_corpus: Path, tmp_path: Path) -> None:
-    arguments = ("--quick", "--data", str(demo_corpus))
-    assert run("timit/vae.yaml", tmp_path / "whole", *arguments).returncode == 0
-    command = [sys.executable, "-m", "sepvae", "recipe", "run", str(PROJECT / "recipes/timit/vae.yaml"), *arguments]
+    arguments = ("--quick", "--corpus", str(demo_corpus))
+    assert run("timit/vae", tmp_path / "whole", *arguments).returncode == 0
+    command = [sys.executable, "-m", "sepvae", "recipe", "run", "timit/vae", *arguments]
     for seconds in (4, 6, 8, 10):
         with subprocess.Popen([*command, "--out", str(tmp_path / "killed")], stderr=subprocess.DEVNULL) as process:
             try:
                 process.wait(seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
-    assert run("timit/vae.yaml", tmp_path / "killed", *arguments).returncode == 0
+    assert run("timit/vae", tmp_path / "killed", *arguments).returncode == 0
     whole, killed = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("whole", "killed"))
     assert killed["systems"] == whole["systems"]

@@ -8,13 +8,13 @@ import torch
 
 from sepvae.recognition.phones import NO_PHONE, PHONES, Stretch
 from sepvae.recognition.recogniser import Recogniser, RecogniserConfig, crop, right, train_recogniser
-from sepvae.recognition.speech import Speech
+from sepvae.recognition.speech import LabelledSpeech
 
 N_MELS, LENGTH = 8, 5
 SMALL = RecogniserConfig(channels=16, steps=120, batch_size=8, crop_frames=20, dropout=0.1)
 
 
-def utterance(seed: int, n_phones: int = 12, offset: float = 0.0) -> Speech:
+def utterance(seed: int, n_phones: int = 12, offset: float = 0.0) -> LabelledSpeech:
     """Return phones that are told by which of four bands is loud, in noise."""
     rng = np.random.default_rng(seed)
     phones = rng.integers(0, 4, n_phones)
@@ -22,7 +22,9 @@ def utterance(seed: int, n_phones: int = 12, offset: float = 0.0) -> Speech:
     features = rng.standard_normal((len(labels), N_MELS)).astype(np.float32) + offset
     features[np.arange(len(labels)), labels] += 4
     found = tuple(Stretch(LENGTH * i, LENGTH * (i + 1), int(phone)) for i, phone in enumerate(phones))
-    return Speech(torch.from_numpy(features.astype(np.float32)), torch.from_numpy(labels.astype(np.int64)), found)
+    return LabelledSpeech(
+        torch.from_numpy(features.astype(np.float32)), torch.from_numpy(labels.astype(np.int64)), found
+    )
 
 
 TRAIN = [utterance(seed) for seed in range(6)]
@@ -62,7 +64,7 @@ def test_versions_teach_what_the_originals_do_not(share: float, helps: bool) -> 
     moved = [utterance(seed, offset=-6.0) for seed in range(6)]
     tests = [utterance(seed, offset=-6.0) for seed in range(30, 36)]
 
-    def score(versions: list[list[Speech]]) -> float:
+    def score(versions: list[list[LabelledSpeech]]) -> float:
         network = train_recogniser(TRAIN, versions, config, seed=0)
         return float(np.mean([right(network, one)[0] for one in tests]))
 
@@ -93,7 +95,7 @@ def test_a_phone_is_what_its_frames_say_together() -> None:
     # Two frames of three say 1, but the third is sure that it is 2; the last frame has no phone.
     scores[0, 1] = scores[1, 1] = 1.0
     scores[2, 2] = 20.0
-    speech = Speech(scores, torch.tensor([2, 2, 2, NO_PHONE]), (Stretch(0, 3, 2),))
+    speech = LabelledSpeech(scores, torch.tensor([2, 2, 2, NO_PHONE]), (Stretch(0, 3, 2),))
     phones, frames = right(Told(), speech)  # type: ignore[arg-type]
     assert phones == 1.0
     assert frames == pytest.approx(1 / 3)

@@ -10,6 +10,9 @@ import pytest
 
 from sepvae.report.filters import directions_of, directivity_db, directivity_picture, trace, usable
 from sepvae.report.rooms import Room
+from sepvae.report.systems import ShownSystem, Systems
+
+SYSTEMS = Systems([ShownSystem("mvae", "MVAE", "ours"), ShownSystem("auxiva", "AuxIVA", "baseline")])
 
 SPACING_M, RATE, N_BINS = 0.05, 16000, 129
 FREQUENCIES = np.linspace(0, RATE / 2, N_BINS)
@@ -61,15 +64,13 @@ def test_the_picture_has_a_line_for_each_talker(room: Room) -> None:
 
 
 def test_traces_start_at_their_first_iteration_and_say_where_they_end() -> None:
-    drawing = trace(
-        {"mvae": np.array([900.0, 5.0, 3.0, 2.5]), "auxiva": np.array([7.0, 1.0, 0.5])}, ["auxiva", "mvae"], item="t"
-    )
+    objectives = {"mvae": np.array([900.0, 5.0, 3.0, 2.5]), "auxiva": np.array([7.0, 1.0, 0.5])}
+    drawing = trace(objectives, SYSTEMS, item="t")
     lines = list(ET.fromstring(drawing).iter("polyline"))  # noqa: S314 - our own drawing
     starts = {line.get("points", "").split()[0] for line in lines}
     assert len(lines) == 2
     assert len(starts) == 1
-    assert "−2.5 after 3" in drawing
-    assert "−0.5 after 2" in drawing
+    assert "AuxIVA −0.5 after 2; MVAE −2.5 after 3" in drawing
 
 
 @pytest.mark.parametrize(
@@ -81,4 +82,4 @@ def test_what_can_be_drawn(values: object, wanted: bool) -> None:
 
 
 def test_a_flat_trace_is_drawn() -> None:
-    assert "nan" not in trace({"mvae": np.array([2.0, 2.0, 2.0])}, ["mvae"], item="t")
+    assert "nan" not in trace({"mvae": np.array([2.0, 2.0, 2.0])}, SYSTEMS, item="t")

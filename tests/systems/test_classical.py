@@ -10,7 +10,7 @@ import pytest
 
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.mixing.mixture import Rendered, render
-from sepvae.systems.contract import Material, SystemChoice
+from sepvae.systems.contract import SystemChoice, TrainingMixtures
 from sepvae.systems.filter_bank import design_bank, erb_edges_hz
 from sepvae.systems.profiles import read_profiles, write_profiles
 from sepvae.training.loop import TrainingData
@@ -19,14 +19,14 @@ RATE = 8000
 
 
 @pytest.fixture(scope="module")
-def material(humming: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Material:
+def mixtures(humming: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> TrainingMixtures:
     shared = tmp_path_factory.mktemp("shared")
-    return Material(humming.train, humming.valid, humming.root, seed=0, device="cpu", shared=shared)
+    return TrainingMixtures(humming.train, humming.valid, humming.root, seed=0, device="cpu", shared=shared)
 
 
-def trained(kind: str, material: Material, folder: Path, **settings: Any) -> Any:
+def trained(kind: str, mixtures: TrainingMixtures, folder: Path, **settings: Any) -> Any:
     system = SystemChoice.of(kind, settings).build(sample_rate=RATE)
-    system.train(material, folder)
+    system.train(mixtures, folder)
     system.load(folder, device="cpu")
     return system
 
@@ -65,22 +65,22 @@ def test_erb_bands_widen_with_frequency() -> None:
 
 
 @pytest.mark.parametrize("kind", ["wavelet", "filter_bank"])
-def test_a_hum_and_a_hiss_are_told_apart(kind: str, material: Material, tmp_path: Path) -> None:
-    system = trained(kind, material, tmp_path)
-    items = [render(mixture, material.root) for mixture in material.valid]
+def test_a_hum_and_a_hiss_are_told_apart(kind: str, mixtures: TrainingMixtures, tmp_path: Path) -> None:
+    system = trained(kind, mixtures, tmp_path)
+    items = [render(mixture, mixtures.root) for mixture in mixtures.valid]
     assert min(gain_db(system, item) for item in items) > 3
 
 
-def test_ica_unmixes_two_channels(material: Material, tmp_path: Path) -> None:
-    system = trained("ica", material, tmp_path)
-    items = [render(mixture, material.root) for mixture in material.valid]
+def test_ica_unmixes_two_channels(mixtures: TrainingMixtures, tmp_path: Path) -> None:
+    system = trained("ica", mixtures, tmp_path)
+    items = [render(mixture, mixtures.root) for mixture in mixtures.valid]
     # Sources that are nearly independent, named right each time.
     assert min(gain_db(system, item) for item in items) > 10
 
 
-def test_the_names_of_components_come_from_training_alone(material: Material, tmp_path: Path) -> None:
-    system = trained("ica", material, tmp_path)
-    item = render(material.valid[0], material.root)
+def test_the_names_of_components_come_from_training_alone(mixtures: TrainingMixtures, tmp_path: Path) -> None:
+    system = trained("ica", mixtures, tmp_path)
+    item = render(mixtures.valid[0], mixtures.root)
     swapped = Rendered(item.mixture, dict(reversed(item.sources.items())), None)
     for name, wave in system.separate(item).items():
         np.testing.assert_allclose(system.separate(swapped)[name], wave, atol=1e-5)
@@ -113,10 +113,10 @@ def test_an_untrained_system_says_so(kind: str, tmp_path: Path) -> None:
         system.load(tmp_path, device="cpu")
 
 
-def test_the_wavelet_denoiser_keeps_the_first_source(material: Material, tmp_path: Path) -> None:
+def test_the_wavelet_denoiser_keeps_the_first_source(mixtures: TrainingMixtures, tmp_path: Path) -> None:
     # Of a source with all the power of a sub-band nothing is taken, whatever the names are.
-    system = trained("wavelet", material, tmp_path)
-    first = next(iter(render(material.train[0], material.root).sources))
-    item = render(material.valid[0], material.root)
+    system = trained("wavelet", mixtures, tmp_path)
+    first = next(iter(render(mixtures.train[0], mixtures.root).sources))
+    item = render(mixtures.valid[0], mixtures.root)
     alone = Rendered(item.sources[first], item.sources, None)
     assert snr_db(alone.mixture, system.separate(alone)[first]) > 3

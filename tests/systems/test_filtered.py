@@ -12,9 +12,9 @@ from sepvae import audio
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError
 from sepvae.recipe.run import run_recipe
-from sepvae.recipe.separation.schema import Recipe
+from sepvae.recipe.separation.schema import SeparationRecipe
 from sepvae.separation.band_pass import BandPassConfig, band_pass
-from sepvae.systems.filtered import Filtered, FilteredConfig
+from sepvae.systems.filtered import FilteredConfig, FilteredSystem
 
 RATE = 8000
 FILTER = BandPassConfig(low_hz=300, high_hz=3000)
@@ -26,25 +26,25 @@ def estimates() -> dict[str, Any]:
 
 
 def test_every_estimate_is_filtered() -> None:
-    found = Filtered(FilteredConfig(filter=FILTER), sample_rate=RATE).derive(estimates())
+    found = FilteredSystem(FilteredConfig(filter=FILTER), sample_rate=RATE).derive(estimates())
     for name, wave in estimates().items():
         np.testing.assert_array_equal(found[name], band_pass(wave, FILTER, sample_rate=RATE))
 
 
 def test_sources_that_are_not_chosen_stay_as_they_are() -> None:
-    found = Filtered(FilteredConfig(filter=FILTER, sources=("b",)), sample_rate=RATE).derive(estimates())
+    found = FilteredSystem(FilteredConfig(filter=FILTER, sources=("b",)), sample_rate=RATE).derive(estimates())
     np.testing.assert_array_equal(found["a"], estimates()["a"])
     assert not np.array_equal(found["b"], estimates()["b"])
 
 
 def test_a_source_that_is_none_is_named() -> None:
     with pytest.raises(ConfigError, match="sources: 'c' is no source of mixture: choose from a, b"):
-        Filtered(FilteredConfig(filter=FILTER, sources=("c",)), sample_rate=RATE).derive(estimates())
+        FilteredSystem(FilteredConfig(filter=FILTER, sources=("c",)), sample_rate=RATE).derive(estimates())
 
 
 def test_an_edge_the_rate_cannot_have_is_named_at_once() -> None:
     with pytest.raises(ConfigError, match="give high_hz below 4000 Hz"):
-        Filtered(FilteredConfig(), sample_rate=RATE)
+        FilteredSystem(FilteredConfig(), sample_rate=RATE)
 
 
 @pytest.mark.parametrize("of", ["vea", "twice"])
@@ -55,7 +55,7 @@ def test_a_recipe_needs_the_system_that_is_filtered(of: str) -> None:
         "bpf": {"kind": "filtered", "settings": {"of": of}},
     }
     with pytest.raises(ConfigError, match=f"system bpf: of = '{of}': name another system of the recipe: mixture"):
-        parse_config(Recipe, {"title": "t", "systems": systems}, where="test")
+        parse_config(SeparationRecipe, {"title": "t", "systems": systems}, where="test")
 
 
 def test_a_recipe_filters_what_the_other_system_gives_now(tmp_path: Path) -> None:
@@ -81,7 +81,10 @@ def test_a_recipe_filters_what_the_other_system_gives_now(tmp_path: Path) -> Non
             "evaluation": {"measures": ["si_sdr"]},
         }
         results = run_recipe(
-            parse_config(Recipe, data, where="test"), out=tmp_path / "out", data=tmp_path / "corpus", device="cpu"
+            parse_config(SeparationRecipe, data, where="test"),
+            out=tmp_path / "out",
+            corpus=tmp_path / "corpus",
+            device="cpu",
         ).results
         # Behind a ceiling is one that knows as much: only the mixture competes.
         assert results["splits"]["speaker_seen"]["comparisons"] == []

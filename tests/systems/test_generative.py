@@ -11,7 +11,7 @@ import pytest
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.estimator.checkpoint import load_checkpoint
 from sepvae.mixing.mixture import render
-from sepvae.systems.contract import Material, System, SystemChoice
+from sepvae.systems.contract import System, SystemChoice, TrainingMixtures
 from sepvae.training.loop import TrainingData
 
 RATE = 8000
@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-def make(**settings: Any) -> System:
+def make(**settings: Any) -> System[Any]:
     config = SystemChoice.of("generative", {**SMALL, **settings})
     return config.build(sample_rate=RATE)
 
@@ -34,15 +34,15 @@ def weights(folder: Path) -> list[bytes]:
 
 
 def test_a_model_of_a_source_depends_on_that_source_alone(humming: TrainingData, tmp_path: Path) -> None:
-    material = Material(humming.train, humming.valid, humming.root, seed=0, device="cpu", shared=tmp_path)
+    mixtures = TrainingMixtures(humming.train, humming.valid, humming.root, seed=0, device="cpu", shared=tmp_path)
     hiss = [mixture.sources[1] for mixture in humming.train]
     # The same hums, the hisses in another order, louder, and fewer of them.
     others = [
         mixture.model_copy(update={"sources": (mixture.sources[0], hiss[-1 - n // 2].amplified(2.0))})
         for n, mixture in enumerate(humming.train)
     ]
-    make().train(material, tmp_path / "one")
-    make().train(replace(material, train=others), tmp_path / "two")
+    make().train(mixtures, tmp_path / "one")
+    make().train(replace(mixtures, train=others), tmp_path / "two")
     assert weights(tmp_path / "one/hum") == weights(tmp_path / "two/hum")
     assert weights(tmp_path / "one/hiss") != weights(tmp_path / "two/hiss")
     assert load_checkpoint(tmp_path / "one/hum").config.sources == ("hum",)
@@ -67,7 +67,9 @@ def test_a_model_of_a_source_depends_on_that_source_alone(humming: TrainingData,
 )
 def test_games_and_vaes_are_trained_and_fitted(humming: TrainingData, tmp_path: Path, settings: dict[str, Any]) -> None:
     system, item = make(**settings), render(humming.valid[0], humming.root)
-    system.train(Material(humming.train, humming.valid, humming.root, seed=0, device="cpu", shared=tmp_path), tmp_path)
+    system.train(
+        TrainingMixtures(humming.train, humming.valid, humming.root, seed=0, device="cpu", shared=tmp_path), tmp_path
+    )
     system.load(tmp_path, device="cpu")
     estimates = system.separate(item)
     assert set(estimates) == {"hum", "hiss"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,12 @@ import pytest
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
-from sepvae.systems.contract import Material, System, SystemChoice
+from sepvae.systems.contract import System, SystemChoice, TrainingMixtures
 from sepvae.systems.grouped import Grouped
 from sepvae.training.loop import TrainingData
 
 
-def make_nmf() -> System:
+def make_nmf() -> System[Any]:
     settings = {"n_atoms": 4, "train_iterations": 20, "fit_iterations": 20}
     return SystemChoice.of("nmf", settings).build(sample_rate=8000)
 
@@ -26,15 +27,15 @@ def grouped(mixtures: list[Mixture], cut: int) -> list[Mixture]:
 
 def test_each_group_is_learnt_and_separated_by_itself(humming: TrainingData, tmp_path: Path) -> None:
     train, valid = grouped(humming.train, 2), grouped(humming.valid, 1)
-    system = Grouped(make_nmf)
-    system.train(Material(train, valid, humming.root, seed=0, device="cpu", shared=tmp_path), tmp_path / "all")
+    system = Grouped(make_nmf, sample_rate=8000)
+    system.train(TrainingMixtures(train, valid, humming.root, seed=0, device="cpu", shared=tmp_path), tmp_path / "all")
     system.load(tmp_path / "all", device="cpu")
     # In turn, so that a system which stays loaded for the next mixture is found out.
     for mixture in (*valid, valid[0]):
         alone, folder = make_nmf(), tmp_path / "alone" / str(mixture.group)
         own = [one for one in train if one.group == mixture.group]
         folder.mkdir(parents=True, exist_ok=True)
-        alone.train(Material(own, [], humming.root, seed=0, device="cpu", shared=tmp_path), folder)
+        alone.train(TrainingMixtures(own, [], humming.root, seed=0, device="cpu", shared=tmp_path), folder)
         alone.load(folder, device="cpu")
         item = render(mixture, humming.root)
         expected, found = alone.separate(item), system.separate(item)
@@ -46,7 +47,7 @@ def test_each_group_is_learnt_and_separated_by_itself(humming: TrainingData, tmp
 
 
 def test_what_is_missing_is_named(humming: TrainingData, tmp_path: Path) -> None:
-    system = Grouped(make_nmf)
+    system = Grouped(make_nmf, sample_rate=8000)
     item = render(humming.valid[0], humming.root)
     with pytest.raises(ConfigError, match="call load first"):
         system.separate(item)

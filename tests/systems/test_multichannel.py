@@ -16,7 +16,7 @@ from sepvae.evaluation.naming import best_order
 from sepvae.files import read_json
 from sepvae.mixing.mixture import Rendered
 from sepvae.processes import run_side_by_side
-from sepvae.systems.contract import Material, System, SystemChoice
+from sepvae.systems.contract import System, SystemChoice, TrainingMixtures
 from sepvae.training.loop import TrainingData
 
 RATE = 8000
@@ -24,24 +24,24 @@ STFT = {"window_ms": 32, "hop_ms": 8}
 FEW = {"iterations": 2, "start_iterations": 4}
 
 
-def make(kind: str, **settings: Any) -> System:
+def make(kind: str, **settings: Any) -> System[Any]:
     return SystemChoice.of(kind, settings).build(sample_rate=RATE)
 
 
-def demixing(algorithm: str, training: dict[str, Any] | None = None, **settings: Any) -> System:
+def demixing(algorithm: str, training: dict[str, Any] | None = None, **settings: Any) -> System[Any]:
     few = {"iterations": 2, "stft": STFT} if algorithm == "auxiva" else FEW
     return make("demixing", algorithm={"kind": algorithm, "settings": {**few, **settings}}, training=training)
 
 
-def train_in_process(algorithm: str, training: dict[str, Any], material: Material, folder: Path) -> None:
-    demixing(algorithm, training).train(material, folder)
+def train_in_process(algorithm: str, training: dict[str, Any], mixtures: TrainingMixtures, folder: Path) -> None:
+    demixing(algorithm, training).train(mixtures, folder)
 
 
 def snr_db(reference: NDArray[Any], estimate: NDArray[Any]) -> float:
     return float(10 * np.log10(np.sum(reference**2) / np.sum((estimate - reference) ** 2)))
 
 
-def improvement_db(system: System, item: Rendered) -> float:
+def improvement_db(system: System[Any], item: Rendered) -> float:
     """Return the mean gain in SNR over the mixture, in the best order."""
     estimates = list(system.separate(item).values())
     order = best_order(item.sources, dict(enumerate(estimates)))  # type: ignore[arg-type]
@@ -53,8 +53,8 @@ def improvement_db(system: System, item: Rendered) -> float:
 
 
 @pytest.fixture
-def material(humming: TrainingData, tmp_path: Path) -> Material:
-    return Material(humming.train, humming.valid, humming.root, 0, "cpu", tmp_path / "models")
+def mixtures(humming: TrainingData, tmp_path: Path) -> TrainingMixtures:
+    return TrainingMixtures(humming.train, humming.valid, humming.root, 0, "cpu", tmp_path / "models")
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +69,15 @@ def models(folder: Path) -> list[Path]:
 
 
 def test_systems_that_train_alike_train_once(
-    voice_settings: dict[str, Any], material: Material, item: Rendered, tmp_path: Path
+    voice_settings: dict[str, Any], mixtures: TrainingMixtures, item: Rendered, tmp_path: Path
 ) -> None:
     training = {**voice_settings, "optimiser": {**voice_settings["optimiser"], "epochs": 1}}
     run = tmp_path / "run"
-    material = replace(material, shared=run / "models")
+    mixtures = replace(mixtures, shared=run / "models")
     for algorithm in ("fastmvae2", "mvae"):
         (run / "part" / algorithm).mkdir(parents=True)
-        demixing(algorithm, training).train(material, run / "part" / algorithm)
-    (model,) = models(material.shared)
+        demixing(algorithm, training).train(mixtures, run / "part" / algorithm)
+    (model,) = models(mixtures.shared)
     log = (model / "log.csv").read_bytes()
     assert read_json(model / "model/config.json")["estimator"]["model"]["settings"]["classes"] == ["hiss", "hum"]
     assert read_json(run / "part/mvae/model.json") == read_json(run / "part/fastmvae2/model.json")
@@ -87,15 +87,15 @@ def test_systems_that_train_alike_train_once(
         system.load(run / "part" / algorithm, device="cpu")
         found[algorithm] = system.separate(item)
         assert set(found[algorithm]) == {"a", "b"}
-        assert system.artefacts["objective"].shape == (3,)
-        assert system.artefacts["demixing"].shape == (129, 2, 2)
+        assert system.diagnostics["objective"].shape == (3,)
+        assert system.diagnostics["demixing"].shape == (129, 2, 2)
     assert not np.array_equal(found["mvae"]["a"], found["fastmvae2"]["a"])
     # Another seed, or another setting of the training, is another model; of the algorithm it is not.
-    demixing("fastmvae2", training, iterations=9).train(material, run / "part/mvae")
-    assert models(material.shared) == [model]
+    demixing("fastmvae2", training, iterations=9).train(mixtures, run / "part/mvae")
+    assert models(mixtures.shared) == [model]
     assert (model / "log.csv").read_bytes() == log
-    demixing("fastmvae2", training).train(replace(material, seed=1), run / "part/mvae")
-    assert len(models(material.shared)) == 2
+    demixing("fastmvae2", training).train(replace(mixtures, seed=1), run / "part/mvae")
+    assert len(models(mixtures.shared)) == 2
     # The folder of a run can be moved.
     moved = run.rename(tmp_path / "moved")
     system = demixing("fastmvae2", training)
@@ -103,23 +103,25 @@ def test_systems_that_train_alike_train_once(
     np.testing.assert_array_equal(system.separate(item)["a"], found["fastmvae2"]["a"])
 
 
-def test_systems_side_by_side_train_once(voice_settings: dict[str, Any], material: Material, tmp_path: Path) -> None:
+def test_systems_side_by_side_train_once(
+    voice_settings: dict[str, Any], mixtures: TrainingMixtures, tmp_path: Path
+) -> None:
     training = {**voice_settings, "optimiser": {**voice_settings["optimiser"], "epochs": 2}}
-    tasks = {name: (name, training, material, tmp_path / name) for name in ("mvae", "fastmvae2")}
+    tasks = {name: (name, training, mixtures, tmp_path / name) for name in ("mvae", "fastmvae2")}
     for name in tasks:
         (tmp_path / name).mkdir()
     run_side_by_side(train_in_process, tasks, jobs=2)
-    (model,) = models(material.shared)
+    (model,) = models(mixtures.shared)
     # The header and a line for each epoch, of one training.
     assert len((model / "log.csv").read_text().splitlines()) == 3
     pointers = [read_json(tmp_path / name / "model.json") for name in tasks]
     assert pointers[0] == pointers[1]
 
 
-def test_blind_algorithms_train_nothing(material: Material, item: Rendered, tmp_path: Path) -> None:
+def test_blind_algorithms_train_nothing(mixtures: TrainingMixtures, item: Rendered, tmp_path: Path) -> None:
     system = demixing("auxiva", iterations=20)
-    system.train(material, tmp_path)
-    assert not material.shared.exists()
+    system.train(mixtures, tmp_path)
+    assert not mixtures.shared.exists()
     system.load(tmp_path, device="cpu")
     assert improvement_db(system, item) > 15
     assert read_json(tmp_path / "model.json") is None
@@ -142,9 +144,11 @@ def test_training_that_cannot_serve_is_refused(voice_settings: dict[str, Any], t
 
 
 @pytest.mark.parametrize("kind", ["demixing", "fastmnmf", "oracle_demixing"])
-def test_a_mixture_without_a_room_is_refused(kind: str, material: Material, item: Rendered, tmp_path: Path) -> None:
+def test_a_mixture_without_a_room_is_refused(
+    kind: str, mixtures: TrainingMixtures, item: Rendered, tmp_path: Path
+) -> None:
     system = demixing("auxiva") if kind == "demixing" else make(kind)
-    system.train(material, tmp_path)
+    system.train(mixtures, tmp_path)
     system.load(tmp_path, device="cpu")
     with pytest.raises(InputError, match=r"(one channel.*several|as many microphones as sources).*set mixing.room"):
         system.separate(replace(item, channels=None))
@@ -155,7 +159,7 @@ def test_the_ceiling_is_above_what_is_blind(item: Rendered) -> None:
     assert improvement_db(oracle, item) > 15
     assert improvement_db(blind, item) > 5
     estimates = oracle.separate(item)
-    # It is told who is who.
+    # It knows who is who.
     assert all(snr_db(item.sources[name], estimates[name]) > 15 for name in item.sources)
     np.testing.assert_allclose(sum(estimates.values()), item.mixture, atol=1e-5)
     swapped = replace(item, sources=dict(reversed(item.sources.items())))

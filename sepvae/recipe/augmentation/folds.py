@@ -1,4 +1,4 @@
-"""Who is trained on and who tested, and which noises and rooms each of the two sides hears: nothing is on both."""
+"""Who is trained on and who tested, and which noises and rooms training and test have: nothing is in both."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sepvae.errors import InputError
 from sepvae.mixing.backgrounds import SYNTHETIC_KINDS
 from sepvae.mixing.noise import BackgroundConfig, list_backgrounds, list_noises
 from sepvae.mixing.pools import sentence
-from sepvae.recipe.augmentation.schema import Folders, Sounds
+from sepvae.recipe.augmentation.schema import AugmentationSettings, Folders
 from sepvae.seeds import derive_seed
 from sepvae.settings import merge
 
-Side = Literal["train", "test"]
+Use = Literal["train", "test"]
 # Of each kind of synthetic noise so many recordings are shared out.
 _SYNTHETIC = 6
 
@@ -31,30 +31,30 @@ class Fold:
 
 
 @dataclass
-class Chosen:
+class SelectedUtterances:
     """Some utterances of a corpus, as a corpus."""
 
     root: Path
-    chosen: Sequence[Utterance]
-    name: str = "chosen"
-    layout: str = "utterances that were chosen"
+    selected: Sequence[Utterance]
+    name: str = "selected"
+    layout: str = "utterances that were selected"
 
     def __post_init__(self) -> None:
         self.problems: list[Problem] = []
 
     @classmethod
     def matches(cls, root: Path) -> bool:
-        """Return False: no folder looks like a choice."""
+        """Return False: no folder looks like a selection."""
         del root
         return False
 
     def utterances(self) -> Iterator[Utterance]:
         """Yield the utterances sorted by id."""
-        yield from sorted(self.chosen, key=lambda one: one.id)
+        yield from sorted(self.selected, key=lambda one: one.id)
 
 
-def deal(utterances: Sequence[Utterance], n_folds: int, *, seed: int) -> list[Fold]:
-    """Deal the speakers of a corpus, women and men in turn, into groups, and return a fold for each group.
+def split_into_folds(utterances: Sequence[Utterance], n_folds: int, *, seed: int) -> list[Fold]:
+    """Split the speakers of a corpus, women and men in turn, into groups, and return a fold for each group.
 
     What the training speakers of a fold say, too, is not tested in it: sentences are as new as voices.
 
@@ -73,7 +73,7 @@ def deal(utterances: Sequence[Utterance], n_folds: int, *, seed: int) -> list[Fo
     sexes: dict[str, str] = {one.speaker: one.sex for one in utterances}
     order = sorted(sexes, key=lambda name: (sexes[name], derive_seed(seed, "fold", name)))
     if len(order) < n_folds:
-        raise InputError(f"{len(order)} speakers cannot be dealt into {n_folds} folds: set folds lower")
+        raise InputError(f"{len(order)} speakers cannot be split into {n_folds} folds: set folds lower")
     folds = []
     for number in range(n_folds):
         tested = set(order[number::n_folds])
@@ -86,8 +86,8 @@ def deal(utterances: Sequence[Utterance], n_folds: int, *, seed: int) -> list[Fo
     return folds
 
 
-def recordings(folders: Folders, side: Side) -> dict[str, dict[str, Any]]:
-    """Return the settings of `noise` and `reverberation` that keep to the recordings of one side.
+def recordings(folders: Folders, use: Use) -> dict[str, dict[str, Any]]:
+    """Return the settings of `noise` and `reverberation` that keep to the recordings for training or for the test.
 
     Raises:
         InputError: a folder without recordings, or with a single impulse response.
@@ -102,23 +102,23 @@ def recordings(folders: Folders, side: Side) -> dict[str, dict[str, Any]]:
     else:
         kinds = list_noises(Path(folders.noise))
     # The only recording of a kind is the test's.
-    settings["noise"]["only"] = [path for own in kinds.values() for path in _every_second([r.path for r in own], side)]
+    settings["noise"]["only"] = [path for own in kinds.values() for path in _every_second([r.path for r in own], use)]
     if not settings["noise"]["only"]:
         raise InputError(f"{folders.noise}: has one recording of each kind: give two or more of one kind")
     if folders.rooms is not None:
         responses = sorted(one.path for own in list_noises(Path(folders.rooms)).values() for one in own)
         if len(responses) < 2:
             raise InputError(f"{folders.rooms}: has one impulse response: give two, one to learn from and one to test")
-        settings["reverberation"]["only"] = _every_second(responses, side)
+        settings["reverberation"]["only"] = _every_second(responses, use)
     return settings
 
 
-def _every_second(paths: Sequence[str], side: Side) -> list[str]:
-    return sorted(paths)[0 if side == "test" else 1 :: 2]
+def _every_second(paths: Sequence[str], use: Use) -> list[str]:
+    return sorted(paths)[0 if use == "test" else 1 :: 2]
 
 
-def heard(sounds: Sounds, own: Mapping[str, Mapping[str, Any]]) -> Sounds:
-    """Return sounds with the recordings of a side in the settings of those methods that they use."""
-    used = {name for method in sounds.methods for name in method.split("+")}
-    settings = merge({name: dict(value) for name, value in own.items() if name in used}, sounds.settings)
-    return sounds.model_copy(update={"settings": settings})
+def with_recordings(augmentation: AugmentationSettings, own: Mapping[str, Mapping[str, Any]]) -> AugmentationSettings:
+    """Return an augmentation with its recordings, as of `recordings`, in the settings of the methods that it uses."""
+    used = {name for method in augmentation.methods for name in method.split("+")}
+    settings = merge({name: dict(value) for name, value in own.items() if name in used}, augmentation.settings)
+    return augmentation.model_copy(update={"settings": settings})

@@ -12,18 +12,18 @@ from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter
 from sepvae.augmentation.coder import one_thread
 from sepvae.files import write_json
-from sepvae.recipe.augmentation.stages import Trial
+from sepvae.recipe.augmentation.stages import FoldRun
 from sepvae.recognition.phones import NO_PHONE, PHONES
-from sepvae.recognition.speech import FeatureExtractor
+from sepvae.recognition.speech import SpeechFrontend
 
-Array = NDArray[np.floating[Any]]
+Vectors = NDArray[np.floating[Any]]
 
 # A mean of fewer segments says more about their neighbours than about the phone.
 _FEWEST = 5
 _TINY = 1e-12
 
 
-def directions(vectors: Array, labels: Sequence[str]) -> tuple[list[str], Array]:
+def directions(vectors: Vectors, labels: Sequence[str]) -> tuple[list[str], Vectors]:
     """Return the labels that are frequent enough, and the direction (labels, latent) of each, of length 1.
 
     A direction is the mean of the vectors (n, latent) of a label, less the mean of these means.
@@ -38,19 +38,19 @@ def directions(vectors: Array, labels: Sequence[str]) -> tuple[list[str], Array]
     return names, centred / np.maximum(lengths, _TINY)
 
 
-def describe_space(trial: Trial) -> None:
+def describe_space(run: FoldRun) -> None:
     """Write how far utterances differ along each direction of the nuisance space, and |cos| of phones and voices.
 
     Source: Hsu, Zhang & Glass 2017 (Interspeech), §4.3: phones and speakers lie in orthogonal subspaces.
     """
-    augmenter, hearing = Augmenter.load(trial.model), FeatureExtractor(trial.recipe.speech)
-    coder, latents = augmenter.coder, list[Array]()
+    augmenter, frontend = Augmenter.load(run.folder.model), SpeechFrontend(run.recipe.speech)
+    coder, latents = augmenter.coder, list[Vectors]()
     phones, speakers = list[str](), list[str]()
     with one_thread():
-        for one in trial.fold.train:
-            wave = audio.read_mono(trial.root / one.path, coder.sample_rate)
+        for one in run.fold.train:
+            wave = audio.read_mono(run.root / one.path, coder.sample_rate)
             code = coder.encode(wave, coder.sample_rate)
-            labels = hearing.labelled(hearing.features(wave), one.phones).labels.numpy()
+            labels = frontend.labelled(frontend.features(wave), one.phones).labels.numpy()
             # The same rate, but perhaps another hop: a place is a share of the utterance.
             centres = (code.starts.numpy() + coder.segment_frames / 2) / len(code.spectrum)
             found = labels[np.minimum((centres * len(labels)).astype(int), len(labels) - 1)]
@@ -67,7 +67,7 @@ def describe_space(trial: Trial) -> None:
     }
     variances = augmenter.basis.std**2
     write_json(
-        trial.space,
+        run.folder.space,
         {
             "shares": [float(share) for share in variances / max(float(variances.sum()), _TINY)],
             "phones": phone_names,
@@ -78,7 +78,7 @@ def describe_space(trial: Trial) -> None:
     )
 
 
-def _mean_cosine(one: Array, two: Array, *, same: bool) -> float:
+def _mean_cosine(one: Vectors, two: Vectors, *, same: bool) -> float:
     """Return the mean |cos| of directions (n, latent) and (m, latent); of one set, without each with itself."""
     cosines = np.abs(one @ two.T)
     if same:

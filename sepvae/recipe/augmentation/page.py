@@ -1,8 +1,7 @@
-"""What the page of a recipe of augmentation shows: scores of arms, sounds before and after, and the nuisance space."""
+"""The page of a run of augmentation: scores of arms, speech before and after, and the nuisance space."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -11,19 +10,22 @@ from typing import Any
 import numpy as np
 
 from sepvae.augmented.records import Record, read_records
+from sepvae.config import parse_config
+from sepvae.errors import ConfigError
 from sepvae.evaluation import ScoreRow
-from sepvae.files import to_json
-from sepvae.recipe.augmentation.schema import AS_IT_IS, CLEAN, MEASURES, MISMATCHED, AugmentRecipe
-from sepvae.recipe.augmentation.stages import Trial, score_rows
+from sepvae.recipe.augmentation.folder import FoldFolder
+from sepvae.recipe.augmentation.schema import AS_IT_IS, CLEAN, MEASURES, MISMATCHED, Arm
+from sepvae.recipe.augmentation.stages import score_rows
 from sepvae.report.nuisance import cosine_map, variance_spectrum
 from sepvae.report.page import Picture, ReportItem, ReportSplit, Words, write_report
+from sepvae.report.systems import ShownSystem, Systems
 
 _WORDS = Words(
     about=(
         "Percent of phones and of frames that the recogniser gets right, means over test utterances and seeds, with "
         "95 % bootstrap intervals over the speakers. The ends of a phone are given; which of 39 it is, is not. All "
         "recognisers were trained for as many steps, on the same stretches of the same utterances; what differs is the "
-        "versions they heard them in."
+        "augmented versions."
     ),
     items="speakers",
     point="A point is a speaker, the mean over utterances and seeds; the line is the mean of the speakers.",
@@ -33,41 +35,53 @@ _WORDS = Words(
 _TRAINED, _TESTED = "trained on", "tested on"
 
 
-def write_page(recipe: AugmentRecipe, trials: Sequence[Trial], results: Mapping[str, Any], path: Path) -> None:
-    """Write the page of a finished run.
-
-    Raises:
-        MissingExtra: the extra `report` is not installed.
-        InputError: an audio file is missing.
-    """
+def write_page(results: Mapping[str, Any], folder: Path) -> None:
+    """Write the page of a finished run; errors as of `Kind.write_page`."""
+    config = results["config"]
+    folds = [FoldFolder(folder / name) for name in sorted(results["nuisance"], key=lambda name: (len(name), name))]
+    arms = _shown(results)
+    items, versions = _listened(results, folds[0], arms)
     splits = []
-    for number, part in enumerate(recipe.parts):
+    for number, part in enumerate(results["order"]):
         found = results["splits"][part]
-        rows = _of_speakers(score_rows(trials, part))
-        described = _describe(recipe, part)
-        items = [] if number else _items(trials[0])
-        summary = {arm: found["systems"][arm] for arm in recipe.arms}
-        splits.append(ReportSplit(part, described, summary, found["comparisons"], found["hypotheses"], rows, items))
+        rows = _of_speakers(score_rows(folds, results["arms"], part))
+        outcome = (found["systems"], found["comparisons"], found["hypotheses"])
+        splits.append(ReportSplit(part, _describe(results, part), *outcome, rows, [] if number else items))
     write_report(
-        path,
-        title=recipe.title,
+        folder / "report.html",
+        title=config["title"],
+        systems=Systems([*arms.values(), *versions]),
         splits=splits,
-        # As JSON has them, so that the page of a run that is read again is the same.
-        config=json.loads(to_json(recipe.model_dump(mode="json"))),
-        versions=dict(sorted(results["versions"].items())),
-        seed=recipe.seed,
-        notes=[recipe.description, *results["notes"]],
+        config=config,
+        versions=results["versions"],
+        seed=results["seed"],
+        notes=[config["description"], *results["notes"]],
         words=_WORDS,
         checks=results["checks"],
         pictures=_pictures(results["nuisance"]),
     )
 
 
-def _describe(recipe: AugmentRecipe, part: str) -> str:
+def _shown(results: Mapping[str, Any]) -> dict[str, ShownSystem]:
+    """Return the arms of a run; of one that was made before they said what they are, from their methods."""
+    if "system_facts" in results:
+        return {one["name"]: ShownSystem(**{**one, "needs": tuple(one["needs"])}) for one in results["system_facts"]}
+    return {name: _arm(name, results["config"]["arms"][name]["methods"]).shown(name) for name in results["arms"]}
+
+
+def _arm(name: str, methods: Sequence[str]) -> Arm:
+    try:
+        return parse_config(Arm, {"methods": methods}, where=name)
+    except ConfigError:
+        # Methods of another version.
+        return Arm(methods=(AS_IT_IS,), role="ours")
+
+
+def _describe(results: Mapping[str, Any], part: str) -> str:
     if part == MISMATCHED:
-        others = ", ".join(name.replace("_", " ") for name in recipe.conditions if name != CLEAN)
+        others = ", ".join(name.replace("_", " ") for name in results["conditions"] if name != CLEAN)
         return f"All conditions that the training speech was not recorded in: {others}."
-    return recipe.conditions[part].description
+    return str(results["config"]["conditions"][part]["description"])
 
 
 def _of_speakers(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
@@ -85,29 +99,34 @@ def _of_speakers(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     return means
 
 
-def _items(trial: Trial) -> list[ReportItem]:
-    """Return training utterances of a woman and a man in the versions of each arm, and a test utterance.
-
-    What they were before comes from the run's own folder, so that the page can be built again without the corpus.
-    """
-    firsts = {one.sex: one for one in reversed(trial.fold.train)}
-    recipe, items = trial.recipe, []
-    for one in firsts.values():
-        versions: dict[str, dict[str, Path]] = {}
-        for arm, choice in recipe.arms.items():
-            for record in _first_copies(trial.arm(arm), one.id) if choice.methods else []:
-                name = arm if record.method == arm else f"{arm}_{record.method}"
-                versions[name] = {_TRAINED: trial.arm(arm) / record.path}
-        before = next(r for r in _first_copies(trial.unlabelled, one.id) if r.method == AS_IT_IS)
-        items.append(ReportItem(one.id, f"{one.sex}, {one.text}", trial.unlabelled / before.path, {}, versions))
-    if CLEAN in recipe.conditions:
-        tested = trial.fold.test[0]
-        there = {name: trial.condition(name) for name in recipe.conditions}
-        heard = {name: folder / _first_copies(folder, tested.id)[0].path for name, folder in there.items()}
-        clean = heard.pop(CLEAN)
-        described = {name.replace("_", " "): {_TESTED: path} for name, path in heard.items()}
-        items.append(ReportItem(tested.id, f"{tested.sex}, {tested.text}", clean, {}, described))
-    return items
+def _listened(
+    results: Mapping[str, Any], folder: FoldFolder, arms: Mapping[str, ShownSystem]
+) -> tuple[list[ReportItem], list[ShownSystem]]:
+    """Return training utterances of a woman and a man in the versions of each arm and a test utterance, and these."""
+    items, versions = [], dict[str, ShownSystem]()
+    as_they_are = [r for r in read_records(folder.unlabelled) if r.method == AS_IT_IS and r.copy == 1]
+    for before in {record.sex: record for record in reversed(as_they_are)}.values():
+        made: dict[str, dict[str, Path]] = {}
+        for arm, one in arms.items():
+            for record in _first_copies(folder.arm(arm), before.utterance) if one.role != "floor" else []:
+                # An arm of one method is called like it, and has no other version.
+                label = one.label if record.method == arm else f"{one.label}: {record.method.replace('_', ' ')}"
+                name = f"{arm} {record.method}"
+                versions[name] = one._replace(name=name, label=label)
+                made[name] = {_TRAINED: folder.arm(arm) / record.path}
+        about = f"{before.sex}, {before.text}"
+        items.append(ReportItem(before.utterance, about, folder.unlabelled / before.path, {}, made))
+    if CLEAN in results["conditions"]:
+        clean = next(iter(read_records(folder.condition(CLEAN))))
+        made = {}
+        for condition in results["conditions"]:
+            if condition != CLEAN:
+                record, name = _first_copies(folder.condition(condition), clean.utterance)[0], f"in {condition}"
+                versions[name] = ShownSystem(name, condition.replace("_", " "), "ours")
+                made[name] = {_TESTED: folder.condition(condition) / record.path}
+        about = f"{clean.sex}, {clean.text}"
+        items.append(ReportItem(clean.utterance, about, folder.condition(CLEAN) / clean.path, {}, made))
+    return items, list(versions.values())
 
 
 def _first_copies(folder: Path, utterance: str) -> list[Record]:

@@ -2,73 +2,51 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sepvae.corpora.damaged_files import list_damaged
-from sepvae.corpora.records import Utterance, open_corpus
-from sepvae.estimator.checkpoint import versions
+from sepvae.corpora.records import Utterance
 from sepvae.evaluation import write_rows
-from sepvae.files import hash_json, read_json, read_jsonl, write_json, write_jsonl
-from sepvae.processes import run_side_by_side
+from sepvae.files import hash_json, read_json, read_jsonl, write_jsonl
 from sepvae.recipe.augmentation import stages, voice_check
-from sepvae.recipe.augmentation.folds import deal, heard, recordings
+from sepvae.recipe.augmentation.folder import FoldFolder
+from sepvae.recipe.augmentation.folds import split_into_folds
 from sepvae.recipe.augmentation.latent_space import describe_space
-from sepvae.recipe.augmentation.page import write_page
-from sepvae.recipe.augmentation.schema import MISMATCHED, AugmentRecipe
-from sepvae.recipe.augmentation.stages import Trial
-from sepvae.recipe.corpus import corpus_state, locate_corpus, prepare
+from sepvae.recipe.augmentation.schema import MISMATCHED, AugmentationRecipe, needs_model
+from sepvae.recipe.augmentation.stages import FoldRun
+from sepvae.recipe.common import Finished, RunOptions
+from sepvae.recipe.corpus import folder_state, prepare_corpus
 from sepvae.recipe.ledger import Ledger
 
-_LOGGER = logging.getLogger(__name__)
 _Hashes = Mapping[str, Any]
 
 
-def run_augmented(recipe: AugmentRecipe, out: Path, data: Path | None, device: str, jobs: int) -> dict[str, Any]:
-    """Run a recipe in a folder and return its results; it leaves `results.json` and `report.html` there.
-
-    Raises:
-        ConfigError, InputError: the corpus or the folders of recordings cannot serve the recipe.
-        OutputError: results cannot be written.
-    """
-    ledger, root = Ledger(out / "stages"), locate_corpus(recipe.corpus, data, out)
-    listing, whole = out / "utterances.jsonl", out / "whole.jsonl"
-    state = [recipe.corpus.model_dump(mode="json"), corpus_state(root)]
-    prepared = ledger.run("prepare", state, [listing], lambda: prepare(open_corpus(root, recipe.corpus.kind), listing))
-    prepared |= ledger.run("whole", prepared, [whole], lambda: _leave_out_damaged(listing, whole, root))
-    trials = make_trials(recipe, out, root, device)
-    tasks = {f"fold_{trial.fold.number}": (ledger, trial, prepared) for trial in trials}
-    spoken = run_side_by_side(_speech_and_model, tasks, jobs=jobs)
+def run_augmentation(recipe: AugmentationRecipe, options: RunOptions, ledger: Ledger) -> Finished:
+    """Run a recipe in a folder; errors as of `Kind.run`."""
+    corpus, whole = prepare_corpus(recipe, options, ledger), options.out / "whole.jsonl"
+    prepared = corpus.hashes | ledger.run(
+        "whole", corpus.hashes, [whole], lambda: _leave_out_damaged(corpus.listing, whole, corpus.root)
+    )
+    utterances = [Utterance.from_json(record) for record in read_jsonl(whole)]
+    runs = [
+        FoldRun(recipe, corpus.root, fold, FoldFolder(options.out / f"fold_{fold.number}"), options.device)
+        for fold in split_into_folds(utterances, recipe.folds, seed=recipe.seed)[: recipe.tested_folds]
+    ]
+    tasks = {run.folder.name: (ledger, run, prepared) for run in runs}
+    made = options.side_by_side(_speech_and_model, tasks)
     arms = {
-        f"{fold}-{arm}": (ledger, trial, arm, prepared, spoken[fold])
+        f"{run.folder.name}-{arm}": (ledger, run, arm, prepared, made[run.folder.name])
         for arm in recipe.arms
-        for fold, (_, trial, _) in tasks.items()
+        for run in runs
     }
-    scored = run_side_by_side(_score, arms, jobs=jobs)
-    checks = {fold: (ledger, trial, prepared, spoken[fold]) for fold, (_, trial, _) in tasks.items()}
-    checked = run_side_by_side(_check, checks, jobs=jobs)
-    results = _results(recipe, trials, prepared, out)
-    write_json(out / "results.json", results)
-    page = out / "report.html"
-    ledger.run("report", [results, scored, checked], [page], lambda: write_page(recipe, trials, results, page))
-    return results
-
-
-def rebuild_page(recipe: AugmentRecipe, results: Mapping[str, Any], out: Path) -> Path:
-    """Write the page of a finished run again."""
-    recipe = recipe.in_order(results["arms"], results["conditions"])
-    write_page(recipe, make_trials(recipe, out, out), results, out / "report.html")
-    return out / "report.html"
-
-
-def make_trials(recipe: AugmentRecipe, out: Path, root: Path, device: str = "cpu") -> list[Trial]:
-    """Return the trials of the folds of a run whose utterances are listed in its folder."""
-    utterances = [Utterance.from_json(record) for record in read_jsonl(out / "whole.jsonl")]
-    folds = deal(utterances, recipe.folds, seed=recipe.seed)[: recipe.tested_folds]
-    return [Trial(recipe, root, fold, out / f"fold_{fold.number}", device) for fold in folds]
+    scored = options.side_by_side(_score, arms)
+    checks = {run.folder.name: (ledger, run, prepared, made[run.folder.name], utterances) for run in runs}
+    checked = options.side_by_side(_check, checks)
+    results = {**_results(recipe, [run.folder for run in runs], options.out), "data_hash": hash_json(prepared)}
+    return Finished(results, [made, scored, checked])
 
 
 def _leave_out_damaged(listing: Path, whole: Path, root: Path) -> None:
@@ -77,97 +55,95 @@ def _leave_out_damaged(listing: Path, whole: Path, root: Path) -> None:
     write_jsonl(whole, (record for record in records if record["id"] not in damaged))
 
 
-def _folders(trial: Trial) -> list[str]:
+def _recordings(run: FoldRun) -> list[str]:
     """Return what changes when a recording of noise or a room does."""
-    folders = trial.recipe.folders
-    return [corpus_state(Path(folder)) for folder in (folders.noise, folders.rooms) if folder is not None]
+    folders = run.recipe.folders
+    return [folder_state(Path(folder)) for folder in (folders.noise, folders.rooms) if folder is not None]
 
 
-def _speech_and_model(ledger: Ledger, trial: Trial, prepared: _Hashes) -> dict[str, Any]:
-    """Make the speech of both sides and train the model of speech; return the hashes of all."""
-    recipe, name = trial.recipe, trial.out.name
-    shared = [prepared, recipe.seed, recipe.folds, _folders(trial)]
-    unlabelled = heard(recipe.unlabelled, recordings(recipe.folders, "train")).model_dump(mode="json")
+def _speech_and_model(ledger: Ledger, run: FoldRun, prepared: _Hashes) -> dict[str, Any]:
+    """Make the speech for training and test and train the model of speech; return the hashes of all."""
+    recipe, folder = run.recipe, run.folder
+    shared = [prepared, recipe.seed, recipe.folds, _recordings(run)]
+    unlabelled = run.augmentation_of_unlabelled().model_dump(mode="json")
     hashes: dict[str, Any] = {
         "unlabelled": ledger.run(
-            f"{name}-unlabelled", [shared, unlabelled], [trial.unlabelled], lambda: stages.make_unlabelled(trial)
+            f"{folder.name}-unlabelled", [shared, unlabelled], [folder.unlabelled], lambda: stages.make_unlabelled(run)
         )
     }
     hashes["model"] = ledger.run(
-        f"{name}-model",
+        f"{folder.name}-model",
         [recipe.model, recipe.seed, hashes["unlabelled"]],
-        [trial.model],
-        lambda: stages.train_model(trial),
+        [folder.model],
+        lambda: stages.train_model(run),
     )
     for condition in recipe.conditions:
-        sounds = trial.sounds_of_condition(condition).model_dump(mode="json")
         hashes[condition] = ledger.run(
-            f"{name}-test-{condition}",
-            [shared, sounds],
-            [trial.condition(condition)],
-            partial(stages.make_condition, trial, condition),
+            f"{folder.name}-test-{condition}",
+            [shared, run.augmentation_of_condition(condition).model_dump(mode="json")],
+            [folder.condition(condition)],
+            partial(stages.make_condition, run, condition),
         )
     return hashes
 
 
-def _score(ledger: Ledger, trial: Trial, arm: str, prepared: _Hashes, spoken: _Hashes) -> dict[str, str]:
+def _score(ledger: Ledger, run: FoldRun, arm: str, prepared: _Hashes, speech: _Hashes) -> dict[str, str]:
     """Make the versions of an arm, train its recognisers and score them; return the hash of the scores."""
-    recipe, name = trial.recipe, trial.out.name
-    sounds = trial.sounds_of_arm(arm).model_dump(mode="json")
+    recipe, folder = run.recipe, run.folder
+    # What a page calls the arm changes nothing about it.
+    augmentation = run.augmentation_of_arm(arm).model_dump(mode="json", exclude={"label", "role"})
     # Arms without a latent method are the same whatever the model.
-    model = spoken["model"] if stages.needs_model(trial.recipe.arms[arm]) else None
+    model = speech["model"] if needs_model(recipe.arms[arm].methods) else None
     made = ledger.run(
-        f"{name}-arm-{arm}",
-        [prepared, recipe.seed, recipe.folds, _folders(trial), sounds, model],
-        [trial.arm(arm)],
-        lambda: stages.make_arm(trial, arm),
+        f"{folder.name}-arm-{arm}",
+        [prepared, recipe.seed, recipe.folds, _recordings(run), augmentation, model],
+        [folder.arm(arm)],
+        lambda: stages.make_arm(run, arm),
     )
     settings = [recipe.recogniser.model_dump(mode="json"), recipe.speech.model_dump(mode="json"), recipe.seeds]
-    tests = {condition: spoken[condition] for condition in recipe.conditions}
+    tests = {condition: speech[condition] for condition in recipe.conditions}
     return ledger.run(
-        f"{name}-score-{arm}",
+        f"{folder.name}-score-{arm}",
         [settings, made, tests, prepared],
-        [trial.scores(arm)],
-        lambda: stages.score_arm(trial, arm),
+        [folder.scores(arm)],
+        lambda: stages.score_arm(run, arm),
     )
 
 
-def _check(ledger: Ledger, trial: Trial, prepared: _Hashes, spoken: _Hashes) -> dict[str, str]:
+def _check(
+    ledger: Ledger, run: FoldRun, prepared: _Hashes, speech: _Hashes, utterances: Sequence[Utterance]
+) -> dict[str, str]:
     """Look at what replacement does, and at the nuisance space; return the hashes of what was found."""
-    recipe, name = trial.recipe, trial.out.name
-    settings = [recipe.identity, recipe.recogniser, recipe.speech]
-    everyone = [Utterance.from_json(record) for record in read_jsonl(trial.out.parent / "whole.jsonl")]
+    recipe, folder = run.recipe, run.folder
+    settings = [one.model_dump(mode="json") for one in (recipe.voice_check, recipe.recogniser, recipe.speech)]
     found = ledger.run(
-        f"{name}-identity",
-        [[one.model_dump(mode="json") for one in settings], recipe.seed, prepared, spoken["model"]],
-        [trial.identity],
-        lambda: voice_check.check_identity(trial, everyone),
+        f"{folder.name}-voice_check",
+        [settings, recipe.seed, prepared, speech["model"]],
+        [folder.voice_check],
+        lambda: voice_check.check_voices(run, utterances),
     )
-    inputs = [recipe.speech.model_dump(mode="json"), prepared, spoken["model"]]
-    return found | ledger.run(f"{name}-space", inputs, [trial.space], lambda: describe_space(trial))
+    inputs = [recipe.speech.model_dump(mode="json"), prepared, speech["model"]]
+    return found | ledger.run(f"{folder.name}-space", inputs, [folder.space], lambda: describe_space(run))
 
 
-def _results(recipe: AugmentRecipe, trials: Sequence[Trial], prepared: _Hashes, out: Path) -> dict[str, Any]:
+def _results(recipe: AugmentationRecipe, folders: Sequence[FoldFolder], out: Path) -> dict[str, Any]:
     splits = {}
-    for part in recipe.parts:
-        rows = stages.score_rows(trials, part)
+    for part in recipe.part_names:
+        rows = stages.score_rows(folders, recipe.compared, part)
         if part != MISMATCHED:
             write_rows(out / f"scores_{part}.csv", rows)
         splits[part] = stages.part_results(recipe, part, rows)
-    found = voice_check.identity_results(trials)
+    found = voice_check.voice_check_results(folders, seed=recipe.seed)
     return {
         "splits": splits,
-        "systems": splits[recipe.parts[0]]["systems"],
-        "identity": found,
-        "nuisance": {trial.out.name: read_json(trial.space) for trial in trials},
+        "systems": splits[recipe.part_names[0]]["systems"],
+        "system_facts": [arm.shown(name)._asdict() for name, arm in recipe.arms.items()],
+        "voice_check": found,
+        "nuisance": {folder.name: read_json(folder.space) for folder in folders},
         "checks": found["checks"],
         "notes": list(recipe.notes),
-        "config": recipe.model_dump(mode="json"),
-        "versions": versions(),
-        "seed": recipe.seed,
-        "data_hash": hash_json(prepared),
         # JSON keeps no order.
-        "order": list(recipe.parts),
+        "order": list(recipe.part_names),
         "arms": list(recipe.arms),
         "conditions": list(recipe.conditions),
     }

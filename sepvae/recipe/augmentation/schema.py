@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from sepvae.augmentation.contract import augmentation_class, split_chain
 from sepvae.augmented.config import AugmentConfig
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
-from sepvae.recipe.common import CorpusConfig, Hypothesis
+from sepvae.recipe.common import Hypothesis, Recipe, check_names, without_nulls
 from sepvae.recognition.recogniser import RecogniserConfig
 from sepvae.recognition.speech import SpeechConfig
+from sepvae.report.systems import ShownSystem
 from sepvae.settings import merge, preset
+from sepvae.tables import unknown
 from sepvae.training.config import TrainingConfig
 
 MEASURES = ("phone_accuracy", "frame_accuracy")
@@ -24,11 +27,12 @@ AS_IT_IS = "gain"
 UNCHANGED: dict[str, dict[str, Any]] = {AS_IT_IS: {"gain_db": 0}}
 
 
-def _is_name(name: str) -> bool:
-    return name.replace("_", "").isalnum() and name.isascii()
+def needs_model(methods: Sequence[str]) -> bool:
+    """Return whether one of some chains of augmentations works with the model of speech."""
+    return any(augmentation_class(name).needs_model for method in methods for name in split_chain(method))
 
 
-class Sounds(Config):
+class AugmentationSettings(Config):
     """How speech is changed: chains of augmentations and their settings, as of `sepvae augment run`."""
 
     methods: tuple[str, ...] = ()
@@ -36,24 +40,41 @@ class Sounds(Config):
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _can_be_made(self) -> Sounds:
+    def _can_be_made(self) -> AugmentationSettings:
         if self.methods:
-            self.augmentation(0)
+            self.augment_config(0)
         return self
 
-    def augmentation(self, seed: int, *, subtype: str = "pcm16") -> AugmentConfig:
+    def augment_config(self, seed: int, *, subtype: str = "pcm16") -> AugmentConfig:
         """Return the settings of a run of augmentation that writes WAV files."""
         data = {"methods": self.methods, "copies": self.copies, "seed": seed, "settings": self.settings}
         return parse_config(AugmentConfig, {**data, "output": {"subtype": subtype}}, where="augmentation")
 
 
-class Arm(Sounds):
+class Arm(AugmentationSettings):
     """What a recogniser is trained on beside the utterances themselves.
 
-    With `recordings` its noise and rooms are those that the unlabelled speech is heard in, and not synthetic ones.
+    With `recordings` its noise and rooms are those of the unlabelled speech, and not synthetic ones. `label` is what a
+    page calls it. Without methods it is the floor; where no method works with the model of speech a baseline, unless
+    `role` says otherwise.
     """
 
     recordings: bool = False
+    label: str | None = Field(None, min_length=1)
+    role: Literal["ours", "baseline"] | None = None
+
+    @model_validator(mode="after")
+    def _a_floor_is_a_floor(self) -> Arm:
+        if self.role and not self.methods:
+            raise ConfigError(f"role = {self.role}: an arm without methods is the floor: leave role out")
+        return self
+
+    def shown(self, name: str) -> ShownSystem:
+        """Return what a page says of the arm, whose name in the recipe this is."""
+        if not self.methods:
+            return ShownSystem(name, self.label or "No augmentation", "floor")
+        role = "ours" if needs_model(self.methods) else "baseline"
+        return ShownSystem(name, self.label or name, self.role or role)
 
 
 class Condition(Config):
@@ -64,7 +85,7 @@ class Condition(Config):
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
-class Claimed(Hypothesis):
+class ArmHypothesis(Hypothesis):
     """A claim about arms in the condition `where`; accuracies are in percent."""
 
     measure: str = "phone_accuracy"
@@ -75,7 +96,7 @@ class Claimed(Hypothesis):
     @classmethod
     def _known(cls, measure: str) -> str:
         if measure not in MEASURES:
-            raise ConfigError(f"unknown measure {measure!r}: choose from {', '.join(MEASURES)}")
+            raise ConfigError(unknown("measure", measure, MEASURES))
         return measure
 
 
@@ -89,25 +110,23 @@ class Folders(Config):
     rooms: str | None = None
 
 
-class Identity(Config):
+class VoiceCheckConfig(Config):
     """How it is checked that replacement moves the voice and leaves the phones: targets for each test utterance."""
 
     targets: int = Field(3, ge=1)
 
 
-class AugmentRecipe(Config):
-    """One experiment: who is trained on and who tested, the model of speech, the arms, and where they are heard.
+class AugmentationRecipe(Recipe):
+    """One experiment: who is trained on and who tested, the model of speech, the arms, and the test conditions.
 
-    The speakers are dealt into `folds` groups; each group is tested once, by recognisers (one for each of `seeds` and
-    each arm) that were trained on the others. The model of speech learns from the training speakers alone, without
-    labels: their utterances changed by the `unlabelled` chains.
+    The speakers are split into `folds`; each is tested once, by recognisers (one for each of `seeds` and each arm) that
+    were trained on the others. The model of speech learns from the training speakers alone, without labels: their
+    utterances changed by the `unlabelled` chains.
     """
 
+    what: ClassVar[str] = "arm"
+
     kind: Literal["augmentation"]
-    title: str
-    description: str = ""
-    seed: int = Field(0, ge=0)
-    corpus: CorpusConfig = CorpusConfig()
     folders: Folders = Folders()
     folds: int = Field(3, ge=2, le=20)
     tested_folds: int | None = Field(None, ge=1, description="test only the first of them")
@@ -115,12 +134,11 @@ class AugmentRecipe(Config):
     speech: SpeechConfig = SpeechConfig()
     recogniser: RecogniserConfig = RecogniserConfig()
     model: dict[str, Any] = Field(default_factory=dict, validate_default=True)
-    unlabelled: Sounds = Sounds(methods=(AS_IT_IS,), settings=UNCHANGED)
+    unlabelled: AugmentationSettings = AugmentationSettings(methods=(AS_IT_IS,), settings=UNCHANGED)
     arms: dict[str, Arm] = Field(min_length=1)
     conditions: dict[str, Condition] = Field(min_length=1)
-    identity: Identity = Identity()
-    hypotheses: tuple[Claimed, ...] = ()
-    notes: tuple[str, ...] = ()
+    voice_check: VoiceCheckConfig = VoiceCheckConfig()
+    hypotheses: tuple[ArmHypothesis, ...] = ()
 
     @field_validator("model")
     @classmethod
@@ -131,35 +149,27 @@ class AugmentRecipe(Config):
     @field_validator("arms", "conditions", mode="before")
     @classmethod
     def _left_out(cls, named: Any) -> Any:
-        """Leave out what is set to null."""
-        return {name: one for name, one in named.items() if one is not None} if isinstance(named, dict) else named
+        return without_nulls(named)
 
     @model_validator(mode="after")
-    def _names(self) -> AugmentRecipe:
-        for what, names in (("arm", self.arms), ("condition", self.conditions)):
-            for name in names:
-                if not _is_name(name):
-                    raise ConfigError(f"{what} {name!r}: use letters, digits and underscores, it names folders")
+    def _names(self) -> AugmentationRecipe:
+        check_names("arm", self.arms)
+        check_names("condition", self.conditions)
         if MISMATCHED in self.conditions:
             raise ConfigError(f"condition {MISMATCHED!r}: is the mean of all but {CLEAN!r}: choose another name")
         if AS_IT_IS not in self.unlabelled.methods or self.unlabelled.settings.get(AS_IT_IS) != UNCHANGED[AS_IT_IS]:
             raise ConfigError("unlabelled.methods: needs gain with gain_db: 0, the utterances as they are")
-        for claim in self.hypotheses:
-            for name in (claim.system, *claim.others):
-                if name not in self.arms:
-                    raise ConfigError(
-                        f"hypothesis {claim.claim!r}: unknown arm {name!r}: choose from {', '.join(self.arms)}"
-                    )
-            if claim.where not in self.parts:
+        for one in self.hypotheses:
+            if one.where not in self.part_names:
                 raise ConfigError(
-                    f"hypothesis {claim.claim!r}: where = {claim.where!r}: choose from {', '.join(self.parts)}"
+                    f"hypothesis {one.claim!r}: where: {unknown('condition', one.where, self.part_names)}"
                 )
         return self
 
-    def in_order(self, arms: Sequence[str], conditions: Sequence[str]) -> AugmentRecipe:
-        """Return the recipe with its arms and conditions in an order, which JSON does not keep."""
-        ordered = {"arms": {name: self.arms[name] for name in arms}}
-        return self.model_copy(update={**ordered, "conditions": {name: self.conditions[name] for name in conditions}})
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The arms."""
+        return tuple(self.arms)
 
     @property
     def table_measures(self) -> tuple[str, ...]:
@@ -175,12 +185,7 @@ class AugmentRecipe(Config):
         )
 
     @property
-    def systems(self) -> tuple[str, ...]:
-        """The arms, in their order."""
-        return tuple(self.arms)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The parts of the results, the main one first."""
+    def part_names(self) -> tuple[str, ...]:
+        """The conditions, and before them all that are not clean, where there are several."""
         several = sum(name != CLEAN for name in self.conditions) > 1
         return (*((MISMATCHED,) if several else ()), *self.conditions)

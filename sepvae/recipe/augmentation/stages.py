@@ -1,4 +1,4 @@
-"""The work of each stage: speech of both sides, the model of speech, the arms, recognisers and their scores."""
+"""The work of each stage: speech for training and test, the model of speech, the arms, recognisers and scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from sepvae import audio
 from sepvae.augmentation.coder import one_thread
-from sepvae.augmentation.contract import augmentation_class, split_chain
 from sepvae.augmented.fit import fit_and_save
 from sepvae.augmented.records import Record, read_records, record_id
 from sepvae.augmented.run import augment_corpus
@@ -20,10 +19,20 @@ from sepvae.evaluation import ScoreRow, compare_systems, summarise
 from sepvae.evaluation.hypotheses import check_claims
 from sepvae.files import read_json, read_jsonl, write_json
 from sepvae.mixing.single_source import corpus_mixtures
-from sepvae.recipe.augmentation.folds import Chosen, Fold, heard, recordings
-from sepvae.recipe.augmentation.schema import AS_IT_IS, CLEAN, MEASURES, MISMATCHED, UNCHANGED, AugmentRecipe, Sounds
+from sepvae.recipe.augmentation.folder import FoldFolder
+from sepvae.recipe.augmentation.folds import Fold, SelectedUtterances, recordings, with_recordings
+from sepvae.recipe.augmentation.schema import (
+    AS_IT_IS,
+    CLEAN,
+    MEASURES,
+    MISMATCHED,
+    UNCHANGED,
+    AugmentationRecipe,
+    AugmentationSettings,
+    needs_model,
+)
 from sepvae.recognition.recogniser import right, train_recogniser
-from sepvae.recognition.speech import FeatureExtractor, Speech
+from sepvae.recognition.speech import LabelledSpeech, SpeechFrontend
 from sepvae.seeds import derive_seed
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import TrainingData, train
@@ -32,109 +41,75 @@ _CONDITION_COPIES = 1
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What every stage of one fold needs: the recipe, the corpus, who is on which side, and where it all goes."""
+class FoldRun:
+    """What every stage of one fold needs: the recipe, the corpus, who is trained on, and where it all goes."""
 
-    recipe: AugmentRecipe
+    recipe: AugmentationRecipe
     root: Path
     fold: Fold
-    out: Path
+    folder: FoldFolder
     device: str
-
-    @property
-    def unlabelled(self) -> Path:
-        """The speech that the model of speech learns from."""
-        return self.out / "unlabelled"
-
-    @property
-    def model(self) -> Path:
-        """The model of speech, with its nuisance basis."""
-        return self.out / "model"
-
-    def arm(self, name: str) -> Path:
-        """The augmented versions of the training utterances."""
-        return self.out / "arms" / name
-
-    def condition(self, name: str) -> Path:
-        """The test utterances in a condition."""
-        return self.out / "test" / name
-
-    def scores(self, arm: str) -> Path:
-        """The scores of the recognisers of an arm."""
-        return self.out / "scores" / f"{arm}.json"
-
-    @property
-    def identity(self) -> Path:
-        """What was heard after replacement."""
-        return self.out / "identity.json"
-
-    @property
-    def space(self) -> Path:
-        """What the nuisance space is like."""
-        return self.out / "space.json"
-
-    @staticmethod
-    def as_it_is(utterance: Utterance) -> str:
-        """Return the name that a training utterance has, as it is, in the unlabelled speech and the nuisance basis."""
-        return record_id(utterance.id, AS_IT_IS, 1)
 
     @property
     def seed(self) -> int:
         """The seed of what is drawn in this fold."""
         return derive_seed(self.recipe.seed, "fold", self.fold.number)
 
-    def sounds_of_arm(self, name: str) -> Sounds:
-        """Return the augmentations of an arm, with recordings where it has them."""
-        arm = self.recipe.arms[name]
-        return heard(arm, recordings(self.recipe.folders, "train")) if arm.recordings else arm
+    def augmentation_of_unlabelled(self) -> AugmentationSettings:
+        """Return the augmentation of the speech that the model of speech learns from."""
+        return with_recordings(self.recipe.unlabelled, recordings(self.recipe.folders, "train"))
 
-    def sounds_of_condition(self, name: str) -> Sounds:
-        """Return the augmentations that make a condition; clean speech is played at a gain of 0 dB."""
+    def augmentation_of_arm(self, name: str) -> AugmentationSettings:
+        """Return the augmentation of an arm, with recordings where it has them."""
+        arm = self.recipe.arms[name]
+        return with_recordings(arm, recordings(self.recipe.folders, "train")) if arm.recordings else arm
+
+    def augmentation_of_condition(self, name: str) -> AugmentationSettings:
+        """Return the augmentation that makes a condition; clean speech is played at a gain of 0 dB."""
         condition = self.recipe.conditions[name]
         settings = condition.settings or (UNCHANGED if condition.method == AS_IT_IS else {})
-        sounds = Sounds(methods=(condition.method,), copies=_CONDITION_COPIES, settings=settings)
-        return heard(sounds, recordings(self.recipe.folders, "test"))
+        augmentation = AugmentationSettings(methods=(condition.method,), copies=_CONDITION_COPIES, settings=settings)
+        return with_recordings(augmentation, recordings(self.recipe.folders, "test"))
 
 
-def needs_model(sounds: Sounds) -> bool:
-    """Return whether one of the augmentations works with the model of speech."""
-    return any(augmentation_class(name).needs_model for method in sounds.methods for name in split_chain(method))
-
-
-def make_unlabelled(trial: Trial) -> None:
+def make_unlabelled(run: FoldRun) -> None:
     """Write the speech that the model of speech learns from: the training speakers, as they are and elsewhere."""
-    sounds = heard(trial.recipe.unlabelled, recordings(trial.recipe.folders, "train"))
     # 16-bit samples would be searched for the damage of a transfer in text mode, which is noise, too.
-    _augment(trial, trial.fold.train, trial.unlabelled, sounds, subtype="float")
+    _augment(run, run.fold.train, run.folder.unlabelled, run.augmentation_of_unlabelled(), subtype="float")
 
 
-def make_condition(trial: Trial, name: str) -> None:
+def make_condition(run: FoldRun, name: str) -> None:
     """Write the test utterances in a condition."""
-    _augment(trial, trial.fold.test, trial.condition(name), trial.sounds_of_condition(name))
+    _augment(run, run.fold.test, run.folder.condition(name), run.augmentation_of_condition(name))
 
 
-def make_arm(trial: Trial, name: str) -> None:
+def make_arm(run: FoldRun, name: str) -> None:
     """Write the augmented versions of the training utterances; nothing for an arm without augmentation."""
-    sounds = trial.sounds_of_arm(name)
-    if sounds.methods:
-        model = trial.model if needs_model(sounds) else None
-        _augment(trial, trial.fold.train, trial.arm(name), sounds, model=model)
+    augmentation = run.augmentation_of_arm(name)
+    if augmentation.methods:
+        model = run.folder.model if needs_model(augmentation.methods) else None
+        _augment(run, run.fold.train, run.folder.arm(name), augmentation, model=model)
 
 
 def _augment(
-    trial: Trial,
+    run: FoldRun,
     utterances: Sequence[Utterance],
     out: Path,
-    sounds: Sounds,
+    augmentation: AugmentationSettings,
     *,
     model: Path | None = None,
     subtype: str = "pcm16",
 ) -> None:
-    config = sounds.augmentation(trial.seed, subtype=subtype)
-    made = augment_corpus(Chosen(trial.root, utterances), out, config, model=model)
+    config = augmentation.augment_config(run.seed, subtype=subtype)
+    made = augment_corpus(SelectedUtterances(run.root, utterances), out, config, model=model)
     if made.n_failures:
         first = next(iter(read_jsonl(out / "failures.jsonl")))
         raise InputError(f"{made.n_failures} records could not be made, the first: {first['message']}")
+
+
+def as_it_is(utterance: Utterance) -> str:
+    """Return the name that a training utterance has, as it is, in the unlabelled speech and the nuisance basis."""
+    return record_id(utterance.id, AS_IT_IS, 1)
 
 
 def _utterance(record: Record) -> Utterance:
@@ -145,74 +120,73 @@ def _utterance(record: Record) -> Utterance:
     )  # fmt: skip
 
 
-def train_model(trial: Trial) -> None:
+def train_model(run: FoldRun) -> None:
     """Train the model of speech on the unlabelled speech, and fit the nuisance basis to it."""
-    config = parse_config(TrainingConfig, trial.recipe.model, where="model")
-    utterances = [_utterance(record) for record in read_records(trial.unlabelled)]
+    config = parse_config(TrainingConfig, run.recipe.model, where="model")
+    utterances = [_utterance(record) for record in read_records(run.folder.unlabelled)]
     rate = config.frontend.sample_rate
-    learnt, kept = corpus_mixtures(utterances, root=trial.unlabelled, sample_rate=rate, seed=trial.seed)
-    train(config, TrainingData(learnt, kept, trial.unlabelled), trial.model, seed=trial.seed, device=trial.device)
-    fit_and_save(trial.model, [(trial.unlabelled, utterances)], device=trial.device)
+    learnt, kept = corpus_mixtures(utterances, root=run.folder.unlabelled, sample_rate=rate, seed=run.seed)
+    train(config, TrainingData(learnt, kept, run.folder.unlabelled), run.folder.model, seed=run.seed, device=run.device)
+    fit_and_save(run.folder.model, [(run.folder.unlabelled, utterances)], device=run.device)
 
 
-def recorded(trial: Trial, hearing: FeatureExtractor, utterance: Utterance) -> Speech:
+def recorded(run: FoldRun, frontend: SpeechFrontend, utterance: Utterance) -> LabelledSpeech:
     """Return an utterance of the corpus as the recogniser sees it."""
-    wave = audio.read_mono(trial.root / utterance.path, hearing.config.sample_rate)
-    return hearing.speech(wave, utterance.phones)
+    wave = audio.read_mono(run.root / utterance.path, frontend.config.sample_rate)
+    return frontend.speech(wave, utterance.phones)
 
 
-def _made(hearing: FeatureExtractor, folder: Path, record: Record) -> Speech:
-    wave = audio.read_mono(folder / record.path, hearing.config.sample_rate)
-    return hearing.speech(wave, record.phones)
+def _made(frontend: SpeechFrontend, folder: Path, record: Record) -> LabelledSpeech:
+    wave = audio.read_mono(folder / record.path, frontend.config.sample_rate)
+    return frontend.speech(wave, record.phones)
 
 
-def score_arm(trial: Trial, name: str) -> None:
+def score_arm(run: FoldRun, name: str) -> None:
     """Train the recognisers of an arm, one for each seed, and write how they do in each condition."""
-    recipe, hearing = trial.recipe, FeatureExtractor(trial.recipe.speech)
+    recipe, frontend = run.recipe, SpeechFrontend(run.recipe.speech)
     with one_thread():
-        originals = {one.id: recorded(trial, hearing, one) for one in trial.fold.train}
-        versions = _versions(trial, name, hearing)
+        originals = {one.id: recorded(run, frontend, one) for one in run.fold.train}
+        versions = _versions(run, name, frontend)
         tests = {
             condition: [
-                (record, _made(hearing, trial.condition(condition), record))
-                for record in read_records(trial.condition(condition))
+                (record, _made(frontend, run.folder.condition(condition), record))
+                for record in read_records(run.folder.condition(condition))
             ]
             for condition in recipe.conditions
         }
         rows = []
         for number in range(recipe.seeds):
-            seed = derive_seed(trial.seed, "recogniser", number)
+            seed = derive_seed(run.seed, "recogniser", number)
             own = [versions.get(utterance, []) for utterance in originals]
             network = train_recogniser([*originals.values()], own, recipe.recogniser, seed=seed)
             for condition, records in tests.items():
                 for record, speech in records:
                     shares = dict(zip(MEASURES, (100 * share for share in right(network, speech)), strict=True))
                     rows.append([condition, record.speaker, f"{record.utterance} seed {number}", shares])
-    write_json(trial.scores(name), rows)
+    write_json(run.folder.scores(name), rows)
 
 
-def _versions(trial: Trial, arm: str, hearing: FeatureExtractor) -> dict[str, list[Speech]]:
+def _versions(run: FoldRun, arm: str, frontend: SpeechFrontend) -> dict[str, list[LabelledSpeech]]:
     """Return the augmented versions of each training utterance of an arm."""
-    versions: dict[str, list[Speech]] = {}
-    if trial.recipe.arms[arm].methods:
-        for record in read_records(trial.arm(arm)):
-            versions.setdefault(record.utterance, []).append(_made(hearing, trial.arm(arm), record))
+    versions: dict[str, list[LabelledSpeech]] = {}
+    if run.recipe.arms[arm].methods:
+        for record in read_records(run.folder.arm(arm)):
+            versions.setdefault(record.utterance, []).append(_made(frontend, run.folder.arm(arm), record))
     return versions
 
 
-def score_rows(trials: Sequence[Trial], part: str) -> list[ScoreRow]:
+def score_rows(folders: Sequence[FoldFolder], arms: Sequence[str], part: str) -> list[ScoreRow]:
     """Return the scores in a part of the results: an item is a speaker, its sources are utterances and seeds."""
-    recipe = trials[0].recipe
     rows = []
-    for name in recipe.arms:
-        for trial in trials:
-            for condition, speaker, source, values in read_json(trial.scores(name)):
+    for name in arms:
+        for folder in folders:
+            for condition, speaker, source, values in read_json(folder.scores(name)):
                 if part == condition or (part == MISMATCHED and condition != CLEAN):
                     rows.append(ScoreRow(name, speaker, f"{condition} {source}", values, {}))
     return rows
 
 
-def part_results(recipe: AugmentRecipe, part: str, rows: Sequence[ScoreRow]) -> dict[str, Any]:
+def part_results(recipe: AugmentationRecipe, part: str, rows: Sequence[ScoreRow]) -> dict[str, Any]:
     """Return the summary of each arm, paired tests over the speakers, and claims, for one part of the results."""
     claims = [claim.to_claim() for claim in recipe.hypotheses if claim.where == part]
     return {

@@ -16,10 +16,11 @@ from sepvae.corpora.records import Utterance
 from sepvae.evaluation import ScoreRow, summarise
 from sepvae.files import read_json, write_json
 from sepvae.mixing.pools import sentence
-from sepvae.recipe.augmentation.stages import Trial, recorded
+from sepvae.recipe.augmentation.folder import FoldFolder
+from sepvae.recipe.augmentation.stages import FoldRun, as_it_is, recorded
 from sepvae.recognition.recogniser import Recogniser, right, train_recogniser
-from sepvae.recognition.speech import FeatureExtractor
-from sepvae.recognition.voices import Voices
+from sepvae.recognition.speech import SpeechFrontend
+from sepvae.recognition.voices import VoiceClassifier
 from sepvae.seeds import derive_seed, generator
 
 # Who is meant must be this many times as likely to be recognised as by chance, and so many percent of phones may go.
@@ -31,78 +32,78 @@ _CHOSEN, _PHONES = "target_chosen", "phone_accuracy"
 class Half(NamedTuple):
     """A classifier of voices that has learnt one half of the sentences, and the other half to try it on."""
 
-    voices: Voices
+    voices: VoiceClassifier
     sources: list[Utterance]
     targets: list[Utterance]
 
 
-def check_identity(trial: Trial, everyone: Sequence[Utterance]) -> None:
-    """Replace the nuisance of each test utterance by those of training speakers, and write who and what is heard.
+def check_voices(run: FoldRun, utterances: Sequence[Utterance]) -> None:
+    """Replace the nuisance of each test utterance by those of training speakers, and write what is recognised.
 
     Voices are told apart by a classifier that has learnt all speakers from other sentences; phones by a recogniser
     that was trained on the training speakers as they are.
     """
-    hearing, augmenter = FeatureExtractor(trial.recipe.speech), Augmenter.load(trial.model)
+    frontend, augmenter = SpeechFrontend(run.recipe.speech), Augmenter.load(run.folder.model)
     with one_thread():
-        train = [recorded(trial, hearing, one) for one in trial.fold.train]
-        network = train_recogniser(train, [], trial.recipe.recogniser, seed=derive_seed(trial.seed, "recogniser", 0))
+        train = [recorded(run, frontend, one) for one in run.fold.train]
+        network = train_recogniser(train, [], run.recipe.recogniser, seed=derive_seed(run.seed, "recogniser", 0))
         rows = [
             row
-            for half in _halves(trial, everyone, hearing)
+            for half in _halves(run, utterances, frontend)
             for source in half.sources
-            for row in _replaced(trial, source, half, hearing, augmenter, network)
+            for row in _replaced(run, source, half, frontend, augmenter, network)
         ]
-    write_json(trial.identity, {"rows": rows, "speakers": len({one.speaker for one in everyone})})
+    write_json(run.folder.voice_check, {"rows": rows, "speakers": len({one.speaker for one in utterances})})
 
 
-def _halves(trial: Trial, everyone: Sequence[Utterance], hearing: FeatureExtractor) -> Iterator[Half]:
-    sides = {one.id: derive_seed(trial.recipe.seed, "half", sentence(one)) % 2 for one in everyone}
-    for side in (0, 1):
-        learnt = [one for one in everyone if sides[one.id] != side]
-        features = [hearing.features(_wave(trial, hearing, one)) for one in learnt]
-        voices = Voices.train(features, [one.speaker for one in learnt])
-        targets = [one for one in trial.fold.train if sides[one.id] == side and one.speaker in voices.speakers]
-        sources = [one for one in trial.fold.test if sides[one.id] == side]
+def _halves(run: FoldRun, utterances: Sequence[Utterance], frontend: SpeechFrontend) -> Iterator[Half]:
+    halves = {one.id: derive_seed(run.recipe.seed, "half", sentence(one)) % 2 for one in utterances}
+    for half in (0, 1):
+        learnt = [one for one in utterances if halves[one.id] != half]
+        features = [frontend.features(_wave(run, frontend, one)) for one in learnt]
+        voices = VoiceClassifier.train(features, [one.speaker for one in learnt])
+        targets = [one for one in run.fold.train if halves[one.id] == half and one.speaker in voices.speakers]
+        sources = [one for one in run.fold.test if halves[one.id] == half]
         if targets:
             yield Half(voices, sources, targets)
 
 
-def _wave(trial: Trial, hearing: FeatureExtractor, utterance: Utterance) -> Any:
-    return audio.read_mono(trial.root / utterance.path, hearing.config.sample_rate)
+def _wave(run: FoldRun, frontend: SpeechFrontend, utterance: Utterance) -> Any:
+    return audio.read_mono(run.root / utterance.path, frontend.config.sample_rate)
 
 
 def _replaced(
-    trial: Trial, source: Utterance, half: Half, hearing: FeatureExtractor, augmenter: Augmenter, network: Recogniser
+    run: FoldRun, source: Utterance, half: Half, frontend: SpeechFrontend, augmenter: Augmenter, network: Recogniser
 ) -> Iterator[list[Any]]:
-    """Yield a row for each target of an utterance and each way to make speech: who is heard, and the phones."""
-    wave, rate = _wave(trial, hearing, source), hearing.config.sample_rate
-    stream = generator(trial.seed, "identity", source.id)
-    drawn = stream.choice(len(half.targets), size=min(trial.recipe.identity.targets, len(half.targets)), replace=False)
+    """Yield a row for each target of an utterance and each way to make speech: the voice and the phones."""
+    wave, rate = _wave(run, frontend, source), frontend.config.sample_rate
+    stream = generator(run.seed, "identity", source.id)
+    drawn = stream.choice(len(half.targets), size=min(run.recipe.voice_check.targets, len(half.targets)), replace=False)
     for target in (half.targets[number] for number in np.sort(drawn)):
-        vector = augmenter.basis.vector_of(trial.as_it_is(target))
+        vector = augmenter.basis.vector_of(as_it_is(target))
 
         def to_target(own: Any, vector: Any = vector) -> Any:
             return replacement(own, vector)
 
         made = {
-            RECORDED: hearing.features(wave),
-            FILTERED: hearing.features(augmenter.move(wave, rate, to_target)),
+            RECORDED: frontend.features(wave),
+            FILTERED: frontend.features(augmenter.move(wave, rate, to_target)),
         }
-        if hearing.config.frontend() == augmenter.coder.frontend.config:
+        if frontend.config.frontend() == augmenter.coder.frontend.config:
             made[DECODED] = torch.from_numpy(augmenter.features(wave, rate, np.zeros_like))
             made[DECODED_REPLACED] = torch.from_numpy(augmenter.features(wave, rate, to_target))
         for how, features in made.items():
             chosen = float(half.voices.who(features) == target.speaker)
-            phones, _ = right(network, hearing.labelled(features, source.phones))
+            phones, _ = right(network, frontend.labelled(features, source.phones))
             values = {_CHOSEN: 100 * chosen, _PHONES: 100 * phones}
             yield [how, source.speaker, f"{source.id} as {target.id}", values]
 
 
-def identity_results(trials: Sequence[Trial]) -> dict[str, Any]:
-    """Return how often the target is heard and the phones are right, and whether that is as it should be."""
-    found = [read_json(trial.identity) for trial in trials]
+def voice_check_results(folders: Sequence[FoldFolder], *, seed: int) -> dict[str, Any]:
+    """Return how often the target is recognised and the phones are right, and whether that is as it should be."""
+    found = [read_json(folder.voice_check) for folder in folders]
     rows = [ScoreRow(how, who, source, values, {}) for one in found for how, who, source, values in one["rows"]]
-    systems = summarise(rows, seed=trials[0].recipe.seed)
+    systems = summarise(rows, seed=seed)
     chance = 100 / found[0]["speakers"]
     times = (systems[FILTERED][_CHOSEN]["mean"] or 0.0) / chance
     checks = [_check(f"the target is recognised {times:.1f} times as often as by chance", times >= _TIMES_CHANCE)]

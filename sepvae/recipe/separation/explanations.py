@@ -1,4 +1,4 @@
-"""What the page tells about a mixture beside its sound: the room it was heard in, and what the systems found."""
+"""What the page tells about a mixture beside its sound: the room it was recorded in, and what the systems found."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from sepvae.mixing.scene import SPEED_OF_SOUND_M_S
 if TYPE_CHECKING:
     from sepvae.report.rooms import Room
 
-ARTEFACTS = "demixing.npz"
 
-
-def in_order(artefacts: Mapping[str, NDArray[Any]], order: Sequence[int]) -> dict[str, NDArray[Any]]:
+def in_order(diagnostics: Mapping[str, NDArray[Any]], order: Sequence[int]) -> dict[str, NDArray[Any]]:
     """Return what a system found with its sources in another order: `order` has the place of each in what it gave.
 
     Args:
-        artefacts: see `ExplainingSystem`.
+        diagnostics: see `System`.
         order: of the estimates, (sources,).
     """
-    ordered = dict(artefacts)
+    ordered = dict(diagnostics)
     if "demixing" in ordered:
         ordered["demixing"] = ordered["demixing"][:, list(order)]
     return ordered

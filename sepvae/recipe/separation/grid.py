@@ -7,13 +7,14 @@ from typing import Any
 
 from sepvae.errors import ConfigError
 from sepvae.settings import merge
+from sepvae.tables import unknown
 
 
 def expand_grid(data: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """Replace the systems named in `grid` by one system for each cell, called `<system>_<cell>`.
 
     An entry of `grid` names a system, and its cells: what of the system's settings each of them changes. Systems that
-    several entries name are cells of each; none of them remains.
+    several entries name are cells of each; none of them remains. The label of a cell is its system's and its own name.
 
     Raises:
         ConfigError: a grid of another form, or over a system that the recipe has not.
@@ -37,11 +38,12 @@ def expand_grid(data: Mapping[str, Any], *, where: str) -> dict[str, Any]:
             )
         name = entry["system"]
         if systems.get(name) is None:
-            known = ", ".join(other for other, choice in systems.items() if choice is not None)
-            raise ConfigError(f"{where}: grid: unknown system {name!r}: choose from {known}")
-        for label, changes in entry["cells"].items():
+            known = [other for other, choice in systems.items() if choice is not None]
+            raise ConfigError(f"{where}: grid: {unknown('system', name, known)}")
+        for cell, changes in entry["cells"].items():
             settings = merge(systems[name].get("settings") or {}, changes or {})
-            cells[f"{name}_{label}"] = {**systems[name], "settings": settings}
+            label = f"{systems[name].get('label', name)}: {str(cell).replace('_', ' ')}"
+            cells[f"{name}_{cell}"] = {**systems[name], "label": label, "settings": settings}
     varied = {entry["system"] for entry in entries}
     left = {name: choice for name, choice in systems.items() if name not in varied} | cells
     return {**expanded, "systems": left} if "systems" in expanded else expanded

@@ -1,9 +1,10 @@
-"""The schema of a recipe."""
+"""The schema of a recipe that compares systems of separation."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,12 +12,17 @@ from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
 from sepvae.evaluation import known_measure, measure_names
 from sepvae.mixing.config import MixingConfig
-from sepvae.recipe.common import CorpusConfig, Hypothesis
+from sepvae.recipe.common import Recipe, check_names, without_nulls
 from sepvae.settings import merge
-from sepvae.systems.contract import SystemChoice
+from sepvae.systems.contract import SystemChoice, describe_systems
+
+_SPLITS = {
+    "speaker_seen": "The test speakers also speak in training, other sentences (the survey's protocol).",
+    "speaker_open": "The test speakers never speak in training.",
+}
 
 
-class Published(Config):
+class PublishedScore(Config):
     """A figure from a paper to show beside ours."""
 
     system: str
@@ -44,74 +50,81 @@ class Case(Config):
     mixing: dict[str, Any]
 
 
+class PartName(NamedTuple):
+    """A part of a recipe: its name, the case (empty where there are none) and split behind it, and a sentence."""
+
+    name: str
+    case: str
+    split: str
+    description: str
+
+
+def name_parts(splits: Iterable[str], cases: Mapping[str, str]) -> list[PartName]:
+    """Return the parts of a recipe: each split, or each split of each case, given by name with its description."""
+    splits = list(splits)
+    if not cases:
+        return [PartName(split, "", split, _SPLITS[split]) for split in splits]
+    return [
+        PartName(case if len(splits) == 1 else f"{case}_{split}", case, split, f"{about} {_SPLITS[split]}".strip())
+        for case, about in cases.items()
+        for split in splits
+    ]
+
+
 @dataclass(frozen=True)
 class Part:
     """One round of a recipe: its mixtures, on which all systems are trained and scored anew."""
 
     name: str
     mixing: MixingConfig
-    description: str
 
 
-_SPLITS = {
-    "speaker_seen": "The test speakers also speak in training, other sentences (the survey's protocol).",
-    "speaker_open": "The test speakers never speak in training.",
-}
-
-
-class Recipe(Config):
+class SeparationRecipe(Recipe):
     """One experiment in separation: corpus, mixtures, systems, measures and report.
 
     `splits`, and `cases` where there are any, are run one after the other, the first is the main result. `quick`
     overrides keys for a run of seconds; a case or system set to null is left out. `naming` says how estimates get the
-    names of sources: `given` by the systems, or `best_sir`, for systems that are not told who is who, by what they are
-    most like.
+    names of sources: `given` by the systems, or `best_sir`, for blind systems, by what they are most like.
     """
 
     kind: Literal["separation"] = "separation"
-    title: str
-    description: str = ""
-    seed: int = Field(0, ge=0)
-    corpus: CorpusConfig = CorpusConfig()
     mixing: MixingConfig = MixingConfig()
     splits: tuple[Literal["speaker_seen", "speaker_open"], ...] = Field(("speaker_seen", "speaker_open"), min_length=1)
     cases: dict[str, Case] = Field(default_factory=dict)
     systems: dict[str, SystemChoice] = Field(min_length=1)
     evaluation: EvaluationConfig = EvaluationConfig()
     naming: Literal["given", "best_sir"] = "given"
-    published: tuple[Published, ...] = ()
-    hypotheses: tuple[Hypothesis, ...] = ()
-    notes: tuple[str, ...] = ()
+    published: tuple[PublishedScore, ...] = ()
 
-    @field_validator("systems", mode="before")
+    @field_validator("systems", "cases", mode="before")
     @classmethod
-    def _left_out(cls, systems: Any) -> Any:
-        """Leave out the systems of an included recipe that are set to null."""
-        if not isinstance(systems, dict):
-            return systems
-        return {name: choice for name, choice in systems.items() if choice is not None}
+    def _left_out(cls, named: Any) -> Any:
+        return without_nulls(named)
 
     @field_validator("systems")
     @classmethod
-    def _names(cls, systems: dict[str, SystemChoice]) -> dict[str, SystemChoice]:
-        for name in systems:
-            if not name.replace("_", "").isalnum() or not name.isascii():
-                raise ConfigError(f"system name {name!r}: use letters, digits and underscores, it names files")
-            of = systems[name].settings.get("of")
-            if of is not None and (of not in systems or "of" in systems[of].settings):
-                others = [other for other, choice in systems.items() if "of" not in choice.settings]
-                raise ConfigError(f"system {name}: of = {of!r}: name another system of the recipe: {', '.join(others)}")
+    def _systems_go_together(cls, systems: dict[str, SystemChoice]) -> dict[str, SystemChoice]:
+        check_names("system name", systems)
+        others = {name: choice.works_on for name, choice in systems.items()}
+        first = [name for name, other in others.items() if other is None]
+        for name, other in others.items():
+            if other is not None and other not in first:
+                raise ConfigError(
+                    f"system {name}: of = {other!r}: name another system of the recipe: {', '.join(first)}"
+                )
+        describe_systems(systems)
         return systems
 
-    @field_validator("cases", mode="before")
+    @field_validator("cases")
     @classmethod
-    def _named_cases(cls, cases: Any) -> Any:
-        if not isinstance(cases, dict):
-            return cases
-        for name in cases:
-            if not str(name).replace("_", "").isalnum() or not str(name).isascii():
-                raise ConfigError(f"case {name!r}: use letters, digits and underscores, it names folders")
-        return {str(name): case for name, case in cases.items() if case is not None}
+    def _cases_name_folders(cls, cases: dict[str, Case]) -> dict[str, Case]:
+        check_names("case", cases)
+        return cases
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The systems."""
+        return tuple(self.systems)
 
     @property
     def table_measures(self) -> tuple[str, ...]:
@@ -124,31 +137,28 @@ class Recipe(Config):
         return "Means over sources with the 95 % interval of the first; sdr, sir, sar: BSSEval v3, 512 taps."
 
     @property
+    def part_names(self) -> tuple[str, ...]:
+        """The splits, or the splits of the cases."""
+        return tuple(part.name for part in self._named_parts())
+
+    def _named_parts(self) -> list[PartName]:
+        return name_parts(self.splits, {name: case.description for name, case in self.cases.items()})
+
+    @property
     def parts(self) -> list[Part]:
-        """What is run: each split, or each split of each case."""
-        if not self.cases:
-            return [Part(name, self.mixing.model_copy(update={"split": name}), _SPLITS[name]) for name in self.splits]
+        """What is run, the main part first."""
         parts = []
-        for case, changes in self.cases.items():
-            for split in self.splits:
-                data = {**merge(self.mixing.model_dump(mode="json"), changes.mixing), "split": split}
-                mixing = parse_config(MixingConfig, data, where=f"case {case}")
-                name = case if len(self.splits) == 1 else f"{case}_{split}"
-                parts.append(Part(name, mixing, f"{changes.description} {_SPLITS[split]}".strip()))
+        for name, case, split, _ in self._named_parts():
+            if not case:
+                parts.append(Part(name, self.mixing.model_copy(update={"split": split})))
+                continue
+            data = {**merge(self.mixing.model_dump(mode="json"), self.cases[case].mixing), "split": split}
+            parts.append(Part(name, parse_config(MixingConfig, data, where=f"case {case}")))
         return parts
 
     @model_validator(mode="after")
-    def _cases_can_be_mixed(self) -> Recipe:
+    def _cases_can_be_mixed(self) -> SeparationRecipe:
         names = [part.name for part in self.parts]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ConfigError(f"cases: {min(twice)} is the name of two parts: rename a case")
-        return self
-
-    @model_validator(mode="after")
-    def _hypotheses_name_systems(self) -> Recipe:
-        for hypothesis in self.hypotheses:
-            for name in (hypothesis.system, *hypothesis.others):
-                if name not in self.systems:
-                    known = ", ".join(self.systems)
-                    raise ConfigError(f"hypothesis {hypothesis.claim!r}: unknown system {name!r}: choose from {known}")
         return self

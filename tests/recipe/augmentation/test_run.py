@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sepvae import audio
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError
 from sepvae.files import remove
-from sepvae.recipe.augmentation.schema import AugmentRecipe
+from sepvae.recipe.augmentation.schema import AugmentationRecipe
 from sepvae.recipe.kinds import load_recipe
 from sepvae.recipe.run import rebuild_report, run_recipe
 
@@ -33,15 +34,15 @@ RECIPE: dict[str, Any] = {
     "unlabelled": {"methods": ["gain", "noise"], "settings": {"gain": {"gain_db": 0}}},
     "arms": {
         "none": {},
-        "classical": {"methods": ["speed+noise"], "recordings": True},
-        "replace": {"methods": ["replace"], "copies": 2},
+        "classical": {"methods": ["speed+noise"], "recordings": True, "label": "Classical"},
+        "replace": {"methods": ["replace"], "copies": 2, "label": "Replacement"},
     },
     "conditions": {
         "clean": {},
         "noise": {"method": "noise", "settings": {"noise": {"snr_db": 0}}},
         "room": {"method": "reverberation"},
     },
-    "identity": {"targets": 2},
+    "voice_check": {"targets": 2},
     "hypotheses": [{"claim": "Better", "system": "replace", "others": ["none"], "direction": "greater"}],
 }
 
@@ -72,14 +73,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_corpus(tmp_path_factory.mktemp("tones") / "TIMIT")
 
 
-def load(**changes: Any) -> AugmentRecipe:
-    return parse_config(AugmentRecipe, {**RECIPE, **changes}, where="test")
+def load(**changes: Any) -> AugmentationRecipe:
+    return parse_config(AugmentationRecipe, {**RECIPE, **changes}, where="test")
 
 
 @pytest.fixture(scope="module")
 def done(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
-    run_recipe(load(), out=out, data=corpus, device="cpu")
+    run_recipe(load(), out=out, corpus=corpus, device="cpu")
     return out
 
 
@@ -90,7 +91,7 @@ def results(out: Path) -> dict[str, Any]:
 
 def test_results_have_the_form_of_all_recipes(done: Path) -> None:
     found = results(done)
-    assert found["order"] == ["mismatched", "clean", "noise", "room"] == list(load().parts)
+    assert found["order"] == ["mismatched", "clean", "noise", "room"] == list(load().part_names)
     assert found["systems"] == found["splits"]["mismatched"]["systems"]
     for part, factor in (("mismatched", 2), ("clean", 1), ("noise", 1), ("room", 1)):
         for arm in ("none", "classical", "replace"):
@@ -103,7 +104,7 @@ def test_results_have_the_form_of_all_recipes(done: Path) -> None:
     (claim,) = found["splits"]["mismatched"]["hypotheses"]
     assert claim["n_pairs"] == 4
     assert {"config", "versions", "seed", "data_hash", "notes"} <= set(found)
-    assert parse_config(AugmentRecipe, found["config"], where="results") == load()
+    assert parse_config(AugmentationRecipe, found["config"], where="results") == load()
 
 
 def test_the_main_part_is_the_mean_of_the_others(done: Path) -> None:
@@ -113,8 +114,8 @@ def test_the_main_part_is_the_mean_of_the_others(done: Path) -> None:
         assert of["mismatched"] == pytest.approx((of["noise"] + of["room"]) / 2)
 
 
-def test_the_identity_checks_say_what_was_heard(done: Path) -> None:
-    found = results(done)["identity"]
+def test_the_checks_of_voices_say_what_was_recognised(done: Path) -> None:
+    found = results(done)["voice_check"]
     assert found["chance"] == 25
     assert set(found["systems"]) == {"recorded", "replaced", "decoded", "decoded_replaced"}
     assert [type(check["passed"]) for check in found["checks"]] == [bool] * 3
@@ -141,8 +142,8 @@ def test_no_model_has_heard_the_test_speakers(done: Path) -> None:
 
 
 def test_a_run_repeats_itself_and_goes_on_where_it_was(done: Path, corpus: Path, tmp_path: Path) -> None:
-    run_recipe(load(), out=tmp_path, data=corpus, device="cpu")
-    same = ("splits", "identity", "nuisance", "data_hash")
+    run_recipe(load(), out=tmp_path, corpus=corpus, device="cpu")
+    same = ("splits", "voice_check", "nuisance", "data_hash")
     assert {name: results(tmp_path)[name] for name in same} == {name: results(done)[name] for name in same}
     scores = tmp_path / "fold_1" / "scores"
     before = {path.name: path.stat().st_mtime_ns for path in scores.iterdir()}
@@ -150,7 +151,7 @@ def test_a_run_repeats_itself_and_goes_on_where_it_was(done: Path, corpus: Path,
     # As if it had been killed, and with another arm: only what is missing or new is made.
     remove(scores / "none.json")
     arms = {**RECIPE["arms"], "soft": {"methods": ["soft"]}}
-    run_recipe(load(arms=arms), out=tmp_path, data=corpus, device="cpu")
+    run_recipe(load(arms=arms), out=tmp_path, corpus=corpus, device="cpu")
     after = {path.name: path.stat().st_mtime_ns for path in scores.iterdir()}
     assert set(after) == {*before, "soft.json"}
     assert {name for name in before if after[name] != before[name]} == {"none.json"}
@@ -171,8 +172,24 @@ def test_the_page_shows_before_and_after_and_can_be_built_again(done: Path) -> N
     assert (done / "report.html").read_text() == page
 
 
+def test_a_page_of_a_run_of_another_version(done: Path, tmp_path: Path) -> None:
+    """Its settings are none of ours, and its arms do not say what they are."""
+    out = tmp_path / "run"
+    shutil.copytree(done, out)
+    found = results(out)
+    del found["system_facts"]
+    found["config"] = {**found["config"], "identity": {"targets": 2}, "model": {"of": "then"}}
+    found["config"]["arms"]["replace"]["methods"] = ["of_then"]
+    (out / "results.json").write_text(json.dumps(found))
+    rebuild_report(out)
+    page = (out / "report.html").read_text()
+    for name, role in (("No augmentation", "floor"), ("classical", "baseline"), ("replace", "ours")):
+        assert f'{name}<span class="role {role}">' in page
+    assert page.count("<audio") == (done / "report.html").read_text().count("<audio")
+
+
 def test_without_data_it_says_what_to_give(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(yaml.safe_dump(RECIPE))
-    with pytest.raises(ConfigError, match="this recipe needs speech: give its folder with --data DIR"):
+    with pytest.raises(ConfigError, match="this recipe needs speech: give its folder with --corpus DIR"):
         run_recipe(load_recipe(path), out=tmp_path / "out")

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from sepvae.errors import ConfigError
-from sepvae.recipe.augmentation.schema import AugmentRecipe
+from sepvae.recipe.augmentation.schema import AugmentationRecipe
 from sepvae.recipe.kinds import load_recipe
-from sepvae.recipe.separation.schema import Recipe
+from sepvae.recipe.separation.schema import SeparationRecipe
 
 RECIPES = Path(__file__).resolve().parents[3] / "recipes"
 MAIN = RECIPES / "augment/does_it_help.yaml"
@@ -23,17 +23,17 @@ PLAIN: dict[str, Any] = {
 }
 
 
-def load(folder: Path, **changes: Any) -> AugmentRecipe:
+def load(folder: Path, **changes: Any) -> AugmentationRecipe:
     path = folder / "r.yaml"
     path.write_text(yaml.safe_dump({**PLAIN, **changes}, sort_keys=False))
     recipe = load_recipe(path)
-    assert isinstance(recipe, AugmentRecipe)
+    assert isinstance(recipe, AugmentationRecipe)
     return recipe
 
 
 def test_the_kind_decides_and_separation_is_the_default(tmp_path: Path) -> None:
-    assert load(tmp_path).systems == ("none", "soft")
-    assert isinstance(load_recipe(RECIPES / "timit/vae.yaml"), Recipe)
+    assert load(tmp_path).compared == ("none", "soft")
+    assert isinstance(load_recipe(RECIPES / "timit/vae.yaml"), SeparationRecipe)
     with pytest.raises(ConfigError, match="unknown kind of recipe 'augmentations': did you mean 'augmentation'"):
         load(tmp_path, kind="augmentations")
 
@@ -46,9 +46,9 @@ def test_the_model_of_speech_is_that_of_the_command_line(tmp_path: Path) -> None
 
 
 def test_the_main_part_is_all_that_is_not_clean(tmp_path: Path) -> None:
-    assert load(tmp_path).parts == ("clean", "noise")
+    assert load(tmp_path).part_names == ("clean", "noise")
     more = {**PLAIN["conditions"], "room": {"method": "reverberation"}}
-    assert load(tmp_path, conditions=more).parts == ("mismatched", "clean", "noise", "room")
+    assert load(tmp_path, conditions=more).part_names == ("mismatched", "clean", "noise", "room")
 
 
 def test_the_quick_form_changes_what_it_names(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_the_quick_form_changes_what_it_names(tmp_path: Path) -> None:
 
 
 def test_arms_set_to_null_are_left_out(tmp_path: Path) -> None:
-    assert load(tmp_path, arms={**PLAIN["arms"], "hard": None}).systems == ("none", "soft")
+    assert load(tmp_path, arms={**PLAIN["arms"], "hard": None}).compared == ("none", "soft")
 
 
 @pytest.mark.parametrize(
@@ -77,15 +77,15 @@ def test_arms_set_to_null_are_left_out(tmp_path: Path) -> None:
         ({"model": {"optimiser": {"segment_frames": 10}}}, "codes segments of 20 frames"),
         (
             {"hypotheses": [{"claim": "c", "system": "soft", "others": ["hard"], "direction": "greater"}]},
-            "hypothesis 'c': unknown arm 'hard': choose from none, soft",
+            "hypothesis 'c': unknown arm 'hard': choose one of none, soft",
         ),
         (
             {"hypotheses": [{"claim": "c", "system": "soft", "others": ["none"], "direction": "less", "where": "car"}]},
-            "where = 'car': choose from clean, noise",
+            "where: unknown condition 'car': choose one of clean, noise",
         ),
         (
             {"hypotheses": [{"claim": "c", "system": "a", "others": ["b"], "direction": "less", "measure": "snr"}]},
-            "unknown measure 'snr': choose from phone_accuracy, frame_accuracy",
+            "unknown measure 'snr': choose one of phone_accuracy, frame_accuracy",
         ),
         ({"systems": {}}, "unknown key 'systems'"),
     ],
@@ -98,14 +98,31 @@ def test_mistakes_are_named(tmp_path: Path, changes: dict[str, Any], message: st
 @pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("path", sorted((RECIPES / "augment").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_recipes_can_be_loaded(path: Path, quick: bool) -> None:
-    if "kind: augmentation" not in path.read_text() and "include" not in path.read_text():
-        pytest.skip("settings of a model, no recipe")
     recipe = load_recipe(path, quick=quick)
-    assert isinstance(recipe, AugmentRecipe)
-    assert set(recipe.systems) >= {"none", "classical", "replace", "soft", "hard", "both"}
-    assert recipe.parts[0] == "mismatched"
+    assert isinstance(recipe, AugmentationRecipe)
+    assert set(recipe.compared) >= {"none", "classical", "replace", "soft", "hard", "both"}
+    assert recipe.part_names[0] == "mismatched"
 
 
 def test_the_default_values_are_those_of_the_dump() -> None:
     recipe = load_recipe(MAIN)
-    assert AugmentRecipe.model_validate(recipe.model_dump(mode="json")) == recipe
+    assert AugmentationRecipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+def test_an_arm_says_what_it_is(tmp_path: Path) -> None:
+    """By its methods, whatever its name is."""
+    arms = {
+        "vae": {},
+        "none": {"methods": ["soft+noise"], "label": "Both"},
+        "ours": {"methods": ["speed+noise", "gain"]},
+        "published": {"methods": ["replace"], "role": "baseline"},
+    }
+    shown = [tuple(arm.shown(name)) for name, arm in load(tmp_path, arms=arms).arms.items()]
+    assert shown == [
+        ("vae", "No augmentation", "floor", ()),
+        ("none", "Both", "ours", ()),
+        ("ours", "ours", "baseline", ()),
+        ("published", "published", "baseline", ()),
+    ]
+    with pytest.raises(ConfigError, match="role = ours: an arm without methods is the floor: leave role out"):
+        load(tmp_path, arms={"none": {"role": "ours"}})

@@ -10,12 +10,14 @@ import yaml
 
 from sepvae.errors import ConfigError
 from sepvae.recipe.kinds import load_recipe
-from sepvae.recipe.separation.schema import Recipe
+from sepvae.recipe.separation.schema import SeparationRecipe, name_parts
 
 CASES = {"one": {"description": "One.", "mixing": {"dialects": 1}}, "many": {"mixing": {"n_test": 5}}}
 
 
-def load(tmp_path: Path, *, quick: bool = False, changes: dict[str, Any] | None = None, **data: Any) -> Recipe:
+def load(
+    tmp_path: Path, *, quick: bool = False, changes: dict[str, Any] | None = None, **data: Any
+) -> SeparationRecipe:
     path = tmp_path / "r.yaml"
     base = {"title": "t", "systems": {"mixture": {"kind": "mixture"}}, "mixing": {"n_train": 7}, "cases": CASES}
     path.write_text(yaml.safe_dump({**base, "quick": changes or {}, **data}, sort_keys=False))
@@ -28,7 +30,10 @@ def test_a_case_changes_the_mixtures_and_nothing_else(tmp_path: Path) -> None:
     assert (one.name, one.mixing.dialects, one.mixing.n_train, one.mixing.n_test) == ("one", 1, 7, 10)
     assert (many.name, many.mixing.dialects, many.mixing.n_train, many.mixing.n_test) == ("many", (), 7, 5)
     assert {part.mixing.split for part in recipe.parts} == {"speaker_open"}
-    assert one.description == "One. The test speakers never speak in training."
+    assert (
+        name_parts(["speaker_open"], {"one": "One."})[0].description
+        == "One. The test speakers never speak in training."
+    )
 
 
 def test_cases_in_several_splits_and_none(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""The page of a run of separation, from `results.json` and the scores and sounds in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sepvae.config import parse_config
+from sepvae.errors import ConfigError
+from sepvae.evaluation import read_rows
+from sepvae.mixing.manifest import Mixture, read_manifest
+from sepvae.recipe.separation.explanations import room_of
+from sepvae.recipe.separation.folder import PartFolder
+from sepvae.recipe.separation.schema import name_parts
+from sepvae.report.page import ReportItem, ReportSplit, write_report
+from sepvae.report.systems import ShownSystem, Systems
+from sepvae.systems.contract import SystemChoice, describe_systems
+
+
+def write_page(results: Mapping[str, Any], folder: Path) -> None:
+    """Write the page of a finished run; errors as of `Kind.write_page`."""
+    config = results["config"]
+    cases = {name: case["description"] for name, case in config["cases"].items()}
+    described = {part.name: part.description for part in name_parts(config["splits"], cases)}
+    shown = list(_shown(results))
+    splits = []
+    for name in results.get("order", results["splits"]):
+        part, found = PartFolder(folder / name), results["splits"][name]
+        items = [_item(part, mixture, shown) for mixture in read_manifest(part.manifest).of_split("test")]
+        outcome = (found["systems"], found["comparisons"], found["hypotheses"])
+        splits.append(ReportSplit(name, described[name], *outcome, read_rows(part.scores), items))
+    write_report(
+        folder / "report.html",
+        title=config["title"],
+        systems=Systems(shown),
+        splits=splits,
+        config=config,
+        versions=results["versions"],
+        seed=results["seed"],
+        notes=[config["description"], *results["notes"]],
+        published=[figure for figure in config["published"] if figure["system"] in config["systems"]],
+    )
+
+
+def _shown(results: Mapping[str, Any]) -> Iterator[ShownSystem]:
+    """Yield the systems of a run; of one that was made before they said what they are, from its settings."""
+    if "system_facts" in results:
+        yield from (ShownSystem(**{**facts, "needs": tuple(facts["needs"])}) for facts in results["system_facts"])
+        return
+    choices = {name: _choice(name, stored) for name, stored in results["config"]["systems"].items()}
+    for name, facts in describe_systems(choices).items():
+        yield ShownSystem(name, *facts)
+
+
+def _choice(name: str, stored: Mapping[str, Any]) -> SystemChoice:
+    try:
+        return parse_config(SystemChoice, stored, where=name)
+    except ConfigError:
+        # Settings of another version: what the class is by itself.
+        return parse_config(SystemChoice, {"kind": stored["kind"], "label": name}, where=name)
+
+
+def _item(part: PartFolder, mixture: Mixture, shown: list[ShownSystem]) -> ReportItem:
+    names = [source.name for source in mixture.sources]
+    references = part.references / mixture.id
+    explained = {one.name: part.diagnostics(one.name, mixture.id) for one in shown}
+    return ReportItem(
+        mixture.id,
+        " + ".join(f"{source.speaker or source.name} ({source.utterance})" for source in mixture.sources),
+        references / "mixture.wav",
+        {name: references / f"{name}.wav" for name in names},
+        {one.name: {name: part.estimates(one.name) / mixture.id / f"{name}.wav" for name in names} for one in shown},
+        room_of(mixture),
+        {name: path for name, path in explained.items() if path.is_file()},
+    )

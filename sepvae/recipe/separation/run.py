@@ -1,0 +1,122 @@
+"""Runs a recipe of the kind `separation` stage by stage, skipping what has not changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from sepvae.corpora.records import Utterance
+from sepvae.errors import InputError
+from sepvae.evaluation import read_rows, write_rows
+from sepvae.files import hash_json, read_json, read_jsonl, write_json
+from sepvae.mixing.manifest import Manifest, read_manifest
+from sepvae.recipe.common import Finished, RunOptions
+from sepvae.recipe.corpus import PreparedCorpus, folder_state, prepare_corpus
+from sepvae.recipe.ledger import Ledger
+from sepvae.recipe.separation import stages
+from sepvae.recipe.separation.folder import PartFolder
+from sepvae.recipe.separation.schema import SeparationRecipe
+from sepvae.recipe.separation.stages import Experiment
+from sepvae.systems.contract import describe_systems
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def run_separation(recipe: SeparationRecipe, options: RunOptions, ledger: Ledger) -> Finished:
+    """Run a recipe in a folder; errors as of `Kind.run`."""
+    corpus = prepare_corpus(recipe, options, ledger)
+    splits: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
+    parts, notes = recipe.parts, list(recipe.notes)
+    for part in parts:
+        experiment = Experiment(recipe, corpus.root, part, PartFolder(options.out / part.name), options)
+        try:
+            mixed = _mix(ledger, experiment, corpus)
+        except InputError as error:
+            if part is parts[0]:
+                raise
+            # The first part is the experiment; another one that this corpus cannot give is reported as missing.
+            _LOGGER.warning("%s left out: %s", part.name, error)
+            notes.append(f"{part.name} is missing: {error}")
+            continue
+        manifest = read_manifest(experiment.folder.manifest)
+        notes += [note for note in manifest.header.notes if note not in notes]
+        splits[part.name], shown[part.name] = _run_part(ledger, experiment, manifest, mixed)
+    results = {
+        "splits": splits,
+        "systems": splits[parts[0].name]["systems"],
+        "notes": notes,
+        "data_hash": hash_json(corpus.hashes),
+        # JSON keeps no order, and the first part is the main result.
+        "order": list(splits),
+        "system_facts": [{"name": name, **facts._asdict()} for name, facts in describe_systems(recipe.systems).items()],
+    }
+    return Finished(results, shown)
+
+
+def _mix(ledger: Ledger, experiment: Experiment, corpus: PreparedCorpus) -> dict[str, str]:
+    def work() -> None:
+        utterances = [Utterance.from_json(record) for record in read_jsonl(corpus.listing)]
+        stages.mix(experiment, utterances)
+
+    mixing = experiment.part.mixing
+    noises = [folder_state(folder) for folder in mixing.folders]
+    inputs = [mixing.model_dump(mode="json"), experiment.recipe.seed, corpus.hashes, noises]
+    return ledger.run(f"{experiment.part.name}-mix", inputs, [experiment.folder.manifest], work)
+
+
+def _run_part(
+    ledger: Ledger, experiment: Experiment, manifest: Manifest, mixed: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Train, separate and evaluate one part; return its results, and the hashes of the sounds and scores."""
+    recipe, part, folder = experiment.recipe, experiment.part.name, experiment.folder
+    separated: dict[str, Any] = {
+        "reference": ledger.run(
+            f"{part}-reference", mixed, [folder.references], lambda: stages.write_references(experiment, manifest)
+        )
+    }
+    # Systems that work on another's estimates come after it.
+    others = {name: choice.works_on for name, choice in recipe.systems.items()}
+    first = {name: (ledger, experiment, name, manifest, mixed, None) for name, other in others.items() if not other}
+    separated |= experiment.options.side_by_side(_run_system, first)
+    behind = {
+        name: (ledger, experiment, name, manifest, mixed, separated[other]) for name, other in others.items() if other
+    }
+    separated |= experiment.options.side_by_side(_run_system, behind)
+    scored = ledger.run(
+        f"{part}-evaluate",
+        [recipe.evaluation.model_dump(mode="json"), separated],
+        [folder.scores],
+        lambda: write_rows(folder.scores, stages.evaluate(experiment, manifest)),
+    )
+
+    def summarise() -> None:
+        write_json(folder.summary, stages.split_results(recipe, manifest, read_rows(folder.scores)))
+
+    claims = [hypothesis.model_dump(mode="json") for hypothesis in recipe.hypotheses]
+    competitors = stages.competitors(recipe)
+    summarised = ledger.run(f"{part}-summarise", [scored, mixed, claims, competitors], [folder.summary], summarise)
+    results: dict[str, Any] = read_json(folder.summary)
+    return results, {**separated, **scored, **summarised}
+
+
+def _run_system(
+    ledger: Ledger, experiment: Experiment, name: str, manifest: Manifest, mixed: Mapping[str, str], behind: Any
+) -> dict[str, str]:
+    """Train one system and separate the test mixtures with it; return the hashes of the estimates."""
+    recipe, part, folder = experiment.recipe, experiment.part.name, experiment.folder
+    settings: list[Any] = [recipe.systems[name].work, recipe.seed, mixed]
+    naming = [] if recipe.naming == "given" else [recipe.naming]
+    trained = ledger.run(
+        f"{part}-train-{name}",
+        settings,
+        [folder.system(name)],
+        lambda: stages.train_system(experiment, name, manifest),
+    )
+    return ledger.run(
+        f"{part}-separate-{name}",
+        [settings, trained, behind, *naming],
+        [folder.estimates(name)],
+        lambda: stages.separate_tests(experiment, name, manifest),
+    )

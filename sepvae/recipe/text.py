@@ -1,0 +1,29 @@
+"""The results of a run as text for a terminal: a table for each part, claims, and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sepvae.evaluation import format_table
+from sepvae.recipe.common import Recipe
+
+# The table has to fit a terminal; results.json has every name in full.
+_BSSEVAL = "_bsseval_v3_512"
+
+
+def results_text(recipe: Recipe, results: Mapping[str, Any]) -> str:
+    """Return what `sepvae recipe run` prints of the results of a recipe."""
+    columns, lines = recipe.table_measures, []
+    headings = {name: name.removesuffix(_BSSEVAL) for name in columns}
+    for part in results["order"]:
+        found = results["splits"][part]
+        systems = {name: found["systems"][name] for name in recipe.compared}
+        lines += ["", part, format_table(systems, columns, intervals=columns[:1], headings=headings)]
+        for test in found["hypotheses"]:
+            difference = test["mean_difference"]
+            how = "no pairs" if difference is None else f"{difference:+.2f} against {test['other']}"
+            lines.append(f"{test['verdict']}: {test['claim']['text']} ({how})")
+    for check in results.get("checks", []):
+        lines.append(f"{'passed' if check['passed'] else 'FAILED'}: {check['text']}")
+    return "\n".join([*lines, "", recipe.legend, ""])

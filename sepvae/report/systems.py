@@ -1,0 +1,54 @@
+"""What a page knows of the systems, or of whatever else it compares: their names, labels and roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sepvae.errors import InputError
+
+# What a system is in the comparison, in the order of the tables.
+ROLES = ("floor", "baseline", "ours", "ceiling")
+
+
+class ShownSystem(NamedTuple):
+    """A system as the page shows it: name in the recipe, label, role, and what it needs beside the mixture."""
+
+    name: str
+    label: str
+    role: str
+    needs: tuple[str, ...] = ()
+
+    @property
+    def uses_references(self) -> bool:
+        """Whether it is given the true sources."""
+        return "references" in self.needs
+
+    @property
+    def competes(self) -> bool:
+        """Whether it may be marked as the best: no floor, and given no more than the mixture."""
+        return self.role in ("baseline", "ours") and not self.uses_references
+
+
+class Systems:
+    """The systems of a page, from floor to ceiling, otherwise in the order given; InputError for any other role.
+
+    Example:
+        >>> systems = Systems([ShownSystem("vae", "VAE", "ours"), ShownSystem("mixture", "Mixture", "floor")])
+        >>> systems["vae"].label, systems.ordered({"vae": 6.5, "mixture": 0.1})
+        ('VAE', ['mixture', 'vae'])
+    """
+
+    def __init__(self, systems: Iterable[ShownSystem]) -> None:
+        given = list(systems)
+        if unknown := [one for one in given if one.role not in ROLES]:
+            raise InputError(f"{unknown[0].name}: role = {unknown[0].role!r}: choose one of {', '.join(ROLES)}")
+        self._systems = {one.name: one for one in sorted(given, key=lambda one: ROLES.index(one.role))}
+
+    def __getitem__(self, name: str) -> ShownSystem:
+        return self._systems[name]
+
+    def ordered(self, names: Iterable[str]) -> list[str]:
+        """Return the distinct systems among some names in the order of the page."""
+        wanted = set(names)
+        return [name for name in self._systems if name in wanted]

@@ -1,0 +1,144 @@
+"""A whole run on a corpus of noise: what it leaves, what it does again, and its page."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sepvae import audio
+from sepvae.config import parse_config
+from sepvae.errors import InputError
+from sepvae.files import read_json
+from sepvae.recipe.run import rebuild_report, run_recipe
+from sepvae.recipe.separation.schema import SeparationRecipe
+
+RATE = 8000
+MIXING = {"sources": ["anna", "ben"], "n_train": 1, "n_valid": 1, "n_test": 2, "sample_rate": RATE}
+RECIPE: dict[str, Any] = {
+    "title": "Noise",
+    "mixing": {**MIXING, "duration_s": [0.5, 1.0]},
+    "splits": ["speaker_seen"],
+    "evaluation": {"measures": ["si_sdr"]},
+    "systems": {
+        "z_floor": {"kind": "mixture"},
+        "my_bound": {"kind": "ideal_mask"},
+        "nmf": {"kind": "nmf", "settings": {"n_atoms": 4, "train_iterations": 5, "fit_iterations": 5}},
+        "a_filter": {"kind": "filtered", "settings": {"of": "nmf", "filter": {"low_hz": 300, "high_hz": 3000}}},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root, rng = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
+    for speaker in ("anna", "ben"):
+        for number in range(12):
+            wave = 0.1 * rng.standard_normal(RATE).astype(np.float32)
+            audio.write(root / speaker / f"{number}.wav", wave, sample_rate=RATE)
+    return root
+
+
+def run(corpus: Path, out: Path, **changes: Any) -> dict[str, Any]:
+    recipe = parse_config(SeparationRecipe, {**RECIPE, **changes}, where="test")
+    return run_recipe(recipe, out=out, corpus=corpus, device="cpu").results
+
+
+@pytest.fixture(scope="module")
+def done(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "out"
+    run(corpus, out)
+    return out
+
+
+def made(out: Path) -> dict[str, int]:
+    """Return when each stage was done."""
+    return {path.stem: path.stat().st_mtime_ns for path in (out / "stages").iterdir()}
+
+
+def test_results_say_what_each_system_is(done: Path) -> None:
+    facts = read_json(done / "results.json")["system_facts"]
+    assert [(one["name"], one["label"], one["role"], one["needs"]) for one in facts] == [
+        ("z_floor", "Mixture", "floor", []),
+        ("my_bound", "Ideal ratio mask", "ceiling", ["references"]),
+        ("nmf", "KL-NMF", "baseline", []),
+        ("a_filter", "KL-NMF + BPF", "baseline", []),
+    ]
+
+
+def test_the_page_shows_a_bound_as_a_ceiling_and_never_as_the_best(done: Path) -> None:
+    page = (done / "report.html").read_text()
+    found = read_json(done / "results.json")
+    row = page[page.index('title="my_bound"') :].partition("</tr>")[0]
+    assert 'Ideal ratio mask<span class="role ceiling">ceiling</span>' in row
+    assert 'class="best"' not in row
+    assert {
+        test[key] for test in found["splits"]["speaker_seen"]["comparisons"] for key in ("system_a", "system_b")
+    } == {
+        "z_floor",
+        "nmf",
+        "a_filter",
+    }
+    # From floor to ceiling, otherwise as in the recipe.
+    rows = [page.index(f'<th scope="row" title="{name}"') for name in ("z_floor", "nmf", "a_filter", "my_bound")]
+    assert rows == sorted(rows)
+
+
+def test_the_page_of_a_run_that_is_read_again_is_the_same(done: Path) -> None:
+    page = (done / "report.html").read_bytes()
+    rebuild_report(done)
+    assert (done / "report.html").read_bytes() == page
+
+
+def test_a_page_of_a_run_of_another_version(done: Path, tmp_path: Path) -> None:
+    """Its settings are none of ours, and its systems do not say what they are."""
+    out = tmp_path / "run"
+    shutil.copytree(done, out)
+    found = read_json(out / "results.json")
+    del found["system_facts"]
+    found["config"]["systems"]["nmf"]["settings"] = {"colour": "blue"}
+    for name in ("my_bound", "z_floor"):
+        del found["config"]["systems"][name]["role"], found["config"]["systems"][name]["label"]
+    found["config"]["mixing"] = {"of": "then"}
+    (out / "results.json").write_text(json.dumps(found))
+    rebuild_report(out)
+    page = (out / "report.html").read_text()
+    for label, role in (("Mixture", "floor"), ("Ideal ratio mask", "ceiling"), ("nmf", "baseline")):
+        assert f'{label}<span class="role {role}">' in page
+
+
+def test_results_that_a_page_cannot_be_made_of_are_named(done: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no results\.json: give the --out folder of a finished"):
+        rebuild_report(tmp_path)
+    found = read_json(done / "results.json")
+    del found["config"]["title"]
+    shutil.copytree(done, tmp_path / "run")
+    (tmp_path / "run/results.json").write_text(json.dumps(found))
+    with pytest.raises(InputError, match=r"results\.json: has no 'title': run the recipe again with this version"):
+        rebuild_report(tmp_path / "run")
+
+
+def test_a_label_changes_the_page_and_a_claim_the_tests_and_no_system_is_trained_again(
+    done: Path, corpus: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(done, out)
+    before = made(out)
+    systems = {**RECIPE["systems"], "nmf": {**RECIPE["systems"]["nmf"], "label": "Mine", "role": "ours"}}
+    claim = {"claim": "c", "system": "nmf", "others": ["z_floor"], "direction": "greater", "measure": "si_sdr"}
+    found = run(corpus, out, systems=systems, hypotheses=[claim])
+    assert 'Mine<span class="role ours">' in (out / "report.html").read_text()
+    (test,) = found["splits"]["speaker_seen"]["hypotheses"]
+    assert test["claim"]["system"] == "nmf"
+    assert {stage for stage, time in made(out).items() if before[stage] != time} == {"speaker_seen-summarise", "report"}
+    # Another setting of a system is another system, also for the one behind it.
+    settings = {**systems["nmf"]["settings"], "n_atoms": 5}
+    again = made(out)
+    run(corpus, out, systems={**systems, "nmf": {**systems["nmf"], "settings": settings}}, hypotheses=[claim])
+    changed = {stage for stage, time in made(out).items() if again[stage] != time}
+    assert {"speaker_seen-train-nmf", "speaker_seen-separate-a_filter", "speaker_seen-evaluate"} <= changed
+    assert "speaker_seen-separate-my_bound" not in changed
