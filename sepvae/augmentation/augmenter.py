@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae.augmentation.basis import NuisanceBasis
-from sepvae.augmentation.coder import Code, SegmentCoder, one_thread
+from sepvae.augmentation.coder import Code, SegmentCoder
 from sepvae.augmentation.latents import Perturbation, replacement
 from sepvae.augmentation.synthesis import SYNTHESES, Synthesis, decoded_features
 from sepvae.errors import CheckpointError, InputError
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
+from sepvae.processes import one_thread
 from sepvae.seeds import generator
 
 Wave = NDArray[np.float32]

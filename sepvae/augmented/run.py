@@ -206,9 +206,11 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
         total = sum(min(size, len(plan.utterances) - number * size) for number in own)
         left = sum(min(size, len(plan.utterances) - number * size) for number in todo)
         work_of = _Work(job)
-        make = scheduler(workers=run.workers, address=run.address, prepare=work_of.prepare if todo else None)
-        with progress("augmenting", total, unit="utterances", start=total - left) as bar:
-            for outcome in make(work_of, tasks()):
+        prepare = work_of.prepare if todo else None
+        make = scheduler(workers=run.workers, address=run.address, name=_block, prepare=prepare)
+        made = make(work_of, tasks())
+        with contextlib.closing(made), progress("augmenting", total, unit="utterances", start=total - left) as bar:
+            for outcome in made:
                 for failure in outcome.failures:
                     _LOGGER.warning("%s", failure.message)
                 journal.append(outcome.line)
@@ -216,6 +218,10 @@ def _make_shard(plan: Plan, job: Job, config: AugmentConfig, run: Run, work: Pat
                 bar.show(x_real_time=made_s / max(time.monotonic() - started, 1e-9))
                 bar.advance(min(size, len(plan.utterances) - outcome.number * size))
     return made_s
+
+
+def _block(task: Task) -> str:
+    return f"block {task.number}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from sepvae.errors import ConfigError, SepvaeError
+from sepvae.errors import Cancelled, ConfigError, SepvaeError
 
 VERBS = ("corpus", "mix", "train", "separate", "enhance", "augment", "evaluate", "report", "recipe", "info")
 _INTERRUPTED = 130
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SepvaeError as error:
         sys.stderr.write(f"sepvae: error: {error}\n")
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Cancelled):
         sys.stderr.write("sepvae: interrupted; run the same command again to continue\n")
         return _INTERRUPTED
     except BrokenPipeError:

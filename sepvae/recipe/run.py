@@ -167,9 +167,9 @@ def _run_part(
     # Systems that work on another's estimates come after it.
     behind = {name: choice.settings["of"] for name, choice in recipe.systems.items() if "of" in choice.settings}
     first = {name: (ledger, experiment, name, manifest, mixed, None) for name in recipe.systems if name not in behind}
-    separated |= run_side_by_side(_run_system, first, jobs=experiment.jobs)
+    separated |= run_side_by_side(_run_system, first, jobs=experiment.jobs, what="system")
     second = {name: (ledger, experiment, name, manifest, mixed, separated[of]) for name, of in behind.items()}
-    separated |= run_side_by_side(_run_system, second, jobs=experiment.jobs)
+    separated |= run_side_by_side(_run_system, second, jobs=experiment.jobs, what="system")
     scores, summary = experiment.scores_path, experiment.out / "results.json"
 
     def work() -> None:

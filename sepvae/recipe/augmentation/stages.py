@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from sepvae import audio
-from sepvae.augmentation.coder import one_thread
 from sepvae.augmentation.contract import augmentation_class, split_chain
 from sepvae.augmented.fit import fit_and_save
 from sepvae.augmented.gather import read_records
@@ -21,6 +20,7 @@ from sepvae.evaluation import ScoreRow, compare_systems, summarise
 from sepvae.evaluation.hypotheses import check_claims
 from sepvae.files import read_json, read_jsonl, write_json
 from sepvae.mixing.solo import corpus_mixtures
+from sepvae.processes import one_thread
 from sepvae.recipe.augmentation.folds import Chosen, Fold, heard, recordings
 from sepvae.recipe.augmentation.schema import AS_IT_IS, CLEAN, MEASURES, MISMATCHED, UNCHANGED, AugmentRecipe, Sounds
 from sepvae.recognition.recogniser import right, train_recogniser

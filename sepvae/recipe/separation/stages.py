@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -102,7 +103,7 @@ def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> Non
     """Separate the test mixtures with one system and write an estimate of each source, and what explains them."""
     system, tests = _system(experiment.recipe.systems[name], manifest), manifest.of_split("test")
     system.load(experiment.system_folder(name), device=experiment.device)
-    with progress(f"separate {name}", len(tests), unit="mixtures") as bar:
+    with progress("separate", len(tests), unit="mixtures") as bar:
         for mixture in tests:
             rendered = render(mixture, experiment.root)
             if hasattr(system, "of"):
@@ -158,8 +159,9 @@ def evaluate(experiment: Experiment, manifest: Manifest) -> list[ScoreRow]:
     wanted = experiment.recipe.evaluation.sources
     if unknown := set(wanted or ()) - {source.name for mixture in manifest.mixtures for source in mixture.sources}:
         raise ConfigError(f"evaluation.sources: the mixtures have no source {min(unknown)!r}: see mixing.sources")
-    with progress("evaluate", n_tests, unit="mixtures") as bar:
-        for found in score_many(tasks, measures=experiment.recipe.evaluation.measures, jobs=experiment.jobs):
+    scores = score_many(tasks, measures=experiment.recipe.evaluation.measures, jobs=experiment.jobs)
+    with contextlib.closing(scores), progress("score", n_tests, unit="mixtures") as bar:
+        for found in scores:
             rows += [row for row in found if wanted is None or row.source in wanted]
             bar.advance(1)
     return rows
