@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import io
+import itertools
 import os
 import re
 import subprocess
@@ -138,7 +139,7 @@ def test_an_epoch_is_worth_a_line_but_not_more_than_one_in_two_seconds(
                 job.show(milestone=True, loss=0.5, epoch=step // 10 + 1)
             times += [clock.now] * len(capsys.readouterr().err.splitlines())
     assert len(times) == 25
-    assert min(later - earlier for earlier, later in zip(times, times[1:], strict=False)) >= 2 - 1e-9
+    assert min(later - earlier for earlier, later in itertools.pairwise(times)) >= 2 - 1e-9
     assert capsys.readouterr().err == "train: 1000 steps in 0:50, loss 0.5 epoch 100\n"
 
 
@@ -343,9 +344,10 @@ def test_events_of_another_process_are_told_as_here(
     assert seen[-1] == ("end", 100)
     assert {("update", done) for done in (25, 50, 75, 100)} <= set(seen)
     assert seen[1:-1] == sorted(seen[1:-1])
-    assert re.fullmatch(
-        r"(train: \d+ % of 100 steps, .*\n)+train: 100 steps in 0:\d\d, loss 0.01\n", capsys.readouterr().err
-    )
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert lines
+    assert all(re.match(r"train: \d+ % of 100 steps, ", line) for line in lines)
+    assert re.fullmatch(r"train: 100 steps in 0:\d\d, loss 0.01", last)
 
 
 def test_a_process_that_has_ended_leaves_no_job(clock: Clock) -> None:
@@ -420,5 +422,4 @@ def test_a_terminal_shows_jobs_within_jobs() -> None:
         "        outer.advance()\n"
     )
     assert text.count("groups: train: 7 steps in 0:00") == 2
-    assert "7/?" in text
     assert "2/2" in text
