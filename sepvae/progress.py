@@ -245,6 +245,7 @@ class _Lines:
         # The running jobs in the order of their start, and when the last line about each was written.
         self._told: dict[Job, float] = {}
         self._last = self._silent_since = -math.inf
+        self._about = ""
         self._stop = threading.Event()
 
     def __call__(self, event: Event) -> None:
@@ -259,13 +260,16 @@ class _Lines:
                 del self._told[job]
                 if not self._told:
                     self._stop.set()
-                if job.elapsed_s >= _LINES_APART_S:
-                    self._write(summary(job))
+                # The end of a whole is told by that of its last part.
+                of_a_part = job.total == 1 and self._about.startswith(f"{job.description}: ")
+                if job.elapsed_s >= _LINES_APART_S and not (of_a_part and now - self._last < _LINES_APART_S):
+                    self._write(job, summary(job))
             else:
                 if event.milestone:
                     # Where it comes too early after another line, the next update tells of it.
                     self._told[job] = -math.inf
-                if now - self._told[job] >= _LINE_EVERY_S:
+                # At the end comes the line of the end.
+                if now - self._told[job] >= _LINE_EVERY_S and job.done != job.total:
                     self._line(job, now)
 
     def _watch(self, stop: threading.Event) -> None:
@@ -284,17 +288,16 @@ class _Lines:
         if now - self._last < _LINES_APART_S:
             return
         self._told[job] = now
-        share = f"{job.done} {job.unit}"
-        if job.total is not None:
-            share = f"{100 * job.done // max(job.total, 1)} % of {job.total} {job.unit}"
-        left = job.seconds_left
-        left_text = f"{clock(left)} left" if left else ""
-        parts = (share, more, speed(job), left_text, values(job))
-        self._write(f"{job.description}: {', '.join(part for part in parts if part)}")
+        share = "" if job.total == 1 else f"{job.done} {job.unit}"
+        if job.total is not None and job.total > 1:
+            share = f"{100 * job.done // job.total} % of {job.total} {job.unit}"
+        left = f"{clock(job.seconds_left)} left" if job.seconds_left else ""
+        self._write(job, _joined(share, more, speed(job), left, values(job)))
 
-    def _write(self, text: str) -> None:
+    def _write(self, job: Job, text: str) -> None:
         self._last = self._silent_since = time.monotonic()
-        sys.stderr.write(f"{text}\n")
+        self._about = job.description
+        sys.stderr.write(f"{job.description}: {text}\n")
         sys.stderr.flush()
 
 
@@ -328,7 +331,7 @@ class _Terminal:
             return
         self._bars.remove_task(task)
         if job.elapsed_s >= _LINES_APART_S:
-            self._bars.console.print(summary(job), markup=False, highlight=False)
+            self._bars.console.print(f"{job.description}: {summary(job)}", markup=False, highlight=False)
 
     @staticmethod
     def _open() -> Any:
@@ -377,8 +380,14 @@ def speed(job: Job) -> str:
 
 def summary(job: Job) -> str:
     """Return what a job has done, without an earlier run, and how long it took."""
-    parts = (f"{job.done - job.start} {job.unit} in {clock(job.elapsed_s)}", values(job))
-    return f"{job.description}: {', '.join(part for part in parts if part)}"
+    amount = f"{job.done - job.start} {job.unit} in"
+    if job.total == 1:
+        amount = "done in" if job.done else "stopped after"
+    return _joined(f"{amount} {clock(job.elapsed_s)}", values(job))
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
 
 
 def clock(seconds: float) -> str:

@@ -71,7 +71,7 @@ def test_a_log_gets_a_line_each_half_minute_with_share_rate_time_left_and_values
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
-    assert [re.search(r"\d+ %", line)[0] for line in lines[:-1]] == [f"{share} %" for share in range(10, 101, 10)]  # type: ignore[index]
+    assert [re.search(r"\d+ %", line)[0] for line in lines[:-1]] == [f"{share} %" for share in range(10, 100, 10)]  # type: ignore[index]
     assert lines[1] == "train: 20 % of 100 steps, 3 s each, 4:00 left, loss 0.05263"
     assert lines[-1] == "train: 100 steps in 5:00, loss 0.01"
 
@@ -153,7 +153,6 @@ def test_slow_epochs_have_a_line_each(clock: Clock, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.splitlines() == [
         "train: 33 % of 30 steps, 1 steps/s, 0:20 left, epoch 1",
         "train: 66 % of 30 steps, 1 steps/s, 0:10 left, epoch 2",
-        "train: 100 % of 30 steps, 1 steps/s, epoch 3",
         "train: 30 steps in 0:30, epoch 3",
     ]
 
@@ -199,6 +198,27 @@ def test_a_unit_that_takes_minutes_is_no_silence(clock: Clock, lines: module._Li
         "separate: waves: 3 mixtures in 1:35",
         "separate: 0 files in 1:35",
     ]
+
+
+def test_the_end_of_a_whole_is_told_by_that_of_its_last_part(clock: Clock, capsys: Any) -> None:
+    with progress("stage", 1) as stage:
+        with progress("train", 3, unit="steps") as job:
+            clock.now += 5
+            job.advance(3)
+        clock.now += 1
+        stage.advance()
+    assert capsys.readouterr().err == "stage: train: 3 steps in 0:05\n"
+    with progress("stage", 1) as stage:
+        with progress("train", 3, unit="steps") as job:
+            clock.now += 5
+            job.advance(3)
+        clock.now += 3
+        stage.advance()
+    assert capsys.readouterr().err == "stage: train: 3 steps in 0:05\nstage: done in 0:08\n"
+    with pytest.raises(ValueError, match="no"), progress("stage", 1):
+        clock.now += 5
+        raise ValueError("no")
+    assert capsys.readouterr().err == "stage: stopped after 0:05\n"
 
 
 def test_the_heart_beats_as_long_as_a_job_runs(monkeypatch: pytest.MonkeyPatch) -> None:
