@@ -233,7 +233,9 @@ class _Processes(Generic[T, R]):
     """Processes of their own, used as `_Threads` are; each is started when there is something to do for it."""
 
     def __init__(self, work: Callable[[T], R], prepare: Callable[[], object] | None, jobs: int, setup: Setup) -> None:
-        self._first, self._jobs, self._setup = (work, prepare), jobs, setup
+        self._jobs, self._setup = jobs, setup
+        # Before any process is there: what cannot be sent is an error here.
+        self._first = ForkingPickler.dumps((work, prepare))
         self._workers: list[_Worker] = []
         self._waiting: deque[tuple[int, str, T]] = deque()
         self._done: deque[tuple[int, Result[R]]] = deque()
@@ -267,7 +269,7 @@ class _Processes(Generic[T, R]):
         for _ in range(count):
             worker = _Worker(self._setup)
             self._workers.append(worker)
-            worker.pipe.send(self._first)
+            worker.pipe.send_bytes(self._first)
 
     def _look(self, timeout_s: float) -> None:
         """Give those who wait something to do, and hear what the others have to say."""
@@ -303,9 +305,11 @@ class _Processes(Generic[T, R]):
         except (EOFError, OSError):
             self._bury(worker)
             return
-        message: progress.Event | Result[R] = ForkingPickler.loads(data)
+        message: progress.Event | logging.LogRecord | Result[R] = ForkingPickler.loads(data)
         if isinstance(message, progress.Event):
             worker.relay.hear(message)
+        elif isinstance(message, logging.LogRecord):
+            logging.getLogger(message.name).handle(message)
         elif worker.task is None:
             message.value()
             worker.ready = True

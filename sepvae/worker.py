@@ -12,8 +12,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
+from queue import Queue
 from typing import Any, Generic, TypeVar, cast
 
 from sepvae import errors, plugins, progress
@@ -80,25 +82,37 @@ class Setup:
     is_heard: bool
 
 
-def serve(pipe: Connection[Any, Any], setup: Setup) -> None:
-    """Do the tasks that come through a pipe, as (name, pickled task), and send what became of each, and progress.
+class _Messages(QueueHandler):
+    """Sends messages to the process that shows them."""
 
-    First comes what to do with them, as (work, prepare), which is answered with an empty result.
+    def __init__(self, send: Callable[[object], None]) -> None:
+        super().__init__(Queue())
+        self._send = send
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        # Who does not listen any more needs no message.
+        with contextlib.suppress(ConnectionError):
+            self._send(record)
+
+
+def serve(pipe: Connection[Any, Any], setup: Setup) -> None:
+    """Do the tasks that come through a pipe, as (name, pickled task), and send the result of each.
+
+    Events of progress and records of the log are sent as they come. Before all tasks comes (work, prepare), which is
+    answered with an empty result.
     """
     # Ctrl-C goes to all processes of a terminal: the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("sepvae: %(message)s"))
-    logger = logging.getLogger("sepvae")
-    logger.addHandler(handler)
-    logger.setLevel(setup.level)
     lock = threading.Lock()
 
     def send(message: object) -> None:
         with lock:
             pipe.send(message)
 
+    logger = logging.getLogger("sepvae")
+    logger.addHandler(_Messages(send))
+    logger.setLevel(setup.level)
     if setup.is_heard:
         progress.forward(send)
     else:

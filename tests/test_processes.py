@@ -142,6 +142,8 @@ def unsendable(_: object) -> Any:
 
 
 def test_what_cannot_be_sent_is_an_error_of_its_task() -> None:
+    with pytest.raises(TypeError, match="stays here"):
+        list(run(partial(id, Unsendable()), [1], jobs=2))
     for task, work in ((Unsendable(), id), (Unreadable(), id), (1, unsendable)):
         first, second = run(work, [task, 2], jobs=2)
         assert first.error in ("TypeError", "ValueError")
@@ -180,7 +182,7 @@ def test_a_process_has_its_threads() -> None:
     import torch
 
     before = os.environ.get("OMP_NUM_THREADS")
-    for result in run(describe, range(4), jobs=2, threads=3, prepare=partial(torch.manual_seed, 0)):
+    for result in run(describe, range(4), jobs=2, threads=3, prepare=partial(torch.is_tensor, 0)):
         _, process, found = result.value()
         assert process != os.getpid()
         assert found == 3
@@ -248,18 +250,28 @@ def test_a_plug_in_that_is_gone_is_named(plugin: str) -> None:
         list(run(look_up, [plugin], jobs=2))
 
 
-def level(_: object) -> int:
-    return logging.getLogger("sepvae").getEffectiveLevel()
+def log(number: int) -> None:
+    logger = logging.getLogger("sepvae.work")
+    logger.debug("not of interest")
+    logger.warning("%d of %s is odd", number, "all")
+    if number == 2:
+        fail("two")
 
 
-def test_processes_log_as_this_one_does() -> None:
-    logger = logging.getLogger("sepvae")
-    before = logger.level
-    try:
-        logger.setLevel(logging.ERROR)
-        assert [result.value() for result in run(level, [0], jobs=2)] == [logging.ERROR]
-    finally:
-        logger.setLevel(before)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_process_logs_comes_here(jobs: int, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="sepvae"):
+        assert len(list(run(log, range(3), jobs=jobs))) == 3
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        f"{number} of all is odd" for number in range(3)
+    ]
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG, logger="sepvae"):
+        assert len(list(run(log, range(3), jobs=jobs, name="task {}".format))) == 3
+    assert caplog.text.count("not of interest") == 3
+    # For who looks for the cause: the error has its trace.
+    assert "task 2" in caplog.text
+    assert "ZeroDivisionError: two" in caplog.text
 
 
 def own_number(_: object) -> int:

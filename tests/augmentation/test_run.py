@@ -23,8 +23,9 @@ from sepvae.augmented.records import Record, scale_labels
 from sepvae.augmented.run import Run, Summary, augment_corpus
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
-from sepvae.errors import ConfigError, InputError, OutputError
+from sepvae.errors import Cancelled, ConfigError, InputError, OutputError
 from sepvae.files import hash_file, read_jsonl, remove
+from sepvae.progress import Event, listening
 
 Contents = Callable[[Path], dict[str, str]]
 NewCorpus = Callable[[Path], Path]
@@ -103,6 +104,21 @@ def test_what_is_drawn_depends_on_seed_utterance_copy_and_method_alone(
 def test_two_workers_give_the_same_bytes(corpus: Path, whole: Path, tmp_path: Path, contents: Contents) -> None:
     augment(corpus, tmp_path / "out", how=Run(workers=2))
     assert contents(tmp_path / "out") == contents(whole)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cancelled_run_goes_on_to_the_same_bytes(
+    corpus: Path, whole: Path, tmp_path: Path, contents: Contents, workers: int
+) -> None:
+    def hear(event: Event) -> None:
+        if event.kind == "update":
+            listener.cancel()
+
+    out = tmp_path / "out"
+    with pytest.raises(Cancelled, match=r"^augmenting: stopped"), listening(hear) as listener:
+        augment(corpus, out, how=Run(workers=workers))
+    assert augment(corpus, out, how=Run(workers=workers)).n_records == 72
+    assert contents(out) == contents(whole)
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2)])

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from sepvae import plugins
 from sepvae.augmented.config import AugmentConfig
 from sepvae.augmented.run import Run, augment_corpus
 from sepvae.augmented.schedulers import dask_cluster, local_processes, scheduler
@@ -115,6 +116,19 @@ def test_what_a_lost_worker_had_to_do_is_done(cluster: Any) -> None:
     next(results)
     os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
     assert len(list(results)) == 11
+
+
+def loaded(_: object) -> tuple[str, ...]:
+    return plugins.loaded()
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_load_the_plug_ins(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "cluster_plugin.py"
+    path.write_text("here = 1\n")
+    monkeypatch.setattr(plugins, "_loaded", {str(path): "cluster_plugin"})
+    results = dask_cluster(loaded, [0] * 4, address=cluster.scheduler_address)
+    assert set(results) == {(str(path),)}
 
 
 def test_no_scheduler_at_the_address() -> None:
