@@ -23,10 +23,24 @@ class CheckpointError(SepvaeError):
     """A model folder is incomplete, damaged, or belongs to another architecture."""
 
 
+class KilledWorker(SepvaeError):
+    """A process was ended from outside before its work was done; the message names the work."""
+
+
 class MissingExtra(SepvaeError, ImportError):
     """A feature needs an optional package that is not installed or does not load."""
+
+    # Of an error that comes from another process, the text alone is known.
+    extra = ""
 
     def __init__(self, feature: str, extra: str, cause: BaseException | None = None) -> None:
         reason = f" ({cause})" if cause else ""
         super().__init__(f"{feature} needs the optional extra '{extra}'{reason}: pip install 'sepvae[{extra}]'")
         self.extra = extra
+
+
+class Cancelled(BaseException):
+    """A listener to progress wants no more.
+
+    As KeyboardInterrupt is none, it is no Exception: what goes on after a bad file must not go on after it.
+    """

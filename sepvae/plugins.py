@@ -34,7 +34,7 @@ SHELVES: dict[str, str] = {
 # Modules or files, separated as paths are.
 VARIABLE = "SEPVAE_PLUGINS"
 
-# In the order of loading: what `--plugin` was given, and the name of the module.
+# In the order of loading: what `--plugin` was given, files by their whole path, and the name of the module.
 _loaded: dict[str, str] = {}
 
 
@@ -74,7 +74,9 @@ def load(plugins: Iterable[str]) -> None:
     Raises:
         ConfigError: one cannot be found or imported; the message says why.
     """
-    for plugin in map(_anywhere, plugins):
+    for given in plugins:
+        # A file is the same one from any folder.
+        plugin = str(Path(given).resolve()) if given.endswith(".py") else given
         if plugin in _loaded:
             continue
         try:

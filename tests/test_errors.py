@@ -12,6 +12,7 @@ FAMILY = {
     "OutputError": OSError,
     "ConfigError": ValueError,
     "CheckpointError": Exception,
+    "KilledWorker": Exception,
     "MissingExtra": ImportError,
 }
 
@@ -19,6 +20,8 @@ FAMILY = {
 def test_the_family_is_closed_and_caught_by_one_name() -> None:
     found = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     assert found == {"SepvaeError", *FAMILY}
+    # What was asked for is no error, and is not caught as one.
+    assert not issubclass(errors.Cancelled, Exception)
     for name, builtin in FAMILY.items():
         assert issubclass(getattr(errors, name), (SepvaeError, builtin))
         assert issubclass(getattr(errors, name), builtin)

@@ -25,7 +25,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 TOOLS = {
     *("errors", "seeds", "files", "audio", "containers", "sphere", "progress", "tables", "config", "devices"),
-    *("settings", "processes", "plugins", "presets"),
+    *("settings", "processes", "worker", "plugins", "presets"),
 }
 # A room, and what it may see beside the tools: whole rooms, each of which lies nearer to where the data comes from.
 ROOMS: dict[str, set[str]] = {
@@ -52,7 +52,7 @@ ROOMS: dict[str, set[str]] = {
 ROOMS["recipe"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
 
-HEAVY = {"torch", "scipy", "librosa", "matplotlib", "pydantic", "yaml", "lightning_fabric", "soundfile", "soxr"}
+HEAVY = {"torch", "rich", "scipy", "librosa", "matplotlib", "pydantic", "yaml", "lightning_fabric", "soundfile", "soxr"}
 
 
 def module_of(path: Path) -> str:
@@ -272,7 +272,8 @@ def test_files_and_functions_fit_a_reader() -> None:
     [
         "import sepvae; dir(sepvae); sepvae.__version__",
         "import sepvae.cli as cli; cli.build_parser()",
-        "import sepvae.audio, sepvae.files, sepvae.seeds, sepvae.devices, sepvae.tables, sepvae.progress",
+        "import sepvae.audio, sepvae.files, sepvae.seeds, sepvae.devices, sepvae.tables",
+        "import sepvae.processes, sepvae.progress, sepvae.plugins, sepvae.worker",
         "import sepvae.corpora, sepvae.corpora.records",
     ],
 )

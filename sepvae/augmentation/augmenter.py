@@ -11,11 +11,12 @@ import numpy as np
 from sepvae.audio import Wave
 from sepvae.augmentation import SYNTHESES
 from sepvae.augmentation.basis import NuisanceBasis
-from sepvae.augmentation.coder import Code, SegmentCoder, one_thread
+from sepvae.augmentation.coder import Code, SegmentCoder
 from sepvae.augmentation.latents import Array, replacement
 from sepvae.augmentation.synthesis import decoded_features
 from sepvae.errors import CheckpointError, InputError
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
+from sepvae.processes import one_thread
 from sepvae.seeds import generator
 
 # The shift of the latents (nuisance,) of a channel, given its own vector.

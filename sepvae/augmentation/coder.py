@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,17 +25,6 @@ from sepvae.frontend.features import mel_filterbank
 # Segments that go through the network together: 100 s of speech, so that memory does not grow with the file.
 _CHUNK = 1024
 HOW_TO_TRAIN = "train one with 'sepvae train --speech --corpus CORPUS -o OUT'"
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch work on one core: sums of several come out in another order, and give other bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

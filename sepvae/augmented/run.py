@@ -210,9 +210,11 @@ def _make_shard(plan: Plan, job: Job, run: RunOptions, work: Path) -> float:
         made_s, started = 0.0, time.monotonic()
         total, left = (sum(plan.size_of(number) for number in numbers) for numbers in (own, todo))
         work_of = _Work(job)
-        make = scheduler(workers=run.jobs, address=run.address, prepare=work_of.prepare if todo else None)
-        with progress("augmenting", total, unit="utterances", start=total - left) as bar:
-            for result in make(work_of, tasks()):
+        prepare = work_of.prepare if todo else None
+        make = scheduler(workers=run.jobs, address=run.address, name=_block, prepare=prepare)
+        made = make(work_of, tasks())
+        with contextlib.closing(made), progress("augmenting", total, unit="utterances", start=total - left) as bar:
+            for result in made:
                 for failure in result.failures:
                     _LOGGER.warning("%s", failure.message)
                 journal.append(result.line)
@@ -220,6 +222,10 @@ def _make_shard(plan: Plan, job: Job, run: RunOptions, work: Path) -> float:
                 bar.show(x_real_time=made_s / max(time.monotonic() - started, 1e-9))
                 bar.advance(plan.size_of(result.number))
     return made_s
+
+
+def _block(task: Task) -> str:
+    return f"block {task.number}"
 
 
 @dataclass(frozen=True)

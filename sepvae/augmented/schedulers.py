@@ -1,23 +1,16 @@
-"""Where blocks are made: in this process, in local processes, or on a Dask cluster; with bounded queues."""
+"""Where blocks are made: in processes of this machine or on a Dask cluster; with bounded queues."""
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
+from sepvae import plugins
 from sepvae.errors import InputError, MissingExtra, OutputError
-
-_LOGGER = logging.getLogger(__name__)
+from sepvae.processes import run
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,55 +19,27 @@ R = TypeVar("R")
 _QUEUED = 3
 # How long a scheduler may take to answer.
 _ANSWER_S = 10
-# What the libraries of linear algebra read when they are loaded: a worker has one core.
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-def in_process(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-    """Yield what `work` makes of each task, one after the other."""
-    return map(work, tasks)
 
 
 def local_processes(
-    work: Callable[[T], R], tasks: Iterable[T], *, workers: int, prepare: Callable[[], object] | None = None
-) -> Iterator[R]:
+    work: Callable[[T], R],
+    tasks: Iterable[T],
+    *,
+    workers: int,
+    name: Callable[[T], str] = str,
+    prepare: Callable[[], object] | None = None,
+) -> Generator[R, None, None]:
     """Yield what `work` makes of each task in processes of one thread each, in the order in which they are done.
 
-    Args:
-        work: a function that can be sent to a process.
-        tasks: what to do.
-        workers: processes.
-        prepare: what each process does first, while the first of the tasks are drawn up here.
-
-    Raises:
-        OutputError: a process was killed from outside.
+    One worker is this process; arguments and errors as of `processes.run`.
     """
-    # Forked children would inherit torch's thread pool in an unusable state.
-    context = multiprocessing.get_context("spawn")
-    with _environment(dict.fromkeys(_THREADS, "1")):
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare, initargs=(_level(),))
-        waiting: set[Future[R]] = set()
-        try:
-            if prepare is not None:
-                for _ in range(workers):
-                    pool.submit(prepare)
-            todo = iter(tasks)
-            while True:
-                waiting |= {pool.submit(work, task) for task in islice(todo, _QUEUED * workers - len(waiting))}
-                if not waiting:
-                    return
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        except BrokenProcessPool as error:
-            raise OutputError(
-                "a worker was killed (out of memory?): run the same command again to continue, with fewer --workers"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    results = run(work, tasks, jobs=workers, name=name, ordered=False, prepare=prepare)
+    with closing(results):
+        for result in results:
+            yield result.value()
 
 
-def dask_cluster(work: Callable[[T], R], tasks: Iterable[T], *, address: str) -> Iterator[R]:
+def dask_cluster(work: Callable[[T], R], tasks: Iterable[T], *, address: str) -> Generator[R, None, None]:
     """Yield what `work` makes of each task on the workers of a Dask cluster, in the order in which they are done.
 
     The cluster gives what a lost worker had to do to another one.
@@ -103,7 +68,8 @@ def dask_cluster(work: Callable[[T], R], tasks: Iterable[T], *, address: str) ->
         todo = iter(tasks)
 
         def submit(count: int) -> list[Any]:
-            return [client.submit(work, task, pure=False) for task in islice(todo, max(count, 0))]
+            call = partial(_with_plugins, plugins.loaded(), work)
+            return [client.submit(call, task, pure=False) for task in islice(todo, max(count, 0))]
 
         n_threads = max(sum(client.nthreads().values()), 1)
         queue = as_completed(submit(_QUEUED * n_threads), loop=client.loop)
@@ -121,50 +87,23 @@ def dask_cluster(work: Callable[[T], R], tasks: Iterable[T], *, address: str) ->
             ) from error
 
 
-def scheduler(
-    *, workers: int = 1, address: str | None = None, prepare: Callable[[], object] | None = None
-) -> Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]:
-    """Return what runs `work` over tasks: a cluster when there is an address, processes when there are several.
+def _with_plugins(names: tuple[str, ...], work: Callable[[T], R], task: T) -> R:
+    """Do a task on a worker, which may have joined since, and where a plug-in is loaded once."""
+    plugins.load(names)
+    return work(task)
 
-    See `local_processes` for `prepare`.
+
+def scheduler(
+    *,
+    workers: int = 1,
+    address: str | None = None,
+    name: Callable[[T], str] = str,
+    prepare: Callable[[], object] | None = None,
+) -> Callable[[Callable[[T], R], Iterable[T]], Generator[R, None, None]]:
+    """Return what runs `work` over tasks: a cluster when there is an address, otherwise processes of this machine.
+
+    See `local_processes` for `name` and `prepare`.
     """
     if address is not None:
         return partial(dask_cluster, address=address)
-    return in_process if workers == 1 else partial(local_processes, workers=workers, prepare=prepare)
-
-
-def _level() -> int:
-    return logging.getLogger("sepvae").getEffectiveLevel()
-
-
-def _prepare(level: int) -> None:
-    """Give a process its log, and end it with the one that started it: killed, that could stop none."""
-    # Ctrl-C goes to all processes of a terminal: the first one stops the others when their blocks are whole.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("sepvae: %(message)s"))
-    logger = logging.getLogger("sepvae")
-    logger.addHandler(handler)
-    logger.setLevel(level)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set variables for the processes started in the block, and put back what was there."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+    return partial(local_processes, workers=workers, name=name, prepare=prepare)

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from sepvae.errors import ConfigError, SepvaeError
+from sepvae.errors import Cancelled, ConfigError, SepvaeError
 from sepvae.plugins import VARIABLE, from_environment, load
 
 VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "evaluate", "report", "recipe", "info")
@@ -35,6 +35,16 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         """Return a text of several lines as it is."""
         return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
+class _Messages(logging.Handler):
+    """Writes messages to what is stderr at the time: bars take its place to have them above."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+        except Exception:
+            self.handleError(record)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -96,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     level = logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Messages()
     handler.setFormatter(logging.Formatter("sepvae: %(message)s"))
     logger = logging.getLogger("sepvae")
     logger.addHandler(handler)
@@ -112,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SepvaeError as error:
         sys.stderr.write(f"sepvae: error: {error}\n")
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Cancelled):
         sys.stderr.write("sepvae: interrupted; run the same command again to continue\n")
         return _INTERRUPTED
     except BrokenPipeError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,14 +89,16 @@ def _reference(path: Path, rate: int, channel: int | None) -> Any:
     return wave[channel]
 
 
-def _tasks(references: Path, estimates: Path, name: str, channel: int | None) -> Iterator[ScoreTask]:
+def _tasks(
+    references: Mapping[str, dict[str, Path]], estimates: Path, name: str, channel: int | None
+) -> Iterator[ScoreTask]:
     """Yield the items of both folders; InputError names an item or source that has no estimate."""
     import numpy as np
 
     from sepvae import audio
     from sepvae.evaluation import ScoreTask
 
-    for item, files in _reference_files(references).items():
+    for item, files in references.items():
         rate = audio.inspect(next(iter(files.values()))).sample_rate
         waves = {signal: _reference(path, rate, channel) for signal, path in files.items()}
         mixture = waves.pop("mixture") if "mixture" in waves else np.sum(list(waves.values()), axis=0)
@@ -106,11 +109,17 @@ def _tasks(references: Path, estimates: Path, name: str, channel: int | None) ->
 
 def run(args: argparse.Namespace) -> int:
     """Score, print the table, and write the rows."""
-    from sepvae.evaluation import format_table, score_many, summarise, write_rows
+    from sepvae.evaluation import ScoreRow, format_table, score_many, summarise, write_rows
     from sepvae.files import to_json
+    from sepvae.progress import progress
 
-    tasks = _tasks(args.references, args.estimates, args.name, args.channel)
-    rows = [row for rows in score_many(tasks, measures=args.measures, jobs=args.jobs) for row in rows]
+    files, rows = _reference_files(args.references), list[ScoreRow]()
+    tasks = _tasks(files, args.estimates, args.name, args.channel)
+    scores = score_many(tasks, measures=args.measures, jobs=args.jobs)
+    with closing(scores), progress("evaluate", len(files), unit="items") as job:
+        for found in scores:
+            rows += found
+            job.advance()
     if args.out:
         write_rows(args.out, rows)
     summary = summarise(rows)

@@ -6,9 +6,10 @@ Two sentences all speakers say (SA), and eight of each speaker's own (5 SX, 3 SI
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sepvae.corpora.espeak import SILENCE, EspeakVoice, SpokenSentence, speak
 from sepvae.corpora.records import Interval
 from sepvae.errors import ConfigError, OutputError
 from sepvae.files import atomic_folder, output_error, read_json, resource, write_text
+from sepvae.processes import run
 from sepvae.progress import progress
 from sepvae.seeds import derive_seed
 
@@ -112,12 +114,11 @@ def make_demo_corpus(folder: str | os.PathLike[str], *, speakers: int = 16, jobs
     # Resolved, because the current folder cannot be replaced under the name ".".
     with atomic_folder(root.resolve()) as part:
         _write_documents(part, chosen)
-        with (
-            ThreadPoolExecutor(jobs or os.cpu_count()) as pool,
-            progress("speak", len(prompts), unit="sentences") as bar,
-        ):
-            for prompt, speech in zip(prompts, pool.map(_speak, prompts), strict=True):
-                _write_utterance(part / prompt.speaker.folder, prompt, speech)
+        # Each sentence is a process of espeak-ng's, which a thread waits for.
+        spoken = run(_speak, prompts, jobs=jobs or os.cpu_count() or 1, name=attrgetter("name"), workers="threads")
+        with closing(spoken), progress("speak", len(prompts), unit="sentences") as bar:
+            for prompt, speech in zip(prompts, spoken, strict=True):
+                _write_utterance(part / prompt.speaker.folder, prompt, speech.value())
                 bar.advance(1)
     return root
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sepvae.corpora.timit_sample import TimitSample
 from sepvae.errors import InputError, OutputError
 from sepvae.files import atomic_folder, make_folder, output_error
+from sepvae.progress import Job, progress
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -24,6 +25,7 @@ _TIMEOUT_S = 30.0
 _MAX_ATTEMPTS = 20
 _RANGE_NOT_SATISFIABLE = 416
 _BLOCK_BYTES = 1 << 16
+_KB = 1000
 _MAX_UNPACKED_BYTES = 200_000_000
 _MAX_MEMBERS = 10_000
 
@@ -47,12 +49,7 @@ TIMIT_SAMPLE = Archive(
 )
 
 
-def fetch_timit_sample(
-    folder: str | Path,
-    *,
-    archive: Archive = TIMIT_SAMPLE,
-    progress: Callable[[int, int], None] | None = None,
-) -> Path:
+def fetch_timit_sample(folder: str | Path, *, archive: Archive = TIMIT_SAMPLE) -> Path:
     """Download NLTK's sample of TIMIT into `folder`, which appears only when everything is there and verified.
 
     An interrupted download stays beside the folder as `<folder>.zip.part` and is continued by the next call; a file
@@ -61,7 +58,6 @@ def fetch_timit_sample(
     Args:
         folder: new or empty folder; one that already holds the sample is returned as it is.
         archive: what to download.
-        progress: called with the bytes received so far and the bytes in all.
 
     Returns:
         The folder, to be opened with `open_corpus`.
@@ -81,7 +77,8 @@ def fetch_timit_sample(
     _log.info("The sample of TIMIT is for non-commercial use: %s", archive.licence)
     make_folder(final.parent)
     part = final.with_name(f"{final.name}.zip.part")
-    _download(archive, part, final, progress)
+    with progress("download", archive.n_bytes // _KB, unit="kB", start=_size(part) // _KB) as job:
+        _download(archive, part, final, job)
     _verify(archive, part)
     with atomic_folder(final) as unpacked:
         unpack(part, unpacked)
@@ -91,7 +88,7 @@ def fetch_timit_sample(
     return final
 
 
-def _download(archive: Archive, part: Path, final: Path, progress: Callable[[int, int], None] | None) -> None:
+def _download(archive: Archive, part: Path, final: Path, job: Job) -> None:
     """Bring `part` to its full size, continuing where it ends, and again for as long as an attempt brings something."""
     from http.client import HTTPException
 
@@ -101,7 +98,7 @@ def _download(archive: Archive, part: Path, final: Path, progress: Callable[[int
         if before >= archive.n_bytes:
             return
         try:
-            _continue_download(archive, part, progress)
+            _continue_download(archive, part, job)
         except OutputError:
             raise
         except (OSError, HTTPException) as error:
@@ -126,7 +123,7 @@ def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _continue_download(archive: Archive, part: Path, progress: Callable[[int, int], None] | None) -> None:
+def _continue_download(archive: Archive, part: Path, job: Job) -> None:
     from urllib.request import Request, urlopen
 
     if not archive.url.startswith(("http://", "https://")):
@@ -149,8 +146,7 @@ def _continue_download(archive: Archive, part: Path, progress: Callable[[int, in
                 except OSError as error:
                     raise output_error(part, error) from error
                 received += len(block)
-                if progress:
-                    progress(min(received, archive.n_bytes), archive.n_bytes)
+                job.advance(min(received, archive.n_bytes) // _KB - job.done)
 
 
 def _continues_at(response: HTTPResponse, start: int) -> bool:

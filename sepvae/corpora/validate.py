@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from sepvae.corpora.reader import LEFT_OUT, CorpusReader, corpus_class
 from sepvae.corpora.records import Corpus, Interval, Problem, Utterance
 from sepvae.corpora.sound import scan
 from sepvae.errors import InputError
+from sepvae.progress import progress
 
 Severity = Literal["error", "warning"]
 
@@ -104,12 +105,11 @@ def severity(problem: Problem) -> Severity:
     return MEANINGS.get(problem.code, ("error", ""))[0]
 
 
-def validate(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -> ValidationReport:
+def validate(corpus: Corpus) -> ValidationReport:
     """Read every file of a corpus once and report what is missing, broken, clipped, silent, duplicate or leaking.
 
     Args:
         corpus: an open corpus.
-        progress: called with the number of utterances read so far.
 
     Returns:
         Counts and problems; among these are those of the reader (`corpus.problems`).
@@ -121,12 +121,12 @@ def validate(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
     problems: list[Problem] = []
     by_digest: dict[str, Utterance] = {}
     try:
-        for utterance in corpus.utterances():
-            utterances.append(utterance)
-            problems += _check_alignments(utterance)
-            problems += _check_audio(corpus, utterance, by_digest)
-            if progress:
-                progress(len(utterances))
+        with progress("validate", None, unit="files") as job:
+            for utterance in corpus.utterances():
+                utterances.append(utterance)
+                problems += _check_alignments(utterance)
+                problems += _check_audio(corpus, utterance, by_digest)
+                job.advance()
     except InputError as error:
         if utterances or not any(problem.code in LEFT_OUT for problem in corpus.problems):
             raise

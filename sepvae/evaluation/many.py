@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
-import multiprocessing
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from operator import attrgetter
 
 from numpy.typing import ArrayLike
 
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import ConfigError
 from sepvae.evaluation import known_measure
 from sepvae.evaluation.measures import report_missing_packages, score_systems
 from sepvae.evaluation.rows import ScoreRow
-
-# Items handed out per process: enough that none waits, few enough that waves do not pile up.
-_AHEAD = 2
+from sepvae.processes import one_thread, run
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class ScoreTask:
 
 def score_many(
     tasks: Iterable[ScoreTask], *, measures: Sequence[str] | None = None, jobs: int = 1
-) -> Iterator[list[ScoreRow]]:
+) -> Generator[list[ScoreRow], None, None]:
     """Score items one after the other, or `jobs` at a time; the rows are the same.
 
     Args:
@@ -52,86 +46,38 @@ def score_many(
 
     Raises:
         ConfigError: a measure is not known, or `jobs` is below 1.
-        InputError: an item cannot be scored, or its process died; the message names it.
+        InputError: an item cannot be scored; the message names it.
+        KilledWorker: its process was ended from outside; the message names it too.
     """
     if jobs < 1:
         raise ConfigError(f"jobs is {jobs}: at least 1 process is needed")
     for name in measures or ():
         known_measure(name)
-    return _in_turn(tasks, measures) if jobs == 1 else _in_processes(iter(tasks), measures, jobs)
+    return _score_all(tasks, measures, jobs)
 
 
-def _in_turn(tasks: Iterable[ScoreTask], measures: Sequence[str] | None) -> Iterator[list[ScoreRow]]:
-    for task in tasks:
-        yield _unwrap(task.item, _score(task, measures))
+def _score_all(
+    tasks: Iterable[ScoreTask], measures: Sequence[str] | None, jobs: int
+) -> Generator[list[ScoreRow], None, None]:
+    if jobs > 1:
+        report_missing_packages(measures)
+    results = run(partial(_score, measures=measures, alone=jobs == 1), tasks, jobs=jobs, name=attrgetter("item"))
+    with contextlib.closing(results):
+        for result in results:
+            yield result.value(f"item {result.name!r} cannot be scored")
 
 
-def _in_processes(tasks: Iterator[ScoreTask], measures: Sequence[str] | None, jobs: int) -> Iterator[list[ScoreRow]]:
-    report_missing_packages(measures)
-    # Forked children would inherit torch's thread pool in an unusable state.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare_worker)
-    waiting: deque[tuple[str, Future[list[ScoreRow] | str]]] = deque()
-    try:
-        while True:
-            for task in islice(tasks, jobs * _AHEAD - len(waiting)):
-                waiting.append((task.item, pool.submit(_score, task, measures)))
-            if not waiting:
-                return
-            item, future = waiting.popleft()
-            try:
-                result = future.result()
-            except BrokenProcessPool as error:
-                suspects = ", ".join(repr(name) for name in (item, *(name for name, _ in waiting)))
-                raise InputError(
-                    f"a process died while scoring one of the items {suspects} (out of memory?): "
-                    "score them with one job to find out which"
-                ) from error
-            yield _unwrap(item, result)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _score(task: ScoreTask, measures: Sequence[str] | None) -> list[ScoreRow] | str:
-    """Return the rows, or the error as text: not every exception survives the way between processes."""
-    try:
-        with _one_thread():
-            return score_systems(
-                references=task.references,
-                estimates=task.estimates,
-                mixture=task.mixture,
-                sample_rate=task.sample_rate,
-                item=task.item,
-                measures=measures,
-                noise=task.noise,
-            )
-    except InputError as error:
-        return str(error)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread: processes do not get in each other's way, and sums come out the same to the bit."""
-    import torch
-
-    n_threads = torch.get_num_threads()
-    with contextlib.ExitStack() as stack:
-        torch.set_num_threads(1)
-        stack.callback(torch.set_num_threads, n_threads)
-        # NumPy's library has threads of its own, which only the optional threadpoolctl can limit.
-        with contextlib.suppress(ImportError):
-            stack.enter_context(importlib.import_module("threadpoolctl").threadpool_limits(1))
-        yield
-
-
-def _unwrap(item: str, result: list[ScoreRow] | str) -> list[ScoreRow]:
-    if isinstance(result, str):
-        raise InputError(f"item {item!r} cannot be scored: {result}")
-    return result
-
-
-def _prepare_worker() -> None:
-    """Leave the warnings about missing packages to one process."""
-    logging.getLogger("sepvae").setLevel(logging.ERROR)
+def _score(task: ScoreTask, *, measures: Sequence[str] | None, alone: bool) -> list[ScoreRow]:
+    if not alone:
+        # Leave the warnings about missing packages to one process.
+        logging.getLogger("sepvae").setLevel(logging.ERROR)
+    with one_thread():
+        return score_systems(
+            references=task.references,
+            estimates=task.estimates,
+            mixture=task.mixture,
+            sample_rate=task.sample_rate,
+            item=task.item,
+            measures=measures,
+            noise=task.noise,
+        )

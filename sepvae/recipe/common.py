@@ -121,9 +121,9 @@ class RunOptions:
     device: str
     jobs: int
 
-    def side_by_side(self, work: Any, tasks: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        """Call `work(*arguments)` for each task in processes, and return what each gave, in the order of the tasks."""
-        return run_side_by_side(work, tasks, jobs=self.jobs)
+    def side_by_side(self, work: Any, tasks: Mapping[str, Sequence[Any]], *, what: str = "") -> dict[str, Any]:
+        """Call `work(*arguments)` for each task in processes; return and errors as of `run_side_by_side`."""
+        return run_side_by_side(work, tasks, jobs=self.jobs, what=what)
 
 
 class Finished(NamedTuple):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sepvae.files import hash_file, hash_json, make_folder, read_json, remove, write_json
+from sepvae.progress import progress
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -51,7 +52,9 @@ class Ledger:
                 remove(path)
         write_json(record, {"inputs": key, "outputs": None})
         _LOGGER.info("%s", stage)
-        work()
+        with progress(stage, 1, unit="stage") as job:
+            work()
+            job.advance()
         hashes = self._hashes(outputs)
         write_json(record, {"inputs": key, "outputs": hashes})
         return hashes

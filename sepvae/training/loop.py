@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,8 @@ from sepvae.estimator.estimator import Estimator
 from sepvae.files import hash_json, make_folder, write_json
 from sepvae.mixing.manifest import Mixture
 from sepvae.objectives.contract import Batch, Loss, Objective
+from sepvae.processes import one_thread
+from sepvae.progress import Job
 from sepvae.progress import progress as progress_bar
 from sepvae.seeds import derive_seed
 from sepvae.training.batches import BatchPlace, TrainingBatches, source_names
@@ -82,20 +84,13 @@ def _seed_layers(seed: int, device: torch.device) -> None:
         torch.mps.manual_seed(seed)
 
 
-@contextmanager
-def _fitting_threads(n_weights: int, device: torch.device) -> Iterator[None]:
+def _fitting_threads(n_weights: int, device: torch.device) -> AbstractContextManager[None]:
     """Train a small network on one core: the others gain it nothing, and wait for each other when the machine is busy.
 
     Measured on two cores with the survey's network: two threads are no faster than one on an idle machine, and twenty
     times slower beside another busy process.
     """
-    before = torch.get_num_threads()
-    if device.type == "cpu" and n_weights < _SMALL_NETWORK:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return one_thread() if device.type == "cpu" and n_weights < _SMALL_NETWORK else nullcontext()
 
 
 def _fabric(device: str, precision: Literal["32-true", "bf16-mixed"]) -> Any:
@@ -228,7 +223,7 @@ class Trainer:
                 self.fabric.barrier()
         return state
 
-    def _epoch(self, state: Progress, steps: int, bar: Any) -> dict[str, float]:
+    def _epoch(self, state: Progress, steps: int, bar: Job) -> dict[str, float]:
         """Make one pass over the data and return its mean losses, speed and validation losses."""
         started, good = time.perf_counter(), 0
         names, total = tuple[str, ...](), torch.zeros((), device=self.fabric.device)
@@ -257,7 +252,8 @@ class Trainer:
             means = (self.fabric.all_reduce(total) / good).tolist()
             row |= {f"train/{name}": value for name, value in zip(names, means, strict=True)}
         row |= {f"valid/{name}": value for name, value in self._validate().items()}
-        bar.show(loss=row.get("valid/total", row.get("train/total", math.nan)), epoch=state.epoch + 1)
+        loss = row.get("valid/total", row.get("train/total", math.nan))
+        bar.show(milestone=True, loss=loss, epoch=state.epoch + 1)
         return row
 
     def _update(self, loss: Loss) -> bool:

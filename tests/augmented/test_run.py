@@ -10,7 +10,8 @@ import pytest
 
 from sepvae.augmented import WRITERS
 from sepvae.augmented.run import RunOptions, parse_shard
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import Cancelled, ConfigError, InputError
+from sepvae.progress import Event, listening
 
 from .conftest import augment, interrupted
 
@@ -20,6 +21,21 @@ Contents = Callable[[Path], dict[str, str]]
 def test_two_processes_give_the_same_bytes(corpus: Path, whole: Path, tmp_path: Path, contents: Contents) -> None:
     augment(corpus, tmp_path / "out", how=RunOptions(jobs=2))
     assert contents(tmp_path / "out") == contents(whole)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_cancelled_run_goes_on_to_the_same_bytes(
+    corpus: Path, whole: Path, tmp_path: Path, contents: Contents, jobs: int
+) -> None:
+    def hear(event: Event) -> None:
+        if event.kind == "update":
+            listener.cancel()
+
+    out = tmp_path / "out"
+    with pytest.raises(Cancelled, match=r"^augmenting: stopped"), listening(hear) as listener:
+        augment(corpus, out, how=RunOptions(jobs=jobs))
+    assert augment(corpus, out, how=RunOptions(jobs=jobs)).n_records == 72
+    assert contents(out) == contents(whole)
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2)])

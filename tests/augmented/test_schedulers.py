@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from sepvae import plugins
 from sepvae.augmented.config import AugmentConfig
 from sepvae.augmented.run import RunOptions, augment_corpus
-from sepvae.augmented.schedulers import dask_cluster, in_process, local_processes, scheduler
+from sepvae.augmented.schedulers import dask_cluster, local_processes, scheduler
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
-from sepvae.errors import InputError, OutputError
+from sepvae.errors import InputError, KilledWorker
 
 Contents = Callable[[Path], dict[str, str]]
 SETTINGS = {"methods": ["noise", "speed", "speed+gain"], "copies": 2}
@@ -33,7 +34,7 @@ def test_tasks_are_taken_one_by_one() -> None:
             taken.append(number)
             yield number
 
-    results = in_process(abs, tasks())
+    results = local_processes(abs, tasks(), workers=1)
     assert [next(results), next(results)] == [0, 1]
     assert len(taken) == 2
     taken.clear()
@@ -43,26 +44,33 @@ def test_tasks_are_taken_one_by_one() -> None:
     assert len(list(queued)) == 99
 
 
+def own_number(_: object) -> int:
+    return os.getpid()
+
+
 def test_the_choice_of_a_scheduler() -> None:
-    assert scheduler() is in_process
+    assert set(scheduler()(own_number, range(3))) == {os.getpid()}
+    assert os.getpid() not in set(scheduler(workers=2)(own_number, range(3)))
     assert sorted(scheduler(workers=2)(abs, range(-3, 0))) == [1, 2, 3]
 
 
-def test_errors_of_workers_keep_their_names() -> None:
-    with pytest.raises(ValueError, match="invalid literal"):
-        list(local_processes(int, ["1", "x"], workers=1))
+@pytest.mark.parametrize("workers", [1, 2])
+def test_errors_of_workers_keep_their_names(workers: int) -> None:
+    with pytest.raises(ValueError, match="ValueError: invalid literal"):
+        list(local_processes(int, ["1", "x"], workers=workers))
 
 
 def test_processes_prepare_before_the_first_task(tmp_path: Path) -> None:
-    queued = local_processes(abs, [-1], workers=2, prepare=partial(tempfile.mkdtemp, dir=tmp_path))
-    assert list(queued) == [1]
-    assert len(list(tmp_path.iterdir())) == 2
+    queued = local_processes(abs, [-1, 2], workers=2, prepare=partial(tempfile.mkdtemp, dir=tmp_path))
+    assert next(queued) in (1, 2)
+    assert list(tmp_path.iterdir())
+    assert len(list(queued)) == 1
 
 
-@pytest.mark.slow
 def test_a_killed_worker_is_named() -> None:
-    with pytest.raises(OutputError, match=r"a worker was killed \(out of memory\?\): run the same command again"):
-        list(local_processes(os._exit, [1], workers=1))
+    block = "{} of the corpus".format
+    with pytest.raises(KilledWorker, match=r"^1 of the corpus: its process ended .*: run the same command again"):
+        list(local_processes(os._exit, [1], workers=2, name=block))
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +116,19 @@ def test_what_a_lost_worker_had_to_do_is_done(cluster: Any) -> None:
     next(results)
     os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
     assert len(list(results)) == 11
+
+
+def loaded(_: object) -> tuple[str, ...]:
+    return plugins.loaded()
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_load_the_plug_ins(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "cluster_plugin.py"
+    path.write_text("here = 1\n")
+    monkeypatch.setattr(plugins, "_loaded", {str(path): "cluster_plugin"})
+    results = dask_cluster(loaded, [0] * 4, address=cluster.scheduler_address)
+    assert set(results) == {(str(path),)}
 
 
 def test_no_scheduler_at_the_address() -> None:

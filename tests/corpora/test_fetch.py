@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from sepvae.corpora import fetch
 from sepvae.corpora.fetch import TIMIT_SAMPLE, Archive, fetch_timit_sample, unpack
 from sepvae.corpora.records import open_corpus
-from sepvae.errors import InputError, OutputError
+from sepvae.errors import Cancelled, InputError, OutputError
+from sepvae.progress import Event, listening
 
 
 @dataclass
@@ -94,16 +95,17 @@ def test_the_published_facts() -> None:
 
 def test_download_and_licence(tmp_path: Path, site: Site, sample_zip: bytes, caplog: pytest.LogCaptureFixture) -> None:
     site.data = sample_zip
-    seen: list[tuple[int, int]] = []
-    with caplog.at_level(logging.INFO, logger="sepvae"):
-        folder = fetch_timit_sample(
-            tmp_path / "a/sample", archive=site.archive(), progress=lambda *now: seen.append(now)
-        )
+    seen: list[tuple[int, int | None]] = []
+    with (
+        caplog.at_level(logging.INFO, logger="sepvae"),
+        listening(lambda event: seen.append((event.job.done, event.job.total))),
+    ):
+        folder = fetch_timit_sample(tmp_path / "a/sample", archive=site.archive())
     (one,) = open_corpus(folder).utterances()
     assert (one.id, one.path, one.text) == ("FVMH0_SA1", "dr1-fvmh0/sa1.wav", "She had.")
     assert sorted(path.name for path in folder.parent.iterdir()) == ["sample"]
     assert (folder / "README").read_text() == "Creative Commons"
-    assert seen[-1] == (len(sample_zip), len(sample_zip)) and seen == sorted(seen)
+    assert seen[-1] == (len(sample_zip) // 1000, len(sample_zip) // 1000) and seen == sorted(seen)
     assert "non-commercial use: CC BY-NC-SA" in caplog.text
 
 
@@ -126,11 +128,12 @@ def test_an_interrupted_download_is_continued_by_the_next_call(tmp_path: Path, s
     site.data = sample_zip
     part = tmp_path / "sample.zip.part"
 
-    def interrupt(received: int, _: int) -> None:
-        raise KeyboardInterrupt
+    def interrupt(event: Event) -> None:
+        if event.kind == "update":
+            listener.cancel()
 
-    with pytest.raises(KeyboardInterrupt):
-        fetch_timit_sample(tmp_path / "sample", archive=site.archive(), progress=interrupt)
+    with pytest.raises(Cancelled), listening(interrupt) as listener:
+        fetch_timit_sample(tmp_path / "sample", archive=site.archive())
     kept = part.stat().st_size
     assert 0 < kept < len(sample_zip) and not (tmp_path / "sample").exists()
     fetch_timit_sample(tmp_path / "sample", archive=site.archive())

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sepvae import seeds
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import ConfigError, InputError, KilledWorker
 from sepvae.evaluation import ScoreTask, score_many
 
 MEASURES = ("sdr_bsseval_v3_512", "si_sdr", "estoi")
@@ -66,9 +66,13 @@ def test_an_unforeseen_error_is_named_with_its_kind() -> None:
         list(score_many([bad], measures=["si_sdr"]))
 
 
-def test_a_process_that_dies_names_the_items_it_may_have_been() -> None:
+def test_a_process_that_dies_names_the_item_that_it_had() -> None:
     killer = ScoreTask("deadly", {"a": Killer()}, {"s": {"a": np.ones(10)}}, np.ones(10), 16000)  # type: ignore[dict-item]
-    with pytest.raises(InputError, match=r"a process died while scoring one of the items.*'deadly'.*with one job"):
+    scores = score_many([task(0), killer, task(1)], measures=["si_sdr"], jobs=2)
+    assert next(scores)[0].item == "item0"
+    with pytest.raises(KilledWorker, match=r"^item 'deadly' cannot be scored: its process ended .*fewer --jobs"):
+        list(scores)
+    with pytest.raises(KilledWorker, match="'deadly'"):
         list(score_many([task(0), killer], measures=["si_sdr"], jobs=2))
 
 

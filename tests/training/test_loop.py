@@ -18,9 +18,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sepvae.errors import CheckpointError, ConfigError, InputError, MissingExtra, OutputError
+from sepvae.errors import Cancelled, CheckpointError, ConfigError, InputError, MissingExtra, OutputError
 from sepvae.files import read_json
 from sepvae.mixing.mixture import render
+from sepvae.progress import Event, listening
 from sepvae.separation.separator import Separator
 from sepvae.training import loop
 from sepvae.training.config import TrainingConfig
@@ -191,6 +192,37 @@ def test_a_killed_process_continues_bit_for_bit(make_config: Make, humming: Trai
     assert 0 < len(history(out)) < 12
     run(config, humming, out)
     assert_same_run(out, run(config, humming, tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("step", [1, 6])
+def test_a_cancelled_run_continues_bit_for_bit(
+    make_config: Make, humming: TrainingData, whole: Path, tmp_path: Path, step: int
+) -> None:
+    """Wherever it is stopped: before an epoch is whole, or later."""
+
+    def hear(event: Event) -> None:
+        if event.job.description == "train" and event.job.done == step:
+            listener.cancel()
+
+    with pytest.raises(Cancelled, match=f"^train: stopped at {step} steps"), listening(hear) as listener:
+        run(make_config(**RICH), humming, tmp_path / "run")
+    run(make_config(**RICH), humming, tmp_path / "run")
+    assert_same_run(tmp_path / "run", whole)
+
+
+def test_progress_has_a_milestone_with_the_loss_for_each_epoch(
+    make_config: Make, humming: TrainingData, tmp_path: Path
+) -> None:
+    seen: list[tuple[int, int | None, float, float]] = []
+
+    def hear(event: Event) -> None:
+        if event.milestone:
+            seen.append((event.job.done, event.job.total, event.job.fields["epoch"], event.job.fields["loss"]))
+
+    with listening(hear):
+        run(make_config(epochs=3), humming, tmp_path)
+    rows = history(tmp_path)
+    assert seen == [(row["step"], rows[-1]["step"], row["epoch"], row["valid/total"]) for row in rows]
 
 
 def test_a_finished_run_is_returned_as_it_is(

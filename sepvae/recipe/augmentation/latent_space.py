@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter
-from sepvae.augmentation.coder import one_thread
 from sepvae.files import write_json
+from sepvae.processes import one_thread
 from sepvae.recipe.augmentation.stages import FoldRun
 from sepvae.recognition.phones import NO_PHONE, PHONES
 from sepvae.recognition.speech import SpeechFrontend

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from sepvae import audio
-from sepvae.augmentation.coder import one_thread
 from sepvae.augmented.fit import fit_and_save
 from sepvae.augmented.records import Record, read_records, record_id
 from sepvae.augmented.run import augment_corpus
@@ -19,6 +18,7 @@ from sepvae.evaluation import ScoreRow, compare_systems, summarise
 from sepvae.evaluation.hypotheses import check_claims
 from sepvae.files import read_json, read_jsonl, write_json
 from sepvae.mixing.single_source import corpus_mixtures
+from sepvae.processes import one_thread
 from sepvae.recipe.augmentation.folder import FoldFolder
 from sepvae.recipe.augmentation.folds import Fold, SelectedUtterances, recordings, with_recordings
 from sepvae.recipe.augmentation.schema import (

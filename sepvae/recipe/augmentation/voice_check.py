@@ -10,12 +10,12 @@ import torch
 
 from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter
-from sepvae.augmentation.coder import one_thread
 from sepvae.augmentation.latents import replacement
 from sepvae.corpora.records import Utterance
 from sepvae.evaluation import ScoreRow, summarise
 from sepvae.files import read_json, write_json
 from sepvae.mixing.pools import sentence
+from sepvae.processes import one_thread
 from sepvae.recipe.augmentation.folder import FoldFolder
 from sepvae.recipe.augmentation.stages import FoldRun, as_it_is, recorded
 from sepvae.recognition.recogniser import Recogniser, right, train_recogniser

@@ -79,11 +79,11 @@ def _run_part(
     # Systems that work on another's estimates come after it.
     others = {name: choice.works_on for name, choice in recipe.systems.items()}
     first = {name: (ledger, experiment, name, manifest, mixed, None) for name, other in others.items() if not other}
-    separated |= experiment.options.side_by_side(_run_system, first)
+    separated |= experiment.options.side_by_side(_run_system, first, what="system")
     behind = {
         name: (ledger, experiment, name, manifest, mixed, separated[other]) for name, other in others.items() if other
     }
-    separated |= experiment.options.side_by_side(_run_system, behind)
+    separated |= experiment.options.side_by_side(_run_system, behind, what="system")
     scored = ledger.run(
         f"{part}-evaluate",
         [recipe.evaluation.model_dump(mode="json"), separated],

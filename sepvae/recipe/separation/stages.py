@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -79,7 +80,7 @@ def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> Non
     choice, folder, tests = experiment.recipe.systems[name], experiment.folder, manifest.of_split("test")
     system, other = _system(choice, manifest), choice.works_on
     system.load(folder.system(name), device=experiment.options.device)
-    with progress(f"separate {name}", len(tests), unit="mixtures") as bar:
+    with progress("separate", len(tests), unit="mixtures") as bar:
         for mixture in tests:
             rendered = render(mixture, experiment.root)
             if other is None:
@@ -135,8 +136,9 @@ def evaluate(experiment: Experiment, manifest: Manifest) -> list[ScoreRow]:
     wanted = experiment.recipe.evaluation.sources
     if unknown := set(wanted or ()) - {source.name for mixture in manifest.mixtures for source in mixture.sources}:
         raise ConfigError(f"evaluation.sources: the mixtures have no source {min(unknown)!r}: see mixing.sources")
-    with progress("evaluate", n_tests, unit="mixtures") as bar:
-        for found in score_many(tasks, measures=experiment.recipe.evaluation.measures, jobs=experiment.options.jobs):
+    scores = score_many(tasks, measures=experiment.recipe.evaluation.measures, jobs=experiment.options.jobs)
+    with contextlib.closing(scores), progress("score", n_tests, unit="mixtures") as bar:
+        for found in scores:
             rows += [row for row in found if wanted is None or row.source in wanted]
             bar.advance(1)
     return rows

@@ -13,8 +13,9 @@ import yaml
 
 from sepvae import audio
 from sepvae.config import parse_config
-from sepvae.errors import ConfigError
+from sepvae.errors import Cancelled, ConfigError
 from sepvae.files import remove
+from sepvae.progress import Event, listening
 from sepvae.recipe.augmentation.schema import AugmentationRecipe
 from sepvae.recipe.kinds import load_recipe
 from sepvae.recipe.run import rebuild_report, run_recipe
@@ -87,6 +88,22 @@ def done(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def results(out: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((out / "results.json").read_text())
     return found
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_cancelled_run_goes_on_to_the_same_results(done: Path, corpus: Path, tmp_path: Path, jobs: int) -> None:
+    def hear(event: Event) -> None:
+        seen.append(event.job.description)
+        if event.job.description == "fold_1-model: train" and event.job.done > 1:
+            listener.cancel()
+
+    seen: list[str] = []
+    with pytest.raises(Cancelled), listening(hear) as listener:
+        run_recipe(load(), out=tmp_path, corpus=corpus, device="cpu", jobs=jobs)
+    # Wherever it ran, everything that runs is heard with its stage.
+    assert {"fold_1-unlabelled: augmenting", "fold_1-model"} <= set(seen)
+    run_recipe(load(), out=tmp_path, corpus=corpus, device="cpu", jobs=jobs)
+    assert results(tmp_path) == results(done)
 
 
 def test_results_have_the_form_of_all_recipes(done: Path) -> None:
