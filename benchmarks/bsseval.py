@@ -24,7 +24,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from sepvae import seeds
-from sepvae.evaluation import bss_eval_sources
+from sepvae.evaluation.bsseval import bss_eval_sources
 from sepvae.files import write_json
 
 RESULT = Path(__file__).parent / "results" / "bsseval.json"

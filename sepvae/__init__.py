@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sepvae.augmentation.augmenter import Augmenter as Augmenter
     from sepvae.corpora.records import open_corpus as open_corpus
     from sepvae.demixing.demixer import Demixer as Demixer
-    from sepvae.evaluation import score as evaluate
+    from sepvae.evaluation.measures import score as evaluate
     from sepvae.plugins import register as register
     from sepvae.separation.separator import Separator as Separator
 
@@ -29,7 +29,7 @@ _LAZY = {
     "Augmenter": ("sepvae.augmentation.augmenter", "Augmenter"),
     "Demixer": ("sepvae.demixing.demixer", "Demixer"),
     "Separator": ("sepvae.separation.separator", "Separator"),
-    "evaluate": ("sepvae.evaluation", "score"),
+    "evaluate": ("sepvae.evaluation.measures", "score"),
     "open_corpus": ("sepvae.corpora.records", "open_corpus"),
     "register": ("sepvae.plugins", "register"),
 }

@@ -35,7 +35,7 @@ _FULL_SCALE = 1 - 2.0**-15
 
 
 @dataclass(frozen=True)
-class Job:
+class RunSpec:
     """What every block of a run has in common; plain data, so that it can be sent to any process or machine.
 
     `config` is an `AugmentConfig` as JSON, `plugins` what a worker has to load first.
@@ -84,24 +84,24 @@ class BlockResult:
 class Pipeline:
     """The augmentations of a run, built once in each process."""
 
-    def __init__(self, job: Job) -> None:
-        self.job, self.root = job, Path(job.root)
-        self.config = parse_config(AugmentConfig, json.loads(job.config), where="the run")
-        model = Path(job.model) if job.model else None
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec, self.root = spec, Path(spec.root)
+        self.config = parse_config(AugmentConfig, json.loads(spec.config), where="the run")
+        model = Path(spec.model) if spec.model else None
         self.steps: dict[str, Augmentation] = {}
         for name in self.config.names:
             step = augmentation_class(name)(
-                self.config.settings_of(name), model=model, root=self.root, device=job.device
+                self.config.settings_of(name), model=model, root=self.root, device=spec.device
             )
-            if step.sample_rate not in (None, job.sample_rate):
+            if step.sample_rate not in (None, spec.sample_rate):
                 raise ConfigError(
-                    f"method {name}: its model works at {step.sample_rate} Hz, the corpus has {job.sample_rate} Hz: "
+                    f"method {name}: its model works at {step.sample_rate} Hz, the corpus has {spec.sample_rate} Hz: "
                     "resample the corpus, or train another model"
                 )
             self.steps[name] = step
         output = self.config.output
-        self.contents: Contents = CONTENTS.resolve(output.holds)(output, job.sample_rate)
-        self.writer: RecordWriter = output.writer(output, Path(job.out), job.sample_rate)
+        self.contents: Contents = CONTENTS.resolve(output.holds)(output, spec.sample_rate)
+        self.writer: RecordWriter = output.writer(output, Path(spec.out), spec.sample_rate)
 
     def draw(self, utterance: Utterance, pool: Sequence[Utterance]) -> tuple[RecordSpec, ...]:
         """Draw everything that is random about the records of one utterance: it depends on nothing but their names."""
@@ -131,7 +131,7 @@ class Pipeline:
         with self.writer.block(task.number) as block:
             for utterance, specs in task.utterances:
                 failures += self._utterance(utterance, specs, block)
-                if failures and self.job.strict:
+                if failures and self.spec.strict:
                     raise InputError(failures[0].message)
         value = {
             "block": task.number,
@@ -147,7 +147,7 @@ class Pipeline:
             wave = read_utterance(utterance, self.root, skip_damaged=self.config.skip_damaged)
         except InputError as error:
             code = error.code if isinstance(error, UnusableError) else "unreadable"
-            return [Failure(code, utterance.path, within(str(error), self.job.root))]
+            return [Failure(code, utterance.path, within(str(error), self.spec.root))]
         failures = []
         for spec in specs:
             name = record_id(utterance.id, spec.method, spec.copy)
@@ -161,7 +161,7 @@ class Pipeline:
                 # One file of a thousand hours must not end the run, whatever a library makes of it.
                 _LOGGER.debug("%s", name, exc_info=True)
                 reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-                message = f"{utterance.path}: {spec.method}: {within(reason, self.job.root)}"
+                message = f"{utterance.path}: {spec.method}: {within(reason, self.spec.root)}"
                 failures.append(Failure("method", utterance.path, message, name))
                 continue
             block.add(*made)
@@ -180,7 +180,7 @@ class Pipeline:
         for name, parameters in chain[:-1] if self.contents.decoded else chain:
             step = self.steps[name]
             n_expected = wave.shape[1] * step.time_scale(parameters)
-            wave = step.apply(wave, self.job.sample_rate, parameters)
+            wave = step.apply(wave, self.spec.sample_rate, parameters)
             if abs(wave.shape[1] - n_expected) > 1:
                 raise InputError(
                     f"{name} made {wave.shape[1]} samples, {n_expected:.0f} were to be: its labels are lost"
@@ -204,20 +204,20 @@ class Pipeline:
             id=record_id(utterance.id, spec.method, spec.copy),
             utterance=utterance.id, source=utterance.path, method=spec.method, copy=spec.copy, seed=spec.seed,
             parameters=spec.parameters, speaker=utterance.speaker, sex=utterance.sex, split=utterance.split,
-            sample_rate=self.job.sample_rate, n_samples=n_samples, n_channels=wave.shape[0], text=utterance.text,
+            sample_rate=self.spec.sample_rate, n_samples=n_samples, n_channels=wave.shape[0], text=utterance.text,
             words=scale_labels(utterance.words, scale, n_samples),
             phones=scale_labels(utterance.phones, scale, n_samples),
-            dialect=utterance.dialect, prompt=utterance.prompt, model=self.job.model_hash, **made,
+            dialect=utterance.dialect, prompt=utterance.prompt, model=self.spec.model_hash, **made,
         )  # fmt: skip
 
 
 @lru_cache(maxsize=2)
-def pipeline(job: Job) -> Pipeline:
+def pipeline(spec: RunSpec) -> Pipeline:
     """Return the pipeline of a run: the same one for all blocks that a process makes; it loads the plug-ins first."""
-    plugins.load(job.plugins)
-    return Pipeline(job)
+    plugins.load(spec.plugins)
+    return Pipeline(spec)
 
 
-def run_task(job: Job, task: Task) -> BlockResult:
+def run_task(spec: RunSpec, task: Task) -> BlockResult:
     """Make one block; the function that schedulers call."""
-    return pipeline(job).run(task)
+    return pipeline(spec).run(task)

@@ -26,7 +26,7 @@ from sepvae.augmented.fingerprint import (
 )
 from sepvae.augmented.folder import FINAL, KEPT, WORK, RunFolder, check_files, read_final
 from sepvae.augmented.journal import Journal, finished_blocks, locked, lost_file, read_block
-from sepvae.augmented.pipeline import BlockResult, Job, Task, pipeline, run_task
+from sepvae.augmented.pipeline import BlockResult, RunSpec, Task, pipeline, run_task
 from sepvae.augmented.plan import Plan
 from sepvae.augmented.results import rewrite_manifests, write_results
 from sepvae.augmented.schedulers import scheduler
@@ -116,8 +116,8 @@ def augment_corpus(
     mark = fingerprint(config, corpus.root, model_hash)
     folder = RunFolder(path, corpus, CorpusSnapshot.take(corpus), config, mark, run.shard, run.overwrite)
 
-    def job_of(plan: Plan) -> Job:
-        return Job(
+    def spec_of(plan: Plan) -> RunSpec:
+        return RunSpec(
             root=str(corpus.root.resolve()), out=str(path.resolve()),
             config=to_json(with_absolute_paths(config, corpus.root)), sample_rate=plan.sample_rate,
             model=str(model.resolve()) if model else None, model_hash=model_hash,
@@ -126,7 +126,7 @@ def augment_corpus(
 
     def check(plan: Plan) -> None:
         _refuse_failures(plan, run)
-        pipeline(job_of(plan))
+        pipeline(spec_of(plan))
 
     if folder.has_nothing_to_make():
         return _found(folder, run, started)
@@ -135,7 +135,7 @@ def augment_corpus(
             return _found(folder, run, started)
         _refuse_failures(plan, run)
         _announce(plan, config)
-        made_s = _make_shard(plan, job_of(plan), run, folder.work)
+        made_s = _make_shard(plan, spec_of(plan), run, folder.work)
         if _finish(folder, plan, model_hash, run):
             return _summary(path, made_s, started)
         blocks = [read_block(place) for place in finished_blocks(folder.work).values()]
@@ -192,24 +192,24 @@ def _finish(folder: RunFolder, plan: Plan, model_hash: str | None, run: RunOptio
     return True
 
 
-def _make_shard(plan: Plan, job: Job, run: RunOptions, work: Path) -> float:
+def _make_shard(plan: Plan, spec: RunSpec, run: RunOptions, work: Path) -> float:
     """Make the blocks of this shard that no journal has yet, and return the seconds of speech made."""
     shard, n_shards = run.shard
     own = [number for number in range(plan.n_blocks) if number % n_shards == shard - 1]
     with Journal.of_shard(work, run.shard) as journal:
-        done, out = finished_blocks(work, plan.n_blocks), Path(job.out)
+        done, out = finished_blocks(work, plan.n_blocks), Path(spec.out)
         todo = [number for number in own if number not in done or lost_file(read_block(done[number]), out)]
         if len(todo) < len(own):
             _LOGGER.info("going on: %d of %d blocks are done", len(own) - len(todo), len(own))
 
         def tasks() -> Iterator[Task]:
-            drawing = pipeline(job)
+            drawing = pipeline(spec)
             for number in todo:
                 yield Task(number, tuple((one, drawing.draw(one, plan.utterances)) for one in plan.block(number)))
 
         made_s, started = 0.0, time.monotonic()
         total, left = (sum(plan.size_of(number) for number in numbers) for numbers in (own, todo))
-        work_of = _Work(job)
+        work_of = _Work(spec)
         prepare = work_of.prepare if todo else None
         make = scheduler(workers=run.jobs, address=run.address, name=_block, prepare=prepare)
         made = make(work_of, tasks())
@@ -230,16 +230,16 @@ def _block(task: Task) -> str:
 
 @dataclass(frozen=True)
 class _Work:
-    """Makes a block of one job; an object and no closure, so that it can be sent to another process."""
+    """Makes a block of one run; an object and no closure, so that it can be sent to another process."""
 
-    job: Job
+    spec: RunSpec
 
     def prepare(self) -> None:
         """Load libraries and model."""
-        pipeline(self.job)
+        pipeline(self.spec)
 
     def __call__(self, task: Task) -> BlockResult:
-        return run_task(self.job, task)
+        return run_task(self.spec, task)
 
 
 def _found(folder: RunFolder, run: RunOptions, started: float) -> RunSummary:

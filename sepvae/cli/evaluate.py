@@ -14,7 +14,7 @@ from sepvae.cli.settings import checked
 from sepvae.evaluation import IMPROVEMENT, MEASURES, known_measure
 
 if TYPE_CHECKING:
-    from sepvae.evaluation import ScoreTask
+    from sepvae.evaluation.many import ScoreTask
 
 _FOLDERS = """\
 Estimates lie as 'sepvae separate' and the recipes write them, references in
@@ -96,7 +96,7 @@ def _tasks(
     import numpy as np
 
     from sepvae import audio
-    from sepvae.evaluation import ScoreTask
+    from sepvae.evaluation.many import ScoreTask
 
     for item, files in references.items():
         rate = audio.inspect(next(iter(files.values()))).sample_rate
@@ -109,7 +109,10 @@ def _tasks(
 
 def run(args: argparse.Namespace) -> int:
     """Score, print the table, and write the rows."""
-    from sepvae.evaluation import ScoreRow, format_table, score_many, summarise, write_rows
+    from sepvae.evaluation.many import score_many
+    from sepvae.evaluation.rows import ScoreRow, write_rows
+    from sepvae.evaluation.statistics import summarise
+    from sepvae.evaluation.table import format_table
     from sepvae.files import to_json
     from sepvae.progress import progress
 

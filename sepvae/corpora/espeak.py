@@ -57,7 +57,7 @@ class SpokenSentence:
     phones: tuple[Interval, ...]
 
 
-class Event(NamedTuple):
+class EspeakEvent(NamedTuple):
     """Something espeak-ng reports: `word` or `phone`; its sample, 1-based character, and phoneme mnemonic."""
 
     kind: str
@@ -99,7 +99,7 @@ def speak(text: str, voice: EspeakVoice, *, labels: Mapping[str, str], seed: int
     head, _, samples = _run_worker(job).partition(b"\n")
     facts = json.loads(head)
     wave = np.frombuffer(samples, np.int16).astype(np.float32) / np.float32(1 << 15)
-    segments = segment([Event(*event) for event in facts["events"]], text, len(wave), labels)
+    segments = segment([EspeakEvent(*event) for event in facts["events"]], text, len(wave), labels)
     if not wave.any() or not any(entry.word >= 0 for entry in segments):
         raise OutputError(f"espeak-ng said nothing for {text!r} with the voice {voice.name}: check the text")
     phones = tuple(Interval(entry.start, entry.stop, entry.label) for entry in segments)
@@ -148,7 +148,7 @@ def _run_worker(job: Mapping[str, object]) -> bytes:
     raise OutputError(f"espeak-ng stopped with code {done.returncode} ({reason or 'no message'})")
 
 
-def segment(events: Sequence[Event], text: str, n_samples: int, labels: Mapping[str, str]) -> list[Segment]:
+def segment(events: Sequence[EspeakEvent], text: str, n_samples: int, labels: Mapping[str, str]) -> list[Segment]:
     """Return the segments that tile [0, n_samples): phones, pauses between them, and silence at both ends.
 
     A word begins at its own report, a little before that of its first phone: the closure of an initial stop is part

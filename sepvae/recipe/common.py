@@ -110,7 +110,7 @@ def without_nulls(named: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class RecipeOptions:
     """Where and with what a recipe runs: folders of results and corpus, device and number of processes.
 
     Without a corpus the recipe's demo corpus is made in the folder of the results.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sepvae.corpora.records import Corpus, open_corpus, read_all
 from sepvae.errors import ConfigError
 from sepvae.files import hash_json, write_json, write_jsonl
-from sepvae.recipe.common import Recipe, RunOptions
+from sepvae.recipe.common import Recipe, RecipeOptions
 from sepvae.recipe.ledger import Ledger
 
 
@@ -21,7 +21,7 @@ class PreparedCorpus(NamedTuple):
     hashes: dict[str, str]
 
 
-def prepare_corpus(recipe: Recipe, options: RunOptions, ledger: Ledger) -> PreparedCorpus:
+def prepare_corpus(recipe: Recipe, options: RecipeOptions, ledger: Ledger) -> PreparedCorpus:
     """List the utterances of the corpus of a run; the first stage of every recipe.
 
     Raises:
@@ -31,10 +31,12 @@ def prepare_corpus(recipe: Recipe, options: RunOptions, ledger: Ledger) -> Prepa
     root, listing = _locate(recipe, options), options.out / "utterances.jsonl"
     corpus = open_corpus(root, recipe.corpus.layout)
     state = [recipe.corpus.model_dump(mode="json"), folder_state(root)]
-    return PreparedCorpus(root, listing, ledger.run("prepare", state, [listing], lambda: _list(corpus, listing)))
+    return PreparedCorpus(
+        root, listing, ledger.run("prepare", state, [listing], lambda: write_listing(corpus, listing))
+    )
 
 
-def _locate(recipe: Recipe, options: RunOptions) -> Path:
+def _locate(recipe: Recipe, options: RecipeOptions) -> Path:
     """Return the corpus folder: the given one, or the demo corpus, synthesised when it is not there yet."""
     if options.corpus is not None:
         return options.corpus
@@ -51,7 +53,7 @@ def _locate(recipe: Recipe, options: RunOptions) -> Path:
     return folder
 
 
-def _list(corpus: Corpus, path: Path) -> None:
+def write_listing(corpus: Corpus, path: Path) -> None:
     """Write the utterances of a corpus, and what had to be left out beside them."""
     utterances = read_all(corpus)
     if corpus.problems:

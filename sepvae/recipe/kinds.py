@@ -11,7 +11,7 @@ from sepvae.config import parse_config
 from sepvae.errors import ConfigError
 from sepvae.recipe import KINDS
 from sepvae.recipe.catalogue import read_recipe
-from sepvae.recipe.common import Finished, Recipe, RunOptions
+from sepvae.recipe.common import Finished, Recipe, RecipeOptions
 from sepvae.recipe.ledger import Ledger
 from sepvae.settings import merge, parse_override
 
@@ -28,7 +28,7 @@ class Kind(ABC, Generic[R]):
         return dict(data)
 
     @abstractmethod
-    def run(self, recipe: R, options: RunOptions, ledger: Ledger) -> Finished:
+    def run(self, recipe: R, options: RecipeOptions, ledger: Ledger) -> Finished:
         """Run a recipe stage by stage.
 
         Raises:

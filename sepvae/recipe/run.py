@@ -12,7 +12,7 @@ from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.estimator.checkpoint import versions
 from sepvae.files import make_folder, read_json, write_json
-from sepvae.recipe.common import Recipe, RunOptions
+from sepvae.recipe.common import Recipe, RecipeOptions
 from sepvae.recipe.kinds import kind_of
 from sepvae.recipe.ledger import Ledger
 
@@ -54,7 +54,7 @@ def run_recipe(
     if jobs < 1:
         raise ConfigError(f"jobs = {jobs}: at least 1 process is needed")
     folder = make_folder(out)
-    options = RunOptions(folder, None if corpus is None else Path(corpus), device, jobs)
+    options = RecipeOptions(folder, None if corpus is None else Path(corpus), device, jobs)
     try:
         with FileLock(folder / ".lock").acquire(timeout=0):
             return _run(recipe, options)
@@ -64,7 +64,7 @@ def run_recipe(
         raise OutputError(f"cannot write into {folder}: permission denied: choose another --out") from error
 
 
-def _run(recipe: Recipe, options: RunOptions) -> RecipeRun:
+def _run(recipe: Recipe, options: RecipeOptions) -> RecipeRun:
     config, kind = recipe.model_dump(mode="json"), kind_of({"kind": recipe.kind})
     results_path, page = options.out / _RESULTS, options.out / _PAGE
     write_json(options.out / "recipe.json", config)

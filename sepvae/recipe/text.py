@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sepvae.evaluation import format_table
+from sepvae.evaluation.table import format_table
 from sepvae.recipe.common import Recipe
 
 # The table has to fit a terminal; results.json has every name in full.

@@ -17,7 +17,7 @@ import pytest
 from sepvae import audio
 from sepvae.augmented import run as run_module
 from sepvae.augmented.config import AugmentConfig
-from sepvae.augmented.pipeline import Job, Task
+from sepvae.augmented.pipeline import RunSpec, Task
 from sepvae.augmented.records import Record, read_records
 from sepvae.augmented.run import RunOptions, RunSummary, augment_corpus
 from sepvae.config import parse_config
@@ -112,7 +112,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, corpus: Path, out: Path, after:
     """Run until `after` blocks are journalled."""
     make, done = run_module.run_task, 0
 
-    def failing(job: Job, task: Task) -> Any:
+    def failing(job: RunSpec, task: Task) -> Any:
         nonlocal done
         done += 1
         if done > after:

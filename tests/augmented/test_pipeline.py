@@ -13,7 +13,7 @@ import pytest
 from sepvae import audio
 from sepvae.augmentation.classical import Gain
 from sepvae.augmented import run as run_module
-from sepvae.augmented.pipeline import Job, Pipeline, Task
+from sepvae.augmented.pipeline import Pipeline, RunSpec, Task
 from sepvae.augmented.records import read_records
 from sepvae.augmented.usable import read_utterance
 from sepvae.corpora.records import open_corpus
@@ -34,8 +34,8 @@ def test_every_record_says_what_it_is_and_replays(corpus: Path, whole: Path) -> 
     wave, rate = audio.read(whole / one.path)
     assert (rate, wave.shape) == (one.sample_rate, (1, one.n_samples))
     # What the record holds is enough to make the same samples again.
-    job = Job(str(corpus), str(whole), json.dumps(config().model_dump(mode="json")), one.sample_rate)
-    pipeline = Pipeline(job)
+    spec = RunSpec(str(corpus), str(whole), json.dumps(config().model_dump(mode="json")), one.sample_rate)
+    pipeline = Pipeline(spec)
     source = next(utterance for utterance in open_corpus(corpus).utterances() if utterance.id == one.utterance)
     (spec,) = [made for made in pipeline.draw(source, []) if (made.method, made.copy) == (one.method, one.copy)]
     assert (spec.parameters, spec.seed) == (one.parameters, one.seed)
@@ -113,9 +113,9 @@ def test_a_file_that_changes_during_a_run_is_named(
 ) -> None:
     root, make = new_corpus(tmp_path / "c"), run_module.run_task
 
-    def meanwhile(job: Job, task: Task) -> Any:
+    def meanwhile(spec: RunSpec, task: Task) -> Any:
         audio.write(root / "TRAIN/DR1/MJKL0/SX3.WAV", 0.1 * np.ones(9000, np.float32), sample_rate=16000)
-        return make(job, task)
+        return make(spec, task)
 
     monkeypatch.setattr(run_module, "run_task", meanwhile)
     assert augment(root, tmp_path / "out").n_failures == 1

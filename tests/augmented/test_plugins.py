@@ -12,7 +12,7 @@ import pytest
 from sepvae import plugins
 from sepvae.augmentation import AUGMENTATIONS
 from sepvae.augmented.folder import check_plugins
-from sepvae.augmented.pipeline import Job, pipeline
+from sepvae.augmented.pipeline import RunSpec, pipeline
 from sepvae.augmented.records import read_records
 from sepvae.augmented.run import RunOptions
 from sepvae.cli import main
@@ -114,6 +114,6 @@ def test_a_run_that_is_not_finished_asks_for_its_plug_in(
 
 
 def test_a_worker_without_the_plug_in_names_it() -> None:
-    job = Job("corpus", "out", "{}", 16000)
+    spec = RunSpec("corpus", "out", "{}", 16000)
     with pytest.raises(ConfigError, match="plug-in my_flop: cannot be imported"):
-        pipeline(replace(job, plugins=("my_flop",)))
+        pipeline(replace(spec, plugins=("my_flop",)))

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sepvae.evaluation import IMPROVEMENT, MEASURES, describe, score, score_systems
+from sepvae.evaluation import IMPROVEMENT, MEASURES
 from sepvae.evaluation.contract import Measure
+from sepvae.evaluation.measures import describe, score, score_systems
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.seeds import generator
 

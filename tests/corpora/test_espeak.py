@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sepvae.corpora.espeak import EspeakVoice, Event, Segment, segment, speak, words
+from sepvae.corpora.espeak import EspeakEvent, EspeakVoice, Segment, segment, speak, words
 from sepvae.corpora.records import Interval
 from sepvae.errors import ConfigError, MissingExtra, OutputError
 
 LABELS = {"I": "ih", "n": "n", "D": "dh", "@2": "ax", "p": "p", "A@": "aa", "k": "k", ";": ""}
 
 
-def word(sample: int, character: int) -> Event:
-    return Event("word", sample, character, "")
+def word(sample: int, character: int) -> EspeakEvent:
+    return EspeakEvent("word", sample, character, "")
 
 
-def phone(sample: int, mnemonic: str) -> Event:
-    return Event("phone", sample, 0, mnemonic)
+def phone(sample: int, mnemonic: str) -> EspeakEvent:
+    return EspeakEvent("phone", sample, 0, mnemonic)
 
 
 # "In the park.", with the two first words reported as one, and a closure of 20 samples before the p.

@@ -10,7 +10,7 @@ import pytest
 
 from sepvae.corpora.records import open_corpus, read_all
 from sepvae.errors import ConfigError
-from sepvae.recipe.corpus import prepare
+from sepvae.recipe.corpus import write_listing
 
 
 @pytest.mark.parametrize(("n_bad", "n_named"), [(0, 0), (2, 2), (10, 10), (13, 10)])
@@ -34,7 +34,7 @@ def test_a_recipe_says_them_too(tmp_path: Path, write_wav: Callable, caplog: pyt
     for name in ("anna", "ben"):
         write_wav(tmp_path / f"speech/{name}/1.wav")
     (tmp_path / "speech/ben/1.wav").write_bytes(b"")
-    prepare(open_corpus(tmp_path / "speech"), tmp_path / "utterances.jsonl")
+    write_listing(open_corpus(tmp_path / "speech"), tmp_path / "utterances.jsonl")
     assert "ben/1.wav: " in caplog.text and "speakers.csv: missing" in caplog.text
     assert (tmp_path / "utterances.jsonl").read_text().count("\n") == 1
     assert (tmp_path / "utterances.problems.json").is_file()

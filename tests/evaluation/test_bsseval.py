@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from sepvae import audio, seeds
 from sepvae.errors import ConfigError, InputError
-from sepvae.evaluation import bss_eval_noise, bss_eval_sources, si_sdr
+from sepvae.evaluation.bsseval import bss_eval_noise, bss_eval_sources
+from sepvae.evaluation.ratios import si_sdr
 
 Array = NDArray[np.float64]
 # The agreement asked for; above this ratio both programs measure their own rounding.

@@ -11,7 +11,7 @@ import torch
 
 from sepvae import seeds
 from sepvae.errors import ConfigError, InputError, KilledWorker
-from sepvae.evaluation import ScoreTask, score_many
+from sepvae.evaluation.many import ScoreTask, score_many
 
 MEASURES = ("sdr_bsseval_v3_512", "si_sdr", "estoi")
 

@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sepvae import audio, seeds
-from sepvae.evaluation import intelligibility, perceptual, score
+from sepvae.evaluation import intelligibility, perceptual
+from sepvae.evaluation.measures import score
 from sepvae.evaluation.rows import ScoreRow
 
 pesq = pytest.importorskip("pesq", reason="the extra pesq is not installed")

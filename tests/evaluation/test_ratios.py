@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sepvae import seeds
 from sepvae.errors import InputError
-from sepvae.evaluation import si_sdr, snr
+from sepvae.evaluation.ratios import si_sdr, snr
 
 
 def test_orthogonal_noise_of_known_energy() -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sepvae.errors import ConfigError, InputError, OutputError
-from sepvae.evaluation import ScoreRow, read_rows, write_rows
+from sepvae.evaluation.rows import ScoreRow, read_rows, write_rows
 
 PRINTABLE = st.one_of(st.characters(exclude_categories=("C", "Z")), st.sampled_from(" \",;'"))
 NAMES = st.text(PRINTABLE, min_size=1, max_size=8)

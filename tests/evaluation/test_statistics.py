@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepvae import seeds
-from sepvae.evaluation import ScoreRow, compare_systems, holm, summarise
+from sepvae.evaluation.rows import ScoreRow
+from sepvae.evaluation.statistics import compare_systems, holm, summarise
 
 
 def make_rows(system: str, values: dict[str, dict[str, float]], measure: str = "sdr") -> list[ScoreRow]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sepvae.evaluation import Summary, format_table
+from sepvae.evaluation.statistics import Summary
+from sepvae.evaluation.table import format_table
 
 
 def summary(mean: float | None, interval: list[float | None], n_valid: int) -> Summary:

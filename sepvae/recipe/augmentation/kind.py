@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sepvae.recipe.augmentation.schema import AugmentationRecipe
-from sepvae.recipe.common import Finished, RunOptions
+from sepvae.recipe.common import Finished, RecipeOptions
 from sepvae.recipe.kinds import Kind
 from sepvae.recipe.ledger import Ledger
 
@@ -17,7 +17,7 @@ class AugmentationKind(Kind[AugmentationRecipe]):
 
     schema = AugmentationRecipe
 
-    def run(self, recipe: AugmentationRecipe, options: RunOptions, ledger: Ledger) -> Finished:
+    def run(self, recipe: AugmentationRecipe, options: RecipeOptions, ledger: Ledger) -> Finished:
         """Run each fold of the recipe."""
         from sepvae.recipe.augmentation.run import run_augmentation
 

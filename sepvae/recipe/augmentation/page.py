@@ -12,7 +12,7 @@ import numpy as np
 from sepvae.augmented.records import Record, read_records
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError
-from sepvae.evaluation import ScoreRow
+from sepvae.evaluation.rows import ScoreRow
 from sepvae.recipe.augmentation.folder import FoldFolder
 from sepvae.recipe.augmentation.schema import AS_IT_IS, CLEAN, MEASURES, MISMATCHED, Arm
 from sepvae.recipe.augmentation.stages import score_rows

@@ -9,7 +9,7 @@ from typing import Any
 
 from sepvae.corpora.damaged_files import list_damaged
 from sepvae.corpora.records import Utterance
-from sepvae.evaluation import write_rows
+from sepvae.evaluation.rows import write_rows
 from sepvae.files import hash_json, read_json, read_jsonl, write_jsonl
 from sepvae.recipe.augmentation import stages, voice_check
 from sepvae.recipe.augmentation.folder import FoldFolder
@@ -17,14 +17,14 @@ from sepvae.recipe.augmentation.folds import split_into_folds
 from sepvae.recipe.augmentation.latent_space import describe_space
 from sepvae.recipe.augmentation.schema import MISMATCHED, AugmentationRecipe, needs_model
 from sepvae.recipe.augmentation.stages import FoldRun
-from sepvae.recipe.common import Finished, RunOptions
+from sepvae.recipe.common import Finished, RecipeOptions
 from sepvae.recipe.corpus import folder_state, prepare_corpus
 from sepvae.recipe.ledger import Ledger
 
 _Hashes = Mapping[str, Any]
 
 
-def run_augmentation(recipe: AugmentationRecipe, options: RunOptions, ledger: Ledger) -> Finished:
+def run_augmentation(recipe: AugmentationRecipe, options: RecipeOptions, ledger: Ledger) -> Finished:
     """Run a recipe in a folder; errors as of `Kind.run`."""
     corpus, whole = prepare_corpus(recipe, options, ledger), options.out / "whole.jsonl"
     prepared = corpus.hashes | ledger.run(

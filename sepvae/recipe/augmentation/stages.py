@@ -14,8 +14,9 @@ from sepvae.augmented.run import augment_corpus
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
-from sepvae.evaluation import ScoreRow, compare_systems, summarise
 from sepvae.evaluation.hypotheses import check_claims
+from sepvae.evaluation.rows import ScoreRow
+from sepvae.evaluation.statistics import compare_systems, summarise
 from sepvae.files import read_json, read_jsonl, write_json
 from sepvae.mixing.single_source import corpus_mixtures
 from sepvae.processes import one_thread

@@ -12,7 +12,8 @@ from sepvae import audio
 from sepvae.augmentation.augmenter import Augmenter
 from sepvae.augmentation.latents import replacement
 from sepvae.corpora.records import Utterance
-from sepvae.evaluation import ScoreRow, summarise
+from sepvae.evaluation.rows import ScoreRow
+from sepvae.evaluation.statistics import summarise
 from sepvae.files import read_json, write_json
 from sepvae.mixing.pools import sentence
 from sepvae.processes import one_thread

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sepvae.recipe.common import Finished, RunOptions
+from sepvae.recipe.common import Finished, RecipeOptions
 from sepvae.recipe.kinds import Kind
 from sepvae.recipe.ledger import Ledger
 from sepvae.recipe.separation.grid import expand_grid
@@ -22,7 +22,7 @@ class SeparationKind(Kind[SeparationRecipe]):
         """Write the cells of grids out."""
         return expand_grid(data, where=where)
 
-    def run(self, recipe: SeparationRecipe, options: RunOptions, ledger: Ledger) -> Finished:
+    def run(self, recipe: SeparationRecipe, options: RecipeOptions, ledger: Ledger) -> Finished:
         """Run each part of the recipe."""
         from sepvae.recipe.separation.run import run_separation
 

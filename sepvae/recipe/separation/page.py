@@ -8,7 +8,7 @@ from typing import Any
 
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError
-from sepvae.evaluation import read_rows
+from sepvae.evaluation.rows import read_rows
 from sepvae.mixing.manifest import Mixture, read_manifest
 from sepvae.recipe.separation.explanations import room_of
 from sepvae.recipe.separation.folder import PartFolder

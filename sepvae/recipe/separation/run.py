@@ -8,10 +8,10 @@ from typing import Any
 
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
-from sepvae.evaluation import read_rows, write_rows
+from sepvae.evaluation.rows import read_rows, write_rows
 from sepvae.files import hash_json, read_json, read_jsonl, write_json
 from sepvae.mixing.manifest import Manifest, read_manifest
-from sepvae.recipe.common import Finished, RunOptions
+from sepvae.recipe.common import Finished, RecipeOptions
 from sepvae.recipe.corpus import PreparedCorpus, folder_state, prepare_corpus
 from sepvae.recipe.ledger import Ledger
 from sepvae.recipe.separation import stages
@@ -23,7 +23,7 @@ from sepvae.systems.contract import describe_systems
 _LOGGER = logging.getLogger(__name__)
 
 
-def run_separation(recipe: SeparationRecipe, options: RunOptions, ledger: Ledger) -> Finished:
+def run_separation(recipe: SeparationRecipe, options: RecipeOptions, ledger: Ledger) -> Finished:
     """Run a recipe in a folder; errors as of `Kind.run`."""
     corpus = prepare_corpus(recipe, options, ledger)
     splits: dict[str, Any] = {}

@@ -13,15 +13,17 @@ from sepvae import audio
 from sepvae.audio import Wave
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
-from sepvae.evaluation import ScoreRow, ScoreTask, compare_systems, score_many, summarise
 from sepvae.evaluation.hypotheses import check_claims
+from sepvae.evaluation.many import ScoreTask, score_many
 from sepvae.evaluation.naming import best_order
+from sepvae.evaluation.rows import ScoreRow
+from sepvae.evaluation.statistics import compare_systems, summarise
 from sepvae.files import make_folder, write_arrays
 from sepvae.mixing.manifest import Manifest, Mixture, write_manifest
 from sepvae.mixing.mixture import render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.progress import progress
-from sepvae.recipe.common import RunOptions
+from sepvae.recipe.common import RecipeOptions
 from sepvae.recipe.separation.explanations import in_order
 from sepvae.recipe.separation.folder import PartFolder
 from sepvae.recipe.separation.schema import Part, SeparationRecipe
@@ -37,7 +39,7 @@ class Experiment:
     root: Path
     part: Part
     folder: PartFolder
-    options: RunOptions
+    options: RecipeOptions
 
 
 def mix(experiment: Experiment, utterances: Sequence[Utterance]) -> Manifest:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sepvae.config import parse_config
-from sepvae.evaluation import ScoreRow
+from sepvae.evaluation.rows import ScoreRow
 from sepvae.mixing.manifest import Header, Manifest, Mixture
 from sepvae.recipe.separation.schema import SeparationRecipe
 from sepvae.recipe.separation.stages import split_results
