@@ -86,7 +86,7 @@ def run(
         threads=threads or max(1, (os.cpu_count() or 1) // jobs),
         level=logging.getLogger("sepvae").getEffectiveLevel(),
         plugins=plugins.loaded(),
-        is_heard=progress.is_heard(),
+        has_listeners=progress.has_listeners(),
     )
     return _drive(lambda: _Processes(work, prepare, jobs, setup), tasks, name, size=_AHEAD * jobs, ordered=ordered)
 
@@ -272,17 +272,17 @@ class _Processes(Generic[T, R]):
             worker.pipe.send_bytes(self._first)
 
     def _look(self, timeout_s: float) -> None:
-        """Give those who wait something to do, and hear what the others have to say."""
-        self._hand_out()
+        """Give those who wait something to do, and take in what the others send."""
+        self._assign()
         ready = connection.wait([worker.pipe for worker in self._workers], timeout_s)
         for worker in [*self._workers]:
             if worker.pipe in ready:
-                self._hear(worker)
+                self._receive(worker)
             elif not worker.process.is_alive() and not worker.pipe.poll():
-                self._bury(worker)
-        self._hand_out()
+                self._lose(worker)
+        self._assign()
 
-    def _hand_out(self) -> None:
+    def _assign(self) -> None:
         idle = [worker for worker in self._workers if worker.ready and worker.task is None]
         while idle and self._waiting:
             number, name, task = self._waiting.popleft()
@@ -299,15 +299,15 @@ class _Processes(Generic[T, R]):
         n_starting = sum(not worker.ready for worker in self._workers)
         self._start(min(len(self._waiting) - n_starting, self._jobs - len(self._workers)))
 
-    def _hear(self, worker: _Worker) -> None:
+    def _receive(self, worker: _Worker) -> None:
         try:
             data = worker.pipe.recv_bytes()
         except (EOFError, OSError):
-            self._bury(worker)
+            self._lose(worker)
             return
         message: progress.Event | logging.LogRecord | Result[R] = ForkingPickler.loads(data)
         if isinstance(message, progress.Event):
-            worker.relay.hear(message)
+            worker.relay.receive(message)
         elif isinstance(message, logging.LogRecord):
             logging.getLogger(message.name).handle(message)
         elif worker.task is None:
@@ -317,7 +317,7 @@ class _Processes(Generic[T, R]):
             (number, name), worker.task = worker.task, None
             self._done.append((number, replace(message, name=name)))
 
-    def _bury(self, worker: _Worker) -> None:
+    def _lose(self, worker: _Worker) -> None:
         """Take a worker out that has ended, and name the task that it had."""
         self._workers.remove(worker)
         worker.pipe.close()

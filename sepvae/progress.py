@@ -39,7 +39,7 @@ class Event:
 
 
 class Listener:
-    """Hears the events of jobs, and can stop them; made by `listening`."""
+    """Gets the events of jobs, and can stop them; made by `listening`."""
 
     def __init__(self, callback: Callable[[Event], object]) -> None:
         self._callback: Callable[[Event], object] | None = callback
@@ -49,8 +49,8 @@ class Listener:
         """Let the jobs of the block raise `Cancelled` at their next step; may be called from any thread."""
         self.cancelled = True
 
-    def hear(self, event: Event) -> None:
-        """Pass an event on; a callback that fails hears nothing more, for hours of work do not end with a page."""
+    def notify(self, event: Event) -> None:
+        """Pass an event on; a callback that fails gets no more of them, for hours of work do not end with a page."""
         if self._callback is not None:
             try:
                 self._callback(event)
@@ -127,7 +127,7 @@ class Job:
     def _tell(self, kind: Literal["start", "update", "end"], *, milestone: bool = False) -> None:
         event = Event(kind, self, milestone)
         for listener in self._listeners:
-            listener.hear(event)
+            listener.notify(event)
         if kind != "end" and any(listener.cancelled for listener in self._listeners):
             raise Cancelled(f"{self.description}: stopped at {self.done} {self.unit}: what was done is kept")
 
@@ -193,8 +193,8 @@ def configure(*, quiet: bool) -> None:
     _quiet = quiet
 
 
-def is_heard() -> bool:
-    """Say whether anybody sees or hears the jobs that begin now."""
+def has_listeners() -> bool:
+    """Say whether the jobs that begin now are shown or listened to."""
     return not _quiet or bool(_listeners.get())
 
 
@@ -202,7 +202,7 @@ def forward(send: Callable[[Event], object]) -> None:
     """Send all events of this process to another one, and show none here."""
     sent: dict[int, float] = {}
 
-    def hear(event: Event) -> None:
+    def pass_on(event: Event) -> None:
         now = time.monotonic()
         often = event.kind == "update" and now - sent.get(event.job.id, -math.inf) < _SEND_EVERY_S
         if event.milestone or not often:
@@ -212,7 +212,7 @@ def forward(send: Callable[[Event], object]) -> None:
             del sent[event.job.id]
 
     configure(quiet=True)
-    _listeners.set((Listener(hear),))
+    _listeners.set((Listener(pass_on),))
 
 
 class Relay:
@@ -221,7 +221,7 @@ class Relay:
     def __init__(self) -> None:
         self._jobs: dict[int, Job] = {}
 
-    def hear(self, event: Event) -> None:
+    def receive(self, event: Event) -> None:
         """Take an event from the other process; Cancelled when a listener wants no more."""
         if event.kind == "start":
             self._jobs[event.job.id] = event.job

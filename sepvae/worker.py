@@ -79,7 +79,7 @@ class Setup:
     threads: int
     level: int
     plugins: tuple[str, ...]
-    is_heard: bool
+    has_listeners: bool
 
 
 class _Messages(QueueHandler):
@@ -113,7 +113,7 @@ def serve(pipe: Connection[Any, Any], setup: Setup) -> None:
     logger = logging.getLogger("sepvae")
     logger.addHandler(_Messages(send))
     logger.setLevel(setup.level)
-    if setup.is_heard:
+    if setup.has_listeners:
         progress.forward(send)
     else:
         progress.configure(quiet=True)

@@ -359,7 +359,7 @@ def test_events_of_another_process_are_told_as_here(
     with listening(lambda event: seen.append((event.kind, event.job.done))):
         for data in sent:
             clock.now += 0.5
-            relay.hear(ForkingPickler.loads(data))
+            relay.receive(ForkingPickler.loads(data))
     assert seen[0] == ("start", 0)
     assert seen[-1] == ("end", 100)
     assert {("update", done) for done in (25, 50, 75, 100)} <= set(seen)
@@ -381,7 +381,7 @@ def test_a_process_that_has_ended_leaves_no_job(clock: Clock) -> None:
     contextvars.copy_context().run(away)
     module.configure(quiet=False)
     with listening(lambda event: seen.append(event.kind)):
-        relay.hear(events[0])
+        relay.receive(events[0])
         relay.close()
         relay.close()
     assert seen == ["start", "end"]

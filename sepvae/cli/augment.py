@@ -11,8 +11,7 @@ from typing import Any
 from sepvae.augmentation import AUGMENTATIONS, SYNTHESES
 from sepvae.augmented import CONTENTS, WRITERS
 from sepvae.cli import augment_fit, augment_methods
-from sepvae.cli.settings import add_setting, add_settings, read_settings, seed
-from sepvae.corpora import CORPORA
+from sepvae.cli.arguments import add_device, add_jobs, add_layout, add_setting, add_settings, read_settings, seed
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -34,7 +33,7 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
     )
     setting = partial(add_setting, parser, config="sepvae.augmented.config:AugmentConfig")
     parser.add_argument("corpus", type=Path, metavar="CORPUS", help="folder of the corpus")
-    parser.add_argument("--layout", choices=list(CORPORA), help="of the corpus, recognised when not given")
+    add_layout(parser)
     setting("--split", key="split", metavar="NAME", help="augment this split of the corpus alone")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the result")
     setting(
@@ -68,15 +67,10 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
         "makes",
     )
     add_settings(parser, "the methods (such as noise.snr_db=[0,10]) and of the output")
-    parser.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="processes")
+    add_jobs(parser, 1)
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, such as tcp://host:8786")
     parser.add_argument("--shard", default="1/1", metavar="K/N", help="make one of N parts, for arrays of jobs")
-    parser.add_argument(
-        "-d",
-        "--device",
-        default="cpu",
-        help="cpu, cuda, cuda:N or mps, for methods with a model; the same bytes are promised on cpu alone",
-    )
+    add_device(parser, "cpu", ", for methods with a model; the same bytes are promised on cpu alone")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad file")
     parser.add_argument("--overwrite", action="store_true", help="start again in a folder that holds a run")
     parser.add_argument("--paths", choices=["relative", "absolute"], default="relative", help="in the manifests")

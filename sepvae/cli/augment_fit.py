@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sepvae.corpora import CORPORA
+from sepvae.cli.arguments import add_device, add_layout
 
 
 def add(actions: Any, options: dict[str, Any]) -> None:
@@ -22,8 +22,8 @@ def add(actions: Any, options: dict[str, Any]) -> None:
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
     parser.add_argument("corpora", type=Path, nargs="+", metavar="CORPUS", help="folders of corpora")
-    parser.add_argument("--layout", choices=list(CORPORA), help="of the corpora, recognised when not given")
-    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add_layout(parser, "the corpora")
+    add_device(parser)
     parser.add_argument("--strict", action="store_true", help="stop at the first file that cannot be used")
     parser.set_defaults(run=run)
 

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.settings import checked
-from sepvae.corpora import CORPORA
+from sepvae.cli.arguments import add_jobs, add_layout
 
 if TYPE_CHECKING:
     from sepvae.mixing.manifest import Manifest
-
-# Of the verbs of augmentation.
-KINDS = tuple(CORPORA)
 
 
 def add_corpus(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a verb that reads a corpus: its folder and its layout."""
     parser.add_argument("corpus", type=Path, metavar="CORPUS", help="folder of the corpus")
-    parser.add_argument(
-        "--layout",
-        type=checked(CORPORA.check),
-        metavar="LAYOUT",
-        help=f"layout of the corpus, recognised when not given: {', '.join(CORPORA)}",
-    )
+    add_layout(parser)
 
 
 def add_manifest(parser: argparse.ArgumentParser) -> None:
@@ -57,9 +47,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     demo = actions.add_parser("demo", help="synthesise a small corpus in the layout of TIMIT", **options)
     demo.add_argument("folder", type=Path, metavar="DIR", help="folder to make")
     demo.add_argument("--speakers", type=int, default=16, metavar="N", help="number of speakers, half of them female")
-    demo.add_argument(
-        "-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="sentences spoken at the same time"
-    )
+    add_jobs(demo, what="sentences spoken at the same time")
     demo.set_defaults(run=_demo)
 
     fetch = actions.add_parser("fetch", help="download a free corpus", **options)

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sepvae.cli.arguments import add_settings, read_settings
 from sepvae.cli.separate import add_files, list_files
-from sepvae.cli.settings import add_settings, read_settings
 from sepvae.demixing import ALGORITHMS
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from sepvae.cli.arguments import add_settings, read_settings
 from sepvae.cli.separate import add_files, list_files, run_files
-from sepvae.cli.settings import add_settings, read_settings
 from sepvae.enhancement import INFERENCES
 
 

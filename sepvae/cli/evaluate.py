@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.settings import checked
+from sepvae.cli.arguments import add_jobs, checked
 from sepvae.evaluation import IMPROVEMENT, MEASURES, known_measure
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         metavar="N",
         help="channel of references with several: 0 is the reference microphone of 'sepvae mix --room'",
     )
-    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
+    add_jobs(parser)
     parser.add_argument("--json", action="store_true", help="for programs: the summary as JSON on stdout")
     parser.set_defaults(run=run)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from sepvae.cli.arguments import add_seed, add_settings, read_settings
 from sepvae.cli.corpus import add_corpus, add_manifest, write_out
-from sepvae.cli.settings import add_settings, read_settings, seed
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -20,7 +20,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     )
     add_corpus(parser)
     add_manifest(parser)
-    parser.add_argument("--seed", type=seed, default=0, help="seed of the draw")
+    add_seed(parser, "the draw")
     parser.add_argument(
         "--room",
         nargs="?",

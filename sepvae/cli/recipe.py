@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from sepvae.corpora import CORPORA
+from sepvae.cli.arguments import add_device, add_jobs, add_layout
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -36,12 +35,10 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
 def _add_run(action: argparse.ArgumentParser) -> None:
     action.add_argument("--corpus", type=Path, metavar="DIR", help="folder of the corpus")
-    action.add_argument("--layout", metavar="NAME", help=f"its layout, recognised when not given: {', '.join(CORPORA)}")
+    add_layout(action)
     action.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder of the results (default: runs/NAME)")
-    action.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    action.add_argument(
-        "-j", "--jobs", type=int, default=os.cpu_count() or 1, help="processes, each with its share of the cores"
-    )
+    add_device(action)
+    add_jobs(action, what="processes, each with its share of the cores")
     action.add_argument("--json", action="store_true", help="for programs: the results as JSON on stdout")
 
 

@@ -10,6 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sepvae.cli.arguments import add_device
+from sepvae.estimator import MASKS
+
 if TYPE_CHECKING:
     from sepvae.separation.arrays import BlockSeparator
 
@@ -26,7 +29,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         **options,
     )
     parser.add_argument("-m", "--model", action="append", required=True, metavar="DIR", help="model folder; repeat")
-    parser.add_argument("--mask", choices=["ratio", "wiener"], help="mask; that of the models when not given")
+    parser.add_argument("--mask", choices=list(MASKS), help="mask; that of the models when not given")
     parser.add_argument(
         "--band-pass",
         nargs=2,
@@ -45,7 +48,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--subtype", choices=["float", "pcm16", "pcm24"], default="float", help="samples of the outputs"
     )
-    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.add_argument("--json", action="store_true", help="for programs: one JSON record per file on stdout")
 

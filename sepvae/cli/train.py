@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.settings import add_settings, read_settings, seed
-from sepvae.corpora import CORPORA
+from sepvae.cli.arguments import add_device, add_layout, add_seed, add_settings, read_settings
 from sepvae.presets import preset_names
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     what.add_argument("--speaker", metavar="NAME", help="learn this speaker of the corpus, from clean speech alone")
     what.add_argument("--speech", action="store_true", help="learn all utterances of the corpus, without labels")
     parser.add_argument("--corpus", type=Path, required=True, metavar="DIR", help="folder of the corpus")
-    parser.add_argument("--layout", choices=CORPORA, help="its layout, recognised when not given")
+    add_layout(parser)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument(
         "--preset",
@@ -47,8 +46,8 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         help=f"settings to start from: {', '.join(preset_names())} (default: {_OF_MANIFEST}; {_OF_SPEAKER} with "
         f"--speaker, {_OF_SPEECH} with --speech; none where --config or --set choose another model or objective)",
     )
-    parser.add_argument("--seed", type=seed, default=0, help="seed of weights, batches and noise")
-    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add_seed(parser, "weights, batches and noise")
+    add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="start anew where a run with other settings lies")
     add_settings(parser, "front-end, model, objective and optimiser")
     parser.set_defaults(run=run)

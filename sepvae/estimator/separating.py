@@ -103,8 +103,8 @@ class SpectralEstimator(SeparatingEstimator):
         if mask == DIRECT:
             direct = torch.stack([target.spectrum(features) for features in decoded])
             # Biases make something of nothing, where a mask does not.
-            heard = (spectrum != 0).any(-1, keepdim=True)
-            waves = stft.synthesise(scale_spectrum(direct, levels * heard), n_samples=n_samples)
+            audible = (spectrum != 0).any(-1, keepdim=True)
+            waves = stft.synthesise(scale_spectrum(direct, levels * audible), n_samples=n_samples)
             return dict(zip(found, waves, strict=True))
         masks = make_masks(torch.stack([target.magnitude(features) for features in decoded]), kind=mask)
         # Masks add up to one and synthesis is linear, so the last source is what the others leave of the mixture.

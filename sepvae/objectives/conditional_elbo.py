@@ -75,8 +75,8 @@ class ConditionalElbo:
         if config.information:
             log_classes = model.infer(_level(decoded)).log_classes
             terms["information"] = config.information * nn.functional.nll_loss(log_classes, labels)
-        heard = _level(_disturb(target, config, batch.generator))
-        found = model.infer(heard)
+        disturbed = _level(_disturb(target, config, batch.generator))
+        found = model.infer(disturbed)
         if config.classification:
             terms["classification"] = config.classification * nn.functional.nll_loss(found.log_classes, labels)
         if config.inference:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sepvae.cli.settings import read_settings
+from sepvae.cli.arguments import read_settings
 from sepvae.settings import preset
 from sepvae.training.config import TrainingConfig
 

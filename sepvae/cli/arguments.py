@@ -1,13 +1,15 @@
-"""What several verbs share: a config from a YAML file, `--set key=value`, options of one setting, names, seeds."""
+"""Arguments that several verbs share, and the config that comes of `--config`, `--set` and options of one setting."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sepvae.corpora import CORPORA
 from sepvae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,6 +26,31 @@ def add_settings(parser: argparse._ActionsContainer, what: str) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change one setting; repeat"
     )
+
+
+def add_layout(parser: argparse._ActionsContainer, of: str = "the corpus") -> None:
+    """Add `--layout`."""
+    parser.add_argument(
+        "--layout",
+        type=checked(CORPORA.check),
+        metavar="NAME",
+        help=f"layout of {of}, recognised when not given: {', '.join(CORPORA)}",
+    )
+
+
+def add_device(parser: argparse._ActionsContainer, default: str = "auto", more: str = "") -> None:
+    """Add `--device`."""
+    parser.add_argument("-d", "--device", default=default, help=f"auto, cpu, cuda, cuda:N or mps{more}")
+
+
+def add_jobs(parser: argparse._ActionsContainer, default: int | None = None, what: str = "processes") -> None:
+    """Add `--jobs`, by default as many as there are cores."""
+    parser.add_argument("-j", "--jobs", type=int, default=default or os.cpu_count() or 1, metavar="N", help=what)
+
+
+def add_seed(parser: argparse._ActionsContainer, of: str) -> None:
+    """Add `--seed`."""
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help=f"seed of {of}")
 
 
 def checked(check: Callable[[str], str]) -> Callable[[str], str]:
