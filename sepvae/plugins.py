@@ -9,10 +9,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sepvae.errors import ConfigError
-from sepvae.tables import Table, unknown
+from sepvae.tables import Table, noting_providers, unknown
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 T = TypeVar("T")
 
@@ -106,11 +109,6 @@ def _from_file(path: Path) -> ModuleType:
     return module
 
 
-def _anywhere(plugin: str) -> str:
-    """Return what `--plugin` was given as it is understood in any folder."""
-    return str(Path(plugin).resolve()) if plugin.endswith(".py") else plugin
-
-
 def loaded() -> tuple[str, ...]:
     """Return the plug-ins that were loaded, as `load` takes them: what another process has to load too."""
     return tuple(_loaded)
@@ -121,14 +119,15 @@ def from_environment() -> tuple[str, ...]:
     return tuple(name for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name)
 
 
-def missing(modules: Iterable[str]) -> list[str]:
-    """Return those of some plug-in modules, as stored beside a result, that are not loaded."""
-    return [name for name in modules if name not in sys.modules]
+def check_loaded(modules: Iterable[str]) -> None:
+    """Raise ConfigError when one of some plug-in modules, as stored beside a result, is not loaded."""
+    for name in modules:
+        if name not in sys.modules:
+            raise ConfigError(f"needs the plug-in {name}: load it by --plugin {name} (from Python: import)")
 
 
-def providers(**used: Any) -> list[str]:
-    """Return the plug-in modules behind some entries, sorted: shelf -> name or names, as of `register`."""
-    found: set[str] = set()
-    for shelf, names in used.items():
-        found |= table(shelf).providers([names] if isinstance(names, str) else [*names])
-    return sorted(found)
+def needed_by(config: BaseModel) -> tuple[str, ...]:
+    """Return the plug-in modules that have registered what a config names, sorted."""
+    with noting_providers() as found:
+        type(config).model_validate(config.model_dump(mode="json"))
+    return tuple(sorted(found))

@@ -9,13 +9,17 @@ from __future__ import annotations
 import difflib
 import importlib
 import reprlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from sepvae.errors import ConfigError
 
 # Of a name that is compared with the choices.
 _LONGEST = 100
+# Modules whose entries have been looked up, where somebody wants to know.
+_providers: ContextVar[set[str] | None] = ContextVar("providers", default=None)
 
 
 def unknown(what: str, name: object, choices: Iterable[str]) -> str:
@@ -29,6 +33,17 @@ def unknown(what: str, name: object, choices: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name)[:_LONGEST], names, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown {what} {reprlib.repr(name)}: {hint}choose one of {', '.join(names)}"
+
+
+@contextmanager
+def noting_providers() -> Iterator[set[str]]:
+    """Give a set to which every name that is looked up in the block adds the module that has registered it."""
+    found: set[str] = set()
+    token = _providers.set(found)
+    try:
+        yield found
+    finally:
+        _providers.reset(token)
 
 
 class Table(Mapping[str, str]):
@@ -63,10 +78,14 @@ class Table(Mapping[str, str]):
 
     __hash__ = object.__hash__
 
-    def check(self, name: str) -> str:
-        """Return the name; ConfigError with the choices and the closest one when it is not in the table."""
+    def check(self, name: str, *, beside: Iterable[str] = ()) -> str:
+        """Return the name; ConfigError with the choices and the closest one when it is not in the table or `beside`."""
+        if name in (others := [*beside]):
+            return name
         if name not in self._entries:
-            raise ConfigError(unknown(self.what, name, self))
+            raise ConfigError(unknown(self.what, name, [*self, *others]))
+        if (asked := _providers.get()) is not None and (module := self.provider(name)) is not None:
+            asked.add(module)
         return name
 
     def resolve(self, name: str) -> Any:
@@ -93,10 +112,6 @@ class Table(Mapping[str, str]):
     def provider(self, name: str) -> str | None:
         """Return the module that has registered a name, None for entries of sepvae's own."""
         return self._entries[name].partition(":")[0] if name in self._registered else None
-
-    def providers(self, names: Collection[str]) -> set[str]:
-        """Return the modules that have registered some of the names."""
-        return {module for name in names if (module := self.provider(name)) is not None}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema

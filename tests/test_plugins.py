@@ -20,6 +20,8 @@ from sepvae.estimator import MASKS
 from sepvae.estimator.checkpoint import load_checkpoint, save_checkpoint
 from sepvae.estimator.masks import MaskKind, make_masks
 from sepvae.plugins import SHELVES
+from sepvae.recipe.catalogue import recipe_files
+from sepvae.recipe.kinds import load_recipe
 from sepvae.tables import Table
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
@@ -41,10 +43,9 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for table in tables:
         monkeypatch.setattr(table, "_entries", dict(table._entries))
         monkeypatch.setattr(table, "_registered", dict(table._registered))
-    modules = set(sys.modules)
     yield
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
+    for name in plugins._loaded.values():
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture
@@ -94,7 +95,9 @@ def test_a_file_is_loaded_once(plugin: Path) -> None:
     plugins.load([str(plugin)])
     assert MASKS.provider("fourth") == "fourth_mask"
     assert plugins.loaded() == (str(plugin.resolve()),)
-    assert plugins.providers(mask=["ratio", "fourth"], model="dense_vae") == ["fourth_mask"]
+    with_mask = parse_config(TrainingConfig, {"mask": "fourth"}, where="test")
+    assert plugins.needed_by(with_mask) == ("fourth_mask",)
+    assert plugins.needed_by(TrainingConfig()) == ()
 
 
 def test_a_module_is_loaded_by_its_name(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,3 +154,20 @@ def test_a_folder_names_the_plugin_it_needs(plugin: Path, tmp_path: Path) -> Non
     del sys.modules["fourth_mask"]
     with pytest.raises(CheckpointError, match="needs the plug-in fourth_mask: load it by --plugin fourth_mask"):
         load_checkpoint(tmp_path / "model")
+
+
+def test_a_recipe_names_the_plugin_it_needs(plugin: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "kind: separation\ntitle: mine\nplugins: [fourth_mask]\n"
+        "systems: {mixture: {kind: mixture}, mine: {kind: source_models, settings: {mask: fourth}}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"mine\.yaml: needs the plug-in fourth_mask: load it by --plugin fourth_m"):
+        load_recipe(path)
+    plugins.load([str(plugin)])
+    assert plugins.needed_by(load_recipe(path)) == ("fourth_mask",)
+
+
+@pytest.mark.parametrize("name", recipe_files())
+def test_the_recipes_of_sepvae_need_no_plugin(name: str) -> None:
+    assert plugins.needed_by(load_recipe(recipe_files()[name])) == ()

@@ -192,8 +192,8 @@ def check_plugins(folder: Path) -> None:
     for path in (folder / FINAL, folder / WORK / HEADER):
         header = read_json(path) if path.is_file() else None
         needed = header.get("plugins", ()) if isinstance(header, dict) else ()
-        if absent := plugins.missing(needed):
-            raise ConfigError(
-                f"{folder}: holds a run with the plug-in {', '.join(absent)}, which is not loaded: give it with "
-                "--plugin, choose another folder, or pass --overwrite"
-            )
+        try:
+            plugins.check_loaded(needed)
+        except ConfigError as error:
+            where = f"{folder}: holds a run that"
+            raise ConfigError(f"{where} {error}, or choose another folder, or pass --overwrite") from error

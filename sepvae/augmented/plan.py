@@ -89,7 +89,7 @@ def write_plan(folder: Path, corpus: Corpus, snapshot: CorpusSnapshot, config: A
     write_jsonl(folder / _FAILURES, (asdict(failure) for failure in left_out))
     header = {
         "fingerprint": fingerprint, "sample_rate": rate, "duration_s": duration_s, "corpus": snapshot.to_json(),
-        "corpus_hash": hash_file(folder / _UTTERANCES), "plugins": plugins.providers(augmentation=config.names),
+        "corpus_hash": hash_file(folder / _UTTERANCES), "plugins": plugins.needed_by(config),
     }  # fmt: skip
     write_json(folder / HEADER, header)
     usable.close()

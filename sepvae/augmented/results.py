@@ -76,7 +76,7 @@ def write_results(
         "sample_rate": plan.sample_rate, "model": model_hash, "duration_s": round(n_samples / plan.sample_rate, 3),
         "n_records": n_records, "n_failures": n_failures, "n_bytes": n_bytes, "paths": paths,
         "records_sha256": hash_file(folder / RECORDS), "sepvae": metadata.version("sepvae"),
-        "plugins": plugins.providers(augmentation=config.names),
+        "plugins": plugins.needed_by(config),
     }  # fmt: skip
     write_json(folder / FINAL, final)
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from sepvae import plugins
 from sepvae.config import Config, parse_config
 from sepvae.errors import CheckpointError, ConfigError, InputError
-from sepvae.estimator.config import DIRECT, EstimatorConfig
+from sepvae.estimator.config import EstimatorConfig
 from sepvae.estimator.estimator import Estimator
 from sepvae.estimator.kinds import make_estimator
 from sepvae.estimator.versions import upgraded
@@ -88,18 +88,14 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, provenance: Mapping
         ConfigError: the weights cannot be stored as the config says.
     """
     made = dict(checkpoint.provenance if provenance is None else provenance)
-    used = plugins.providers(model=checkpoint.config.estimator.model.kind, mask=_masks(checkpoint.config))
-    config = checkpoint.config.model_copy(update={"plugins": tuple(used)}).model_dump(mode="json")
+    used = plugins.needed_by(checkpoint.config)
+    config = checkpoint.config.model_copy(update={"plugins": used}).model_dump(mode="json")
     with atomic_folder(folder) as part:
         write_tensors(part / WEIGHTS, pack(checkpoint.estimator.networks.state_dict(), checkpoint.config.weights))
         write_json(part / CONFIG, config)
         hashes = {"config_hash": hash_json(config), "weights_sha256": hash_file(part / WEIGHTS)}
         write_json(part / PROVENANCE, {"versions": versions(), **hashes, **made})
         write_text(part / CARD, _card(checkpoint, made))
-
-
-def _masks(config: CheckpointConfig) -> list[str]:
-    return [] if config.estimator.mask == DIRECT else [config.estimator.mask]
 
 
 def _card(checkpoint: Checkpoint, provenance: Mapping[str, Any]) -> str:
@@ -155,8 +151,7 @@ def _read(path: str | Path) -> tuple[Path, CheckpointConfig, dict[str, Any]]:
     provenance = _read_provenance(folder)
     try:
         stored, training = upgraded(read_json(folder / CONFIG), where=str(folder / CONFIG))
-        if lacking := plugins.missing(stored.get("plugins", ())):
-            raise ConfigError(f"needs the plug-in {lacking[0]}: load it by --plugin {lacking[0]} (from Python: import)")
+        plugins.check_loaded(stored.get("plugins", ()))
         config = parse_config(CheckpointConfig, stored, where=str(folder / CONFIG))
     except (ConfigError, InputError) as error:
         raise CheckpointError(f"{folder}: not a model of this version of sepvae: {error}") from error

@@ -14,16 +14,13 @@ from sepvae.frontend.features import NON_NEGATIVE
 from sepvae.frontend.frontend import FrontendConfig
 from sepvae.models.contract import ModelChoice
 from sepvae.models.network import SourceNetwork
-from sepvae.tables import unknown
 
 DIRECT = "direct"
 
 
 def _mask(name: str) -> str:
     """Return a mask of the table, or `direct`."""
-    if name != DIRECT and name not in MASKS:
-        raise ConfigError(unknown("mask", name, [*MASKS, DIRECT]))
-    return name
+    return MASKS.check(name, beside=[DIRECT])
 
 
 class EstimatorConfig(Config):

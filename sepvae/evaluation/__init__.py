@@ -34,4 +34,5 @@ def known_measure(name: str) -> str:
     """Return the name of a measure or improvement; ConfigError with the choices when there is no such one."""
     if name.removesuffix(IMPROVEMENT) not in MEASURES:
         raise ConfigError(unknown("measure", name, measure_names()))
+    MEASURES.check(name.removesuffix(IMPROVEMENT))
     return name

@@ -53,7 +53,8 @@ class Hypothesis(Config):
 class Recipe(Config):
     """What a recipe of any kind says: what it is about, the corpus and the seed, and the claims to be tested.
 
-    `data` says in words what it needs to be given. A kind of recipe compares its `compared`, systems or arms, on each
+    `data` says in words what it needs to be given, `plugins` which modules have to be loaded (`--plugin`) since it
+    names what they register. A kind of recipe compares its `compared`, systems or arms, on each
     of its parts, and prints its `table_measures`.
     """
 
@@ -63,6 +64,7 @@ class Recipe(Config):
     title: str
     description: str = ""
     data: str = ANY_SPEECH
+    plugins: tuple[str, ...] = ()
     seed: int = Field(0, ge=0)
     corpus: CorpusConfig = CorpusConfig()
     hypotheses: tuple[Hypothesis, ...] = ()

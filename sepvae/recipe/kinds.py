@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from sepvae import plugins
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError
 from sepvae.recipe import KINDS
@@ -62,6 +63,10 @@ def compose_recipe(path: Path, *, overrides: Sequence[str], quick: bool) -> dict
         InputError: a file cannot be read.
     """
     data = read_recipe(path)
+    try:
+        plugins.check_loaded(map(str, data.get("plugins") or ()))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     quick_changes = data.pop("quick", {})
     if not isinstance(quick_changes, dict):
         raise ConfigError(f"{path}: quick = {quick_changes!r}: give a mapping of keys to values")

@@ -8,6 +8,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from sepvae import plugins
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.estimator.checkpoint import versions
@@ -70,7 +71,8 @@ def _run(recipe: Recipe, options: RecipeOptions) -> RecipeRun:
     write_json(options.out / "recipe.json", config)
     ledger = Ledger(options.out / "stages")
     found = kind.run(recipe, options, ledger)
-    results = {**found.results, "config": config, "versions": versions(), "seed": recipe.seed}
+    about = {"config": config, "plugins": plugins.needed_by(recipe), "versions": versions(), "seed": recipe.seed}
+    results = {**found.results, **about}
     write_json(results_path, results)
 
     def write_page() -> None:

@@ -88,7 +88,7 @@ def test_workers_load_the_plug_in_and_the_run_names_it(
     assert read_json(tmp_path / "three" / "augmented.json")["plugins"] == []
     forget()
     check_plugins(tmp_path / "three")
-    with pytest.raises(ConfigError, match="with the plug-in my_flip, which is not loaded: give it with --plugin"):
+    with pytest.raises(ConfigError, match="that needs the plug-in my_flip: load it by --plugin my_flip"):
         check_plugins(tmp_path / "one")
 
 
@@ -106,7 +106,7 @@ def test_a_run_that_is_not_finished_asks_for_its_plug_in(
     forget()
     command = ["augment", "run", f"{corpus}", "-o", f"{out}", "--methods", "flip", "-q"]
     assert main(command) == 2
-    assert f"{out}: holds a run with the plug-in my_flip, which is not loaded" in capsys.readouterr().err
+    assert f"{out}: holds a run that needs the plug-in my_flip" in capsys.readouterr().err
     assert main([*command, "--overwrite"]) == 2
     assert "unknown augmentation 'flip'" in capsys.readouterr().err
     plugins.load([str(tmp_path / "my_flip.py")])

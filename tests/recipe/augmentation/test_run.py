@@ -120,7 +120,7 @@ def test_results_have_the_form_of_all_recipes(done: Path) -> None:
         assert len(found["splits"][part]["comparisons"]) == 3 * 2
     (claim,) = found["splits"]["mismatched"]["hypotheses"]
     assert claim["n_pairs"] == 4
-    assert {"config", "versions", "seed", "data_hash", "notes"} <= set(found)
+    assert {"config", "plugins", "versions", "seed", "data_hash", "notes"} <= set(found)
     assert parse_config(AugmentationRecipe, found["config"], where="results") == load()
 
 
