@@ -38,6 +38,22 @@ def add_layout(parser: argparse._ActionsContainer, of: str = "the corpus") -> No
     )
 
 
+class _Once(argparse.Action):
+    """Takes one value, and no second one in its place without a word."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} {values}: was given already, and one is taken")
+        setattr(namespace, self.dest, values)
+
+
+def add_model(parser: argparse._ActionsContainer, text: str, *, required: bool = False) -> None:
+    """Add `--model`, one folder."""
+    parser.add_argument("-m", "--model", action=_Once, type=Path, required=required, metavar="DIR", help=text)
+
+
 def add_device(parser: argparse._ActionsContainer, default: str = "auto", more: str = "") -> None:
     """Add `--device`."""
     parser.add_argument("-d", "--device", default=default, help=f"auto, cpu, cuda, cuda:N or mps{more}")

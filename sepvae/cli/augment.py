@@ -11,7 +11,16 @@ from typing import Any
 from sepvae.augmentation import AUGMENTATIONS, SYNTHESES
 from sepvae.augmented import CONTENTS, WRITERS
 from sepvae.cli import augment_fit, augment_methods
-from sepvae.cli.arguments import add_device, add_jobs, add_layout, add_setting, add_settings, read_settings, seed
+from sepvae.cli.arguments import (
+    add_device,
+    add_jobs,
+    add_layout,
+    add_model,
+    add_setting,
+    add_settings,
+    read_settings,
+    seed,
+)
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -44,7 +53,7 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
     )
     setting("--copies", key="copies", type=int, metavar="N", help="records of each utterance by each method")
     setting("--seed", key="seed", type=seed, metavar="N", help="seed of all draws")
-    parser.add_argument("-m", "--model", type=Path, metavar="DIR", help="model folder, for methods that need one")
+    add_model(parser, "model folder, for methods that need one")
     setting(
         "--synthesis",
         key="synthesis",

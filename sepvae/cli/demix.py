@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_settings, read_settings
+from sepvae.cli.arguments import add_model, add_settings, read_settings
 from sepvae.cli.separate import add_files, list_files
 from sepvae.demixing import ALGORITHMS
 
@@ -65,7 +65,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     )
     parser.add_argument("-h", "--help", action=_Help, nargs=0, default=argparse.SUPPRESS, help="show this help")
     parser.add_argument("--algorithm", choices=ALGORITHMS, required=True, help="what separates; see below")
-    parser.add_argument("-m", "--model", type=Path, metavar="DIR", help="model folder of speech, where one is needed")
+    add_model(parser, "model folder of speech, where one is needed")
     add_files(parser)
     parser.add_argument("--talkers", type=int, metavar="N", help="how many talk; as many as channels when not given")
     parser.add_argument(

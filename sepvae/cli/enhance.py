@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from sepvae.cli.arguments import add_settings, read_settings
+from sepvae.cli.arguments import add_model, add_settings, read_settings
 from sepvae.cli.separate import add_files, list_files, run_files
 from sepvae.enhancement import INFERENCES
 
@@ -21,7 +20,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         "learnt from each file.",
         **options,
     )
-    parser.add_argument("-m", "--model", type=Path, required=True, metavar="DIR", help="model folder of clean speech")
+    add_model(parser, "model folder of clean speech", required=True)
     parser.add_argument("--inference", choices=INFERENCES, help="how the speech is found (default: map)")
     add_files(parser)
     add_settings(parser, "the inference")

@@ -54,7 +54,7 @@ class EstimatorConfig(Config):
             kind = self.frontend.target.kind
             raise ConfigError(
                 f"mask direct takes the estimates themselves; frontend.target.kind = {kind} has no phase: set it to "
-                "complex, or mask to ratio or wiener"
+                f"complex, or mask to {' or '.join(MASKS)}"
             )
         return self
 

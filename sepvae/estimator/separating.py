@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sepvae.errors import CheckpointError, ConfigError
+from sepvae.estimator import MASKS
 from sepvae.estimator.config import DIRECT
 from sepvae.estimator.estimator import About, Domain, Estimator
 from sepvae.estimator.generative import infer_sources
@@ -288,6 +289,6 @@ def _stored_mask(estimators: Sequence[SeparatingEstimator]) -> str:
         found = ", ".join(f"{mask} for {sources}" for sources, mask in stored.items())
         raise ConfigError(
             f"the models have different masks ({found}), and one mask is shared by all sources: choose it with "
-            "--mask ratio or --mask wiener (from Python: mask=)"
+            f"{' or '.join(f'--mask {name}' for name in MASKS)} (from Python: mask=)"
         )
     return estimators[0].config.mask

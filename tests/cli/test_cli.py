@@ -131,3 +131,10 @@ def test_a_missing_folder(sepvae, tmp_path: Path, args: list[str]) -> None:
     assert done.returncode == 1
     assert f"{tmp_path}/none: no such folder" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["demix talk.wav --algorithm mvae", "enhance talk.wav", "augment run corpus"])
+def test_a_second_model_does_not_take_the_place_of_the_first(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*verb.split(), "-o", "out", "-m", "one", "-m", "other"])
+    assert "-m other: was given already, and one is taken" in capsys.readouterr().err
