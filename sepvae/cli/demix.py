@@ -35,13 +35,10 @@ def _describe_algorithms() -> Iterator[str]:
     yield "algorithms, and the usual values of their settings (--set):"
     for name in ALGORITHMS:
         entry = ALGORITHMS.resolve(name)
-        needs = ", needs -m" if entry.needs_model else ""
+        about, needs = (entry.__doc__ or "").partition("\n")[0], ", needs -m" if entry.needs_model else ""
         usual = " ".join(f"{key}={value}" for key, value in _flat(entry.Config().model_dump(mode="json")))
-        for text, indent in (
-            (f"{name} ({entry.label}{needs}): {(entry.__doc__ or '').partition(chr(10))[0]}", 2),
-            (usual, 6),
-        ):
-            yield textwrap.fill(text, 88, initial_indent=" " * indent, subsequent_indent=" " * 6)
+        yield textwrap.fill(f"  {name} ({entry.label}{needs}): {about}", 88, subsequent_indent=" " * 6)
+        yield textwrap.fill(usual, 88, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
