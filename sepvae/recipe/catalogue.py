@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,11 +53,15 @@ def find_recipe(name: str) -> Path:
         ConfigError: there is neither; the message has the names.
     """
     path = Path(name)
-    if path.is_file():
-        return path
+    with contextlib.suppress(OSError):  # of a name that no file can have
+        if path.is_file():
+            return path
     known = recipe_files()
-    if name not in known:
-        # Who gives a file of the repository most likely means the recipe of that name.
-        asked = name.removeprefix("recipes/").removesuffix(path.suffix) if path.suffix in _ENDINGS else name
-        raise ConfigError(f"{unknown('recipe', asked, known)}, or give the path of a YAML file")
-    return known[name]
+    if name in known:
+        return known[name]
+    if path.suffix not in _ENDINGS:
+        raise ConfigError(f"{unknown('recipe', name, known)}, or give the path of a YAML file")
+    # Who gives a file of the repository most likely means the recipe of that name.
+    meant = name.removeprefix("recipes/").removesuffix(path.suffix)
+    hint = f"did you mean {meant!r}?" if meant in known else unknown("recipe", meant, known)
+    raise ConfigError(f"{name}: no such file: {hint}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from sepvae.errors import InputError
 
@@ -28,6 +28,11 @@ class ShownSystem(NamedTuple):
     def competes(self) -> bool:
         """Whether it may be marked as the best: no floor, and given no more than the mixture."""
         return self.role in ("baseline", "ours") and not self.uses_references
+
+
+def read_systems(stored: Iterable[Mapping[str, Any]]) -> list[ShownSystem]:
+    """Return the systems that `results.json` has under `system_facts`, in the order of the recipe."""
+    return [ShownSystem(one["name"], one["label"], one["role"], tuple(one["needs"])) for one in stored]
 
 
 class Systems:

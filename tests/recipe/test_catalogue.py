@@ -54,6 +54,17 @@ def test_an_unknown_name_lists_close_ones(name: str) -> None:
         find_recipe(name)
 
 
+def test_a_file_of_the_repository_is_a_recipe_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"recipes/timit/vae.yaml: no such file: did you mean 'timit/vae'\?"):
+        find_recipe("recipes/timit/vae.yaml")
+
+
+def test_what_no_file_can_be_called_is_no_recipe() -> None:
+    with pytest.raises(ConfigError, match="unknown recipe 'aaa"):
+        find_recipe("a" * 5000)
+
+
 def test_a_part_is_no_recipe() -> None:
     with pytest.raises(ConfigError, match="unknown recipe 'base'"):
         find_recipe("base")

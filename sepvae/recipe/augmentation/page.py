@@ -18,7 +18,7 @@ from sepvae.recipe.augmentation.schema import AS_IT_IS, CLEAN, MEASURES, MISMATC
 from sepvae.recipe.augmentation.stages import score_rows
 from sepvae.report.nuisance import cosine_map, variance_spectrum
 from sepvae.report.page import Picture, ReportItem, ReportSplit, Words, write_report
-from sepvae.report.systems import ShownSystem, Systems
+from sepvae.report.systems import ShownSystem, Systems, read_systems
 
 _WORDS = Words(
     about=(
@@ -65,7 +65,7 @@ def write_page(results: Mapping[str, Any], folder: Path) -> None:
 def _shown(results: Mapping[str, Any]) -> dict[str, ShownSystem]:
     """Return the arms of a run; of one that was made before they said what they are, from their methods."""
     if "system_facts" in results:
-        return {one["name"]: ShownSystem(**{**one, "needs": tuple(one["needs"])}) for one in results["system_facts"]}
+        return {one.name: one for one in read_systems(results["system_facts"])}
     return {name: _arm(name, results["config"]["arms"][name]["methods"]).shown(name) for name in results["arms"]}
 
 

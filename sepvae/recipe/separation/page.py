@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sepvae.recipe.separation.explanations import room_of
 from sepvae.recipe.separation.folder import PartFolder
 from sepvae.recipe.separation.schema import name_parts
 from sepvae.report.page import ReportItem, ReportSplit, write_report
-from sepvae.report.systems import ShownSystem, Systems
+from sepvae.report.systems import ShownSystem, Systems, read_systems
 from sepvae.systems.contract import SystemChoice, describe_systems
 
 
@@ -23,7 +23,7 @@ def write_page(results: Mapping[str, Any], folder: Path) -> None:
     config = results["config"]
     cases = {name: case["description"] for name, case in config["cases"].items()}
     described = {part.name: part.description for part in name_parts(config["splits"], cases)}
-    shown = list(_shown(results))
+    shown = _shown(results)
     splits = []
     for name in results.get("order", results["splits"]):
         part, found = PartFolder(folder / name), results["splits"][name]
@@ -43,14 +43,12 @@ def write_page(results: Mapping[str, Any], folder: Path) -> None:
     )
 
 
-def _shown(results: Mapping[str, Any]) -> Iterator[ShownSystem]:
-    """Yield the systems of a run; of one that was made before they said what they are, from its settings."""
+def _shown(results: Mapping[str, Any]) -> list[ShownSystem]:
+    """Return the systems of a run; of one that was made before they said what they are, from its settings."""
     if "system_facts" in results:
-        yield from (ShownSystem(**{**facts, "needs": tuple(facts["needs"])}) for facts in results["system_facts"])
-        return
+        return read_systems(results["system_facts"])
     choices = {name: _choice(name, stored) for name, stored in results["config"]["systems"].items()}
-    for name, facts in describe_systems(choices).items():
-        yield ShownSystem(name, *facts)
+    return [ShownSystem(name, *facts) for name, facts in describe_systems(choices).items()]
 
 
 def _choice(name: str, stored: Mapping[str, Any]) -> SystemChoice:
