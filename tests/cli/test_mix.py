@@ -102,8 +102,8 @@ def test_problems_of_the_corpus_are_said(
     rate = ["--set", f"frontend.sample_rate={RATE}"]
     for command in (
         ["mix", f"{cut}", "-o", f"{tmp_path}/m.jsonl", *SMALL],
-        ["train", "--speech", "--data", f"{cut}", "-o", f"{tmp_path}/speech", *rate],
-        ["train", "--speaker", "s0", "--data", f"{cut}", "-o", f"{tmp_path}/s0", *rate],
+        ["train", "--speech", "--corpus", f"{cut}", "-o", f"{tmp_path}/speech", *rate],
+        ["train", "--speaker", "s0", "--corpus", f"{cut}", "-o", f"{tmp_path}/s0", *rate],
         ["augment", "run", f"{cut}", "-o", f"{tmp_path}/augmented", "--methods", "gain"],
         ["corpus", "list", f"{cut}"],
     ):

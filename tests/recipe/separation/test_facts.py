@@ -120,7 +120,7 @@ ROLES = {
     },
     "ours": {
         *("VAE", "β-VAE", "Temporal VAE", "VAE + NMF (MCEM)", "VAE + NMF (MAP)", "VAE + NMF (Langevin)"),
-        *("MVAE", "FastMVAE", "FastMVAE2", "MVAE + WPE", "MVAE + post-filter", "GMVAE"),
+        *("MVAE", "FastMVAE", "FastMVAE2 + gradient steps", "MVAE + WPE", "MVAE + post-filter", "GMVAE"),
     },
     "ceiling": {"Ideal ratio mask", "Ideal Wiener", "Oracle demixing"},
 }
