@@ -272,19 +272,9 @@ def write_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
             file.write(_encode(to_json(record) + "\n"))
 
 
-def read_jsonl(path: str | os.PathLike[str], *, torn_tail: bool = False) -> Iterator[Any]:
-    """Yield the records of a JSONL file.
-
-    Args:
-        torn_tail: Ignore a last line without its line end, as a killed writer leaves it.
-
-    Raises:
-        InputError: a line is not JSON; the message names file and line.
-    """
-    data = _read_bytes(path)
-    if torn_tail:  # cut before decoding: a kill may have torn a character
-        data = data[: data.rfind(b"\n") + 1]
-    for number, line in enumerate(_decode(data, path).split("\n"), start=1):
+def read_jsonl(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Yield the records of a JSONL file; InputError names the file and the line that is not JSON."""
+    for number, line in enumerate(_decode(_read_bytes(path), path).split("\n"), start=1):
         if line.strip():
             yield _parse_json(line, f"{path}, line {number}")
 

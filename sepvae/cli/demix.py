@@ -61,7 +61,9 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         **options,
     )
     parser.add_argument("-h", "--help", action=_Help, nargs=0, default=argparse.SUPPRESS, help="show this help")
-    parser.add_argument("--algorithm", choices=ALGORITHMS, required=True, help="what separates; see below")
+    parser.add_argument(
+        "--algorithm", choices=ALGORITHMS, required=True, metavar="NAME", help="what separates; see below"
+    )
     add_model(parser, "model folder of speech, where one is needed")
     add_files(parser)
     parser.add_argument("--talkers", type=int, metavar="N", help="how many talk; as many as channels when not given")

@@ -16,19 +16,6 @@ Divergence = Literal["kullback_leibler", "itakura_saito"]
 _FLOOR = 1e-8
 
 
-def kl_divergence(spectrum: Tensor, activations: Tensor, atoms: Tensor) -> Tensor:
-    """Return the generalised KL divergence Σ v log(v / v̂) − v + v̂ of a spectrum (frames, bins) from its model."""
-    model = activations @ atoms + _FLOOR
-    spectrum = spectrum + _FLOOR
-    return (spectrum * (spectrum / model).log() - spectrum + model).sum()
-
-
-def is_divergence(spectrum: Tensor, activations: Tensor, atoms: Tensor) -> Tensor:
-    """Return the Itakura–Saito divergence Σ v / v̂ − log(v / v̂) − 1 of powers (frames, bins) from their model."""
-    ratio = (spectrum + _FLOOR) / (activations @ atoms + _FLOOR)
-    return (ratio - ratio.log() - 1).sum()
-
-
 def _update_left(spectrum: Tensor, left: Tensor, right: Tensor, divergence: Divergence) -> Tensor:
     """Return the next left factor (rows, K) of spectrum ≈ left · right, with right (K, columns) held."""
     model = left @ right + _FLOOR

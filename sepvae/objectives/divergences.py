@@ -133,15 +133,6 @@ def log_information_potential(samples: Tensor, *, kernel_variance: float) -> Ten
     return _log_mean_kernel(_at_least_single(samples), None, kernel_variance)
 
 
-def quadratic_entropy(samples: Tensor, *, kernel_variance: float) -> Tensor:
-    """Return Rényi's quadratic entropy of the Parzen density of a set (n, dimensions), in nats.
-
-    Source: Principe 2010, Eq. (2.12); here with the factor of the density, as entropies of different widths compare.
-    """
-    constant = 0.5 * samples.shape[1] * math.log(2 * math.pi * kernel_variance)
-    return constant - log_information_potential(samples, kernel_variance=kernel_variance)
-
-
 def _without_rounding_below_0(value: Tensor) -> Tensor:
     """Return 0 for what rounding alone makes negative, with its gradient, which a clamp would cut."""
     return value - value.detach().clamp(max=0)

@@ -4,37 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
+from sepvae.evaluation import MEASURES
+from sepvae.evaluation.contract import Description
+from sepvae.evaluation.measures import describe
 
-class MeasureFormat(NamedTuple):
-    """How a measure is shown: short label, unit (empty when it has none), decimals."""
-
-    label: str
-    unit: str
-    decimals: int
-
-    @property
-    def heading(self) -> str:
-        """Label with its unit, as an axis or a column says it."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
-
-
-# In the order of the tables; every name is that of sepvae.evaluation.
-MEASURES: dict[str, MeasureFormat] = {
-    "sdr_bsseval_v3_512": MeasureFormat("SDR", "dB", 2),
-    "sir_bsseval_v3_512": MeasureFormat("SIR", "dB", 2),
-    "sar_bsseval_v3_512": MeasureFormat("SAR", "dB", 2),
-    "snr": MeasureFormat("SNR", "dB", 2),
-    "si_sdr": MeasureFormat("SI-SDR", "dB", 2),
-    "stoi": MeasureFormat("STOI", "", 3),
-    "estoi": MeasureFormat("ESTOI", "", 3),
-    "pesq_nb": MeasureFormat("PESQ NB", "", 2),
-    "pesq_wb": MeasureFormat("PESQ WB", "", 2),
-    "phone_accuracy": MeasureFormat("Phones", "%", 1),
-    "frame_accuracy": MeasureFormat("Frames", "%", 1),
-}
-IMPROVEMENT = "_improvement"
+# Of a recogniser's output, which no measure of sounds scores.
+_OF_PHONES = {"phone_accuracy": Description("Phones", "%", 1), "frame_accuracy": Description("Frames", "%", 1)}
 
 # Light-mode colours, at least 4.5:1 on white; the page exchanges them for its own variables.
 COLOURS = {
@@ -48,21 +24,14 @@ COLOURS = {
 }
 
 
-def measure_of(name: str) -> MeasureFormat:
-    """Return how the measure `name` is shown; an unknown one keeps its name.
-
-    Example:
-        >>> measure_of("sdr_bsseval_v3_512_improvement").heading
-        'SDR gain (dB)'
-    """
-    base = name.removesuffix(IMPROVEMENT)
-    known = MEASURES.get(base, MeasureFormat(base, "", 3))
-    return known if base == name else known._replace(label=f"{known.label} gain")
+def measure_of(name: str) -> Description:
+    """Return how the measure `name` is shown; an unknown one keeps its name."""
+    return _OF_PHONES.get(name) or describe(name)
 
 
 def ordered_measures(measures: Iterable[str]) -> list[str]:
     """Return the distinct measures in the order of the tables, unknown ones last."""
-    order = list(MEASURES)
+    order = [*MEASURES, *_OF_PHONES]
     distinct = dict.fromkeys(measures)
     return sorted(distinct, key=lambda name: order.index(name) if name in order else len(order))
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from sepvae import audio
 from sepvae.errors import InputError, MissingExtra
+from sepvae.evaluation import IMPROVEMENT
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.files import read_arrays, write_text
 from sepvae.report import figures, filters
 from sepvae.report.labels import (
-    IMPROVEMENT,
     format_value,
     is_number,
     measure_of,

@@ -8,7 +8,7 @@ import torch
 from sklearn.decomposition import NMF
 
 from sepvae.models import dictionary
-from sepvae.models.dictionary import Divergence, fit_activations, is_divergence, kl_divergence, learn_atoms
+from sepvae.models.dictionary import Divergence, fit_activations, learn_atoms
 from sepvae.seeds import torch_generator
 
 
@@ -16,6 +16,19 @@ def positive(*shape: int, seed: int = 0) -> torch.Tensor:
     """Magnitudes with sparse peaks, float32."""
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.gamma(0.5, size=shape).astype(np.float32))
+
+
+def kl_divergence(spectrum: torch.Tensor, activations: torch.Tensor, atoms: torch.Tensor) -> torch.Tensor:
+    """Return the generalised KL divergence Σ v log(v / v̂) − v + v̂ of a spectrum (frames, bins) from its model."""
+    model = activations @ atoms + dictionary._FLOOR
+    spectrum = spectrum + dictionary._FLOOR
+    return (spectrum * (spectrum / model).log() - spectrum + model).sum()
+
+
+def is_divergence(spectrum: torch.Tensor, activations: torch.Tensor, atoms: torch.Tensor) -> torch.Tensor:
+    """Return the Itakura–Saito divergence Σ v / v̂ − log(v / v̂) − 1 of powers (frames, bins) from their model."""
+    ratio = (spectrum + dictionary._FLOOR) / (activations @ atoms + dictionary._FLOOR)
+    return (ratio - ratio.log() - 1).sum()
 
 
 def learn(
