@@ -86,7 +86,7 @@ def test_settings_come_from_a_file_and_from_options(sepvae, folder: Path, tmp_pa
             ("--methods", "noise", "--set", "output.format=mp3"),
             "unknown format 'mp3': choose one of wav",
         ),
-        (("--methods", "noise", "--layout", "tmit"), "argument --layout: invalid choice: 'tmit'"),
+        (("--methods", "noise", "--layout", "tmit"), "argument --layout: unknown corpus 'tmit': did you mean 'timit'"),
     ],
 )
 def test_wrong_usage_is_named(sepvae, folder: Path, tmp_path: Path, options: tuple[str, ...], message: str) -> None:

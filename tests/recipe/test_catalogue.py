@@ -100,8 +100,9 @@ def test_a_recipe_is_shown_as_it_is_and_resolved(capsys: pytest.CaptureFixture[s
 
 def test_the_layout_of_the_corpus_is_a_setting(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     run = ["recipe", "run", "timit/vae", "--corpus", str(tmp_path), "--out", str(tmp_path / "out")]
-    assert main([*run, "--layout", "timti"]) == 2
-    assert "corpus.layout: unknown corpus 'timti': did you mean 'timit'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*run, "--layout", "timti"])
+    assert "argument --layout: unknown corpus 'timti': did you mean 'timit'" in capsys.readouterr().err
     assert main([*run, "--layout", "vivos"]) == 1
     assert json.loads((tmp_path / "out/recipe.json").read_text())["corpus"]["layout"] == "vivos"
 
