@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import fast_bss_eval.numpy
@@ -75,7 +75,7 @@ def programs(best: bool) -> dict[str, Callable[[Array, Array], Scores]]:
 def measure(best: bool, rounds: int) -> dict[str, Any]:
     """Time all programs on one item, and ours on a batch, in `rounds` rounds after one to warm up."""
     references, estimates = make_signals()
-    permutation = "best" if best else "fixed"
+    permutation: Literal["fixed", "best"] = "best" if best else "fixed"
     times: dict[str, list[float]] = {}
     scores: dict[str, Scores] = {}
     for number in range(rounds + 1):

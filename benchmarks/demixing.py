@@ -67,8 +67,8 @@ def train_model(manifest: Any, folder: Path) -> None:
     """Train the network of the preset conditional_vae at the STFT of the papers' code."""
     settings = preset("conditional_vae")
     settings["frontend"]["stft"] = STFT
-    parts = [speech_mixtures(manifest.of_split(name), REAL) for name in ("train", "valid")]
-    data = TrainingData(*parts, REAL)
+    learnt, valid = (speech_mixtures(manifest.of_split(name), REAL) for name in ("train", "valid"))
+    data = TrainingData(learnt, valid, REAL)
     train(TrainingConfig.model_validate(settings), data, folder, seed=0, device="cpu")
 
 
@@ -265,7 +265,9 @@ def main() -> None:
         folder = args.model or Path(scratch)
         if args.model is None:
             train_model(manifest, folder)
-        (model,) = load_checkpoint(folder).networks.values()
+        (model,) = load_checkpoint(folder).estimator.networks.values()
+    if not isinstance(model, ConditionalVae):
+        raise SystemExit(f"{args.model}: no model of conditional_vae")
     results: dict[str, Any] = {"torch": importlib.metadata.version("torch"), "cores": os.cpu_count()}
     results |= {"threads": torch.get_num_threads(), "iterations": args.iterations}
     results |= {"mixtures": args.mixtures, "mixtures of mvae": args.mvae}

@@ -83,6 +83,8 @@ def scores(folder: Path, mixtures: list[Mixture]) -> dict[str, float]:
 def train_and_score(system: str, split: str, seed: int, seconds: float) -> dict[str, float]:
     """Train one system with one seed for so many seconds, and score it."""
     recipe = load_recipe(RECIPE)
+    if not isinstance(recipe, SeparationRecipe):
+        raise TypeError(f"{RECIPE} is no recipe of separation")
     utterances = list(open_corpus(REAL).utterances())
     mixing = recipe.mixing.model_copy(update={"split": split})
     mixtures = make_mixtures(utterances, mixing, root=REAL, seed=seed).mixtures

@@ -32,6 +32,7 @@ from sepvae.mixing.manifest import Mixture, Source
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.training.batches import FrameTable
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
+from sepvae.training.frame_batches import FrameBatches
 from sepvae.training.loop import Trainer, TrainingData
 
 RESULT = Path(__file__).parent / "results" / "training.json"
@@ -134,7 +135,9 @@ def measure(config: TrainingConfig, data: TrainingData, scratch: Path, rounds: i
     speeds: dict[str, list[float]] = {}
     for number in range(rounds + 1):
         whole, steps, trainer = run_ours(config, data, scratch / f"run{number}")
-        table, names = trainer.batches.table, trainer.models.config.sources
+        if not isinstance(trainer.batches, FrameBatches):
+            raise TypeError("the settings of the benchmark make no batches of frames")
+        table, names = trainer.batches.table, trainer.checkpoint.config.sources
         found = {
             OURS: whole,
             "sepvae, steps alone": steps,
@@ -151,7 +154,7 @@ def main() -> None:
     """Measure, print the table and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--data", type=Path, default=REAL if REAL.is_dir() else None, help="corpus; else generated")
+    parser.add_argument("--corpus", type=Path, default=REAL if REAL.is_dir() else None, help="a folder; else generated")
     all_threads = torch.get_num_threads()
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, all_threads}))
     args = parser.parse_args()
@@ -161,7 +164,7 @@ def main() -> None:
     results = []
     print(f"{'threads':>7}  {'loop':24}  {'frames/s':>9}  {'of the plain loop':>17}  {'range':>13}")
     with tempfile.TemporaryDirectory() as scratch:
-        data, description = training_data(args.data, Path(scratch))
+        data, description = training_data(args.corpus, Path(scratch))
         for threads in args.threads:
             torch.set_num_threads(threads)
             speeds = measure(config, data, Path(scratch) / str(threads), args.rounds)

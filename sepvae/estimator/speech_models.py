@@ -60,6 +60,6 @@ class ConditionalEstimator(Estimator):
         more = f" and {len(self.speakers) - _MOST_NAMES} more" if len(self.speakers) > _MOST_NAMES else ""
         return About(
             "Separates recordings of several microphones",
-            "sepvae demix FILE -m THIS_FOLDER --algorithm fastmvae2 -o OUT",
+            "sepvae demix FILE -m THIS_FOLDER --algorithm fastmvae2_refined -o OUT",
             f"the speakers {', '.join(self.speakers[:_MOST_NAMES])}{more} by name, and others less well",
         )

@@ -87,7 +87,7 @@ def test_the_card_tells_a_person_what_it_is(tmp_path: Path) -> None:
 def test_the_card_of_a_conditional_model_says_how_it_is_used(voice_model: Path, tmp_path: Path) -> None:
     models = load_checkpoint(voice_model)
     card = (voice_model / "model/README.md").read_text()
-    assert "sepvae demix FILE -m THIS_FOLDER --algorithm fastmvae2 -o OUT" in card
+    assert "sepvae demix FILE -m THIS_FOLDER --algorithm fastmvae2_refined -o OUT" in card
     assert "It knows the speakers hiss, hum by name, and others less well." in card
     assert "mask" not in card
     # Of many speakers the first.
