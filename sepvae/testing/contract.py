@@ -8,13 +8,14 @@ import unittest
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from sepvae.errors import ConfigError, MissingExtra
 from sepvae.plugins import table
 from sepvae.settings import Choice
 
 Settings = Mapping[str, Any]
+Law = Callable[..., None]
 DEFAULTS: Settings = MappingProxyType({})
 
 # A context in which an error of some kind is raised, whose text matches a pattern.
@@ -25,10 +26,13 @@ class Check(Protocol):
     """A law about an entry of a table, by its name, under settings with which it is small and quick.
 
     Its docstring says the law. It raises AssertionError, or what the entry itself raises, when the entry breaks it, and
-    SkipTest when it does not apply.
+    SkipTest when it does not apply: to no settings, where `applies` says so, or to these.
     """
 
     __name__: str
+
+    def applies(self, name: str) -> bool:
+        """Say whether the law is about entries such as this one."""
 
     def __call__(self, name: str, settings: Settings = DEFAULTS) -> None:
         """Check the entry."""
@@ -40,12 +44,28 @@ def expect(holds: bool, came: str) -> None:
         raise AssertionError(came)
 
 
-def as_check(shelf: str, law: Callable[..., None]) -> Check:
+def only(applies: Callable[[Any], bool], otherwise: str) -> Callable[[Law], Law]:
+    """Mark a law that is about some entries alone, as a function of the entry says, and what the others are."""
+
+    def mark(law: Law) -> Law:
+        cast("Any", law).only = applies, otherwise
+        return law
+
+    return mark
+
+
+def as_check(shelf: str, law: Law) -> Check:
     """Make a check of a function of a name, and of settings where the entries of the shelf have some."""
     takes_settings = len(inspect.signature(law).parameters) > 1
+    concerns, otherwise = getattr(law, "only", (None, ""))
+
+    def applies(name: str) -> bool:
+        return concerns is None or bool(concerns(table(shelf).resolve(name)))
 
     def check(name: str, settings: Settings = DEFAULTS) -> None:
         table(shelf).check(name)
+        if not applies(name):
+            raise unittest.SkipTest(otherwise)
         if settings and not takes_settings:
             raise ConfigError(f"{shelf} {name}: has no settings, received {', '.join(settings)}: leave them out")
         try:
@@ -58,13 +78,11 @@ def as_check(shelf: str, law: Callable[..., None]) -> Check:
                 error.add_note(f"{shelf} {name} breaks the law: {inspect.getdoc(law)}")
             raise
 
-    check.__name__, check.__qualname__, check.__doc__, check.__module__ = (
-        law.__name__,
-        law.__qualname__,
-        law.__doc__,
-        law.__module__,
-    )
-    return check
+    for key in ("__name__", "__qualname__", "__doc__", "__module__"):
+        setattr(check, key, getattr(law, key))
+    checked = cast("Any", check)
+    checked.applies = applies
+    return cast("Check", checked)
 
 
 @contextmanager

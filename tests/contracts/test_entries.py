@@ -18,6 +18,7 @@ CASES = [
     for name in plugins.table(shelf)
     for number, settings in enumerate(settings_of(shelf, name))
     for check in checks(shelf)
+    if check.applies(name)
 ]
 
 
