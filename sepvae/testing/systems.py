@@ -66,7 +66,7 @@ def build(name: str, settings: Settings) -> System[Any]:
 
 def ready(name: str, settings: Settings) -> System[Any]:
     """Return a system that is ready to separate, from what its training has left behind; it is trained once."""
-    return _ready(SYSTEMS.resolve(name), name, json.dumps(settings))
+    return _ready(SYSTEMS.resolve(name), name, json.dumps(dict(settings)))
 
 
 @functools.cache
