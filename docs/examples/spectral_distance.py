@@ -1,6 +1,6 @@
 """A measure of one's own: how far the spectra of an estimate are from those of the source, in decibels.
 
-sepvae evaluate --references DIR --estimates DIR --measures lsd --plugin docs/examples/spectral_distance.py
+sepvae evaluate --references true --estimates out --measures lsd --plugin docs/examples/spectral_distance.py
 """
 
 import numpy as np
