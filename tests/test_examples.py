@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,16 @@ def test_there_is_an_example_of_all_that_the_readme_lists() -> None:
     shelves = {shelf for shelf, _ in EXAMPLES.values()}
     # Functions like a mask or a measure, which an objective or one of its settings takes.
     assert set(plugins.SHELVES) - shelves == {"likelihood", "divergence", "prior"}
+
+
+def test_the_page_on_plugins_names_every_shelf_and_files_that_are_there() -> None:
+    text = (PROJECT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    rows = " ".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)`", rows)) == set(plugins.SHELVES)
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert all((PROJECT / "docs" / link).is_file() for link in links)
+    assert {Path(link).stem for link in links if link.startswith("examples/")} == {*EXAMPLES, "median"}
+    assert all(variable == plugins.VARIABLE for variable in re.findall(r"SEPVAE_\w+", text))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
