@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -81,6 +81,7 @@ def test_steering_is_what_the_paper_prints(gaussian: Gaussian, size: int, spheri
 
 @every_update
 @given(size=st.integers(2, 5), n_frames=st.integers(1, 30), seed=st.integers(0, 99))
+@settings(max_examples=40)
 def test_no_sweep_raises_the_objective(update: str, size: int, n_frames: int, seed: int) -> None:
     """Not even of a recording with fewer frames than channels."""
     descends(update, size=size, n_frames=n_frames, seed=seed)
@@ -88,6 +89,7 @@ def test_no_sweep_raises_the_objective(update: str, size: int, n_frames: int, se
 
 @pytest.mark.parametrize("update", updates_with_past())
 @given(size=st.integers(2, 3), n_taps=st.integers(1, 3), seed=st.integers(0, 99))
+@settings(max_examples=40)
 def test_no_sweep_with_the_past_raises_the_objective(update: str, size: int, n_taps: int, seed: int) -> None:
     descends(update, size=size, n_frames=40, n_taps=n_taps, seed=seed)
 
