@@ -8,7 +8,8 @@ The path of the data, which is also the path through the files::
                                                                       │
     mixture ─ frontend ─► source spectra ─ separation (masks) ─► waves ─ evaluation ─► scores ─ report
 
-`systems` puts whatever separates behind one contract, `recipe` runs experiments over all of it, `cli` is the program.
+`systems` puts whatever separates behind one contract, `recipe` runs experiments over all of it, `cli` is the program;
+`testing` holds the contracts of all that is chosen by name, as checks.
 Importing the package imports nothing heavy: each name below is loaded when it is first used.
 """
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 import sepvae
-from sepvae import plugins
+from sepvae import audio, plugins
 from sepvae.config import Config, parse_config
+from sepvae.corpora.folder import SpeakerFolders
+from sepvae.corpora.records import open_corpus
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.estimator import MASKS
 from sepvae.estimator.checkpoint import load_checkpoint, save_checkpoint
@@ -24,6 +26,8 @@ from sepvae.recipe.catalogue import recipe_files
 from sepvae.recipe.kinds import load_recipe
 from sepvae.tables import Table
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
+
+from .fresh_tables import fresh_tables as fresh_tables
 
 PLUGIN = """
 import sepvae
@@ -35,17 +39,7 @@ sepvae.register("mask", "fourth", fourth)
 """
 
 
-@pytest.fixture(autouse=True)
-def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget what a test has loaded and registered."""
-    monkeypatch.setattr(plugins, "_loaded", {})
-    tables = [plugins.table(shelf) for shelf in SHELVES]
-    for table in tables:
-        monkeypatch.setattr(table, "_entries", dict(table._entries))
-        monkeypatch.setattr(table, "_registered", dict(table._registered))
-    yield
-    for name in plugins._loaded.values():
-        sys.modules.pop(name, None)
+pytestmark = pytest.mark.usefixtures("fresh_tables")
 
 
 @pytest.fixture
@@ -141,6 +135,18 @@ def test_data_never_loads_a_module(name: str) -> None:
         with pytest.raises(ConfigError):
             parse_config(TrainingConfig, {"mask": name}, where="test")
     assert set(sys.modules) == before
+
+
+def test_layouts_of_ones_own_are_recognised_first(tmp_path: Path) -> None:
+    class Sessions(SpeakerFolders):
+        name = "sessions"
+
+    (tmp_path / "anna").mkdir()
+    audio.write(tmp_path / "anna" / "1.wav", np.zeros(800, np.float32), sample_rate=8000)
+    assert open_corpus(tmp_path).name == "folder"
+    sepvae.register("corpus", "sessions", Sessions)
+    assert open_corpus(tmp_path).name == "sessions"
+    assert open_corpus(tmp_path, "folder").name == "folder"
 
 
 def test_a_folder_names_the_plugin_it_needs(plugin: Path, tmp_path: Path) -> None:

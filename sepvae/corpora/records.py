@@ -100,7 +100,7 @@ def open_corpus(root: str | Path, layout: str | None = None) -> Corpus:
 
     Args:
         root: folder of the corpus.
-        layout: a name of `CORPORA`; recognised when None.
+        layout: a name of `CORPORA`; recognised when None, those of plug-ins before sepvae's own.
 
     Raises:
         InputError: the folder is missing or empty of anything the readers know.
@@ -110,7 +110,9 @@ def open_corpus(root: str | Path, layout: str | None = None) -> Corpus:
     if layout is not None:
         CORPORA.check(layout)
     check_folder(folder, advice="give the folder of a corpus, or make one with 'sepvae corpus demo DIR'")
-    name = layout or next((name for name in CORPORA if CORPORA.resolve(name).matches(folder)), None)
+    # Somebody's own layout would be taken for a folder of speakers, which nearly anything is.
+    order = sorted(CORPORA, key=lambda name: CORPORA.provider(name) is None)
+    name = layout or next((name for name in order if CORPORA.resolve(name).matches(folder)), None)
     if name is None:
         layouts = "".join(f"\n  {name}: {CORPORA.resolve(name).layout}" for name in CORPORA)
         raise InputError(f"{folder}: no known corpus layout found, expected one of{layouts}")

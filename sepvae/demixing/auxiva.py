@@ -30,7 +30,7 @@ class AuxIvaVariances:
         # The Laplace density has a fixed width; that of the Gaussian follows its source.
         self.has_scale = density == "gauss"
 
-    def _variances(self, power: Tensor) -> Tensor:
+    def variances(self, power: Tensor) -> Tensor:
         """Return the variances of the frames (batch, sources, 1, frames)."""
         if self._density == "laplace":
             return power.sum(2, keepdim=True).sqrt().clamp_min(_LEAST)
@@ -40,11 +40,11 @@ class AuxIvaVariances:
 
     def fit(self, power: Tensor) -> Fitted:
         """Take the variances that majorise the contrast at these powers (batch, sources, bins, frames)."""
-        return Fitted(self._variances(power), self.contrast(power))
+        return Fitted(self.variances(power), self.contrast(power))
 
     def contrast(self, power: Tensor) -> Tensor:
         """Return the contrast (batch,)."""
-        variances = self._variances(power)[:, :, 0]
+        variances = self.variances(power)[:, :, 0]
         if self._density == "laplace":
             return 2 * variances.mean(-1).sum(-1)
         return power.shape[2] * (variances.log() + 1).mean(-1).sum(-1)

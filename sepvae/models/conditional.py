@@ -5,13 +5,13 @@ Kameoka et al. 2019; the inference without a label of Li, Kameoka & Makino 2022 
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sepvae.models.contract import Decoded, ModelConfig, Posterior
+from sepvae.models.contract import Decoded, Inference, ModelConfig, Posterior
 from sepvae.models.layers import GatedStack
 from sepvae.models.network import ConditionalNetwork
 
@@ -37,13 +37,6 @@ class ConditionalVaeConfig(ModelConfig):
     decoder_blocks: int = Field(3, ge=1, le=16)
     inference_blocks: int = Field(3, ge=1, le=16)
     dropout: float = Field(0.0, ge=0, lt=1)
-
-
-class Inference(NamedTuple):
-    """q(z|s) (batch, frames, latent) and log q(c|s) (batch, classes), neither of which was told the class."""
-
-    posterior: Posterior
-    log_classes: Tensor
 
 
 class ConditionalVae(ConditionalNetwork):

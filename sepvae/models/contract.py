@@ -36,6 +36,13 @@ class Reconstruction(NamedTuple):
     decoded: Decoded
 
 
+class Inference(NamedTuple):
+    """q(z|s) (batch, frames, latent) and log q(c|s) (batch, classes), neither of which was told the class."""
+
+    posterior: Posterior
+    log_classes: Tensor
+
+
 # Draws a latent (batch, frames, latent) of a posterior: reparameterised noise in training, its mean at separation.
 Sampler = Callable[[Posterior], Tensor]
 

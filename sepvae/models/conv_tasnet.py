@@ -84,6 +84,8 @@ class ConvTasNet(WaveNetwork):
         self.enter = nn.Sequential(global_norm(config.filters), nn.Conv1d(config.filters, config.bottleneck, 1))
         dilations = [2**number for _ in range(config.repeats) for number in range(config.blocks)]
         self.blocks = nn.ModuleList(ConvBlock(config, dilation) for dilation in dilations)
+        # As in the paper the last block has it too, and no block comes after it.
+        self.apart = (f"blocks.{len(dilations) - 1}.residual",)
         self.to_masks = nn.Sequential(
             nn.PReLU(), nn.Conv1d(config.bottleneck, n_sources * config.filters, 1), nn.Sigmoid()
         )

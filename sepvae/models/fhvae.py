@@ -46,6 +46,7 @@ class Fhvae(SegmentNetwork):
 
     Config: ClassVar[type[ModelConfig]] = FhvaeConfig
     nuisance_prior = SEQUENCE_VARIANCE
+    apart = ("table",)
 
     def __init__(self, config: FhvaeConfig, *, n_inputs: int, n_outputs: int) -> None:
         super().__init__(n_inputs=n_inputs, n_outputs=n_outputs)

@@ -12,17 +12,27 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from sepvae.models.contract import Decoded, ModelConfig, Posterior, Reconstruction, Sampler, most_likely
+from sepvae.models.contract import (
+    Decoded,
+    Inference,
+    ModelConfig,
+    Posterior,
+    Reconstruction,
+    Sampler,
+    most_likely,
+)
 
 
 class Network(nn.Module, ABC):
     """The base of all kinds: a torch module that is built from its config.
 
-    `takes_roots` marks a network that takes roots of its features, which must then not be negative.
+    `takes_roots` marks a network that takes roots of its features, which must then not be negative. `apart` names
+    weights, or modules of them, that nothing depends on that it gives: an objective learns them, or the paper has them.
     """
 
     Config: ClassVar[type[ModelConfig]]
     takes_roots: ClassVar[bool] = False
+    apart: tuple[str, ...] = ()
     config: Any
 
     @classmethod
@@ -79,6 +89,10 @@ class ConditionalNetwork(Network):
     @abstractmethod
     def decode(self, latent: Tensor, classes: Tensor) -> Decoded:
         """Map latents (batch, frames, latent) and classes to variances (batch, frames, bins)."""
+
+    @abstractmethod
+    def infer(self, power: Tensor) -> Inference:
+        """Map powers (batch, frames, bins) to latents and class of whoever speaks."""
 
     def forward(self, power: Tensor, classes: Tensor) -> Tensor:
         """Map powers and classes to the variances of the most likely latents, (batch, frames, bins)."""

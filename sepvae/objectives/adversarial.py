@@ -80,6 +80,7 @@ class Adversarial:
 
     Config: ClassVar[type[Config]] = AdversarialConfig
     domain: ClassVar[Literal["features", "waves"]] = "features"
+    stops_gradients: ClassVar[bool] = True
 
     def __init__(self, config: AdversarialConfig) -> None:
         self.config = config

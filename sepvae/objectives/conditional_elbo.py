@@ -57,6 +57,11 @@ class ConditionalElbo:
     def __init__(self, config: ConditionalElboConfig) -> None:
         self.config = config
 
+    @property
+    def stops_gradients(self) -> bool:
+        """Whether the encoder teaches the inference, and does not learn from it."""
+        return self.config.inference > 0
+
     def __call__(self, models: Mapping[str, Any], batch: Batch) -> Loss:
         """Return the loss of the one conditional model on a batch whose items have a speaker each."""
         config = self.config

@@ -69,7 +69,8 @@ class Objective(Protocol):
     """A callable from models and a batch to a loss; holds its schedule, no weights and no state.
 
     `domain` says what its batches hold: `features` of segments of frames, or `waves`, remixed from the sources.
-    An objective on waves is given a `EstimatesWaves` in place of the mapping of models.
+    An objective on waves is given a `EstimatesWaves` in place of the mapping of models. One that keeps some weights
+    from learning from some terms, such as a game, says so by an attribute `stops_gradients`.
     """
 
     Config: ClassVar[type[Config]]

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from sepvae.errors import InputError
-from sepvae.objectives import divergences
+from sepvae.objectives import DIVERGENCES, divergences
 from sepvae.objectives.divergences import (
     cauchy_schwarz_divergence,
     euclidean_divergence,
@@ -23,13 +23,10 @@ from sepvae.objectives.divergences import (
     log_information_potential,
     median_kernel_variance,
 )
+from sepvae.testing.divergences import normal, obeys
 
 Divergence = Callable[..., Tensor]
 both = pytest.mark.parametrize("divergence", [cauchy_schwarz_divergence, euclidean_divergence])
-
-
-def normal(n: int, d: int, *, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def naive_potential(left: Tensor, right: Tensor, kernel_variance: float) -> Tensor:
@@ -37,7 +34,7 @@ def naive_potential(left: Tensor, right: Tensor, kernel_variance: float) -> Tens
     return (-distances / (2 * kernel_variance)).exp().mean()
 
 
-@both
+@pytest.mark.parametrize("name", DIVERGENCES)
 @given(
     n=st.integers(1, 12),
     m=st.integers(1, 12),
@@ -46,25 +43,13 @@ def naive_potential(left: Tensor, right: Tensor, kernel_variance: float) -> Tens
     variance=st.floats(0.05, 50),
     seed=st.integers(0, 1000),
 )
-def test_laws_of_a_divergence(
-    divergence: Divergence, n: int, m: int, d: int, shift: float, variance: float, seed: int
-) -> None:
+@settings(max_examples=40)
+def test_laws_of_a_divergence(name: str, n: int, m: int, d: int, shift: float, variance: float, seed: int) -> None:
     left, right = normal(n, d, seed=seed), normal(m, d, seed=seed + 1) + shift
-    value = divergence(left, right, kernel_variance=variance)
-    assert float(value) >= 0
-    torch.testing.assert_close(value, divergence(right, left, kernel_variance=variance), atol=1e-12, rtol=1e-9)
-    assert abs(float(divergence(left, left, kernel_variance=variance))) < 1e-12
-    assert abs(float(divergence(left, left.flip(0), kernel_variance=variance))) < 1e-12
-    moved = divergence(left + 100, right + 100, kernel_variance=variance)
-    torch.testing.assert_close(moved, value, atol=1e-9, rtol=1e-6)
-
-
-@both
-def test_sets_that_differ_are_apart(divergence: Divergence) -> None:
-    values = [
-        float(divergence(normal(40, 3, seed=0), normal(40, 3, seed=1) + s, kernel_variance=2.0)) for s in (0, 1, 3)
-    ]
-    assert 0 < values[0] < values[1] < values[2]
+    obeys(name, left, right, variance)
+    # Ours are symmetric too.
+    both_ways = [DIVERGENCES.resolve(name)(*sets, kernel_variance=variance) for sets in ((left, right), (right, left))]
+    torch.testing.assert_close(*both_ways, atol=1e-12, rtol=1e-9)
 
 
 def test_the_widths_of_the_survey_are_no_divergence() -> None:
@@ -102,7 +87,7 @@ def test_nothing_underflows_in_many_dimensions() -> None:
 def test_gaussians_have_their_closed_form() -> None:
     """The mean kernel between N(m, s²) and N(n, t²) is a Gaussian of variance 2σ² + s² + t², at m − n."""
     s, t, shift, variance, d = 0.7, 1.3, 1.0, 2.0, 2
-    left, right = s * normal(6000, d, seed=0), t * normal(6000, d, seed=1) + shift
+    left, right = s * normal(3000, d, seed=0), t * normal(3000, d, seed=1) + shift
 
     def closed(spread: float, distance: float) -> float:
         total = variance + spread
@@ -116,18 +101,6 @@ def test_gaussians_have_their_closed_form() -> None:
     cs = cauchy_schwarz_divergence(left, right, kernel_variance=variance)
     assert float(ed) == pytest.approx(found[0] + found[1] - 2 * found[2])
     assert float(cs) == pytest.approx(math.log(found[0] * found[1] / found[2] ** 2))
-
-
-@both
-def test_what_rounding_leaves_is_not_negative_and_keeps_its_gradient(divergence: Divergence) -> None:
-    """Under a kernel much wider than the sets, single precision has no digits left for D, but has for its slope."""
-    for seed in range(8):
-        left = normal(50, 3, seed=seed, dtype=torch.float32).requires_grad_()
-        value = divergence(left, normal(50, 3, seed=seed + 99, dtype=torch.float32), kernel_variance=1e8)
-        value.backward()  # type: ignore[no-untyped-call]
-        assert left.grad is not None
-        assert 0 <= float(value.detach()) < 1e-6
-        assert float(left.grad.abs().max()) > 0
 
 
 def test_mixed_precision_does_not_round_the_exponents() -> None:
@@ -144,20 +117,18 @@ def test_mixed_precision_does_not_round_the_exponents() -> None:
 
 
 @both
-@pytest.mark.parametrize("blocked", [False, True])
-def test_gradients_are_those_of_finite_differences(
-    divergence: Divergence, blocked: bool, monkeypatch: pytest.MonkeyPatch
+def test_gradients_block_by_block_are_those_of_finite_differences(
+    divergence: Divergence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if blocked:
-        monkeypatch.setattr(divergences, "_PAIRS", 8)
+    monkeypatch.setattr(divergences, "_PAIRS", 8)
     left, right = normal(5, 3, seed=0).requires_grad_(), (normal(7, 3, seed=1) + 1).requires_grad_()
     assert torch.autograd.gradcheck(lambda a, b: divergence(a, b, kernel_variance=1.7), (left, right))
 
 
 def test_descending_brings_a_set_to_the_other() -> None:
     target, moving = normal(60, 2, seed=0), (0.3 * normal(60, 2, seed=1) + 2).requires_grad_()
-    optimiser = torch.optim.Adam([moving], lr=0.05)
-    for _ in range(400):
+    optimiser = torch.optim.Adam([moving], lr=0.1)
+    for _ in range(200):
         optimiser.zero_grad()
         loss = cauchy_schwarz_divergence(moving, target, kernel_variance=1.0)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -192,21 +163,21 @@ MEMORY = """
 import pathlib, torch
 from sepvae.objectives.divergences import cauchy_schwarz_divergence
 torch.set_num_threads(1)
-left, right = torch.randn(2, 8192, 128)
+left, right = torch.randn(2, 8192, 32)
 left.requires_grad_()
-cauchy_schwarz_divergence(left[:64], right[:64], kernel_variance=128.0).backward()
+cauchy_schwarz_divergence(left[:64], right[:64], kernel_variance=32.0).backward()
 def peak_mb():
     # Not ru_maxrss: a child's starts at its parent's.
     status = pathlib.Path("/proc/self/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 before = peak_mb()
-cauchy_schwarz_divergence(left, right, kernel_variance=128.0).backward()
+cauchy_schwarz_divergence(left, right, kernel_variance=32.0).backward()
 print(peak_mb() - before)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from Linux's /proc")
 def test_memory_is_linear_in_the_samples() -> None:
-    """8192 samples of 128 dimensions, forward and backward; all pairs at once would take several times 268 MB."""
+    """8192 samples of 32 dimensions, forward and backward; all pairs at once would take several times 268 MB."""
     result = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert 5 < float(result.stdout) < 400

@@ -1,4 +1,4 @@
-"""Likelihoods against torch.distributions and closed forms, and least where the decoder is right."""
+"""Likelihoods against torch.distributions and closed forms."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ from sepvae.errors import ConfigError
 from sepvae.models.contract import Decoded
 from sepvae.objectives import LIKELIHOODS
 from sepvae.objectives.likelihoods import SPECTRUM_FLOOR, bernoulli, gaussian, gaussian_learned, itakura_saito, poisson
-
-
-def values(*shape: int, seed: int = 0, low: float = 0.01, high: float = 3.0) -> Tensor:
-    uniform = torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return low + (high - low) * uniform
+from sepvae.testing.likelihoods import values
 
 
 @pytest.mark.parametrize("std", [0.1, 1.0, 3.0])
@@ -80,45 +76,11 @@ def test_poisson_is_the_distribution_up_to_a_constant() -> None:
     torch.testing.assert_close(ours, theirs[0] - theirs[1], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", LIKELIHOODS)
-@pytest.mark.parametrize("factor", [0.3, 0.9, 1.1, 3.0])
-def test_least_where_the_decoder_is_right(name: str, factor: float) -> None:
-    target = values(50, high=0.3)
-    log_variance = torch.zeros_like(target)
-    right = LIKELIHOODS.resolve(name)(target, Decoded(target, log_variance), 1.0)
-    wrong = LIKELIHOODS.resolve(name)(target, Decoded(factor * target, log_variance), 1.0)
-    assert (wrong > right).all()
-
-
-@pytest.mark.parametrize("name", LIKELIHOODS)
-def test_gradient_vanishes_where_the_decoder_is_right(name: str) -> None:
-    target = values(50, high=0.9)
-    spectrum = target.clone().requires_grad_()
-    LIKELIHOODS.resolve(name)(target, Decoded(spectrum, torch.zeros_like(target)), 1.0).sum().backward()
-    assert spectrum.grad is not None
-    assert float(spectrum.grad.abs().max()) < 1e-9
-
-
 @pytest.mark.parametrize("name", ["itakura_saito", "poisson"])
 def test_divergences_are_zero_at_equality_and_positive_elsewhere(name: str) -> None:
     target, other = values(200), values(200, seed=1)
     assert float(LIKELIHOODS.resolve(name)(target, Decoded(target, None), 1.0).abs().max()) < 1e-12
     assert (LIKELIHOODS.resolve(name)(target, Decoded(other, None), 1.0) > 0).all()
-
-
-@pytest.mark.parametrize("name", LIKELIHOODS)
-@pytest.mark.parametrize("target_level", [0.0, 1e-20, 1.0, 1e3])
-@pytest.mark.parametrize("decoded_level", [0.0, 1e-20, 1.0, 1e3])
-def test_silence_and_extreme_levels_stay_finite_in_float32(
-    name: str, target_level: float, decoded_level: float
-) -> None:
-    target = torch.full((3,), target_level)
-    spectrum = torch.full((3,), decoded_level, requires_grad=True)
-    loss = LIKELIHOODS.resolve(name)(target, Decoded(spectrum, torch.zeros(3)), 1.0)
-    loss.sum().backward()
-    assert torch.isfinite(loss).all()
-    assert spectrum.grad is not None
-    assert torch.isfinite(spectrum.grad).all()
 
 
 def test_the_learned_variance_is_best_at_the_mean_square_error() -> None:

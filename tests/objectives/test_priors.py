@@ -1,4 +1,4 @@
-"""Priors: the moments they promise, and their shapes."""
+"""Priors: tails and curves, beside what the contract says of their moments."""
 
 from __future__ import annotations
 
@@ -7,19 +7,8 @@ import math
 import pytest
 import torch
 
-from sepvae.objectives import PRIORS
 from sepvae.objectives.priors import laplace, swiss_roll
 from sepvae.seeds import torch_generator
-
-
-@pytest.mark.parametrize("prior", PRIORS)
-@pytest.mark.parametrize("d", [1, 2, 5])
-def test_mean_0_and_variance_1_in_any_dimensions(prior: str, d: int) -> None:
-    samples = PRIORS.resolve(prior)(20_000, d, torch_generator(0, "prior"))
-    assert samples.shape == (20_000, d)
-    torch.testing.assert_close(samples.mean(0), torch.zeros(d), atol=0.04, rtol=0)
-    torch.testing.assert_close(samples.var(0), torch.ones(d), atol=0.06, rtol=0)
-    assert torch.equal(samples, PRIORS.resolve(prior)(20_000, d, torch_generator(0, "prior")))
 
 
 def test_laplace_has_its_tails() -> None:
