@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import pytest
 import torch
 
 from sepvae import audio
+from sepvae.cli import main
 from sepvae.estimator.checkpoint import save_checkpoint
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
@@ -19,10 +22,28 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def sepvae() -> Run:
+def program() -> Run:
+    """The program in a process of its own, as a user starts it: two seconds for the import of torch."""
+
     def run(*args: object, **options: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "sepvae", *(str(arg) for arg in args)]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)  # type: ignore[call-overload, no-any-return]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sepvae() -> Run:
+    """The same command in this process, with what `program` returns; each verb has a test that starts the program."""
+
+    def run(*args: object) -> subprocess.CompletedProcess[str]:
+        command, out, err = [str(arg) for arg in args], io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = main(command)
+            except SystemExit as error:
+                code = error.code if isinstance(error.code, int) else 1
+        return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
     return run
 

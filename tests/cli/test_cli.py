@@ -21,8 +21,8 @@ from sepvae.evaluation import MEASURES
 PENDING: set[str] = set()
 
 
-def test_help_names_every_verb(sepvae) -> None:
-    done = sepvae("--help")
+def test_help_names_every_verb(program) -> None:
+    done = program("--help")
     assert done.returncode == 0
     assert all(verb in done.stdout for verb in VERBS)
 
@@ -38,8 +38,8 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("args", [[], ["sing"], ["separate"], ["corpus"], ["recipe", "run"], ["mix", "x"]])
-def test_wrong_usage_is_exit_code_2(sepvae, args: list[str]) -> None:
-    assert sepvae(*args).returncode == 2
+def test_wrong_usage_is_exit_code_2(program, args: list[str]) -> None:
+    assert program(*args).returncode == 2
 
 
 def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -93,21 +93,21 @@ def test_a_default_of_the_command_line_is_that_of_the_function() -> None:
     assert defaults.speakers == inspect.signature(make_demo_corpus).parameters["speakers"].default
 
 
-def test_version(sepvae) -> None:
-    assert sepvae("--version").stdout.startswith("sepvae ")
+def test_version(program) -> None:
+    assert program("--version").stdout.startswith("sepvae ")
 
 
-def test_info(sepvae, model: Path) -> None:
-    facts = json.loads(sepvae("info", "--json").stdout)
+def test_info(program, sepvae, model: Path) -> None:
+    facts = json.loads(program("info", "--json").stdout)
     assert facts["versions"]["torch"]
     about = json.loads(sepvae("info", model, "--json").stdout)
     assert about["sources"] == "female, male"
 
 
-def test_a_recipe_with_a_typo(sepvae, tmp_path: Path) -> None:
+def test_a_recipe_with_a_typo(program, tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text("title: x\nsytems: {}\n")
-    done = sepvae("recipe", "run", path, "--out", tmp_path / "out")
+    done = program("recipe", "run", path, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "unknown key 'sytems': did you mean 'systems'?" in done.stderr
     assert "Traceback" not in done.stderr
