@@ -97,17 +97,17 @@ def test_version(program) -> None:
     assert program("--version").stdout.startswith("sepvae ")
 
 
-def test_info(program, sepvae, model: Path) -> None:
-    facts = json.loads(program("info", "--json").stdout)
+def test_info(sepvae, model: Path) -> None:
+    facts = json.loads(sepvae("info", "--json").stdout)
     assert facts["versions"]["torch"]
     about = json.loads(sepvae("info", model, "--json").stdout)
     assert about["sources"] == "female, male"
 
 
-def test_a_recipe_with_a_typo(program, tmp_path: Path) -> None:
+def test_a_recipe_with_a_typo(sepvae, tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text("title: x\nsytems: {}\n")
-    done = program("recipe", "run", path, "--out", tmp_path / "out")
+    done = sepvae("recipe", "run", path, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "unknown key 'sytems': did you mean 'systems'?" in done.stderr
     assert "Traceback" not in done.stderr
