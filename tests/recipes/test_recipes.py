@@ -85,7 +85,7 @@ def timit_vae(demo_corpus: Path, made_once: MadeOnce, program: Run) -> Path:
 
     def make(folder: Path) -> None:
         folder.mkdir()
-        done = program(*arguments("timit/vae", folder / "out", demo_corpus, "--jobs", "2"))
+        done = program(*arguments("timit/vae", folder / "out", demo_corpus, "--jobs", "1"))
         assert done.returncode == 0, done.stderr
         (folder / "stdout.txt").write_text(done.stdout)
 
