@@ -80,12 +80,12 @@ def demo_corpus(made_once: MadeOnce) -> Path:
 
 
 @pytest.fixture(scope="module")
-def timit_vae(demo_corpus: Path, made_once: MadeOnce, program: Run) -> Path:
+def timit_vae(demo_corpus: Path, made_once: MadeOnce, sepvae: Run) -> Path:
     """A folder with the run of timit/vae, `out`, and what it printed."""
 
     def make(folder: Path) -> None:
         folder.mkdir()
-        done = program(*arguments("timit/vae", folder / "out", demo_corpus, "--jobs", "1"))
+        done = sepvae(*arguments("timit/vae", folder / "out", demo_corpus, "--jobs", "1"))
         assert done.returncode == 0, done.stderr
         (folder / "stdout.txt").write_text(done.stdout)
 
@@ -102,7 +102,7 @@ def test_every_recipe_has_a_row() -> None:
 def test_the_quick_form_runs_and_separates(
     recipe: str, demo_corpus: Path, timit_vae: Path, program: Run, sepvae: Run, tmp_path: Path
 ) -> None:
-    """The two of the main job in processes of their own, as a user runs them, the others in this one."""
+    """The demo in processes of its own, as a user runs it, the others in this one."""
     if recipe == "timit/vae":
         out, stdout = timit_vae / "out", (timit_vae / "stdout.txt").read_text()
     else:
