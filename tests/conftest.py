@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from .speech_models import any_segment_model as any_segment_model
@@ -27,6 +32,8 @@ settings.load_profile("sepvae")
 PROJECT = Path(__file__).resolve().parent.parent
 RATE, LENGTH = 8000, 2400
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
 
 @pytest.fixture(scope="session")
 def corpora() -> Path:
@@ -37,6 +44,50 @@ def corpora() -> Path:
         if os.environ.get("SEPVAE_REQUIRE_CORPORA"):
             pytest.fail(reason)
         pytest.skip(reason)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def program() -> Run:
+    """The program in a process of its own, as a user starts it: two seconds for the import of torch."""
+
+    def run(*args: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sepvae", *(str(arg) for arg in args)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, **options)  # type: ignore[call-overload, no-any-return]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sepvae() -> Run:
+    """The same command in this process, with what `program` returns; each verb has a test that starts the program."""
+    from sepvae.cli import main
+
+    def run(*args: object) -> subprocess.CompletedProcess[str]:
+        command, out, err = [str(arg) for arg in args], io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = main(command)
+            except SystemExit as error:
+                code = error.code if isinstance(error.code, int) else 1
+        return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """What returns a folder that only the first of all pytest's processes to ask for it fills; only read it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / f"{name}.made").exists():
+                make(shared / name)
+                (shared / f"{name}.made").touch()
+        return shared / name
+
     return folder
 
 

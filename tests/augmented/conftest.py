@@ -20,6 +20,7 @@ from sepvae.augmented.config import AugmentConfig
 from sepvae.augmented.pipeline import RunSpec, Task
 from sepvae.augmented.records import Record, read_records
 from sepvae.augmented.run import RunOptions, RunSummary, augment_corpus
+from sepvae.cli import main
 from sepvae.config import parse_config
 from sepvae.corpora.records import open_corpus
 
@@ -78,10 +79,11 @@ def contents() -> Callable[[Path], dict[str, str]]:
 
 @pytest.fixture
 def run_killed() -> Callable[..., Path]:
-    """What augments a corpus by the program, killing it whenever it has made so many files, and then to the end."""
+    """What augments a corpus by the program, killing it whenever so many files are made, and to the end in this one."""
 
     def run(corpus: Path, out: Path, *options: str, kills: Sequence[int] = ()) -> Path:
-        command = [sys.executable, "-m", "sepvae", "augment", "run", f"{corpus}", "--out", f"{out}", "-q", *options]
+        arguments = ["augment", "run", f"{corpus}", "--out", f"{out}", "-q", *options]
+        command = [sys.executable, "-m", "sepvae", *arguments]
         for n_files in kills:
             # The workers are not killed with it: they end by themselves.
             process, give_up = subprocess.Popen(command, start_new_session=True), time.monotonic() + 300
@@ -90,7 +92,7 @@ def run_killed() -> Callable[..., Path]:
                 time.sleep(0.005)
             process.send_signal(signal.SIGKILL)
             process.wait()
-        assert subprocess.run(command, check=False).returncode == 0
+        assert main(arguments) == 0
         return out
 
     return run

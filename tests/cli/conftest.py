@@ -1,10 +1,7 @@
-"""The command line as a user runs it, and a small trained model to run it with."""
+"""A small model and a recording to run the command line with."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +11,6 @@ import torch
 from sepvae import audio
 from sepvae.estimator.checkpoint import save_checkpoint
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="session")
-def sepvae() -> Run:
-    def run(*args: object, **options: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "sepvae", *(str(arg) for arg in args)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)  # type: ignore[call-overload, no-any-return]
-
-    return run
 
 
 @pytest.fixture(scope="session")

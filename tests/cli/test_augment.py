@@ -21,10 +21,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "corpus"
 
 
-def test_a_corpus_is_augmented_and_the_bad_file_named(sepvae, folder: Path, tmp_path: Path) -> None:
+def test_a_corpus_is_augmented_and_the_bad_file_named(program, sepvae, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     options = ("--out", out, "--copies", 2, "--methods", "noise,speed+gain", "--set", "noise.snr_db=[0,3]")
-    done = sepvae("augment", "run", folder, *options, "--json")
+    done = program("augment", "run", folder, *options, "--json")
     assert done.returncode == 1
     summary = json.loads(done.stdout)
     assert (summary["n_records"], summary["n_failures"], summary["complete"]) == (12, 1, True)

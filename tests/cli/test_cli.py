@@ -21,8 +21,8 @@ from sepvae.evaluation import MEASURES
 PENDING: set[str] = set()
 
 
-def test_help_names_every_verb(sepvae) -> None:
-    done = sepvae("--help")
+def test_help_names_every_verb(program) -> None:
+    done = program("--help")
     assert done.returncode == 0
     assert all(verb in done.stdout for verb in VERBS)
 
@@ -38,8 +38,8 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("args", [[], ["sing"], ["separate"], ["corpus"], ["recipe", "run"], ["mix", "x"]])
-def test_wrong_usage_is_exit_code_2(sepvae, args: list[str]) -> None:
-    assert sepvae(*args).returncode == 2
+def test_wrong_usage_is_exit_code_2(program, args: list[str]) -> None:
+    assert program(*args).returncode == 2
 
 
 def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -93,8 +93,8 @@ def test_a_default_of_the_command_line_is_that_of_the_function() -> None:
     assert defaults.speakers == inspect.signature(make_demo_corpus).parameters["speakers"].default
 
 
-def test_version(sepvae) -> None:
-    assert sepvae("--version").stdout.startswith("sepvae ")
+def test_version(program) -> None:
+    assert program("--version").stdout.startswith("sepvae ")
 
 
 def test_info(sepvae, model: Path) -> None:

@@ -51,8 +51,8 @@ def call(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
     return run
 
 
-def test_talkers_become_files(sepvae: Any, voice_model: Path, recording: Path, heard: Any, tmp_path: Path) -> None:
-    done = sepvae("demix", recording, "-m", voice_model, "--algorithm", "fastmvae2", *FEW, "-o", tmp_path / "out")
+def test_talkers_become_files(program: Any, voice_model: Path, recording: Path, heard: Any, tmp_path: Path) -> None:
+    done = program("demix", recording, "-m", voice_model, "--algorithm", "fastmvae2", *FEW, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     paths = [Path(line) for line in done.stdout.splitlines()]
     assert [p.relative_to(tmp_path) for p in paths] == [Path(f"out/two/talker_{n}.wav") for n in (1, 2)]

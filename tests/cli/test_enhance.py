@@ -27,12 +27,12 @@ def speech_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "model"
 
 
-def test_a_file_becomes_speech_and_noise(sepvae, speech_model: Path, tmp_path: Path) -> None:
+def test_a_file_becomes_speech_and_noise(program, sepvae, speech_model: Path, tmp_path: Path) -> None:
     path = tmp_path / "stereo.wav"
     wave = np.random.default_rng(1).uniform(-0.2, 0.2, (2, 22100)).astype(np.float32)
     audio.write(path, wave, sample_rate=22050)
     few = ("--set", "n_iterations=2", "--set", "n_components=2")
-    done = sepvae("enhance", path, "-m", speech_model, "-o", tmp_path / "out", "--json", "--inference", "map", *few)
+    done = program("enhance", path, "-m", speech_model, "-o", tmp_path / "out", "--json", "--inference", "map", *few)
     assert done.returncode == 0, done.stderr
     assert "each of the 2 channels was enhanced by itself" in done.stderr
     record = json.loads(done.stdout)

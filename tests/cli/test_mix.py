@@ -32,13 +32,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SMALL = ["--set", "sample_rate=8000", "--set", "duration_s=[0.5,1]", "--set", "n_train=4", "--set", "n_test=2"]
 
 
-def test_evaluate_reads_what_mix_writes(sepvae, corpus: Path, tmp_path: Path) -> None:
+def test_evaluate_reads_what_mix_writes(program, sepvae, corpus: Path, tmp_path: Path) -> None:
     noises = tmp_path / "noises"
     audio.write(
         noises / "hiss.wav", np.random.default_rng(1).normal(0, 0.1, 9 * RATE).astype(np.float32), sample_rate=RATE
     )
     noise = ["--set", f"noise_folder={noises}"]
-    done = sepvae("mix", corpus, "-o", tmp_path / "m.jsonl", "--audio", tmp_path / "audio", *SMALL, *noise)
+    done = program("mix", corpus, "-o", tmp_path / "m.jsonl", "--audio", tmp_path / "audio", *SMALL, *noise)
     assert done.returncode == 0, done.stderr
     test = tmp_path / "audio" / "test"
     assert {folder.name for folder in test.iterdir()} == {"mixture", "female", "male", "noise"}
@@ -60,7 +60,7 @@ def test_evaluate_reads_what_mix_writes(sepvae, corpus: Path, tmp_path: Path) ->
         "si_sdr",
         "--json",
     ]
-    done = sepvae(*command, "-j", "1")
+    done = program(*command, "-j", "1")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)["estimates"]["si_sdr"]
     assert summary["n_valid"] == summary["n_total"] == 4
@@ -120,7 +120,7 @@ def test_a_negative_seed_is_refused(sepvae, tmp_path: Path, verb: str) -> None:
     assert "-1 is negative: give 0 or more" in done.stderr
 
 
-def test_sources_that_nothing_tells_apart_are_warned_of(sepvae, corpus: Path, tmp_path: Path) -> None:
+def test_sources_that_nothing_tells_apart_are_warned_of(program, sepvae, corpus: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "m.jsonl"
     done = sepvae("mix", corpus, "-o", manifest, *SMALL, "--set", "sources=[any,any]", "--set", "n_train=12")
     assert done.returncode == 0
@@ -128,7 +128,7 @@ def test_sources_that_nothing_tells_apart_are_warned_of(sepvae, corpus: Path, tm
     assert "share speakers" in json.loads(manifest.read_text().splitlines()[0])["notes"][-1]
     dense = ["--set", "model.kind=dense_vae"]
     training = [*dense, "--set", "optimiser.epochs=1", "--set", "frontend.sample_rate=8000"]
-    done = sepvae("train", manifest, "--corpus", corpus, "-o", tmp_path / "model", "-d", "cpu", *training)
+    done = program("train", manifest, "--corpus", corpus, "-o", tmp_path / "model", "-d", "cpu", *training)
     assert "any_1 and any_2 share speakers" in done.stderr
 
 

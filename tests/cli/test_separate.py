@@ -16,8 +16,8 @@ from sepvae.estimator.checkpoint import save_checkpoint
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 
-def test_a_file_becomes_one_file_per_source(sepvae, model: Path, recording: Path, tmp_path: Path) -> None:
-    done = sepvae("separate", recording, "-m", model, "-o", tmp_path / "out")
+def test_a_file_becomes_one_file_per_source(program, model: Path, recording: Path, tmp_path: Path) -> None:
+    done = program("separate", recording, "-m", model, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     paths = [Path(line) for line in done.stdout.split()]
     assert [path.relative_to(tmp_path) for path in paths] == [Path("out/talk/female.wav"), Path("out/talk/male.wav")]
@@ -68,8 +68,8 @@ def test_results_are_not_overwritten_unasked(sepvae, model: Path, recording: Pat
     assert sepvae(*command, "--overwrite").returncode == 0
 
 
-def test_names_from_standard_input(sepvae, model: Path, recording: Path, tmp_path: Path) -> None:
-    done = sepvae("separate", "-", "-m", model, "-o", tmp_path / "out", input=f"{recording}\n")
+def test_names_from_standard_input(program, model: Path, recording: Path, tmp_path: Path) -> None:
+    done = program("separate", "-", "-m", model, "-o", tmp_path / "out", input=f"{recording}\n")
     assert done.returncode == 0, done.stderr
 
 

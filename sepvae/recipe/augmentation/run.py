@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,16 +37,22 @@ def run_augmentation(recipe: AugmentationRecipe, options: RecipeOptions, ledger:
     ]
     tasks = {run.folder.name: (ledger, run, prepared) for run in runs}
     made = options.side_by_side(_speech_and_model, tasks)
-    arms = {
-        f"{run.folder.name}-{arm}": (ledger, run, arm, prepared, made[run.folder.name])
+    arms: dict[str, tuple[Any, ...]] = {
+        f"{run.folder.name}-{arm}": (_score, ledger, run, arm, prepared, made[run.folder.name])
         for arm in recipe.arms
         for run in runs
     }
-    scored = options.side_by_side(_score, arms)
-    checks = {run.folder.name: (ledger, run, prepared, made[run.folder.name], utterances) for run in runs}
-    checked = options.side_by_side(_check, checks)
+    checks: dict[str, tuple[Any, ...]] = {
+        run.folder.name: (_check, ledger, run, prepared, made[run.folder.name], utterances) for run in runs
+    }
+    # Neither waits for the other, and processes take seconds to begin.
+    found = options.side_by_side(_call, arms | checks)
     results = {**_results(recipe, [run.folder for run in runs], options.out), "data_hash": hash_json(prepared)}
-    return Finished(results, [made, scored, checked])
+    return Finished(results, [made, *({name: found[name] for name in names} for names in (arms, checks))])
+
+
+def _call(stage: Callable[..., dict[str, str]], *arguments: Any) -> dict[str, str]:
+    return stage(*arguments)
 
 
 def _leave_out_damaged(listing: Path, whole: Path, root: Path) -> None:
