@@ -71,7 +71,14 @@ def _run(recipe: Recipe, options: RecipeOptions) -> RecipeRun:
     write_json(options.out / "recipe.json", config)
     ledger = Ledger(options.out / "stages")
     found = kind.run(recipe, options, ledger)
-    about = {"config": config, "plugins": plugins.needed_by(recipe), "versions": versions(), "seed": recipe.seed}
+    about = {
+        "config": config,
+        # As they are now: the page is built again without the plug-ins that some come from.
+        "measure_facts": [{"name": name, **found._asdict()} for name, found in recipe.described.items()],
+        "plugins": plugins.needed_by(recipe),
+        "versions": versions(),
+        "seed": recipe.seed,
+    }
     results = {**found.results, **about}
     write_json(results_path, results)
 
