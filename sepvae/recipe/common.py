@@ -106,6 +106,13 @@ class Recipe(Config):
         return self
 
 
+def check_mapping(value: Any, where: str) -> dict[Any, Any]:
+    """Return a mapping, empty where YAML has nothing; ConfigError with `where` when it is something else."""
+    if value is not None and not isinstance(value, dict):
+        raise ConfigError(f"{where} = {value!r:.100}: give a mapping of keys to values")
+    return value or {}
+
+
 def check_names(what: str, names: Iterable[Any]) -> None:
     """Raise ConfigError for a name that cannot be that of a folder everywhere."""
     for name in names:
