@@ -94,7 +94,7 @@ class SeparationRecipe(Recipe):
     splits: tuple[Split, ...] = Field(get_args(Split), min_length=1)
     cases: dict[str, Case] = Field(default_factory=dict)
     systems: dict[str, SystemChoice] = Field(min_length=1)
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     naming: Literal["given", "best_sir"] = "given"
     published: tuple[PublishedScore, ...] = ()
 

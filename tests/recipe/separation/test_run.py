@@ -12,7 +12,7 @@ import pytest
 
 from sepvae import audio, plugins
 from sepvae.config import parse_config
-from sepvae.errors import InputError
+from sepvae.errors import ConfigError, InputError
 from sepvae.evaluation import MEASURES
 from sepvae.evaluation.contract import Signal, measure, pairwise
 from sepvae.files import read_json
@@ -128,7 +128,10 @@ def test_a_page_shows_a_plug_ins_measure_without_the_plug_in(
             patch.setattr(MEASURES, name, dict(getattr(MEASURES, name)))
         plugins.register("measure", "peak_error", peak_error)
         systems = {name: RECIPE["systems"][name] for name in ("z_floor", "nmf")}
-        # The default measures are taken too, but for what needs a noise.
+        # Without a choice it is taken like all others but for what needs a noise.
+        data = {"title": "t", "systems": {"m": {"kind": "mixture"}}}
+        usual = parse_config(SeparationRecipe, data, where="test").evaluation.measures
+        assert {"peak_error", "peak_error_improvement"} < {*usual}
         run(corpus, tmp_path, systems={**systems, "wavelet": {"kind": "wavelet"}}, evaluation={})
     page = (tmp_path / "report.html").read_text()
     found = read_json(tmp_path / "results.json")
@@ -150,6 +153,42 @@ def test_results_that_a_page_cannot_be_made_of_are_named(done: Path, tmp_path: P
     shutil.copytree(done, tmp_path / "run")
     (tmp_path / "run/results.json").write_text(json.dumps(found))
     with pytest.raises(InputError, match=r"results\.json: has no 'title': run the recipe again with this version"):
+        rebuild_report(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        ([], []),
+        ([], 5),
+        ([], None),
+        (["config"], 5),
+        (["config"], {"kind": 5}),
+        (["config", "cases"], [1]),
+        (["config", "splits"], "x"),
+        (["config", "published"], [3]),
+        (["order"], 5),
+        (["order"], ["elsewhere"]),
+        (["splits"], []),
+        (["splits", "speaker_seen"], []),
+        (["splits", "speaker_seen", "systems"], {"nmf": 5}),
+        (["splits", "speaker_seen", "comparisons"], [[]]),
+        (["system_facts"], {"a": 1}),
+        (["measure_facts"], [5]),
+        (["notes"], 5),
+        (["versions"], 5),
+    ],
+)
+def test_damaged_results_are_named(done: Path, tmp_path: Path, keys: list[str], value: Any) -> None:
+    shutil.copytree(done, tmp_path / "run")
+    found: Any = read_json(done / "results.json")
+    if keys:
+        place = found
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+    (tmp_path / "run/results.json").write_text(json.dumps(found if keys else value))
+    with pytest.raises((InputError, ConfigError), match=r"run/results\.json: "):
         rebuild_report(tmp_path / "run")
 
 
