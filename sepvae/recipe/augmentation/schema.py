@@ -12,6 +12,7 @@ from sepvae.augmented.config import AugmentConfig
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
 from sepvae.evaluation.contract import Description
+from sepvae.presets import OF_SPEECH
 from sepvae.recipe.common import Hypothesis, Recipe, check_names, without_nulls
 from sepvae.recognition.recogniser import RecogniserConfig
 from sepvae.recognition.speech import SpeechConfig
@@ -147,7 +148,7 @@ class AugmentationRecipe(Recipe):
     @classmethod
     def _trains(cls, model: dict[str, Any]) -> dict[str, Any]:
         """Check the settings of the model of speech, and fill in its defaults."""
-        return parse_config(TrainingConfig, merge(preset("segment_conv"), model), where="model").model_dump(mode="json")
+        return parse_config(TrainingConfig, merge(preset(OF_SPEECH), model), where="model").model_dump(mode="json")
 
     @field_validator("arms", "conditions", mode="before")
     @classmethod
