@@ -18,6 +18,7 @@ from sepvae.recognition.recogniser import RecogniserConfig
 from sepvae.recognition.speech import SpeechConfig
 from sepvae.report.systems import ShownSystem
 from sepvae.settings import merge, preset
+from sepvae.systems.roles import Competitor
 from sepvae.tables import unknown
 from sepvae.training.config import TrainingConfig
 
@@ -65,7 +66,7 @@ class Arm(AugmentationSettings):
 
     recordings: bool = False
     label: str | None = Field(None, min_length=1)
-    role: Literal["ours", "baseline"] | None = None
+    role: Competitor | None = None
 
     @model_validator(mode="after")
     def _a_floor_is_a_floor(self) -> Arm:
