@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from sepvae.demixing.contract import Fitted
 from sepvae.demixing.loop import demix
 from sepvae.demixing.projection_back import mixing_matrices
 from sepvae.demixing.updates import UpdateName
-from sepvae.devices import resolve_precision
+from sepvae.devices import Precision, resolve_precision
 from sepvae.models.conditional import ConditionalVae, within_limits
 
 # Below this share of the gain of a source there is nothing: the floor of the training.
@@ -128,7 +128,7 @@ class SpeechModelConfig(Config):
     density: Density = "gauss"
     update: UpdateName = "ip"
     start_iterations: int = Field(40, ge=0, le=10_000)
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    precision: Precision = "auto"
 
 
 class SpeechDemixingConfig(DemixingConfig, SpeechModelConfig):

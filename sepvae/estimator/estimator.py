@@ -5,7 +5,7 @@ There is a class for each kind of network: in `separating` those that take mixtu
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -80,6 +80,6 @@ class Estimator(nn.Module, ABC):
         """How many numbers were learnt."""
         return sum(parameter.numel() for parameter in self.networks.parameters())
 
+    @abstractmethod
     def about(self) -> About:
         """Return what the model is for."""
-        raise NotImplementedError

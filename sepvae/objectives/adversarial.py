@@ -6,7 +6,7 @@ Goodfellow et al. 2014; Arjovsky et al. 2017; Mescheder et al. 2018; Subakan & S
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -39,7 +39,7 @@ class AdversarialConfig(Config):
     penalty: float = Field(1.0, ge=0)
     adversarial: float = Field(1.0, ge=0)
     reconstruction: float = Field(0.0, ge=0)
-    likelihood: Literal["gaussian", "itakura_saito", "poisson"] = "poisson"
+    likelihood: Annotated[str, LIKELIHOODS] = "poisson"
     epsilon_std: float = Field(1.0, ge=0)
 
 

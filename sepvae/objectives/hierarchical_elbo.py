@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -24,7 +24,7 @@ from sepvae.objectives.elbo import kl_divergence, sampler
 class HierarchicalElboConfig(Config):
     """Likelihood, weight α of the discriminative term, and how far ε of z = μ + σ · ε is spread."""
 
-    likelihood: Literal["gaussian", "gaussian_learned"] = "gaussian_learned"
+    likelihood: Annotated[str, LIKELIHOODS] = "gaussian_learned"
     likelihood_std: float = Field(1.0, gt=0)
     discrimination: float = Field(10.0, ge=0)
     epsilon_std: float = Field(1.0, ge=0)

@@ -8,9 +8,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sepvae.config import Config
+from sepvae.devices import Precision
 from sepvae.errors import ConfigError
 from sepvae.estimator.checkpoint import Checkpoint, CheckpointConfig
 from sepvae.estimator.config import EstimatorConfig
+from sepvae.frontend.features import NON_NEGATIVE
 from sepvae.models.segment_network import SegmentNetwork
 from sepvae.objectives.contract import ObjectiveChoice
 
@@ -38,7 +40,7 @@ class OptimiserConfig(Config):
     gradient_clip: float = Field(0.0, ge=0)
     patience: int = Field(0, ge=0)
     max_bad_steps: int = Field(3, ge=0)
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
 
     @property
     def hop_frames(self) -> int:
@@ -114,7 +116,7 @@ class TrainingConfig(EstimatorConfig):
             raise ConfigError(
                 f"likelihood itakura_saito compares powers, frontend.target.kind is {target}: set it to power"
             )
-        if likelihood == "poisson" and target in ("complex", "log_power"):
+        if likelihood == "poisson" and target not in NON_NEGATIVE:
             raise ConfigError(
                 f"likelihood poisson compares what has no sign, frontend.target.kind is {target}: set it to magnitude "
                 "or power, or likelihood to gaussian"
@@ -143,11 +145,11 @@ class TrainingConfig(EstimatorConfig):
         return self
 
 
-def fresh_checkpoint(config: TrainingConfig, sources: Sequence[str], *, device: str = "cpu") -> Checkpoint:
+def fresh_checkpoint(config: TrainingConfig, sources: Sequence[str]) -> Checkpoint:
     """Return what a training run starts from: fresh weights from torch's global generator, so seed it around the call.
 
     Raises:
         ConfigError: a source is named twice or as a part of torch's modules, or the front-end is impossible.
     """
     stored = CheckpointConfig(sources=tuple(sources), estimator=config.estimator(), likelihood=config.likelihood)
-    return Checkpoint(stored, stored.build(device=device), {"training": config.model_dump(mode="json")})
+    return Checkpoint(stored, stored.build(), {"training": config.model_dump(mode="json")})

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from sepvae.devices import resolve_device, resolve_precision
+from sepvae.devices import FixedPrecision, resolve_device, resolve_precision
 from sepvae.errors import ConfigError, InputError, MissingExtra
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sepvae.estimator.estimator import Estimator
@@ -38,7 +38,6 @@ from sepvae.training.wave_batches import WaveBatches
 
 _LOGGER = logging.getLogger(__name__)
 _SMALL_NETWORK = 2_000_000
-_FRAMES_TO_STANDARDISE = 100_000
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _fitting_threads(n_weights: int, device: torch.device) -> AbstractContextMan
     return one_thread() if device.type == "cpu" and n_weights < _SMALL_NETWORK else nullcontext()
 
 
-def _fabric(device: str, precision: Literal["32-true", "bf16-mixed"]) -> Any:
+def _fabric(device: str, precision: FixedPrecision) -> Any:
     try:
         from lightning_fabric import Fabric
     except ImportError as error:
@@ -170,10 +169,7 @@ class Trainer:
             self.batches: TrainingBatches = make_batches(
                 config, self.estimator, (data.train, data.valid), root=data.root, cache=out / "data", place=place
             )
-        if isinstance(self.batches, FrameBatches):
-            for name, network in self.estimator.models.items():
-                network.calibrate(self.batches.table.targets[name])
-                network.standardise(*self.batches.table.some_frames(name, _FRAMES_TO_STANDARDISE))
+        self.batches.prepare(self.estimator.models)
         step = _Step(self.estimator, objective)
         self.optimisers = make_optimisers(step.parameters(), self.optim)
         self.step, *self.wrapped_optimisers = self.fabric.setup(step, *self.optimisers)

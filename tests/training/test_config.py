@@ -98,6 +98,19 @@ def test_mistakes_are_named_with_their_path(data: Any, words: str) -> None:
             "likelihood poisson compares what has no sign, frontend.target.kind is complex: set it to magnitude",
         ),
         (
+            {
+                "model": {"kind": "segment_conv"},
+                "objective": {"settings": {"likelihood": "poisson"}},
+                "optimiser": {"segment_frames": 20},
+                "frontend": {"target": {"kind": "log_mel"}},
+            },
+            "likelihood poisson compares what has no sign, frontend.target.kind is log_mel: set it to magnitude",
+        ),
+        (
+            {"inference": {"kind": "generative", "likelihood": "bernoulli"}},
+            "inference.likelihood: unknown likelihood 'bernoulli': choose one of poisson, itakura_saito",
+        ),
+        (
             {"objective": {"kind": "weak_class"}, "frontend": {"target": {"kind": "power"}}},
             "objective weak_class compares outputs with inputs, which add up, frontend.input.kind is magnitude",
         ),
