@@ -77,18 +77,46 @@ class SourceNetwork(Network):
         return self.reconstruct(features, most_likely).decoded.spectrum
 
 
-class ConditionalNetwork(Network):
-    """A network that is told who speaks, by probabilities (batch, classes), and can say it."""
+# Powers are of a mean of about 1: 120 dB on both sides of it.
+_LOG_LIMIT = 28.0
 
+
+def within_limits(log_variances: Tensor) -> Tensor:
+    """Return log-variances that a variance can be made of."""
+    return log_variances.clamp(-_LOG_LIMIT, _LOG_LIMIT)
+
+
+class ConditionalConfig(ModelConfig):
+    """Who speaks: `classes` are the speakers trained on, filled in by the training when empty."""
+
+    classes: tuple[str, ...] = ()
+
+
+class ConditionalNetwork(Network):
+    """A network that is told who speaks, by probabilities (batch, classes), and can say it.
+
+    Its config is a `ConditionalConfig`. One that has no classes yet is built for a single one.
+    """
+
+    config: ConditionalConfig
     context_frames = 0
+
+    @property
+    def n_classes(self) -> int:
+        """How many speakers it knows."""
+        return max(1, len(self.config.classes))
 
     @abstractmethod
     def encode(self, power: Tensor, classes: Tensor) -> Posterior:
         """Map powers (batch, frames, bins) and classes to q(z|s, c), (batch, frames, latent)."""
 
     @abstractmethod
+    def log_variances(self, latent: Tensor, classes: Tensor) -> Tensor:
+        """Map latents (batch, frames, latent) and classes to log-variances (batch, frames, bins), of any size."""
+
     def decode(self, latent: Tensor, classes: Tensor) -> Decoded:
         """Map latents (batch, frames, latent) and classes to variances (batch, frames, bins)."""
+        return Decoded(within_limits(self.log_variances(latent, classes)).exp(), None)
 
     @abstractmethod
     def infer(self, power: Tensor) -> Inference:

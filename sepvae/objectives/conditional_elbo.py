@@ -7,7 +7,7 @@ the encoder that knows the class: Li, Kameoka & Makino 2022 (FastMVAE2).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.models.contract import Posterior
+from sepvae.models.network import ConditionalNetwork
 from sepvae.objectives.contract import Batch, Loss
 from sepvae.objectives.elbo import kl_divergence, sample
 
@@ -62,7 +63,7 @@ class ConditionalElbo:
         """Whether the encoder teaches the inference, and does not learn from it."""
         return self.config.inference > 0
 
-    def __call__(self, models: Mapping[str, Any], batch: Batch) -> Loss:
+    def __call__(self, models: Mapping[str, ConditionalNetwork], batch: Batch) -> Loss:
         """Return the loss of the one conditional model on a batch whose items have a speaker each."""
         config = self.config
         ((name, model),) = models.items()
