@@ -7,7 +7,7 @@ Networks of segments of speech are a kind of their own, in `segment_network`. Fe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,13 @@ from sepvae.models.contract import (
     Sampler,
     most_likely,
 )
+
+
+class TrainingFacts(NamedTuple):
+    """What settings of a network may follow from: the number of training items, and who speaks in them, sorted."""
+
+    n_items: int
+    speakers: tuple[str, ...]
 
 
 class Network(nn.Module, ABC):
@@ -41,6 +48,11 @@ class Network(nn.Module, ABC):
         made: Any = cls
         network: Self = made(config, n_inputs=n_inputs, n_outputs=n_outputs)
         return network
+
+    @classmethod
+    def settings_from(cls, config: Any, facts: TrainingFacts) -> dict[str, Any]:  # noqa: ARG003
+        """Return the settings that follow from the training data; of most networks none."""
+        return {}
 
     def calibrate(self, targets: Tensor) -> None:
         """Start from what is to be learnt, (frames, n_outputs); most networks start from chance."""
@@ -100,6 +112,11 @@ class ConditionalNetwork(Network):
 
     config: ConditionalConfig
     context_frames = 0
+
+    @classmethod
+    def settings_from(cls, config: Any, facts: TrainingFacts) -> dict[str, Any]:
+        """Return the speakers as classes, where none are given."""
+        return {} if config.classes else {"classes": list(facts.speakers)}
 
     @property
     def n_classes(self) -> int:

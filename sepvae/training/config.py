@@ -12,8 +12,11 @@ from sepvae.devices import Precision
 from sepvae.errors import ConfigError
 from sepvae.estimator.checkpoint import Checkpoint, CheckpointConfig
 from sepvae.estimator.config import EstimatorConfig
+from sepvae.estimator.kinds import kind_of
 from sepvae.frontend.features import NON_NEGATIVE
+from sepvae.models import MODELS
 from sepvae.models.segment_network import SegmentNetwork
+from sepvae.objectives import OBJECTIVES
 from sepvae.objectives.contract import ObjectiveChoice
 
 
@@ -85,20 +88,27 @@ class TrainingConfig(EstimatorConfig):
         return EstimatorConfig.model_validate({name: getattr(self, name) for name in EstimatorConfig.model_fields})
 
     @model_validator(mode="after")
+    def _objective_trains_model(self) -> TrainingConfig:
+        """Refuse an objective that is for other kinds of networks."""
+        model, objective, kind = self.model.kind, self.objective.kind, kind_of(self.model.kind)
+        trains = self.objective.entry.trains
+        if kind not in trains:
+            able = [name for name in OBJECTIVES if kind in OBJECTIVES.resolve(name).trains]
+            others = [name for name in MODELS if kind_of(name) in trains]
+            raise ConfigError(
+                f"objective {objective} does not train model {model}: {model} learns by {' or '.join(able) or 'none'}, "
+                f"{objective} trains {', '.join(others) or 'none'}: set both, as the presets do"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _codes_its_segments(self) -> TrainingConfig:
-        """Refuse models of segments with other segments or objectives than theirs."""
+        """Refuse models of segments with other segments than theirs."""
         segments = issubclass(self.model.entry, SegmentNetwork)
         if segments and self.model.settings["segment_frames"] != self.optimiser.segment_frames:
             raise ConfigError(
                 f"model {self.model.kind} codes segments of {self.model.settings['segment_frames']} frames, "
                 f"optimiser.segment_frames is {self.optimiser.segment_frames}: set it to the same"
-            )
-        if segments and self.objective.kind not in ("elbo", "hierarchical_elbo"):
-            raise ConfigError(f"model {self.model.kind} is trained by objective elbo, received {self.objective.kind}")
-        if (self.objective.kind == "hierarchical_elbo") != (self.model.kind == "fhvae"):
-            raise ConfigError(
-                f"objective {self.objective.kind} and model {self.model.kind}: hierarchical_elbo and fhvae belong "
-                "together"
             )
         return self
 
@@ -121,11 +131,11 @@ class TrainingConfig(EstimatorConfig):
                 f"likelihood poisson compares what has no sign, frontend.target.kind is {target}: set it to magnitude "
                 "or power, or likelihood to gaussian"
             )
-        if self.objective.kind == "weak_class" and (
+        if self.objective.entry.compares_inputs and (
             self.frontend.input != self.frontend.target or target not in ("magnitude", "power")
         ):
             raise ConfigError(
-                f"objective weak_class compares outputs with inputs, which add up, frontend.input.kind is "
+                f"objective {self.objective.kind} compares outputs with inputs, which add up, frontend.input.kind is "
                 f"{self.frontend.input.kind}, frontend.target.kind {target}: set both to magnitude, or both to power"
             )
         if likelihood == "bernoulli":

@@ -18,7 +18,7 @@ from sepvae.enhancement.config import EnhancementConfig
 from sepvae.enhancement.enhancer import Enhancer
 from sepvae.errors import CheckpointError
 from sepvae.estimator.checkpoint import load_checkpoint
-from sepvae.estimator.kinds import _KINDS
+from sepvae.estimator.kinds import KINDS
 from sepvae.files import read_arrays
 from sepvae.separation.separator import Separator
 
@@ -76,7 +76,7 @@ def test_every_kind_of_network_is_stored_in_every_version() -> None:
     stored = [{path.parent.name for path in (FOLDERS / version).glob("*/config.json")} for version in VERSIONS]
     assert all(names >= {*SEPARATING, "speech_prior", "segment", "conditional"} for names in stored)
     kinds = {type(load_checkpoint(FOLDERS / "version_1" / name).estimator) for name in stored[0]}
-    assert kinds == set(_KINDS.values())
+    assert kinds == set(KINDS.values())
 
 
 @pytest.mark.parametrize("name", ["source_half", "source_bytes"])

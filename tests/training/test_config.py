@@ -142,8 +142,9 @@ def test_what_would_train_to_no_use_is_refused(data: dict[str, Any], words: str)
 
 @pytest.mark.parametrize("kind", ["magnitude", "power", "mel"])
 def test_networks_that_take_roots_have_what_is_not_negative(kind: str) -> None:
-    for model in ("temporal_vae", "conv_patch"):
-        assert parse({"model": {"kind": model}, "frontend": {"input": {"kind": kind}}}).frontend.input.kind == kind
+    for model, objective in (("temporal_vae", "wave_sdr"), ("conv_patch", "elbo")):
+        config = parse({"model": model, "objective": objective, "frontend": {"input": {"kind": kind}}})
+        assert config.frontend.input.kind == kind
 
 
 def test_every_mistake_is_named_at_once() -> None:
