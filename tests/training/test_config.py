@@ -10,11 +10,8 @@ import yaml
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError
 from sepvae.files import to_json
-from sepvae.models import MODELS
 from sepvae.models.dense import DenseVaeConfig
 from sepvae.objectives.elbo import ElboConfig
-from sepvae.presets import preset_names
-from sepvae.settings import preset
 from sepvae.training.config import TrainingConfig
 
 
@@ -162,8 +159,3 @@ def test_long_values_are_shortened_in_the_message() -> None:
 def test_configs_cannot_be_changed_by_accident() -> None:
     with pytest.raises(ValueError, match="frozen"):
         parse({}).mask = "wiener"
-
-
-@pytest.mark.parametrize("name", preset_names())
-def test_every_preset_can_be_trained(name: str) -> None:
-    assert parse(preset(name)).model.kind in MODELS
