@@ -17,7 +17,7 @@ from sepvae.frontend.features import NON_NEGATIVE
 from sepvae.models import MODELS
 from sepvae.models.segment_network import SegmentNetwork
 from sepvae.objectives import OBJECTIVES
-from sepvae.objectives.contract import ObjectiveChoice
+from sepvae.objectives.contract import Objective, ObjectiveChoice
 
 
 class OptimiserConfig(Config):
@@ -91,6 +91,8 @@ class TrainingConfig(EstimatorConfig):
     def _objective_trains_model(self) -> TrainingConfig:
         """Refuse an objective that is for other kinds of networks."""
         model, objective, kind = self.model.kind, self.objective.kind, kind_of(self.model.kind)
+        if not issubclass(self.objective.entry, Objective):
+            raise ConfigError(f"objective {objective}: its class is none of an objective: derive it from Objective")
         trains = self.objective.entry.trains
         if kind not in trains:
             able = [name for name in OBJECTIVES if kind in OBJECTIVES.resolve(name).trains]

@@ -120,6 +120,15 @@ def test_what_an_objective_of_ones_own_compares_is_checked(make: Callable[..., T
         make("dense_vae", objective="my_classes", frontend=other)
 
 
+def test_a_class_of_another_base_is_refused(make: Callable[..., TrainingConfig]) -> None:
+    class Plain:
+        Config = OBJECTIVES.resolve("elbo").Config
+
+    plugins.register("objective", "plain", Plain)
+    with pytest.raises(ConfigError, match="objective plain: its class is none of an objective: derive it from Obj"):
+        make("dense_vae", objective="plain")
+
+
 def test_a_conditional_network_of_ones_own_is_told_who_speaks(humming: TrainingData, tmp_path: Path) -> None:
     plugins.register("model", "own_voices", OwnVoices)
     testing.run("model", "own_voices", {"classes": ["ann", "ben"]})
