@@ -68,5 +68,5 @@ def _model(folder: Path) -> dict[str, Any]:
         "stored as": config.weights,
         "levels": estimator.frontend.config.levels,
         "made by": {name: value for name, value in provenance.items() if name != "training"},
-        "training": dict(provenance.get("training", {})),
+        "training": provenance.get("training", {}),
     }

@@ -30,7 +30,7 @@ from sepvae.evaluation.ratios import snr
 from sepvae.mixing.mixture import Rendered
 from sepvae.models.contract import Decoded, ModelConfig, Posterior, most_likely
 from sepvae.models.network import SourceNetwork
-from sepvae.objectives.contract import Batch, Loss
+from sepvae.objectives.contract import Batch, Loss, Objective
 from sepvae.objectives.divergences import euclidean_divergence
 from sepvae.objectives.likelihoods import gaussian
 from sepvae.systems.contract import Estimates, System, SystemChoice, TrainingMixtures, describe_systems, trained
@@ -91,13 +91,10 @@ class Tiny(SourceNetwork):
         return Decoded(nn.functional.softplus(self.leave(latent)), None)
 
 
-class Squares:
+class Squares(Objective):
     """Mean squares, changed in some way."""
 
-    Config, domain = Nothing, "features"
-
-    def __init__(self, config: Nothing) -> None:
-        self.config = config
+    Config = Nothing
 
     def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
         spectra = {name: model.reconstruct(batch.input, most_likely).decoded.spectrum for name, model in models.items()}

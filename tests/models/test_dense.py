@@ -79,7 +79,7 @@ def test_only_a_network_that_learns_a_variance_gives_one() -> None:
         ({"hidden": [10**12]}, r"hidden.0 = 1000000000000: .*less than or equal to 65536"),
         ({"latent": 0}, "latent = 0"),
         ({"latents": 3}, "unknown key 'latents': did you mean 'latent'?"),
-        ({"activation": "os.system"}, "activation = 'os.system'"),
+        ({"activation": "os.system"}, "activation: unknown activation 'os.system': choose one of relu, tanh, silu"),
         ({"context_frames": True, "hidden": "x"}, "hidden = 'x'"),
     ],
 )
