@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 C = TypeVar("C", bound="BaseModel")
-# Where the values of options that stand for a setting are kept, before its key.
+# Where the values of options that stand for a setting are kept, before its key and the name of the option.
 _SETTING = "setting "
 
 
@@ -91,7 +91,7 @@ def add_setting(parser: argparse._ActionsContainer, *names: str, config: str, ke
         key: of the setting, dotted, such as `output.format`.
         options: as of `add_argument`.
     """
-    action = parser.add_argument(*names, dest=f"{_SETTING}{key}", default=None, **options)
+    action = parser.add_argument(*names, dest=f"{_SETTING}{key} {names[0]}", default=None, **options)
     # Looked up when help is asked for: configs are slow to import.
     action.default_of_setting = lambda: _default(config, key)  # type: ignore[attr-defined]
 
@@ -122,15 +122,21 @@ def read_settings(
     base: Mapping[str, Any] | None = None,
     usual: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> C:
     """Return the config of `--config` and `--set` over a base, with options of the command line between the two.
 
-    `options` are laid under those of `add_setting`.
+    `options` are laid under those of `add_setting`, and `names` are theirs, by the keys that they stand for.
     """
     from sepvae.settings import compose, merge, nested
 
-    given = dict(options or {})
-    for name, value in vars(args).items():
-        if name.startswith(_SETTING) and value is not None:
-            given = merge(given, nested(name.removeprefix(_SETTING).split("."), value))
-    return compose(config_class, base=base, usual=usual, file=args.config, options=given, overrides=args.overrides)
+    given, named = dict(options or {}), dict(names or {})
+    for place, value in vars(args).items():
+        if place.startswith(_SETTING):
+            key, _, name = place.removeprefix(_SETTING).partition(" ")
+            named[key] = name
+            if value is not None:
+                given = merge(given, nested(key.split("."), value))
+    return compose(
+        config_class, base=base, usual=usual, file=args.config, options=given, overrides=args.overrides, names=named
+    )

@@ -35,6 +35,6 @@ def run(args: argparse.Namespace) -> int:
 
     paths = list_files(args.files)
     options = {"inference": {"kind": args.inference}} if args.inference else {}
-    config = read_settings(args, EnhancementConfig, options=options)
+    config = read_settings(args, EnhancementConfig, options=options, names={"inference": "--inference"})
     enhancer = Enhancer.load(args.model, config, device=str(resolve_device(args.device)))
     return run_files(args, paths, enhancer, done="enhanced")

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.mixing.config import MixingConfig
     from sepvae.mixing.protocol import make_mixtures
 
-    config = read_settings(args, MixingConfig, options=_room_options(args.room))
+    config = read_settings(args, MixingConfig, options=_room_options(args.room), names={"room": "--room"})
     utterances = read_all(open_corpus(args.corpus, args.layout))
     write_out(args, make_mixtures(utterances, config, root=args.corpus, seed=args.seed), args.corpus)
     return 0

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sepvae.cli import main
 from sepvae.cli.arguments import read_settings
 from sepvae.settings import preset
 from sepvae.training.config import TrainingConfig
@@ -47,3 +48,31 @@ def test_another_model_has_its_own_defaults(
     tmp_path: Path, file: dict[str, Any] | None, overrides: tuple[str, ...]
 ) -> None:
     assert read(tmp_path, file, *overrides) == TrainingConfig()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--methods", "replaced"], "--methods: methods: unknown augmentation 'replaced': did you mean 'replace'?"),
+        ([], "--methods: methods: none is given"),
+        (["--methods", "gain", "--copies", "0"], "--copies: copies = 0: give 1 or more"),
+        (["--methods", "gain", "--copies", "2", "--set", "copies=0"], "--copies, --set: copies = 0"),
+        (["--methods", "gain", "--set", "seed=x"], "--set: seed = 'x': give a whole number"),
+        (["--methods", "gain", "--set", "output.n_mels=x"], "--set: output.n_mels = 'x': give a whole number"),
+        (["--methods", "gain", "--contents", "samples", "--format", "ark"], "--format, --contents: output: contents"),
+    ],
+)
+def test_a_mistake_in_an_option_names_it(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["augment", "run", "CORPUS", "-o", str(tmp_path / "out"), *options]) == 2
+    assert f"sepvae: error: {message}" in capsys.readouterr().err
+
+
+def test_a_mistake_in_a_file_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("copies: 0\nmethods: [gain]\n")
+    assert main(["augment", "run", "CORPUS", "-o", str(tmp_path / "out"), "--config", str(path)]) == 2
+    assert f"{path}: copies = 0" in capsys.readouterr().err
+    assert main(["mix", "CORPUS", "-o", str(tmp_path / "m.jsonl"), "--room", "--set", "room.foo=1"]) == 2
+    assert "error: --set: unknown key 'room.foo': known keys are" in capsys.readouterr().err
