@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from sepvae.errors import Cancelled, ConfigError, SepvaeError
 from sepvae.plugins import VARIABLE, from_environment, load
@@ -37,6 +38,16 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells of unknown arguments with the usage of the verb that was given them."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        found, others = super().parse_known_args(args, namespace)
+        if others:
+            self.error(f"unrecognized arguments: {' '.join(others)}")
+        return found, others
+
+
 class _Messages(logging.Handler):
     """Writes messages to what is stderr at the time: bars take its place to have them above."""
 
@@ -49,7 +60,7 @@ class _Messages(logging.Handler):
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="sepvae",
         description="Separate mixed speech with variational autoencoders: from a corpus on disk to scores and a page.",
         epilog="Start with 'sepvae recipe run demo --out out/demo'.",

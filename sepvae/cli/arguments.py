@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sepvae.corpora import CORPORA
 from sepvae.errors import ConfigError
+from sepvae.tables import Table, unknown
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 C = TypeVar("C", bound="BaseModel")
+T = TypeVar("T")
 # Where the values of options that stand for a setting are kept, before its key and the name of the option.
 _SETTING = "setting "
 
@@ -59,9 +61,25 @@ def add_device(parser: argparse._ActionsContainer, default: str = "auto", more: 
     parser.add_argument("-d", "--device", default=default, help=f"auto, cpu, cuda, cuda:N or mps{more}")
 
 
-def add_jobs(parser: argparse._ActionsContainer, default: int | None = None, what: str = "processes") -> None:
+def add_jobs(parser: argparse._ActionsContainer, what: str = "processes") -> None:
     """Add `--jobs`, by default as many as there are cores."""
-    parser.add_argument("-j", "--jobs", type=int, default=default or os.cpu_count() or 1, metavar="N", help=what)
+    parser.add_argument("-j", "--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help=what)
+
+
+def _jobs(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number}: give 1 or more")
+    return number
+
+
+# argparse names a type in its message about a text that is no number.
+_jobs.__name__ = "number of processes"
+
+
+def add_overwrite(parser: argparse._ActionsContainer, what: str = "replace outputs that exist") -> None:
+    """Add `--overwrite`."""
+    parser.add_argument("--overwrite", action="store_true", help=what)
 
 
 def add_seed(parser: argparse._ActionsContainer, of: str) -> None:
@@ -78,6 +96,42 @@ def checked(check: Callable[[str], str]) -> Callable[[str], str]:
         except ConfigError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 
+    return parse
+
+
+def choice(names: Table | Sequence[str], what: str = "", *, metavar: str = "") -> dict[str, Any]:
+    """Return how `add_argument` takes one of some names: listed in help, and with the closest one for a wrong one.
+
+    Args:
+        names: a table, or a list of names.
+        what: a name of a list in a word, for errors.
+        metavar: in place of the names, where they are listed elsewhere.
+    """
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ConfigError(unknown(what, name, names))
+        return name
+
+    parse = checked(names.check if isinstance(names, Table) else check)
+    return {"type": parse, "metavar": metavar or f"{{{','.join(names)}}}"}
+
+
+def comma_list(check: Callable[[str], T]) -> Callable[[str], list[T]]:
+    """Return the type of an argument that is a list, `A,B`, whose entries `check` reads.
+
+    Example:
+        >>> comma_list(int)("0, 2")
+        [0, 2]
+    """
+
+    def parse(text: str) -> list[T]:
+        if not (parts := [part.strip() for part in text.split(",") if part.strip()]):
+            raise argparse.ArgumentTypeError("is empty: give one, or several with commas between them")
+        return [check(part) for part in parts]
+
+    # argparse names a type in its message about a text that is none of it.
+    parse.__name__ = f"list of {check.__name__}"
     return parse
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_model, add_settings, read_settings
+from sepvae.cli.arguments import add_model, add_settings, choice, comma_list, read_settings
 from sepvae.cli.separate import add_files, list_files
 from sepvae.demixing import ALGORITHMS
 
@@ -62,19 +62,21 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     )
     parser.add_argument("-h", "--help", action=_Help, nargs=0, default=argparse.SUPPRESS, help="show this help")
     parser.add_argument(
-        "--algorithm", choices=ALGORITHMS, required=True, metavar="NAME", help="what separates; see below"
+        "--algorithm", **choice(ALGORITHMS, metavar="NAME"), required=True, help="what separates; see below"
     )
     add_model(parser, "model folder of speech, where one is needed")
     add_files(parser)
     parser.add_argument("--talkers", type=int, metavar="N", help="how many talk; as many as channels when not given")
     parser.add_argument(
         "--speakers",
-        nargs="+",
+        type=comma_list(str),
         default=[],
-        metavar="NAME",
+        metavar="A,B",
         help="who of the model's speakers talk, in the order wanted",
     )
-    parser.add_argument("--channels", nargs="+", type=int, default=[], metavar="N", help="take these, counted from 0")
+    parser.add_argument(
+        "--channels", type=comma_list(int), default=[], metavar="N,M", help="take these, counted from 0"
+    )
     parser.add_argument("--microphones", action="store_true", help="the FILEs are the microphones of one recording")
     add_settings(parser, "the algorithm")
     parser.set_defaults(run=run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sepvae.cli.arguments import add_model, add_settings, read_settings
+from sepvae.cli.arguments import add_model, add_settings, choice, read_settings
 from sepvae.cli.separate import add_files, list_files, run_files
 from sepvae.enhancement import INFERENCES
 
@@ -21,7 +21,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         **options,
     )
     add_model(parser, "model folder of clean speech", required=True)
-    parser.add_argument("--inference", choices=INFERENCES, help="how the speech is found (default: map)")
+    parser.add_argument("--inference", **choice(INFERENCES), help="how the speech is found (default: map)")
     add_files(parser)
     add_settings(parser, "the inference")
     parser.set_defaults(run=run)

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from sepvae.cli.arguments import add_seed, add_settings, read_settings
-from sepvae.cli.corpus import add_corpus, add_manifest, write_out
+from sepvae.cli.corpus import add_corpus, add_manifest, check_out, write_out
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.mixing.protocol import make_mixtures
 
     config = read_settings(args, MixingConfig, options=_room_options(args.room), names={"room": "--room"})
+    check_out(args)
     utterances = read_all(open_corpus(args.corpus, args.layout))
     write_out(args, make_mixtures(utterances, config, root=args.corpus, seed=args.seed), args.corpus)
     return 0

@@ -10,8 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_device
+from sepvae.cli.arguments import add_device, add_overwrite, choice
 from sepvae.estimator import MASKS
+from sepvae.formats import SUBTYPES, is_audio
 
 if TYPE_CHECKING:
     from sepvae.separation.arrays import BlockSeparator
@@ -29,7 +30,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         **options,
     )
     parser.add_argument("-m", "--model", action="append", required=True, metavar="DIR", help="model folder; repeat")
-    parser.add_argument("--mask", choices=list(MASKS), help="mask; that of the models when not given")
+    parser.add_argument("--mask", **choice(MASKS), help="mask; that of the models when not given")
     parser.add_argument(
         "--band-pass",
         nargs=2,
@@ -46,10 +47,10 @@ def add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="audio files or folders of them; - reads a list")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the outputs")
     parser.add_argument(
-        "--subtype", choices=["float", "pcm16", "pcm24"], default="float", help="samples of the outputs"
+        "--subtype", **choice(SUBTYPES, "kind of samples"), default="float", help="samples of the outputs"
     )
     add_device(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    add_overwrite(parser)
     parser.add_argument("--json", action="store_true", help="for programs: one JSON record per file on stdout")
 
 
@@ -64,14 +65,12 @@ def list_files(files: Sequence[str]) -> list[Path]:
 
 
 def _listed(files: Sequence[str]) -> Iterator[Path]:
-    from sepvae.separation.files import AUDIO_ENDINGS
-
     for name in files:
         path = Path(name)
         if name == "-":
             yield from (Path(line.rstrip("\n")) for line in sys.stdin if line.strip())
         elif path.is_dir():
-            yield from (p for p in sorted(path.rglob("*")) if p.suffix.lower() in AUDIO_ENDINGS and p.is_file())
+            yield from (p for p in sorted(path.rglob("*")) if is_audio(p.name) and p.is_file())
         else:
             yield path
 

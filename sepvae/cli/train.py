@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_device, add_layout, add_seed, add_settings, read_settings
+from sepvae.cli.arguments import add_device, add_layout, add_overwrite, add_seed, add_settings, choice, read_settings
 from sepvae.presets import preset_names
 
 if TYPE_CHECKING:
@@ -41,14 +41,13 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument(
         "--preset",
-        choices=preset_names(),
-        metavar="NAME",
+        **choice(preset_names(), "preset", metavar="NAME"),
         help=f"settings to start from: {', '.join(preset_names())} (default: {_OF_MANIFEST}; {_OF_SPEAKER} with "
         f"--speaker, {_OF_SPEECH} with --speech; none where --config or --set choose another model or objective)",
     )
     add_seed(parser, "weights, batches and noise")
     add_device(parser)
-    parser.add_argument("--overwrite", action="store_true", help="start anew where a run with other settings lies")
+    add_overwrite(parser, "start anew where a run with other settings lies")
     add_settings(parser, "front-end, model, objective and optimiser")
     parser.set_defaults(run=run)
 

@@ -12,11 +12,8 @@ from pathlib import Path
 import torch
 
 from sepvae import audio
-from sepvae.errors import OutputError
-from sepvae.files import make_folder
+from sepvae.files import check_free, make_folder
 from sepvae.separation.arrays import BlockSeparator
-
-AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".sph", ".aif", ".aiff")
 
 
 @dataclass(frozen=True)
@@ -83,8 +80,7 @@ def separate_file(
     info = audio.inspect(path)
     finals = {name: folder / f"{name}.wav" for name in separator.sources}
     for final in finals.values():
-        if final.exists() and not overwrite:
-            raise OutputError(f"{final} exists: pass --overwrite to replace it, or choose another output")
+        check_free(final, overwrite=overwrite)
     make_folder(folder)
     with contextlib.ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".sepvae-", dir=folder)))
