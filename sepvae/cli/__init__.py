@@ -20,7 +20,7 @@ VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "e
 _INTERRUPTED = 130
 
 
-class _Help(argparse.ArgumentDefaultsHelpFormatter):
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults, but not the empty ones, and leaves the lines of a text that has several as they are."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
@@ -48,7 +48,7 @@ class _Parser(argparse.ArgumentParser):
         return found, others
 
 
-class _Messages(logging.Handler):
+class _OnStderr(logging.Handler):
     """Writes messages to what is stderr at the time: bars take its place to have them above."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     for verb in VERBS:
         module = importlib.import_module(f"sepvae.cli.{verb}")
-        module.add(verbs, {"parents": [common], "formatter_class": _Help})
+        module.add(verbs, {"parents": [common], "formatter_class": _HelpFormatter})
     return parser
 
 
@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     level = logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO
-    handler = _Messages()
+    handler = _OnStderr()
     handler.setFormatter(logging.Formatter("sepvae: %(message)s"))
     logger = logging.getLogger("sepvae")
     logger.addHandler(handler)

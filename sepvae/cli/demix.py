@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import add_model, add_settings, choice, comma_list, read_settings
-from sepvae.cli.separate import add_files, list_files
+from sepvae.cli.separate import SECONDS, add_files, durations, list_files
 from sepvae.demixing import ALGORITHMS
 
 if TYPE_CHECKING:
@@ -93,9 +93,10 @@ def run(args: argparse.Namespace) -> int:
     paths = list_files(args.files)
     demixer_for = _demixers(args)
     recordings = [paths] if args.microphones else [[path] for path in paths]
-    failed = 0
-    with progress(args.verb, len(recordings), unit="recordings") as bar:
-        for files, folder in zip(recordings, output_folders([files[0] for files in recordings], args.out), strict=True):
+    firsts = [files[0] for files in recordings]
+    failed, ends = 0, durations(firsts)
+    with progress(args.verb, ends[-1], unit=SECONDS) as bar:
+        for files, folder, end in zip(recordings, output_folders(firsts, args.out), ends[1:], strict=True):
             try:
                 made = demix_files(
                     demixer_for(files[0]),
@@ -112,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
                 _LOGGER.error("%s", error)
                 if args.json:
                     sys.stdout.write(to_json({"paths": [str(path) for path in files], "error": str(error)}) + "\n")
-                bar.advance(1)
+                bar.reach(end)
                 continue
             if made.resampled_to:
                 _LOGGER.info("%s: resampled from %d to %d Hz and back", files[0], made.sample_rate, made.resampled_to)
@@ -122,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
                 _LOGGER.warning("%s: %d samples clipped, write --subtype float", files[0], made.clipped_samples)
             lines = [to_json(asdict(made))] if args.json else list(made.outputs.values())
             sys.stdout.write("\n".join(lines) + "\n")
-            bar.advance(1)
+            bar.reach(end)
     if failed:
         _LOGGER.error("%d of %d recordings failed", failed, len(recordings))
     return 1 if failed else 0

@@ -15,7 +15,8 @@ from sepvae.config import Config
 from sepvae.errors import InputError
 from sepvae.files import check_folder
 from sepvae.formats import AUDIO_ENDINGS, is_audio
-from sepvae.mixing.backgrounds import N_RECORDINGS, SYNTHETIC_KINDS, synthesise
+from sepvae.mixing import BACKGROUNDS
+from sepvae.mixing.backgrounds import N_RECORDINGS, synthesise
 from sepvae.mixing.manifest import Source
 from sepvae.mixing.mixture import load_source
 from sepvae.seeds import derive_seed
@@ -34,7 +35,7 @@ class BackgroundConfig(Config):
     are synthesised. Each mixture has one of the kinds, or with `together` all of them at the same level.
     """
 
-    kinds: tuple[str, ...] = Field(SYNTHETIC_KINDS, min_length=1)
+    kinds: tuple[str, ...] = Field(tuple(BACKGROUNDS), min_length=1)
     folder: str | None = None
     together: bool = False
 
@@ -105,9 +106,9 @@ def list_backgrounds(config: BackgroundConfig) -> dict[str, list[Recording]]:
             there = sorted(path.name for path in root.iterdir() if path.is_dir())
             advice = f"its folders are {', '.join(there) or 'none'}"
         else:
-            numbers = range(N_RECORDINGS) if kind in SYNTHETIC_KINDS else ()
+            numbers = range(N_RECORDINGS) if kind in BACKGROUNDS else ()
             found = [Recording(kind, f"{kind}/{number}", None) for number in numbers]
-            advice = f"what can be synthesised is {', '.join(SYNTHETIC_KINDS)}; give recordings with background.folder"
+            advice = f"what can be synthesised is {', '.join(BACKGROUNDS)}; give recordings with background.folder"
         if not found:
             raise InputError(f"{config.folder or 'background.kinds'}: no recordings of the kind {kind!r}: {advice}")
         kinds[kind] = found

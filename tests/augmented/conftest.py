@@ -81,7 +81,8 @@ def run_killed() -> Callable[..., Path]:
     """What augments a corpus by the program, killing it whenever it has made so many files, and then to the end."""
 
     def run(corpus: Path, out: Path, *options: str, kills: Sequence[int] = ()) -> Path:
-        command = [sys.executable, "-m", "sepvae", "augment", "run", f"{corpus}", "--out", f"{out}", "-q", *options]
+        command = [sys.executable, "-m", "sepvae", "augment", "run", f"{corpus}", "--out", f"{out}", "-q", "-j", "1"]
+        command += options
         for n_files in kills:
             # The workers are not killed with it: they end by themselves.
             process, give_up = subprocess.Popen(command, start_new_session=True), time.monotonic() + 300

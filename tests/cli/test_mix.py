@@ -104,7 +104,7 @@ def test_problems_of_the_corpus_are_said(
         ["mix", f"{cut}", "-o", f"{tmp_path}/m.jsonl", *SMALL],
         ["train", "--speech", "--corpus", f"{cut}", "-o", f"{tmp_path}/speech", *rate],
         ["train", "--speaker", "s0", "--corpus", f"{cut}", "-o", f"{tmp_path}/s0", *rate],
-        ["augment", "run", f"{cut}", "-o", f"{tmp_path}/augmented", "--methods", "gain"],
+        ["augment", "run", f"{cut}", "-o", f"{tmp_path}/augmented", "--methods", "gain", "-j", "1"],
         ["corpus", "list", f"{cut}"],
     ):
         main(command)
