@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,15 +20,66 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound="BaseModel")
 T = TypeVar("T")
+# Of help that is made on demand.
+_WIDTH = 80
 # Where the values of options that stand for a setting are kept, before its key and the name of the option.
 _SETTING = "setting "
 
 
-def add_settings(parser: argparse._ActionsContainer, what: str) -> None:
-    """Add `--config` and `--set`."""
+class _HelpOnDemand(argparse.Action):
+    """Shows the help, with what is slow to find out below it."""
+
+    def __init__(self, *names: Any, describe: Callable[[argparse.Namespace], Iterable[str]], **options: Any) -> None:
+        super().__init__(*names, **options)
+        self._describe = describe
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any) -> None:
+        parser.epilog = "\n".join(self._describe(namespace))
+        parser.print_help()
+        parser.exit()
+
+
+def add_help(parser: argparse.ArgumentParser, describe: Callable[[argparse.Namespace], Iterable[str]]) -> None:
+    """Add `--help` to a parser without it; `describe` returns the lines below, and is called when they are shown."""
+    parser.add_argument(
+        "-h",
+        "--help",
+        action=_HelpOnDemand,
+        describe=describe,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help="show this help",
+    )
+
+
+def describe_settings(title: str, settings: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Yield lines of help: a title, and settings with their values as `--set` takes them."""
+    yield textwrap.fill(title, _WIDTH, subsequent_indent=" " * 6)
+    shown = " ".join(f"{key}={value}" for key, value in flat(settings, above))
+    # A value is not broken at its hyphens.
+    yield textwrap.fill(shown, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False)
+
+
+def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield settings by keys with dots, and their values as text without spaces."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{above}{key}.")
+        else:
+            text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+            yield f"{above}{key}", value if isinstance(value, str) else text
+
+
+def add_settings(parser: argparse._ActionsContainer, what: str, *, keys: str = ", see below") -> None:
+    """Add `--config` and `--set`; `keys` says where the settings are listed."""
     parser.add_argument("--config", type=Path, metavar="FILE", help=f"YAML file with settings of {what}")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change one setting; repeat"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help=f"change one of the settings{keys}; repeat",
     )
 
 

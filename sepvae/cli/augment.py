@@ -28,7 +28,12 @@ from sepvae.cli.arguments import (
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
-    parser = verbs.add_parser("augment", help="make new training speech from a corpus")
+    parser = verbs.add_parser(
+        "augment",
+        help="make new training speech from a corpus",
+        description="Make new training speech from a corpus, with its labels: list the methods and their settings, run "
+        "them, and fit what those need that have a model.",
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     augment_fit.add(actions, options)
     augment_methods.add(actions, options)
@@ -78,7 +83,9 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
         help="what that holds; samples, or log_mel in formats of features, when not given; decoded is what the model "
         "makes",
     )
-    add_settings(parser, "the methods (such as noise.snr_db=[0,10]) and of the output")
+    add_settings(
+        parser, "the methods and of the output", keys=", such as noise.snr_db=[0,10] (see 'sepvae augment methods')"
+    )
     add_jobs(parser)
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, such as tcp://host:8786")
     parser.add_argument("--shard", default="1/1", metavar="K/N", help="make one of N parts, for arrays of jobs")

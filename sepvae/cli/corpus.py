@@ -51,7 +51,11 @@ def write_out(args: argparse.Namespace, manifest: Manifest, root: Path) -> None:
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
-    corpus = verbs.add_parser("corpus", help="make, fetch, list and check corpora")
+    corpus = verbs.add_parser(
+        "corpus",
+        help="make, fetch, list and check corpora",
+        description="Make, fetch, list and check corpora of speech, and list corpora of mixtures that are ready.",
+    )
     actions = corpus.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     demo = actions.add_parser("demo", help="synthesise a small corpus in the layout of TIMIT", **options)

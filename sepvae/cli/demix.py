@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_model, add_settings, choice, comma_list, read_settings
+from sepvae.cli.arguments import (
+    add_help,
+    add_model,
+    add_settings,
+    choice,
+    comma_list,
+    describe_settings,
+    read_settings,
+)
 from sepvae.cli.separate import SECONDS, add_files, durations, list_files
 from sepvae.demixing import ALGORITHMS
 
@@ -22,32 +29,14 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 
-class _Help(argparse.Action):
-    """Shows the help with what each algorithm is for and its usual settings: they are loaded only then."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        parser.epilog = "\n".join(_describe_algorithms())
-        parser.print_help()
-        parser.exit()
-
-
-def _describe_algorithms() -> Iterator[str]:
+def _describe_algorithms(_: argparse.Namespace) -> Iterator[str]:
     yield "algorithms, and the usual values of their settings (--set):"
     for name in ALGORITHMS:
         entry = ALGORITHMS.resolve(name)
         about, needs = (entry.__doc__ or "").partition("\n")[0], ", needs -m" if entry.needs_model else ""
-        usual = " ".join(f"{key}={value}" for key, value in _flat(entry.Config().model_dump(mode="json")))
-        yield textwrap.fill(f"  {name} ({entry.label}{needs}): {about}", 88, subsequent_indent=" " * 6)
-        yield textwrap.fill(usual, 88, initial_indent=" " * 6, subsequent_indent=" " * 6)
-
-
-def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield settings as `--set` takes them, by keys with dots."""
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", "null" if value is None else value
+        yield from describe_settings(
+            f"  {name} ({entry.label}{needs}): {about}", entry.Config().model_dump(mode="json")
+        )
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -60,7 +49,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         add_help=False,
         **options,
     )
-    parser.add_argument("-h", "--help", action=_Help, nargs=0, default=argparse.SUPPRESS, help="show this help")
+    add_help(parser, _describe_algorithms)
     parser.add_argument(
         "--algorithm", **choice(ALGORITHMS, metavar="NAME"), required=True, help="what separates; see below"
     )

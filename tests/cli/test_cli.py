@@ -6,17 +6,21 @@ import argparse
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sepvae.cli import VERBS, build_parser, main
+from sepvae.cli import VERBS, build_parser, info, main
 from sepvae.corpora import CORPORA
 from sepvae.corpora.demo import make_demo_corpus
+from sepvae.estimator.checkpoint import save_checkpoint
 from sepvae.evaluation import MEASURES
+from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 # Verbs that still list the names of a table as choices.
 PENDING: set[str] = set()
@@ -103,6 +107,33 @@ def test_info(sepvae, model: Path) -> None:
     assert facts["versions"]["torch"]
     about = json.loads(sepvae("info", model, "--json").stdout)
     assert about["sources"] == "female, male"
+
+
+def test_info_has_a_line_for_each_fact(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, training = tmp_path / "model", TrainingConfig()
+    provenance = {"data": {"n_train": 3, "speakers": ["a", "b"]}, "training": training.model_dump(mode="json")}
+    save_checkpoint(folder, fresh_checkpoint(training, ["female", "male"]), provenance=provenance)
+    assert main(["info", f"{folder}"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) < 100 and "{" not in text
+    for line in (
+        "data.n_train 3",
+        'data.speakers ["a","b"]',
+        f"optimiser.epochs {training.optimiser.epochs}",
+        "model.kind dense_vae",
+    ):
+        assert f"\n    {line}" in re.sub(r"(?<=\S) +", " ", text), line
+
+
+def test_info_names_every_optional_part() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert set(info._PARTS) == set(project["optional-dependencies"]) - {"all", "dev"}
+
+
+def test_groups_say_what_they_are_for() -> None:
+    for parser in parsers(build_parser()):
+        if any(isinstance(action, argparse._SubParsersAction) for action in parser._actions):
+            assert parser.description, parser.prog
 
 
 def test_a_recipe_with_a_typo(sepvae, tmp_path: Path) -> None:
