@@ -112,7 +112,8 @@ def _list(args: argparse.Namespace) -> int:
     from sepvae.files import to_json
 
     corpus = open_corpus(args.corpus, args.layout)
-    for utterance in corpus.utterances():
+    # Before the first line: a bar on the terminal would be in their way.
+    for utterance in list(corpus.utterances()):
         if args.json:
             sys.stdout.write(to_json(asdict(utterance)) + "\n")
         else:
