@@ -185,7 +185,7 @@ def test_a_second_model_does_not_take_the_place_of_the_first(verb: str, capsys: 
         ),
         ("augment run C -o O --format wave", "--format: unknown format 'wave': did you mean 'wav'?"),
         ("augment run C -o O --contents sample", "--contents: unknown contents 'sample': did you mean 'samples'?"),
-        ("augment run C -o O --paths absolut", "--paths: unknown kind of paths 'absolut': did you mean 'absolute'?"),
+        ("augment run C -o O --paths absolve", "--paths: unknown kind of paths 'absolve': did you mean 'absolute'?"),
         ("corpus fetch timit-sampel DIR", "name: unknown corpus to fetch 'timit-sampel': did you mean 'timit-sample'?"),
     ],
 )
