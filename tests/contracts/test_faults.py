@@ -18,7 +18,7 @@ from sepvae import testing
 from sepvae.augmentation.classical import Gain
 from sepvae.augmentation.contract import DrawContext
 from sepvae.config import Config
-from sepvae.corpora.listing import file_names, is_audio
+from sepvae.corpora.listing import file_names
 from sepvae.corpora.reader import AudioFile, CorpusReader
 from sepvae.demixing.auxiva import AuxIva, AuxIvaVariances
 from sepvae.demixing.contract import Separated
@@ -27,6 +27,7 @@ from sepvae.demixing.updates import iterative_projection
 from sepvae.errors import ConfigError, MissingExtra
 from sepvae.evaluation.contract import measure, pairwise
 from sepvae.evaluation.ratios import snr
+from sepvae.formats import is_audio
 from sepvae.mixing.mixture import Rendered
 from sepvae.models.contract import Decoded, ModelConfig, Posterior, most_likely
 from sepvae.models.network import SourceNetwork
