@@ -3,7 +3,7 @@
 The plain loops are what one writes by hand: one gathers batches from tensors in memory, one uses a DataLoader; neither
 guards, logs, resumes or saves. Every round times all of them one after the other, so that what else the machine does
 falls on all alike; the figures are ratios within a round.
-Run: python benchmarks/training.py [--rounds N] [--threads N…] [--data DIR]
+Run: python benchmarks/training.py [--rounds N] [--threads N…] [--corpus DIR]
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from sepvae.augmentation.contract import Target
 from sepvae.augmented.config import MIN_DURATION_S
 from sepvae.augmented.records import Failure
 from sepvae.augmented.usable import read_utterance, reader_failure, usable_utterances
-from sepvae.corpora.records import Problem, Utterance
+from sepvae.corpora.records import Problem, Utterance, warn_of
 from sepvae.corpora.validate import severity
 from sepvae.errors import InputError
 from sepvae.estimator.checkpoint import find_model_folder, load_checkpoint
@@ -75,11 +75,13 @@ def fit_basis(
 
 def _errors(found: Iterable[Problem], root: Path) -> Iterator[Failure]:
     """Yield the problems that cost an utterance; of the others the log tells."""
+    others = []
     for problem in found:
         if severity(problem) == "error":
             yield reader_failure(problem, root)
         else:
-            _LOGGER.warning("%s", problem.message)
+            others.append(problem)
+    warn_of(others, root)
 
 
 def _vector(augmenter: Augmenter, wave: Wave, utterance: Utterance) -> NDArray[np.float32]:

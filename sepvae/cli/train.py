@@ -87,7 +87,25 @@ def _config(args: argparse.Namespace) -> TrainingConfig:
     from sepvae.training.config import TrainingConfig
 
     base = preset(args.preset) if args.preset else None
-    return read_settings(args, TrainingConfig, base=base, usual=preset(_usual(args)))
+    config = read_settings(args, TrainingConfig, base=base, usual=preset(_usual(args)))
+    _check_purpose(args, config)
+    return config
+
+
+def _check_purpose(args: argparse.Namespace, config: TrainingConfig) -> None:
+    """Raise ConfigError for a model that no verb could use: of segments without --speech, or of sources with it."""
+    from sepvae.errors import ConfigError
+    from sepvae.models import MODELS
+    from sepvae.models.segment_network import SegmentNetwork
+
+    model, segments = config.model.kind, [name for name in MODELS if issubclass(MODELS.resolve(name), SegmentNetwork)]
+    if args.speech and model not in segments:
+        raise ConfigError(
+            f"--speech is for models of speech segments, which are {', '.join(segments)}: {model} is none; choose "
+            f"--preset {OF_SPEECH}, or leave --speech out"
+        )
+    if not args.speech and model in segments:
+        raise ConfigError(f"model {model} is of speech segments, and of no source: train it with --speech")
 
 
 def _utterances(args: argparse.Namespace) -> list[Utterance]:

@@ -43,8 +43,8 @@ def check_talkers(speakers: Sequence[str], n_sources: int | None) -> None:
         raise ConfigError(f"n_sources = {n_sources}: {len(speakers)} speakers are named: leave one of both out")
     if (n_sources is None and len(speakers) == 1) or (n_sources is not None and n_sources < 2):
         raise ConfigError(
-            f"n_sources = {n_sources if n_sources is not None else 1}: microphones tell two talkers or more apart: "
-            "name all who are to be heard, and noise as one of them"
+            f"talkers = {1 if n_sources is None else n_sources}: microphones tell two talkers or more apart: name all "
+            "who are to be heard, and noise as one of them"
         )
 
 

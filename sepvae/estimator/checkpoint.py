@@ -131,9 +131,11 @@ def find_model_folder(path: str | Path) -> Path:
         raise CheckpointError(f"{folder}: is a file, expected a model folder with {WEIGHTS} and {CONFIG}")
     if not (folder / CONFIG).is_file() and (folder / "model" / CONFIG).is_file():
         folder = folder / "model"
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise CheckpointError(f"{folder}: the model folder has no {name}: copy it again, or train anew")
+    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if len(missing) == 2:
+        raise CheckpointError(f"{folder}: is no model folder, which has {CONFIG} and {WEIGHTS}: see 'sepvae train'")
+    if missing:
+        raise CheckpointError(f"{folder}: the model folder has no {missing[0]}: copy it again, or train anew")
     return folder
 
 
@@ -161,7 +163,13 @@ def _read(path: str | Path) -> tuple[Path, CheckpointConfig, dict[str, Any]]:
     provenance = _read_provenance(folder)
     try:
         stored, training = upgraded(read_json(folder / CONFIG), where=str(folder / CONFIG))
+    except (ConfigError, InputError) as error:
+        raise CheckpointError(f"{folder}: not a model of this version of sepvae: {error}") from error
+    try:
         plugins.check_loaded(stored.get("plugins", ()))
+    except ConfigError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+    try:
         config = parse_config(CheckpointConfig, stored, where=str(folder / CONFIG))
     except (ConfigError, InputError) as error:
         raise CheckpointError(f"{folder}: not a model of this version of sepvae: {error}") from error

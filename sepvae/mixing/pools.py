@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from sepvae.seeds import derive_seed
 # Of the speakers of a class one in four is held out, of its utterances at most one in five for each held-out split.
 _OPEN_SPEAKERS = 4
 _HELD_OUT_UTTERANCES = 5
+_SEXES, _EVERYBODY = ("female", "male"), ("any", "speech")
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,20 @@ def class_members(utterances: Sequence[Utterance], label: str) -> list[Utterance
     Raises:
         InputError: there are none.
     """
-    if label in ("female", "male"):
+    if label in _SEXES:
         found = [u for u in utterances if u.sex == label]
     else:
-        found = [u for u in utterances if label in ("any", "speech", u.speaker)]
+        found = [u for u in utterances if label in (*_EVERYBODY, u.speaker)]
     if not found:
         speakers = sorted({u.speaker for u in utterances})
+        # Nobody who asked for women, where there are none, meant men.
+        names = [] if label in (*_SEXES, *_EVERYBODY) else [*_SEXES, *_EVERYBODY, *speakers]
+        close = [name for name in names if name.casefold() == label.casefold()]
+        close = close or difflib.get_close_matches(label, names, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
         raise InputError(
             f"no utterance of the class {label!r} that is long enough (of {len(utterances)} by {len(speakers)} "
-            "speakers): classes are female, male, any, speech, background, or a speaker such as "
+            f"speakers): {hint}classes are female, male, any, speech, background, or a speaker such as "
             f"{speakers[0] if speakers else 'p225'!r}; sexes of a plain folder come from its speakers.csv"
         )
     return found

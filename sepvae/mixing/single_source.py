@@ -121,7 +121,9 @@ def speaker_mixtures(
     if not own:
         known = sorted({u.speaker for u in utterances})
         more = f" and {len(known) - 20} more" if len(known) > 20 else ""
-        raise InputError(f"no utterances of the speaker {speaker!r}: there are {', '.join(known[:20])}{more}")
+        close = [name for name in known if name.casefold() == speaker.casefold()]
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InputError(f"no utterances of the speaker {speaker!r}: {hint}there are {', '.join(known[:20])}{more}")
     damaged = list_damaged(own, Path(root))
     own = [u for u in own if u.id not in damaged and u.n_samples]
     if not own:

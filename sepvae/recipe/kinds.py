@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from sepvae.recipe.ledger import Ledger
 from sepvae.settings import merge, parse_override
 
 R = TypeVar("R", bound=Recipe)
+_LOGGER = logging.getLogger(__name__)
 
 
 class Kind(ABC, Generic[R]):
@@ -68,6 +70,8 @@ def compose_recipe(path: Path, *, overrides: Sequence[str], quick: bool) -> dict
     data, where = read_recipe(path), str(path)
     _check_plugins(data.get("plugins", []), where)
     quick_changes = check_mapping(data.pop("quick", {}), f"{where}: quick")
+    if quick and not quick_changes:
+        _LOGGER.warning("%s: has no quick form: this is the whole run", where)
     if quick:
         # Quick settings of systems that a recipe does not include are of no concern to it.
         wanted = check_mapping(data.get("systems", {}), f"{where}: systems")

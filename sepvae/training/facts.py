@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.manifest import Mixture
-from sepvae.models.network import ConditionalNetwork, TrainingFacts
+from sepvae.models.network import ConditionalNetwork, TrainingFacts, WaveNetwork
 from sepvae.training.batches import source_names
 from sepvae.training.config import TrainingConfig
 
@@ -28,12 +28,14 @@ def with_facts(
         valid: mixtures to validate on.
 
     Raises:
-        ConfigError: a conditional model with another target, or mixtures of several sources.
+        ConfigError: a conditional model with another target, or mixtures of several sources; an objective on waves, and
+            mixtures of one.
         InputError: mixtures that do not say who speaks.
     """
     model, conditional = config.model, issubclass(config.model.entry, ConditionalNetwork)
     if conditional:
         _check_conditional(config, train)
+    _check_waves(config, train)
     speakers = tuple(sorted({mixture.sources[0].speaker for mixture in train}))
     found = model.entry.settings_from(model.config(), TrainingFacts(len(train), speakers))
     known = list(valid)
@@ -50,6 +52,17 @@ def with_facts(
                 len(valid),
             )
     return (config.model_copy(update={"model": model.with_settings(**found)}) if found else config), known
+
+
+def _check_waves(config: TrainingConfig, train: Sequence[Mixture]) -> None:
+    """Raise ConfigError when masks are to be learnt from one source: whatever they are, they give the mixture back."""
+    masks = config.objective.entry.domain == "waves" and not issubclass(config.model.entry, WaveNetwork)
+    if masks and len(names := source_names(train)) == 1:
+        raise ConfigError(
+            f"objective {config.objective.kind} learns to tell sources apart by what they are together, and {names[0]} "
+            "is the only one: mix it with another one, or learn clean speech by the preset speech_prior (for 'sepvae "
+            "enhance'), clean_source (with --speaker) or conditional_vae (for 'sepvae demix')"
+        )
 
 
 def _check_conditional(config: TrainingConfig, train: Sequence[Mixture]) -> None:

@@ -191,7 +191,7 @@ def test_a_model_of_speech_without_an_algorithm(call: Call, voice_model: Path, r
         (("--algorithm", "auxiva", "--set", "iteration=3"), "unknown key 'iteration': did you mean 'iterations'?"),
         (("--algorithm", "auxiva", "--set", "steps=3"), "unknown key 'steps'"),
         (("--algorithm", "auxiva", "--speakers", "hum"), "speakers: algorithm auxiva knows no voices: leave them out"),
-        (("--algorithm", "auxiva", "--talkers", "0"), "n_sources = 0: microphones tell two talkers or more apart"),
+        (("--algorithm", "auxiva", "--talkers", "0"), "talkers = 0: microphones tell two talkers or more apart"),
         (("--algorithm", "auxiv"), "unknown algorithm 'auxiv': did you mean 'auxiva'?"),
         ((), "the following arguments are required: --algorithm"),
     ],

@@ -104,7 +104,7 @@ def test_a_file_where_the_output_folder_should_be(sepvae, model: Path, recording
 def test_a_folder_that_is_no_model(sepvae, recording: Path, tmp_path: Path) -> None:
     done = sepvae("separate", recording, "-m", tmp_path, "-o", tmp_path / "out")
     assert done.returncode == 1
-    assert "the model folder has no config.json" in done.stderr
+    assert "is no model folder, which has config.json and model.safetensors" in done.stderr
     assert "Traceback" not in done.stderr
 
 

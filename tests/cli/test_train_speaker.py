@@ -93,6 +93,10 @@ def test_one_speaker_is_not_enough_to_separate(models: Path, capsys: pytest.Capt
         (["mixtures.jsonl", "--speaker", "bob"], "argument --speaker: not allowed with argument MANIFEST", 2),
         (["--speech", "--speaker", "bob"], "argument --speaker: not allowed with argument --speech", 2),
         (["--speaker", "carol"], "no utterances of the speaker 'carol': there are alice, bob", 1),
+        (["--speaker", "Bob"], "no utterances of the speaker 'Bob': did you mean 'bob'? there are alice, bob", 1),
+        (["--speaker", "bob", "--preset", "temporal_vae"], "bob is the only one: mix it with another one, or learn", 2),
+        (["--speaker", "bob", "--preset", "segment_conv"], "model segment_conv is of speech segments", 2),
+        (["--speech", "--preset", "vae"], "which are segment_conv, segment_lstm, fhvae: dense_vae is none", 2),
         (["--speech", "--preset", "segment_cnn"], "unknown preset 'segment_cnn': did you mean 'segment_conv'?", 2),
     ],
 )

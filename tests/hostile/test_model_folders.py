@@ -102,7 +102,7 @@ def test_paths_that_are_no_folder(tmp_path: Path, folder: Path) -> None:
     refused(tmp_path / ("x" * 1000), "cannot be read|no such model folder")
     refused(Path("a\0b"), "no such model folder")
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", "the model folder has no config.json")
+    refused(tmp_path / "empty", "is no model folder, which has config.json")
 
 
 def test_the_folder_of_a_run_finds_its_model(folder: Path) -> None:

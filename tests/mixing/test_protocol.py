@@ -204,6 +204,9 @@ def test_a_prompt_tells_sentences_apart_without_passing_for_their_text() -> None
         ({"sources": ["p999", "male"]}, "class 'p999'"),
         ({"duration_s": [60, 70]}, "class 'female' that is long enough"),
         ({"noise_folder": "/nowhere"}, "/nowhere: no such folder: give one of noise"),
+        ({"sources": ["femal", "male"]}, r"the class 'femal' .*: did you mean 'female'\? classes are"),
+        ({"sources": ["S1", "male"]}, r"the class 'S1' .*: did you mean 's1'\? classes are"),
+        ({"duration_s": [60, 70]}, r"the class 'female' .* speakers\): classes are"),
     ],
 )
 def test_what_cannot_be_drawn_says_why(corpus: Corpus, settings_: dict[str, object], message: str) -> None:
