@@ -3,11 +3,15 @@
 The path of the data, which is also the path through the files::
 
     speech on disk ─ corpora ─► utterances ─ mixing ─► mixtures ─ frontend ─► spectra
-                                                                      │
-                 models (network) + objectives (what to minimise) ─ training ─► checkpoint
-                                                                      │
-    mixture ─ frontend ─► source spectra ─ separation (masks) ─► waves ─ evaluation ─► scores ─ report
+                                    │                                 │
+                                    │      models (networks) + objectives (what to minimise) ─ training ─► estimator
+                                    │                                                                          │
+                                    │      recording ─ separation, demixing, enhancement ─► waves ─ evaluation ─► scores
+                                    │                                                                          │
+                                    └─ augmentation (methods) ─ augmented (corpora) ─► speech ─ recognition    report
 
+`estimator` is front-end, networks and masks as one module, and its folder; `demixing` is separation by several
+microphones, `enhancement` that of speech from any noise; `recognition` tells what augmented speech is worth.
 `systems` puts whatever separates behind one contract, `recipe` runs experiments over all of it, `cli` is the program;
 `testing` holds the contracts of all that is chosen by name, as checks.
 Importing the package imports nothing heavy: each name below is loaded when it is first used.
