@@ -40,7 +40,7 @@ ROOMS: dict[str, set[str]] = {
     "systems": {
         *("mixing", "frontend", "models", "estimator", "training", "separation", "enhancement", "demixing"),
     },
-    "report": {"evaluation"},
+    "report": {"evaluation", "systems"},
 }
 # These see every room; only the program sees the recipes, and nothing sees the program or the contracts as checks.
 ROOMS["recipe"] = set(ROOMS)
@@ -199,6 +199,8 @@ def test_tools_know_no_room() -> None:
         ("recognition.speech", "frontend.frontend", True),
         ("recognition.recogniser", "augmented.records", False),
         ("report.page", "recipe.common", False),
+        ("report.systems", "systems.roles", True),
+        ("systems.contract", "report.systems", False),
         ("estimator.estimator", "training.config", False),
         ("recipe.run", "cli", False),
         ("audio", "files.atomic_file", True),

@@ -56,7 +56,9 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 def _reference_files(references: Path) -> dict[str, dict[str, Path]]:
     """Return the files of each item by signal, from either layout; InputError when there are none."""
     from sepvae.errors import InputError
+    from sepvae.files import check_folder
 
+    check_folder(references, advice="give that of the true sources, see 'sepvae evaluate --help'")
     folders = sorted(path for path in references.glob("*") if path.is_dir())
     if (references / "mixture").is_dir():
         items = sorted(path.name for path in (references / "mixture").glob("*.wav"))
@@ -112,9 +114,10 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.evaluation.rows import ScoreRow, write_rows
     from sepvae.evaluation.statistics import summarise
     from sepvae.evaluation.table import format_table
-    from sepvae.files import to_json
+    from sepvae.files import check_folder, to_json
     from sepvae.progress import progress
 
+    check_folder(args.estimates, advice="give that of the estimates, see 'sepvae evaluate --help'")
     files, rows = _reference_files(args.references), list[ScoreRow]()
     tasks = _tasks(files, args.estimates, args.name, args.channel)
     scores = score_many(tasks, measures=args.measures, jobs=args.jobs)

@@ -90,7 +90,8 @@ def _run(args: argparse.Namespace) -> int:
     from sepvae.recipe.text import results_text
 
     recipe = _load(args, *([f"corpus.layout={args.layout}"] if args.layout else []))
-    out = args.out or Path("runs") / Path(args.recipe).stem
+    name = Path(args.recipe)
+    out = args.out or Path("runs") / (name.stem if name.is_file() else name)
     done = run_recipe(recipe, out=out, corpus=args.corpus, device=args.device, jobs=args.jobs)
     if args.json:
         sys.stdout.write(to_json(done.results, indent=2) + "\n")

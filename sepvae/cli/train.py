@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import add_device, add_layout, add_seed, add_settings, read_settings
-from sepvae.presets import preset_names
+from sepvae.presets import OF_SPEECH, preset_names
 
 if TYPE_CHECKING:
     from sepvae.corpora.records import Utterance
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 # What is trained when nothing else is asked for.
-_OF_MANIFEST, _OF_SPEAKER, _OF_SPEECH = "temporal_vae", "clean_source", "segment_conv"
+_OF_MANIFEST, _OF_SPEAKER = "temporal_vae", "clean_source"
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         choices=preset_names(),
         metavar="NAME",
         help=f"settings to start from: {', '.join(preset_names())} (default: {_OF_MANIFEST}; {_OF_SPEAKER} with "
-        f"--speaker, {_OF_SPEECH} with --speech; none where --config or --set choose another model or objective)",
+        f"--speaker, {OF_SPEECH} with --speech; none where --config or --set choose another model or objective)",
     )
     add_seed(parser, "weights, batches and noise")
     add_device(parser)
@@ -89,7 +89,7 @@ def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
     from sepvae.mixing.single_source import corpus_mixtures
     from sepvae.training.loop import TrainingData
 
-    config = _config(args, _OF_SPEECH)
+    config = _config(args, OF_SPEECH)
     rate = config.frontend.sample_rate
     train, valid = corpus_mixtures(_utterances(args), root=args.corpus, sample_rate=rate, seed=args.seed)
     _LOGGER.info("%d utterances to train, %d to validate", len(train), len(valid))

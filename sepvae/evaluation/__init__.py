@@ -21,7 +21,8 @@ MEASURES = Table(
     },
 )
 
-# Behind the name of a measure: how much better it is than that of the unprocessed mixture.
+# Behind the name of a measure: how much better it is than that of the unprocessed mixture, positive when it is better,
+# also where lower values are.
 IMPROVEMENT = "_improvement"
 
 

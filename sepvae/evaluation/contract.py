@@ -71,18 +71,35 @@ def _defect(signal: Signal, silent: str) -> Refused | None:
     return None if signal.any() else Refused(silent)
 
 
+Better = Literal["higher", "lower"]
+# Where a page shows a measure beside its table: by a violin, by the tests between systems, under each sound.
+Place = Literal["violin", "test", "player"]
+_PLACES: tuple[Place, ...] = ("violin", "test")
+
+
 class Description(NamedTuple):
-    """How a measure is shown: short label, unit (empty when it has none), decimals; and which values are better."""
+    """How a measure is shown: short label, unit (empty when it has none), decimals, which values are better, and where.
+
+    `better` is None of a measure that is not known: no value of it is marked as the best.
+    """
 
     label: str
     unit: str = ""
     decimals: int = 2
-    better: Literal["higher", "lower"] = "higher"
+    better: Better | None = "higher"
+    shown: tuple[Place, ...] = _PLACES
 
     @property
     def heading(self) -> str:
-        """Label with its unit, as an axis or a column says it."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
+        """Label with its unit, as an axis or a column says it, and a word where lower values are better."""
+        notes = [self.unit] if self.unit else []
+        notes += ["lower is better"] if self.better == "lower" else []
+        return f"{self.label} ({', '.join(notes)})" if notes else self.label
+
+    @property
+    def improvement(self) -> Description:
+        """How much better than the unprocessed mixture: positive where it is, and shown in tables alone."""
+        return self._replace(label=f"{self.label} gain", better="higher", shown=())
 
 
 class Measure:
@@ -119,7 +136,8 @@ def measure(
     unit: str = "",
     decimals: int = 2,
     *,
-    better: Literal["higher", "lower"] = "higher",
+    better: Better = "higher",
+    shown: tuple[Place, ...] = _PLACES,
     ignores_scale: bool = False,
     needs_noise: bool = False,
     load_package: Callable[[], object] | None = None,
@@ -134,7 +152,7 @@ def measure(
         >>> squared_error(ItemSignals(np.ones((1, 8)), np.full((1, 1, 8), 3.0), None, 8000))
         [[4.0]]
     """
-    description = Description(label, unit, decimals, better)
+    description = Description(label, unit, decimals, better, shown)
 
     def wrap(score: Callable[[ItemSignals], Scores]) -> Measure:
         return Measure(

@@ -7,28 +7,29 @@ from collections.abc import Sequence
 import numpy as np
 
 from sepvae.evaluation.bsseval import bss_eval_noise, score_pairs
-from sepvae.evaluation.contract import ItemSignals, Refused, Score, Scores, Signal, decibels, measure
+from sepvae.evaluation.contract import ItemSignals, Place, Refused, Score, Scores, Signal, decibels, measure
 
 _N_TAPS = 512
+_EVERYWHERE: tuple[Place, ...] = ("violin", "test", "player")
 # A mixture that is the sum of its sources has no artifacts in BSSEval's sense but those of rounding: 16-bit files
 # leave 70 dB and more, so a mixture above this has none, and its SAR measures the file format.
 _NO_ARTIFACTS_DB = 60.0
 NO_ARTIFACTS = Refused("mixture_has_no_artifacts")
 
 
-@measure("SDR", "dB", ignores_scale=True)
+@measure("SDR", "dB", shown=_EVERYWHERE, ignores_scale=True)
 def sdr(item: ItemSignals) -> Scores:
     """Score by the SDR; estimate k is scored against reference k (the permutation is fixed)."""
     return item.once(_sdr_sir_sar)[0]
 
 
-@measure("SIR", "dB", ignores_scale=True)
+@measure("SIR", "dB", shown=_EVERYWHERE, ignores_scale=True)
 def sir(item: ItemSignals) -> Scores:
     """Score by the SIR, as of `sdr`."""
     return item.once(_sdr_sir_sar)[1]
 
 
-@measure("SAR", "dB", ignores_scale=True)
+@measure("SAR", "dB", shown=_EVERYWHERE, ignores_scale=True)
 def sar(item: ItemSignals) -> Scores:
     """Score by the SAR, as of `sdr`; a mixture that is the sum of its sources has none."""
     mixture, *estimates = item.once(_sdr_sir_sar)[2]
@@ -59,7 +60,7 @@ def _sdr_sir_sar(item: ItemSignals) -> tuple[Scores, Scores, Scores]:
     return _scores(item, sdr_db), _scores(item, sir_db, one_source), _scores(item, sar_db, one_source)
 
 
-@measure("Noise SNR", "dB", ignores_scale=True, needs_noise=True)
+@measure("Noise SNR", "dB", shown=(), ignores_scale=True, needs_noise=True)
 def snr_of_noise(item: ItemSignals) -> Scores:
     """Score by the SNR of BSSEval, which needs the noise of the mixture."""
     import torch

@@ -1,4 +1,4 @@
-"""Claims about systems, tested on paired scores: that one is better, worse, or no different by more than a margin."""
+"""Claims about systems, tested on paired scores: that one's are higher, lower, or differ by no more than a margin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Claim:
-    """`system` against each of `others` by `measure`; `equal` means within ± `margin`."""
+    """`system` against each of `others` by `measure`, whichever values are better; `equal` means within ± `margin`."""
 
     text: str
     system: str

@@ -52,14 +52,14 @@ def _stoi(reference: Signal, estimate: Signal, sample_rate: int, *, extended: bo
     return value if np.isfinite(value) else Refused("undefined")
 
 
-@measure("STOI", decimals=3, ignores_scale=True, load_package=load_package)
+@measure("STOI", decimals=3, shown=(), ignores_scale=True, load_package=load_package)
 @pairwise
 def stoi_measure(reference: Signal, estimate: Signal, sample_rate: int) -> Score:
     """Score by STOI."""
     return _stoi(reference, estimate, sample_rate, extended=False)
 
 
-@measure("ESTOI", decimals=3, ignores_scale=True, load_package=load_package)
+@measure("ESTOI", decimals=3, shown=(), ignores_scale=True, load_package=load_package)
 @pairwise
 def estoi_measure(reference: Signal, estimate: Signal, sample_rate: int) -> Score:
     """Score by ESTOI."""

@@ -18,16 +18,25 @@ _MIXTURE_REASON = "mixture_"
 _DECIMALS = 3
 
 
-def describe(name: str) -> Description:
+def describe(name: str, known: Mapping[str, Description] | None = None) -> Description:
     """Return how a measure, or the improvement of one, is shown; one that is not known keeps its name.
+
+    Args:
+        name: of the measure or improvement.
+        known: measures that are described already, such as those of a stored result; they come before the table.
 
     Example:
         >>> describe("sdr_bsseval_v3_512_improvement").heading, describe("loudness").heading
         ('SDR gain (dB)', 'loudness')
     """
     base = name.removesuffix(IMPROVEMENT)
-    known = _resolve(base).description if base in MEASURES else Description(base, decimals=_DECIMALS)
-    return known if base == name else known._replace(label=f"{known.label} gain")
+    if known and base in known:
+        found = known[base]
+    elif base in MEASURES:
+        found = _resolve(base).description
+    else:
+        found = Description(base, decimals=_DECIMALS, better=None, shown=())
+    return found if base == name else found.improvement
 
 
 def _resolve(name: str) -> Measure:
@@ -112,7 +121,7 @@ def score_systems(
     names = list(references)
     if not names:
         raise InputError(f"item {item!r}: there are no references: at least one source is needed to score")
-    wanted = list(measures) if measures is not None else _default_measures(noise is not None)
+    wanted = list(measures) if measures is not None else default_measures(with_noise=noise is not None)
     mixed = _signal(mixture, f"item {item!r}, mixture")
     length = mixed.size
     true = _stack(references, names, length, f"item {item!r}, reference")
@@ -142,7 +151,8 @@ def report_missing_packages(measures: Sequence[str] | None = None) -> None:
             load()
 
 
-def _default_measures(with_noise: bool) -> list[str]:
+def default_measures(*, with_noise: bool) -> list[str]:
+    """Return the names of all measures and improvements, without those that need a noise where there is none."""
     return [name for name in measure_names() if with_noise or not _resolve(name).needs_noise]
 
 
@@ -158,7 +168,7 @@ def _pick(scores: Mapping[str, Scores], measure: str, position: int, source: int
         return value
     if isinstance(floor, Refused):
         return Refused(_MIXTURE_REASON + floor.reason.removeprefix(_MIXTURE_REASON))
-    return value - floor
+    return floor - value if describe(base).better == "lower" else value - floor
 
 
 def _row(system: str, item: str, source: str, scores: Mapping[str, Score]) -> ScoreRow:

@@ -62,7 +62,7 @@ def _pesq(reference: Signal, estimate: Signal, sample_rate: int, *, band: str) -
     return value if np.isfinite(value) else Refused("undefined")
 
 
-@measure("PESQ NB", ignores_scale=True, load_package=load_package)
+@measure("PESQ NB", shown=("violin",), ignores_scale=True, load_package=load_package)
 @pairwise
 def pesq_nb_measure(reference: Signal, estimate: Signal, sample_rate: int) -> Score:
     """Score by narrow-band PESQ."""

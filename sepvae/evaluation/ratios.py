@@ -73,14 +73,14 @@ def _ratio_db(signal: Signal, error: Signal) -> float:
         return float(10 * (np.log10(np.dot(signal, signal)) - np.log10(np.dot(error, error))))
 
 
-@measure("SI-SDR", "dB", ignores_scale=True)
+@measure("SI-SDR", "dB", shown=("test",), ignores_scale=True)
 @pairwise
 def si_sdr_measure(reference: Signal, estimate: Signal, sample_rate: int) -> Score:  # noqa: ARG001
     """Score by `si_sdr`."""
     return decibels(si_sdr(reference=reference, estimate=estimate))
 
 
-@measure("SNR", "dB")
+@measure("SNR", "dB", shown=())
 @pairwise
 def snr_measure(reference: Signal, estimate: Signal, sample_rate: int) -> Score:  # noqa: ARG001
     """Score by `snr`."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from sepvae.evaluation.contract import Description
+from sepvae.evaluation.measures import describe
 from sepvae.evaluation.statistics import Summary
 
 _NOTHING = "-"
@@ -15,6 +17,7 @@ def format_table(
     *,
     intervals: Collection[str] | None = None,
     headings: Mapping[str, str] | None = None,
+    described: Mapping[str, Description] | None = None,
 ) -> str:
     """Return a line per system with mean and 95 % interval of each measure, and the counts where values are missing.
 
@@ -23,18 +26,20 @@ def format_table(
         measures: the columns, by default every measure of every system.
         intervals: measures to show with their interval, by default all.
         headings: what to write above a column instead of the measure's name.
+        described: measures that are not in the table of measures, for their decimals.
 
     Example:
         >>> print(format_table({"vae": {"stoi": {"mean": 0.5, "median": 0.5, "ci95": [0.4, 0.625],
         ...                                      "n_valid": 9, "n_total": 10}}}))
         system  stoi
-        ------  -------------------------
-        vae     0.50 [0.40, 0.62]  (9/10)
+        ------  ----------------------------
+        vae     0.500 [0.400, 0.625]  (9/10)
     """
     columns = measures if measures is not None else dict.fromkeys(name for row in summary.values() for name in row)
     lines = [["system", *((headings or {}).get(name, name) for name in columns)]]
+    decimals = {name: describe(name, described).decimals for name in columns}
     for system, row in summary.items():
-        cells = (_cell(row.get(name), interval=intervals is None or name in intervals) for name in columns)
+        cells = (_cell(row.get(name), decimals[name], intervals is None or name in intervals) for name in columns)
         lines.append([system, *cells])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     lines.insert(1, ["-" * width for width in widths])
@@ -43,12 +48,12 @@ def format_table(
     )
 
 
-def _cell(summary: Summary | None, *, interval: bool) -> str:
+def _cell(summary: Summary | None, decimals: int, interval: bool) -> str:
     if summary is None:
         return _NOTHING
     counts = f"({summary['n_valid']}/{summary['n_total']})" if summary["n_valid"] < summary["n_total"] else ""
     if summary["mean"] is None:
         return f"{_NOTHING}  {counts}".rstrip()
     low, high = summary["ci95"]
-    spread = f" [{low:.2f}, {high:.2f}]" if interval and low is not None and high is not None else ""
-    return f"{summary['mean']:.2f}{spread}  {counts}".rstrip()
+    spread = f" [{low:.{decimals}f}, {high:.{decimals}f}]" if interval and low is not None and high is not None else ""
+    return f"{summary['mean']:.{decimals}f}{spread}  {counts}".rstrip()

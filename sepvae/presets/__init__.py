@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from importlib import resources
 
+# What is trained on all speech of a corpus, without labels, when nothing else is asked for.
+OF_SPEECH = "segment_conv"
+
 
 def preset_names() -> list[str]:
     """Return the names of the presets, sorted."""

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,7 +14,8 @@ from sepvae.config import Config
 from sepvae.corpora import CORPORA
 from sepvae.errors import ConfigError
 from sepvae.evaluation import known_measure
-from sepvae.evaluation.hypotheses import Claim
+from sepvae.evaluation.contract import Description
+from sepvae.evaluation.hypotheses import Claim, Direction
 from sepvae.processes import run_side_by_side
 from sepvae.recipe.catalogue import ANY_SPEECH
 from sepvae.tables import unknown
@@ -30,14 +31,15 @@ class CorpusConfig(Config):
 class Hypothesis(Config):
     """A claim that the scores are to be tested for, such as one of the survey's.
 
-    `system` against each of `others` by `measure`: `greater`, `less`, or `equal` up to `margin` on both sides.
+    `system` against each of `others` by `measure`: its scores are `greater`, `less`, or `equal` up to `margin` on both
+    sides, whichever of them are better.
     """
 
     claim: str
     system: str
     others: tuple[str, ...] = Field(min_length=1)
     measure: str = "sdr_bsseval_v3_512"
-    direction: Literal["greater", "less", "equal"]
+    direction: Direction
     margin: float = Field(0.5, gt=0)
 
     @field_validator("measure")
@@ -87,6 +89,11 @@ class Recipe(Config):
 
     @property
     @abstractmethod
+    def described(self) -> dict[str, Description]:
+        """How the measures that are taken are shown, in order, without their improvements."""
+
+    @property
+    @abstractmethod
     def legend(self) -> str:
         """What the table of results holds, in one sentence."""
 
@@ -97,6 +104,13 @@ class Recipe(Config):
                 if name not in self.compared:
                     raise ConfigError(f"hypothesis {hypothesis.claim!r}: {unknown(self.what, name, self.compared)}")
         return self
+
+
+def check_mapping(value: Any, where: str) -> dict[Any, Any]:
+    """Return a mapping, empty where YAML has nothing; ConfigError with `where` when it is something else."""
+    if value is not None and not isinstance(value, dict):
+        raise ConfigError(f"{where} = {value!r:.100}: give a mapping of keys to values")
+    return value or {}
 
 
 def check_names(what: str, names: Iterable[Any]) -> None:

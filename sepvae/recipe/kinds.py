@@ -12,7 +12,7 @@ from sepvae.config import parse_config
 from sepvae.errors import ConfigError
 from sepvae.recipe import KINDS
 from sepvae.recipe.catalogue import read_recipe
-from sepvae.recipe.common import Finished, Recipe, RecipeOptions
+from sepvae.recipe.common import Finished, Recipe, RecipeOptions, check_mapping
 from sepvae.recipe.ledger import Ledger
 from sepvae.settings import merge, parse_override
 
@@ -49,9 +49,12 @@ class Kind(ABC, Generic[R]):
         """
 
 
-def kind_of(data: Mapping[str, Any]) -> Kind[Any]:
+def kind_of(data: Mapping[str, Any], *, where: str) -> Kind[Any]:
     """Return the kind that a recipe names; ConfigError when there is none of that name."""
-    kind: Kind[Any] = KINDS.resolve(str(data.get("kind", "separation")))()
+    try:
+        kind: Kind[Any] = KINDS.resolve(str(data.get("kind", "separation")))()
+    except ConfigError as error:
+        raise ConfigError(f"{where}: kind: {error}") from error
     return kind
 
 
@@ -62,22 +65,29 @@ def compose_recipe(path: Path, *, overrides: Sequence[str], quick: bool) -> dict
         ConfigError: a file, section, override or grid of another form than it must have.
         InputError: a file cannot be read.
     """
-    data = read_recipe(path)
-    try:
-        plugins.check_loaded(map(str, data.get("plugins") or ()))
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    quick_changes = data.pop("quick", {})
-    if not isinstance(quick_changes, dict):
-        raise ConfigError(f"{path}: quick = {quick_changes!r}: give a mapping of keys to values")
+    data, where = read_recipe(path), str(path)
+    _check_plugins(data.get("plugins", []), where)
+    quick_changes = check_mapping(data.pop("quick", {}), f"{where}: quick")
     if quick:
         # Quick settings of systems that a recipe does not include are of no concern to it.
-        wanted = data.get("systems") or {}
-        chosen = {name: value for name, value in (quick_changes.get("systems") or {}).items() if wanted.get(name)}
+        wanted = check_mapping(data.get("systems", {}), f"{where}: systems")
+        changes = check_mapping(quick_changes.get("systems", {}), f"{where}: quick.systems")
+        chosen = {name: value for name, value in changes.items() if wanted.get(name)}
         data = merge(data, {**quick_changes, **({"systems": chosen} if wanted else {})})
     for text in overrides:
         data = merge(data, parse_override(text))
-    return kind_of(data).expand(data, where=str(path))
+    return kind_of(data, where=where).expand(data, where=where)
+
+
+def _check_plugins(named: Any, where: str) -> None:
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise ConfigError(
+            f"{where}: plugins = {named!r:.100}: give a list of the names of modules, such as [my_module]"
+        )
+    try:
+        plugins.check_loaded(named)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def load_recipe(path: str | Path, *, overrides: Sequence[str] = (), quick: bool = False) -> Recipe:
@@ -88,5 +98,5 @@ def load_recipe(path: str | Path, *, overrides: Sequence[str] = (), quick: bool 
         InputError: the file cannot be read.
     """
     data = compose_recipe(Path(path), overrides=overrides, quick=quick)
-    recipe: Recipe = parse_config(kind_of(data).schema, data, where=str(path))
+    recipe: Recipe = parse_config(kind_of(data, where=str(path)).schema, data, where=str(path))
     return recipe

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from sepvae import plugins
 from sepvae.devices import resolve_device
-from sepvae.errors import ConfigError, InputError, OutputError
+from sepvae.errors import ConfigError, InputError, OutputError, SepvaeError
 from sepvae.estimator.checkpoint import versions
 from sepvae.files import make_folder, read_json, write_json
 from sepvae.recipe.common import Recipe, RecipeOptions
@@ -66,12 +66,19 @@ def run_recipe(
 
 
 def _run(recipe: Recipe, options: RecipeOptions) -> RecipeRun:
-    config, kind = recipe.model_dump(mode="json"), kind_of({"kind": recipe.kind})
+    config, kind = recipe.model_dump(mode="json"), kind_of({"kind": recipe.kind}, where="recipe")
     results_path, page = options.out / _RESULTS, options.out / _PAGE
     write_json(options.out / "recipe.json", config)
     ledger = Ledger(options.out / "stages")
     found = kind.run(recipe, options, ledger)
-    about = {"config": config, "plugins": plugins.needed_by(recipe), "versions": versions(), "seed": recipe.seed}
+    about = {
+        "config": config,
+        # As they are now: the page is built again without the plug-ins that some come from.
+        "measure_facts": [{"name": name, **found._asdict()} for name, found in recipe.described.items()],
+        "plugins": plugins.needed_by(recipe),
+        "versions": versions(),
+        "seed": recipe.seed,
+    }
     results = {**found.results, **about}
     write_json(results_path, results)
 
@@ -90,11 +97,17 @@ def rebuild_report(out: str | Path) -> Path:
         InputError: the folder holds no finished run, or one of another form.
     """
     folder = Path(out)
-    if not (folder / _RESULTS).is_file():
+    path = folder / _RESULTS
+    if not path.is_file():
         raise InputError(f"{folder}: holds no {_RESULTS}: give the --out folder of a finished 'sepvae recipe run'")
-    results = read_json(folder / _RESULTS)
+    results, again = read_json(path), "run the recipe again with this version"
     try:
-        kind_of(results["config"]).write_page(results, folder)
+        kind_of(results["config"], where=str(path)).write_page(results, folder)
     except KeyError as error:
-        raise InputError(f"{folder / _RESULTS}: has no {error}: run the recipe again with this version") from error
+        raise InputError(f"{path}: has no {error}: {again}") from error
+    except SepvaeError:
+        raise
+    # The file is somebody's: whatever is not of the form that the page reads is damage.
+    except (TypeError, AttributeError, IndexError, ValueError) as error:
+        raise InputError(f"{path}: is damaged, or of another form ({error}): {again}") from error
     return folder / _PAGE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sepvae.evaluation.measures import describe
 from sepvae.evaluation.table import format_table
 from sepvae.recipe.common import Recipe
 
@@ -14,15 +15,16 @@ _BSSEVAL = "_bsseval_v3_512"
 
 def results_text(recipe: Recipe, results: Mapping[str, Any]) -> str:
     """Return what `sepvae recipe run` prints of the results of a recipe."""
-    columns, lines = recipe.table_measures, []
+    columns, described, lines = recipe.table_measures, recipe.described, []
     headings = {name: name.removesuffix(_BSSEVAL) for name in columns}
     for part in results["order"]:
         found = results["splits"][part]
         systems = {name: found["systems"][name] for name in recipe.compared}
-        lines += ["", part, format_table(systems, columns, intervals=columns[:1], headings=headings)]
+        table = format_table(systems, columns, intervals=columns[:1], headings=headings, described=described)
+        lines += ["", part, table]
         for test in found["hypotheses"]:
-            difference = test["mean_difference"]
-            how = "no pairs" if difference is None else f"{difference:+.2f} against {test['other']}"
+            difference, decimals = test["mean_difference"], describe(test["claim"]["measure"], described).decimals
+            how = "no pairs" if difference is None else f"{difference:+.{decimals}f} against {test['other']}"
             lines.append(f"{test['verdict']}: {test['claim']['text']} ({how})")
     for check in results.get("checks", []):
         lines.append(f"{'passed' if check['passed'] else 'FAILED'}: {check['text']}")

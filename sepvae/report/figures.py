@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae.errors import MissingExtra
-from sepvae.report.labels import COLOURS, measure_of
+from sepvae.report.labels import COLOURS
 from sepvae.report.systems import Systems
 
 # Spectrograms show this much below the loudest bin of the mixture; speech has little further down.
@@ -20,12 +20,12 @@ _WINDOW_S = 0.02
 _MOST_UPRIGHT = 7
 
 
-def violins(scores: Mapping[str, Sequence[float]], measure: str, known: Systems) -> bytes:
+def violins(scores: Mapping[str, Sequence[float]], heading: str, known: Systems) -> bytes:
     """Draw the scores of each system as a violin with its points, as SVG.
 
     Args:
         scores: finite values by system.
-        measure: name of the measure, for the axis.
+        heading: of the measure, for the axis.
         known: labels, roles and order of the systems.
 
     Raises:
@@ -44,7 +44,7 @@ def violins(scores: Mapping[str, Sequence[float]], measure: str, known: Systems)
     upright = len(systems) <= _MOST_UPRIGHT
     across, along = 0.95 * len(systems) + 0.9, 0.32 * len(systems) + 0.9
     # rc_context puts everything back: drawing changes no global state.
-    with mpl.rc_context({"svg.hashsalt": measure, "svg.fonttype": "path", "font.size": 9}):
+    with mpl.rc_context({"svg.hashsalt": heading, "svg.fonttype": "path", "font.size": 9}):
         figure = Figure(figsize=(max(3.2, across), 3.0) if upright else (5.2, along), layout="constrained")
         axes: Any = figure.subplots()
         values = {"system": [s for s in systems for _ in scores[s]], "value": [v for s in systems for v in scores[s]]}
@@ -59,13 +59,12 @@ def violins(scores: Mapping[str, Sequence[float]], measure: str, known: Systems)
             draw_mean = axes.hlines if upright else axes.vlines
             mean = float(np.mean(scores[system]))
             draw_mean(mean, position - 0.28, position + 0.28, color=COLOURS["ink"], linewidth=1.4)
-        label = measure_of(measure).heading
         if upright:
             axes.set_xticks(range(len(systems)), [known[s].label.replace(" ", "\n", 1) for s in systems])
-            axes.set(xlabel="", ylabel=label)
+            axes.set(xlabel="", ylabel=heading)
         else:
             axes.set_yticks(range(len(systems)), [known[s].label for s in systems])
-            axes.set(xlabel=label, ylabel="")
+            axes.set(xlabel=heading, ylabel="")
         axes.grid(axis="y" if upright else "x", color=COLOURS["rule"], linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sepvae.evaluation import MEASURES
-from sepvae.evaluation.contract import Description
+from sepvae.evaluation.contract import Description, Place
 from sepvae.evaluation.measures import describe
-
-# Of a recogniser's output, which no measure of sounds scores.
-_OF_PHONES = {"phone_accuracy": Description("Phones", "%", 1), "frame_accuracy": Description("Frames", "%", 1)}
 
 # Light-mode colours, at least 4.5:1 on white; the page exchanges them for its own variables.
 COLOURS = {
@@ -24,16 +22,44 @@ COLOURS = {
 }
 
 
-def measure_of(name: str) -> Description:
-    """Return how the measure `name` is shown; an unknown one keeps its name."""
-    return _OF_PHONES.get(name) or describe(name)
+class Measures:
+    """The measures of a page, as they were described when they were taken; others are those of the table.
+
+    Example:
+        >>> measures = Measures({"lsd": Description("LSD", "dB", 1, "lower")})
+        >>> measures["lsd"].heading, measures.ordered(["si_sdr", "lsd"]), measures.write(-1.234, "lsd")
+        ('LSD (dB, lower is better)', ['lsd', 'si_sdr'], '−1.2')
+    """
+
+    def __init__(self, described: Mapping[str, Description]) -> None:
+        self._described = dict(described)
+
+    def __getitem__(self, name: str) -> Description:
+        """Return how a measure or improvement is shown; an unknown one keeps its name."""
+        return describe(name, self._described)
+
+    def ordered(self, names: Iterable[str]) -> list[str]:
+        """Return the distinct measures in the order that they were described in, and of the table; others last."""
+        order = list(dict.fromkeys((*self._described, *MEASURES)))
+        return sorted(dict.fromkeys(names), key=lambda name: order.index(name) if name in order else len(order))
+
+    def shown(self, names: Iterable[str], place: Place) -> list[str]:
+        """Return those of some measures that are shown at a place."""
+        return [name for name in names if place in self[name].shown]
+
+    def write(self, value: object, name: str) -> str:
+        """Return a score with the decimals of its measure."""
+        return format_value(value, self[name].decimals)
 
 
-def ordered_measures(measures: Iterable[str]) -> list[str]:
-    """Return the distinct measures in the order of the tables, unknown ones last."""
-    order = [*MEASURES, *_OF_PHONES]
-    distinct = dict.fromkeys(measures)
-    return sorted(distinct, key=lambda name: order.index(name) if name in order else len(order))
+def read_measures(stored: Iterable[Mapping[str, Any]]) -> Measures:
+    """Return the measures that `results.json` has under `measure_facts`."""
+    return Measures(
+        {
+            one["name"]: Description(one["label"], one["unit"], one["decimals"], one["better"], tuple(one["shown"]))
+            for one in stored
+        }
+    )
 
 
 def is_number(value: object) -> bool:
@@ -41,16 +67,16 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
-def format_value(value: object, measure: str) -> str:
-    """Return a score with the decimals of its measure and a true minus sign; a dash when there is none.
+def format_value(value: object, decimals: int) -> str:
+    """Return a number with so many decimals and a true minus sign; a dash when there is none.
 
     Example:
-        >>> format_value(-1.234, "si_sdr"), format_value(float("nan"), "stoi")
+        >>> format_value(-1.234, 2), format_value(float("nan"), 3)
         ('−1.23', '–')
     """
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         return "–"
-    text = f"{value:.{measure_of(measure).decimals}f}"
+    text = f"{value:.{decimals}f}"
     return text.replace("-", "−") if float(text) else text.replace("-", "")
 
 

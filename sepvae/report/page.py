@@ -19,19 +19,10 @@ from sepvae.evaluation import IMPROVEMENT
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.files import read_arrays, write_text
 from sepvae.report import figures, filters
-from sepvae.report.labels import (
-    format_value,
-    is_number,
-    measure_of,
-    ordered_measures,
-    reason_text,
-)
+from sepvae.report.labels import Measures, format_value, is_number, reason_text
 from sepvae.report.rooms import Room, describe_room, describe_talkers, plan
 from sepvae.report.systems import Systems
 
-_VIOLINS = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512", "pesq_nb", "pesq_wb", "phone_accuracy")
-_BESIDE_PLAYERS = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512")
-_TESTED = ("sdr_bsseval_v3_512", "sir_bsseval_v3_512", "sar_bsseval_v3_512", "si_sdr", "pesq_wb", "phone_accuracy")
 _PEAK = 0.9
 
 
@@ -93,6 +84,7 @@ def write_report(
     *,
     title: str,
     systems: Systems,
+    measures: Measures,
     splits: Sequence[ReportSplit],
     config: Mapping[str, Any],
     versions: Mapping[str, str],
@@ -109,6 +101,7 @@ def write_report(
         path: HTML file to write.
         title: heading of the page.
         systems: labels, roles and order of all that is compared or listened to.
+        measures: how they are shown, and where.
         splits: results, the main one first.
         config: resolved configuration.
         versions: of the packages the numbers depend on.
@@ -139,8 +132,8 @@ def write_report(
         ],
         title=title,
         notes=[note for note in notes if note],
-        splits=[_split(split, systems, words) for split in splits],
-        published=[_published(figure, splits[0].summary, systems) for figure in published],
+        splits=[_split(split, systems, measures, words) for split in splits],
+        published=[_published(figure, splits[0].summary, systems, measures) for figure in published],
         config=json.dumps(config, indent=2, ensure_ascii=False),
         versions=dict(versions),
         seed=seed,
@@ -152,29 +145,31 @@ def _data_uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _split(split: ReportSplit, known: Systems, words: Words) -> dict[str, Any]:
+def _split(split: ReportSplit, known: Systems, measures: Measures, words: Words) -> dict[str, Any]:
     systems = known.ordered(split.summary)
-    measures = ordered_measures(
-        name for row in split.summary.values() for name in row if not name.endswith(IMPROVEMENT)
-    )
-    scored = {m for m in measures if any(split.summary[s].get(m, {}).get("n_valid") for s in systems)}
-    drawn = [m for m in _VIOLINS if m in scored]
+    taken = measures.ordered(name for row in split.summary.values() for name in row if not name.endswith(IMPROVEMENT))
+    scored = [m for m in taken if any(split.summary[s].get(m, {}).get("n_valid") for s in systems)]
+    tested = [test for test in split.comparisons if test["n_pairs"] and measures.shown([test["measure"]], "test")]
     return {
         "name": split.name,
         "label": split.name.replace("_", " "),
         "description": split.description,
-        "measures": [(m, measure_of(m).heading) for m in measures if m in scored],
-        "missing": [measure_of(m).label for m in measures if m not in scored],
-        "systems": [_system_row(s, split.summary, [m for m in measures if m in scored], known) for s in systems],
-        "tests": [_test(test, known) for test in split.comparisons if test["measure"] in _TESTED and test["n_pairs"]],
-        "claims": [_claim(test, known) for test in split.hypotheses],
-        "violins": [_violin(split.rows, m, known) for m in drawn],
-        "items": [_item(item, split.rows, known, words) for item in split.items],
+        "measures": [(m, measures[m].heading) for m in scored],
+        "missing": [measures[m].label for m in taken if m not in scored],
+        "systems": [_system_row(s, split.summary, scored, known, measures) for s in systems],
+        "tests": [_test(test, known, measures) for test in tested],
+        "claims": [_claim(test, known, measures) for test in split.hypotheses],
+        "violins": [_violin(split.rows, m, known, measures) for m in measures.shown(scored, "violin")],
+        "items": [_item(item, split.rows, known, measures, words) for item in split.items],
     }
 
 
 def _system_row(
-    system: str, summary: Mapping[str, Mapping[str, Any]], measures: Sequence[str], known: Systems
+    system: str,
+    summary: Mapping[str, Mapping[str, Any]],
+    scored: Sequence[str],
+    known: Systems,
+    measures: Measures,
 ) -> dict[str, Any]:
     one = known[system]
     return {
@@ -182,11 +177,13 @@ def _system_row(
         "name": system,
         "role": one.role,
         "informed": one.uses_references and one.role != "ceiling",
-        "cells": [_cell(system, summary, measure, known) for measure in measures],
+        "cells": [_cell(system, summary, measure, known, measures) for measure in scored],
     }
 
 
-def _cell(system: str, summary: Mapping[str, Mapping[str, Any]], measure: str, known: Systems) -> dict[str, Any]:
+def _cell(
+    system: str, summary: Mapping[str, Mapping[str, Any]], measure: str, known: Systems, measures: Measures
+) -> dict[str, Any]:
     found = summary[system].get(measure)
     if found is None or not is_number(found["mean"]):
         return {"mean": "–", "interval": "", "count": "", "best": False}
@@ -196,12 +193,13 @@ def _cell(system: str, summary: Mapping[str, Mapping[str, Any]], measure: str, k
         for name, row in summary.items()
         if known[name].competes and measure in row and is_number(row[measure]["mean"])
     ]
+    best = {"higher": max, "lower": min}.get(measures[measure].better or "")
     complete = found["n_valid"] == found["n_total"]
     return {
-        "mean": format_value(found["mean"], measure),
-        "interval": f"{format_value(low, measure)} to {format_value(high, measure)}" if is_number(low) else "",
+        "mean": measures.write(found["mean"], measure),
+        "interval": f"{measures.write(low, measure)} to {measures.write(high, measure)}" if is_number(low) else "",
         "count": "" if complete else f"{found['n_valid']} of {found['n_total']}",
-        "best": known[system].competes and len(rivals) > 1 and found["mean"] == max(rivals),
+        "best": best is not None and known[system].competes and len(rivals) > 1 and found["mean"] == best(rivals),
     }
 
 
@@ -211,57 +209,62 @@ def _p_value(value: Any) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _claim(test: Mapping[str, Any], known: Systems) -> dict[str, str]:
+def _claim(test: Mapping[str, Any], known: Systems, measures: Measures) -> dict[str, str]:
     claim = test["claim"]
     return {
         "text": claim["text"],
         "verdict": test["verdict"],
         "pair": f"{known[claim['system']].label} against {known[test['other']].label}",
-        "measure": measure_of(claim["measure"]).label,
-        "difference": format_value(test["mean_difference"], claim["measure"]),
+        "measure": measures[claim["measure"]].label,
+        "difference": measures.write(test["mean_difference"], claim["measure"]),
         "n": str(test["n_pairs"]),
         "p_for": _p_value(test["p_for"]),
         "p_against": _p_value(test["p_against"]),
     }
 
 
-def _test(test: Mapping[str, Any], known: Systems) -> dict[str, str]:
+def _test(test: Mapping[str, Any], known: Systems, measures: Measures) -> dict[str, str]:
     return {
-        "measure": measure_of(test["measure"]).label,
+        "measure": measures[test["measure"]].label,
         "a": known[test["system_a"]].label,
         "b": known[test["system_b"]].label,
-        "difference": format_value(test["median_difference"], test["measure"]),
+        "difference": measures.write(test["median_difference"], test["measure"]),
         "n": str(test["n_pairs"]),
         "p": _p_value(test["p_value"]),
         "p_holm": _p_value(test["p_holm"]),
-        "effect": format_value(test["rank_biserial"], "si_sdr"),
+        "effect": format_value(test["rank_biserial"], 2),
         "reason": (test["reason"] or "").replace("_", " "),
     }
 
 
-def _violin(rows: Sequence[ScoreRow], measure: str, known: Systems) -> dict[str, str]:
+def _violin(rows: Sequence[ScoreRow], measure: str, known: Systems, measures: Measures) -> dict[str, str]:
     scores: dict[str, list[float]] = {}
     for row in rows:
         if is_number(row.values.get(measure)):
             scores.setdefault(row.system, []).append(row.values[measure])
-    picture = _data_uri("image/svg+xml", figures.violins(scores, measure, known))
+    picture = _data_uri("image/svg+xml", figures.violins(scores, measures[measure].heading, known))
     counts = ", ".join(f"{known[name].label} {len(scores[name])}" for name in known.ordered(scores))
-    label = measure_of(measure).label
+    label = measures[measure].label
     return {"picture": picture, "label": label, "alt": f"Violin plots of {label} by system; points: {counts}"}
 
 
-def _published(figure: Mapping[str, Any], summary: Mapping[str, Mapping[str, Any]], known: Systems) -> dict[str, str]:
-    ours = summary.get(figure["system"], {}).get(figure["measure"], {}).get("mean")
+def _published(
+    figure: Mapping[str, Any], summary: Mapping[str, Mapping[str, Any]], known: Systems, measures: Measures
+) -> dict[str, str]:
+    measure = figure["measure"]
+    ours = summary.get(figure["system"], {}).get(measure, {}).get("mean")
     return {
         "system": known[figure["system"]].label,
-        "measure": measure_of(figure["measure"]).heading,
-        "theirs": format_value(figure["value"], figure["measure"]),
-        "ours": format_value(ours, figure["measure"]),
+        "measure": measures[measure].heading,
+        "theirs": measures.write(figure["value"], measure),
+        "ours": measures.write(ours, measure),
         "source": figure["source"],
     }
 
 
-def _item(item: ReportItem, rows: Sequence[ScoreRow], known: Systems, words: Words) -> dict[str, Any]:
+def _item(
+    item: ReportItem, rows: Sequence[ScoreRow], known: Systems, measures: Measures, words: Words
+) -> dict[str, Any]:
     """Read the audio of one mixture and make a card for each signal, at one level and one range of colours."""
     found = {(row.system, row.source): row for row in rows if row.item == item.id}
     systems = [s for s in known.ordered(item.estimates) if known[s].role != "floor"]
@@ -285,7 +288,7 @@ def _item(item: ReportItem, rows: Sequence[ScoreRow], known: Systems, words: Wor
             "sound": _data_uri("audio/flac", audio.encode(sound.wave[:1] * gain, sample_rate=sound.sample_rate)),
             "picture": _data_uri("image/webp", figures.spectrogram_image(levels, top_db=top_db)),
             "directivity": directivity.get(key, ""),
-            "scores": [_score(row, measure) for measure in _BESIDE_PLAYERS] if row else [],
+            "scores": _scores(row, measures) if row else [],
         }
 
     return {
@@ -354,7 +357,11 @@ def _trace(item: ReportItem, arrays: Mapping[str, Mapping[str, NDArray[Any]]], k
     return filters.trace(objectives, known, item=item.id) if objectives else ""
 
 
-def _score(row: ScoreRow, measure: str) -> dict[str, str]:
-    value = row.values.get(measure)
-    text = format_value(value, measure) if is_number(value) else reason_text(row.reasons, measure)
-    return {"label": measure_of(measure).label, "text": text}
+def _scores(row: ScoreRow, measures: Measures) -> list[dict[str, str]]:
+    """Return what stands under a sound: its scores, or the reasons why there are none."""
+    scores = []
+    for measure in measures.shown(measures.ordered(row.values), "player"):
+        value = row.values[measure]
+        text = measures.write(value, measure) if is_number(value) else reason_text(row.reasons, measure)
+        scores.append({"label": measures[measure].label, "text": text})
+    return scores

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from sepvae.errors import InputError
-
-# What a system is in the comparison, in the order of the tables.
-ROLES = ("floor", "baseline", "ours", "ceiling")
+from sepvae.systems.roles import Competitor, Role
 
 
 class ShownSystem(NamedTuple):
@@ -27,7 +25,7 @@ class ShownSystem(NamedTuple):
     @property
     def competes(self) -> bool:
         """Whether it may be marked as the best: no floor, and given no more than the mixture."""
-        return self.role in ("baseline", "ours") and not self.uses_references
+        return self.role in get_args(Competitor) and not self.uses_references
 
 
 def read_systems(stored: Iterable[Mapping[str, Any]]) -> list[ShownSystem]:
@@ -45,10 +43,10 @@ class Systems:
     """
 
     def __init__(self, systems: Iterable[ShownSystem]) -> None:
-        given = list(systems)
-        if unknown := [one for one in given if one.role not in ROLES]:
-            raise InputError(f"{unknown[0].name}: role = {unknown[0].role!r}: choose one of {', '.join(ROLES)}")
-        self._systems = {one.name: one for one in sorted(given, key=lambda one: ROLES.index(one.role))}
+        given, roles = list(systems), get_args(Role)
+        if unknown := [one for one in given if one.role not in roles]:
+            raise InputError(f"{unknown[0].name}: role = {unknown[0].role!r}: choose one of {', '.join(roles)}")
+        self._systems = {one.name: one for one in sorted(given, key=lambda one: roles.index(one.role))}
 
     def __getitem__(self, name: str) -> ShownSystem:
         return self._systems[name]

@@ -19,13 +19,13 @@ from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import Rendered
 from sepvae.settings import Choice
 from sepvae.systems import SYSTEMS
+from sepvae.systems.roles import Competitor, Role
 from sepvae.tables import Table
 
 C = TypeVar("C", bound=Config)
 T = TypeVar("T")
 
 Estimates = dict[str, NDArray[np.float32]]
-Role = Literal["floor", "baseline", "ours", "ceiling"]
 # What a system is given beside the mixture: the channels of several microphones; the true sources, which no real
 # system has.
 Need = Literal["channels", "references"]
@@ -144,7 +144,7 @@ class SystemChoice(Choice):
     table: ClassVar[Table] = SYSTEMS
 
     label: str | None = Field(None, min_length=1)
-    role: Literal["ours", "baseline"] | None = None
+    role: Competitor | None = None
 
     @property
     def works_on(self) -> str | None:

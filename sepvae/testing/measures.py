@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import unittest
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sepvae.evaluation import IMPROVEMENT, MEASURES
-from sepvae.evaluation.contract import Measure
+from sepvae.evaluation.contract import Measure, Place
 from sepvae.evaluation.measures import describe, score, score_systems
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.seeds import generator
@@ -83,12 +83,13 @@ def check_it_says_what_it_is(name: str) -> None:
     measure = MEASURES.resolve(name)
     expect(isinstance(measure, Measure), f"{measure!r}: make it by the decorator `measure`")
     expect(bool(measure.__doc__), "no docstring")
-    label, unit, decimals, better = measure.description
+    label, unit, decimals, better, places = measure.description
     expect(bool(label) and label.isprintable() and unit.isprintable(), f"label {label!r}, unit {unit!r}")
     expect(0 <= decimals <= 6 and better in ("higher", "lower"), f"{decimals} decimals, {better} is better")
+    expect(set(places) <= set(get_args(Place)), f"shown = {places}: choose among {get_args(Place)}")
     expect(describe(name) == measure.description, f"tables show it as {describe(name)}")
-    gain = describe(name + IMPROVEMENT).label
-    expect(gain == f"{label} gain", f"its improvement is called {gain}")
+    gain = describe(name + IMPROVEMENT)
+    expect(gain.label == f"{label} gain" and gain.better == "higher", f"its improvement is shown as {gain}")
 
 
 def check_better_estimates_have_better_scores(name: str) -> None:
@@ -232,11 +233,12 @@ def check_the_noise_is_needed_or_says_nothing(name: str) -> None:
 
 
 def check_the_improvement_is_that_over_the_mixture(name: str) -> None:
-    """The improvement is the score less that of the mixture as an estimate of each source."""
+    """The improvement is by how much the score is better than that of the mixture as an estimate of each source."""
     references, noise = make_item()
     names, mixture = [name, name + IMPROVEMENT], sum((*references.values(), noise))
     rows = scored(name, references, disturbed(references, noise, 0.2), noise=noise, measures=names)
     floors = scored(name, references, dict.fromkeys(references, mixture), noise=noise)
     gains = [row.values[name + IMPROVEMENT] for row in rows]
-    same(gains, [row.values[name] - floor.values[name] for row, floor in zip(rows, floors, strict=True)], "improvement")
+    better = [sign(name) * (row.values[name] - floor.values[name]) for row, floor in zip(rows, floors, strict=True)]
+    same(gains, better, "improvement")
     expect(not np.isnan(gains).any(), f"improvements {gains}")

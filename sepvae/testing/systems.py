@@ -18,7 +18,8 @@ from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.mixture import Rendered, render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.systems import SYSTEMS
-from sepvae.systems.contract import Estimates, Role, System, SystemChoice, TrainingMixtures, describe_systems
+from sepvae.systems.contract import Estimates, System, SystemChoice, TrainingMixtures, describe_systems
+from sepvae.systems.roles import Role
 from sepvae.testing.contract import Settings, check_settings, expect, raises
 
 RATE, LENGTH = 16000, 4800

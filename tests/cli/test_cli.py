@@ -88,6 +88,16 @@ def test_names_of_tables_are_listed_and_checked(capsys: pytest.CaptureFixture[st
         assert message in capsys.readouterr().err
 
 
+def test_folders_to_evaluate_have_to_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    for place, message in (("nowhere", "no such folder"), ("file", "is a file, expected a folder")):
+        for key, other in (("--references", "--estimates"), ("--estimates", "--references")):
+            assert main(["evaluate", key, str(tmp_path / place), other, str(tmp_path)]) == 1
+            assert f"{tmp_path / place}: {message}: give that of the" in capsys.readouterr().err
+    assert main(["evaluate", "--references", str(tmp_path), "--estimates", str(tmp_path)]) == 1
+    assert f"{tmp_path}: no folders of references found there" in capsys.readouterr().err
+
+
 def test_a_default_of_the_command_line_is_that_of_the_function() -> None:
     defaults = build_parser().parse_args(["corpus", "demo", "DIR"])
     assert defaults.speakers == inspect.signature(make_demo_corpus).parameters["speakers"].default

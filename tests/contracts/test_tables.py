@@ -13,11 +13,11 @@ from sepvae.objectives import OBJECTIVES
 from sepvae.systems import SYSTEMS
 
 TABLES = {"models": MODELS, "objectives": OBJECTIVES, "systems": SYSTEMS}
-# Pure functions that entries of the shelf share.
+# What entries of the shelf share.
 HELPERS = {
     "models": {"dictionary", "layers", "network", "segment_network"},
     "objectives": {"divergences", "likelihoods", "priors"},
-    "systems": {"grouped", "profiles"},
+    "systems": {"grouped", "profiles", "roles"},
 }
 
 

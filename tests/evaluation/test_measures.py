@@ -32,6 +32,10 @@ def sources(n_samples: int = 4000, n_sources: int = 2) -> dict[str, Signal]:
     return dict(zip(("female", "male", "child"), waves, strict=False))
 
 
+def mixed(references: dict[str, Signal]) -> dict[str, Signal]:
+    return dict.fromkeys(references, sum(references.values(), np.float64(0)))
+
+
 def run(
     references: dict[str, Signal],
     estimates: dict[str, Signal] | None = None,
@@ -302,8 +306,12 @@ def test_a_measure_of_somebody_elses_is_scored_and_described(monkeypatch: pytest
     halves = {name: 0.5 * wave for name, wave in references.items()}
     rows = run(references, halves, ["peak_error", "peak_error_improvement", "si_sdr"])
     assert [row.values["peak_error"] for row in rows] == [50.0, 50.0]
-    assert describe("peak_error_improvement") == ("Peak error gain", "%", 1, "lower")
-    assert describe("peak_error").heading == "Peak error (%)"
+    # Lower is better, and what is gained over the mixture is positive all the same.
+    floor = [row.values["peak_error"] for row in run(references, mixed(references), ["peak_error"])]
+    assert [row.values["peak_error_improvement"] for row in rows] == [one - 50 for one in floor]
+    assert min(floor) > 50
+    assert describe("peak_error_improvement") == ("Peak error gain", "%", 1, "higher", ())
+    assert describe("peak_error").heading == "Peak error (%, lower is better)"
     assert measure_names()[-2:] == ["peak_error", "peak_error_improvement"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sepvae.cli import main
+from sepvae.cli import build_parser, main
 from sepvae.errors import ConfigError
 from sepvae.files import resource
 from sepvae.recipe.catalogue import find_recipe, list_recipes, recipe_files
@@ -43,6 +43,27 @@ def test_a_path_that_exists_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "demo").rmdir()
     (tmp_path / "demo").write_text("title: mine\n")
     assert find_recipe("demo") == Path("demo")
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [("timit/vae", "runs/timit/vae"), ("noise/vivos", "runs/noise/vivos"), ("mine/vae.yaml", "runs/vae")],
+)
+def test_results_lie_under_the_name_of_the_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, folder: str
+) -> None:
+    """Recipes of one name in two folders of sepvae's do not meet; a file's own folder says nothing."""
+
+    def found(recipe: object, *, out: Path, **options: object) -> None:
+        raise ConfigError(f"results in {out}")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sepvae.recipe.run.run_recipe", found)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "vae.yaml").write_text("title: mine\nsystems: {floor: mixture}\n")
+    args = build_parser().parse_args(["recipe", "run", given])
+    with pytest.raises(ConfigError, match=f"results in {folder}$"):
+        args.run(args)
 
 
 @pytest.mark.parametrize("name", ["timit/vea", "timit/vea.yaml", "recipes/timit/vea.yaml"])

@@ -13,9 +13,12 @@ import soundfile
 
 from sepvae import audio
 from sepvae.errors import InputError
+from sepvae.evaluation import measure_names
+from sepvae.evaluation.contract import Description
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.evaluation.statistics import compare_systems, summarise
 from sepvae.report import figures
+from sepvae.report.labels import Measures
 from sepvae.report.page import ReportItem, ReportSplit, write_report
 from sepvae.report.systems import ShownSystem, Systems
 
@@ -73,7 +76,14 @@ def make_split(folder: Path, *, item: str = "test-00000", n_samples: int = 4000)
 
 
 def write_page(folder: Path, split: ReportSplit, **options: object) -> str:
-    settings = {"config": {"seed": 1}, "versions": {"torch": "2"}, "seed": 7, "notes": ["A note."], **options}
+    settings = {
+        "measures": Measures({}),
+        "config": {"seed": 1},
+        "versions": {"torch": "2"},
+        "seed": 7,
+        "notes": ["A note."],
+        **options,
+    }
     write_report(folder / "report.html", title="Title", systems=KNOWN, splits=[split], **settings)  # type: ignore[arg-type]
     return (folder / "report.html").read_text()
 
@@ -162,7 +172,7 @@ def test_published_figures_stand_beside_ours(tmp_path: Path) -> None:
 
 def test_a_violin_has_a_point_for_every_score() -> None:
     scores = {"mixture": [0.0, 0.1], "vae": [1.0, 2.0, 3.0, 4.5, 5.0]}
-    groups = figures.violins(scores, SDR, KNOWN).decode().split('<g id="PathCollection_')[1:]
+    groups = figures.violins(scores, "SDR (dB)", KNOWN).decode().split('<g id="PathCollection_')[1:]
     points = [group.split('<g id="')[0].count("<use ") for group in groups]
     assert points == [2, 5]
 
@@ -171,7 +181,7 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone() -> None:
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    figures.violins({"vae": [1.0, 2.0]}, SDR, KNOWN)
+    figures.violins({"vae": [1.0, 2.0]}, "SDR (dB)", KNOWN)
     assert dict(mpl.rcParams) == before
 
 
@@ -199,3 +209,50 @@ def test_systems_come_from_floor_to_ceiling_in_the_order_given() -> None:
     assert KNOWN.ordered(["vae", "mixture", "vae"]) == ["mixture", "vae"]
     with pytest.raises(InputError, match="vae: role = 'best': choose one of floor, baseline, ours, ceiling"):
         Systems([ShownSystem("vae", "VAE", "best")])
+
+
+LSD = Description("LSD", "dB", 1, "lower", ("violin", "test", "player"))
+
+
+def other_measure(folder: Path, name: str = "lsd") -> ReportSplit:
+    """Return the split with the scores of a measure that sepvae does not know: those of the SDR, without their sign."""
+    split = make_split(folder)
+    rows = [ScoreRow(one.system, one.item, one.source, {name: abs(one.values[SDR])}, {}) for one in split.rows]
+    tests = [vars(test) for test in compare_systems(rows)]
+    return ReportSplit(split.name, "", summarise(rows), tests, [], rows, split.items)
+
+
+def test_the_best_by_a_measure_is_that_with_the_better_value(tmp_path: Path) -> None:
+    """The lowest where lower values are better; of a measure that nobody describes, none is marked."""
+    split = other_measure(tmp_path)
+    means = {name: f"{split.summary[name]['lsd']['mean']:.1f}" for name in ("kl_nmf", "vae")}
+    text = write_page(tmp_path, split, measures=Measures({"lsd": LSD}))
+    assert f'class="best">{means["kl_nmf"]}<' in text
+    assert text.count('class="best"') == 1
+    text = write_page(tmp_path, split, measures=Measures({"lsd": LSD._replace(better="higher")}))
+    assert f'class="best">{means["vae"]}<' in text
+    assert 'class="best"' not in write_page(tmp_path, split)
+
+
+def test_a_measure_is_shown_where_it_says(tmp_path: Path) -> None:
+    split, players = other_measure(tmp_path), 2 * (len(SYSTEMS) - 1)
+    text = write_page(tmp_path, split, measures=Measures({"lsd": LSD}))
+    assert "LSD (dB, lower is better)</th>" in text
+    assert (text.count("Violin plots of LSD"), text.count('<td class="text">LSD</td>')) == (1, 10)
+    assert text.count("<dt>LSD</dt>") == players
+    text = write_page(tmp_path, split, measures=Measures({"lsd": LSD._replace(shown=())}))
+    assert not any(word in text for word in ("Violin plots", "Paired tests", "<dt>"))
+
+
+# Where the page has shown each measure since it was written.
+SHOWN = {
+    "violin": [SDR, "sir_bsseval_v3_512", SAR, "pesq_nb", "pesq_wb"],
+    "test": [SDR, "sir_bsseval_v3_512", SAR, "si_sdr", "pesq_wb"],
+    "player": [SDR, "sir_bsseval_v3_512", SAR],
+}
+
+
+@pytest.mark.parametrize("place", SHOWN)
+def test_our_measures_are_where_they_were(place: str) -> None:
+    """Improvements are in the table alone."""
+    assert Measures({}).shown(measure_names(), place) == SHOWN[place]  # type: ignore[arg-type]

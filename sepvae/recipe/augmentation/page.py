@@ -14,8 +14,9 @@ from sepvae.config import parse_config
 from sepvae.errors import ConfigError
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.recipe.augmentation.folder import FoldFolder
-from sepvae.recipe.augmentation.schema import AS_IT_IS, CLEAN, MEASURES, MISMATCHED, Arm
+from sepvae.recipe.augmentation.schema import ACCURACIES, AS_IT_IS, CLEAN, MISMATCHED, Arm
 from sepvae.recipe.augmentation.stages import score_rows
+from sepvae.report.labels import Measures, read_measures
 from sepvae.report.nuisance import cosine_map, variance_spectrum
 from sepvae.report.page import Picture, ReportItem, ReportSplit, Words, write_report
 from sepvae.report.systems import ShownSystem, Systems, read_systems
@@ -40,6 +41,7 @@ def write_page(results: Mapping[str, Any], folder: Path) -> None:
     config = results["config"]
     folds = [FoldFolder(folder / name) for name in sorted(results["nuisance"], key=lambda name: (len(name), name))]
     arms = _shown(results)
+    measures = read_measures(results["measure_facts"]) if "measure_facts" in results else Measures(ACCURACIES)
     items, versions = _listened(results, folds[0], arms)
     splits = []
     for number, part in enumerate(results["order"]):
@@ -51,6 +53,7 @@ def write_page(results: Mapping[str, Any], folder: Path) -> None:
         folder / "report.html",
         title=config["title"],
         systems=Systems([*arms.values(), *versions]),
+        measures=measures,
         splits=splits,
         config=config,
         versions=results["versions"],
@@ -94,7 +97,7 @@ def _of_speakers(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     for (arm, speaker), own in groupby(sorted(rows, key=owner), key=owner):
         values = [row.values for row in own]
         means.append(
-            ScoreRow(arm, speaker, "all", {name: float(np.mean([v[name] for v in values])) for name in MEASURES}, {})
+            ScoreRow(arm, speaker, "all", {name: float(np.mean([v[name] for v in values])) for name in ACCURACIES}, {})
         )
     return means
 

@@ -11,15 +11,20 @@ from sepvae.augmentation.contract import augmentation_class, split_chain
 from sepvae.augmented.config import AugmentConfig
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
+from sepvae.evaluation.contract import Description
+from sepvae.presets import OF_SPEECH
 from sepvae.recipe.common import Hypothesis, Recipe, check_names, without_nulls
 from sepvae.recognition.recogniser import RecogniserConfig
 from sepvae.recognition.speech import SpeechConfig
 from sepvae.report.systems import ShownSystem
 from sepvae.settings import merge, preset
+from sepvae.systems.roles import Competitor
 from sepvae.tables import unknown
 from sepvae.training.config import TrainingConfig
 
-MEASURES = ("phone_accuracy", "frame_accuracy")
+# Of a recogniser's output, which no measure of sounds scores.
+PHONES, FRAMES = "phone_accuracy", "frame_accuracy"
+ACCURACIES = {PHONES: Description("Phones", "%", 1), FRAMES: Description("Frames", "%", 1, shown=())}
 # The parts of the results: every condition, and before them all that the recogniser was not trained for.
 MISMATCHED, CLEAN = "mismatched", "clean"
 # Speech as it is goes through the same machinery: at a gain of 0 dB.
@@ -61,7 +66,7 @@ class Arm(AugmentationSettings):
 
     recordings: bool = False
     label: str | None = Field(None, min_length=1)
-    role: Literal["ours", "baseline"] | None = None
+    role: Competitor | None = None
 
     @model_validator(mode="after")
     def _a_floor_is_a_floor(self) -> Arm:
@@ -88,15 +93,15 @@ class Condition(Config):
 class ArmHypothesis(Hypothesis):
     """A claim about arms in the condition `where`; accuracies are in percent."""
 
-    measure: str = "phone_accuracy"
+    measure: str = PHONES
     where: str = MISMATCHED
     margin: float = Field(1.0, gt=0)
 
     @field_validator("measure")
     @classmethod
     def _known(cls, measure: str) -> str:
-        if measure not in MEASURES:
-            raise ConfigError(unknown("measure", measure, MEASURES))
+        if measure not in ACCURACIES:
+            raise ConfigError(unknown("measure", measure, ACCURACIES))
         return measure
 
 
@@ -144,7 +149,7 @@ class AugmentationRecipe(Recipe):
     @classmethod
     def _trains(cls, model: dict[str, Any]) -> dict[str, Any]:
         """Check the settings of the model of speech, and fill in its defaults."""
-        return parse_config(TrainingConfig, merge(preset("segment_conv"), model), where="model").model_dump(mode="json")
+        return parse_config(TrainingConfig, merge(preset(OF_SPEECH), model), where="model").model_dump(mode="json")
 
     @field_validator("arms", "conditions", mode="before")
     @classmethod
@@ -174,7 +179,12 @@ class AugmentationRecipe(Recipe):
     @property
     def table_measures(self) -> tuple[str, ...]:
         """The columns of the table of results."""
-        return MEASURES
+        return tuple(ACCURACIES)
+
+    @property
+    def described(self) -> dict[str, Description]:
+        """How the accuracies are shown."""
+        return ACCURACIES
 
     @property
     def legend(self) -> str:

@@ -23,9 +23,9 @@ from sepvae.processes import one_thread
 from sepvae.recipe.augmentation.folder import FoldFolder
 from sepvae.recipe.augmentation.folds import Fold, SelectedUtterances, recordings, with_recordings
 from sepvae.recipe.augmentation.schema import (
+    ACCURACIES,
     AS_IT_IS,
     CLEAN,
-    MEASURES,
     MISMATCHED,
     UNCHANGED,
     AugmentationRecipe,
@@ -162,7 +162,7 @@ def score_arm(run: FoldRun, name: str) -> None:
             network = train_recogniser([*originals.values()], own, recipe.recogniser, seed=seed)
             for condition, records in tests.items():
                 for record, speech in records:
-                    shares = dict(zip(MEASURES, (100 * share for share in right(network, speech)), strict=True))
+                    shares = dict(zip(ACCURACIES, (100 * share for share in right(network, speech)), strict=True))
                     rows.append([condition, record.speaker, f"{record.utterance} seed {number}", shares])
     write_json(run.folder.scores(name), rows)
 
@@ -192,6 +192,6 @@ def part_results(recipe: AugmentationRecipe, part: str, rows: Sequence[ScoreRow]
     claims = [claim.to_claim() for claim in recipe.hypotheses if claim.where == part]
     return {
         "systems": summarise(rows, seed=recipe.seed),
-        "comparisons": [asdict(test) for test in compare_systems(rows, measures=MEASURES)],
+        "comparisons": [asdict(test) for test in compare_systems(rows, measures=tuple(ACCURACIES))],
         "hypotheses": [asdict(test) for test in check_claims(rows, claims)],
     }

@@ -18,6 +18,7 @@ from sepvae.files import read_json, write_json
 from sepvae.mixing.pools import sentence
 from sepvae.processes import one_thread
 from sepvae.recipe.augmentation.folder import FoldFolder
+from sepvae.recipe.augmentation.schema import PHONES
 from sepvae.recipe.augmentation.stages import FoldRun, as_it_is, recorded
 from sepvae.recognition.recogniser import Recogniser, right, train_recogniser
 from sepvae.recognition.speech import SpeechFrontend
@@ -27,7 +28,7 @@ from sepvae.seeds import derive_seed, generator
 # Who is meant must be this many times as likely to be recognised as by chance, and so many percent of phones may go.
 _TIMES_CHANCE, _PHONES_LOST = 3.0, 5.0
 RECORDED, FILTERED, DECODED, DECODED_REPLACED = "recorded", "replaced", "decoded", "decoded_replaced"
-_CHOSEN, _PHONES = "target_chosen", "phone_accuracy"
+_CHOSEN = "target_chosen"
 
 
 class Half(NamedTuple):
@@ -96,7 +97,7 @@ def _replaced(
         for how, features in made.items():
             chosen = float(half.voices.who(features) == target.speaker)
             phones, _ = right(network, frontend.labelled(features, source.phones))
-            values = {_CHOSEN: 100 * chosen, _PHONES: 100 * phones}
+            values = {_CHOSEN: 100 * chosen, PHONES: 100 * phones}
             yield [how, source.speaker, f"{source.id} as {target.id}", values]
 
 
@@ -110,7 +111,7 @@ def voice_check_results(folders: Sequence[FoldFolder], *, seed: int) -> dict[str
     checks = [_check(f"the target is recognised {times:.1f} times as often as by chance", times >= _TIMES_CHANCE)]
     for before, after, how in ((RECORDED, FILTERED, "filtered"), (DECODED, DECODED_REPLACED, "decoded")):
         if before in systems:
-            lost = (systems[before][_PHONES]["mean"] or 0.0) - (systems[after][_PHONES]["mean"] or 0.0)
+            lost = (systems[before][PHONES]["mean"] or 0.0) - (systems[after][PHONES]["mean"] or 0.0)
             text = f"{lost:.1f} percent of the phones are lost by replacement against plain reconstruction ({how})"
             checks.append(_check(text, lost <= _PHONES_LOST))
     return {"systems": systems, "chance": chance, "checks": checks}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sepvae.errors import ConfigError
+from sepvae.recipe.common import check_mapping
 from sepvae.settings import merge
 from sepvae.tables import unknown
 
@@ -27,23 +28,38 @@ def expand_grid(data: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """
     expanded = dict(data)
     entries = expanded.pop("grid", [])
-    systems = dict(expanded.get("systems") or {})
     if not isinstance(entries, list):
-        raise ConfigError(f"{where}: grid: give a list of entries with system and cells")
+        raise ConfigError(f"{where}: grid = {entries!r:.100}: give a list of entries with system and cells")
+    if not entries:
+        return expanded
+    systems = check_mapping(expanded.get("systems"), f"{where}: systems")
     cells: dict[str, Any] = {}
     for entry in entries:
-        if not isinstance(entry, dict) or set(entry) != {"system", "cells"} or not isinstance(entry["cells"], dict):
-            raise ConfigError(
-                f"{where}: grid: an entry has the keys system and cells (a mapping), found {entry!r:.100}"
-            )
-        name = entry["system"]
+        name, own = _entry(entry, where)
         if systems.get(name) is None:
-            known = [other for other, choice in systems.items() if choice is not None]
+            known = [str(other) for other, choice in systems.items() if choice is not None]
             raise ConfigError(f"{where}: grid: {unknown('system', name, known)}")
-        for cell, changes in entry["cells"].items():
-            settings = merge(systems[name].get("settings") or {}, changes or {})
-            label = f"{systems[name].get('label', name)}: {str(cell).replace('_', ' ')}"
-            cells[f"{name}_{cell}"] = {**systems[name], "label": label, "settings": settings}
+        choice = {"kind": systems[name]} if isinstance(systems[name], str) else systems[name]
+        choice = check_mapping(choice, f"{where}: systems.{name}")
+        usual = check_mapping(choice.get("settings"), f"{where}: systems.{name}.settings")
+        for cell, changes in own.items():
+            settings = merge(usual, check_mapping(changes, f"{where}: grid: {name}, {cell}"))
+            label = f"{choice.get('label', name)}: {str(cell).replace('_', ' ')}"
+            cells[f"{name}_{cell}"] = {**choice, "label": label, "settings": settings}
     varied = {entry["system"] for entry in entries}
     left = {name: choice for name, choice in systems.items() if name not in varied} | cells
-    return {**expanded, "systems": left} if "systems" in expanded else expanded
+    return {**expanded, "systems": left}
+
+
+def _entry(entry: Any, where: str) -> tuple[str, dict[Any, Any]]:
+    """Return the system and the cells of an entry."""
+    if (
+        not isinstance(entry, dict)
+        or set(entry) != {"system", "cells"}
+        or not isinstance(entry["system"], str)
+        or not isinstance(entry["cells"], dict)
+    ):
+        raise ConfigError(
+            f"{where}: grid: an entry has the keys system (a name) and cells (a mapping), found {entry!r:.100}"
+        )
+    return entry["system"], entry["cells"]

@@ -13,6 +13,7 @@ from sepvae.mixing.manifest import Mixture, read_manifest
 from sepvae.recipe.separation.explanations import room_of
 from sepvae.recipe.separation.folder import PartFolder
 from sepvae.recipe.separation.schema import name_parts
+from sepvae.report.labels import read_measures
 from sepvae.report.page import ReportItem, ReportSplit, write_report
 from sepvae.report.systems import ShownSystem, Systems, read_systems
 from sepvae.systems.contract import SystemChoice, describe_systems
@@ -34,6 +35,7 @@ def write_page(results: Mapping[str, Any], folder: Path) -> None:
         folder / "report.html",
         title=config["title"],
         systems=Systems(shown),
+        measures=read_measures(results.get("measure_facts", ())),
         splits=splits,
         config=config,
         versions=results["versions"],

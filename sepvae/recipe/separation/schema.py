@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
-from sepvae.evaluation import known_measure, measure_names
-from sepvae.mixing.config import MixingConfig
+from sepvae.evaluation import IMPROVEMENT, MEASURES, known_measure
+from sepvae.evaluation.contract import Description
+from sepvae.evaluation.measures import default_measures, describe
+from sepvae.mixing.config import MixingConfig, Split
 from sepvae.recipe.common import Recipe, check_names, without_nulls
 from sepvae.settings import merge
 from sepvae.systems.contract import SystemChoice, describe_systems
 
-_SPLITS = {
+_SPLITS: dict[Split, str] = {
     "speaker_seen": "The test speakers also speak in training, other sentences (the survey's protocol).",
     "speaker_open": "The test speakers never speak in training.",
 }
@@ -35,7 +37,7 @@ class EvaluationConfig(Config):
     """Which measures to take, by default all that need no noise signal, and of which sources, by default of all."""
 
     sources: tuple[str, ...] | None = None
-    measures: tuple[str, ...] = tuple(name for name in measure_names() if not name.startswith("snr_bsseval"))
+    measures: tuple[str, ...] = Field(default_factory=lambda: tuple(default_measures(with_noise=False)))
 
     @field_validator("measures")
     @classmethod
@@ -55,11 +57,11 @@ class PartName(NamedTuple):
 
     name: str
     case: str
-    split: str
+    split: Split
     description: str
 
 
-def name_parts(splits: Iterable[str], cases: Mapping[str, str]) -> list[PartName]:
+def name_parts(splits: Iterable[Split], cases: Mapping[str, str]) -> list[PartName]:
     """Return the parts of a recipe: each split, or each split of each case, given by name with its description."""
     splits = list(splits)
     if not cases:
@@ -89,10 +91,10 @@ class SeparationRecipe(Recipe):
 
     kind: Literal["separation"] = "separation"
     mixing: MixingConfig = MixingConfig()
-    splits: tuple[Literal["speaker_seen", "speaker_open"], ...] = Field(("speaker_seen", "speaker_open"), min_length=1)
+    splits: tuple[Split, ...] = Field(get_args(Split), min_length=1)
     cases: dict[str, Case] = Field(default_factory=dict)
     systems: dict[str, SystemChoice] = Field(min_length=1)
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     naming: Literal["given", "best_sir"] = "given"
     published: tuple[PublishedScore, ...] = ()
 
@@ -129,7 +131,14 @@ class SeparationRecipe(Recipe):
     @property
     def table_measures(self) -> tuple[str, ...]:
         """The columns of the table of results; improvements are left to results.json: it has to fit a terminal."""
-        return tuple(name for name in self.evaluation.measures if not name.endswith("_improvement"))
+        return tuple(name for name in self.evaluation.measures if not name.endswith(IMPROVEMENT))
+
+    @property
+    def described(self) -> dict[str, Description]:
+        """How the measures that are taken, claimed or published are shown, in the order of their table."""
+        claimed, published = [one.measure for one in self.hypotheses], [one.measure for one in self.published]
+        taken = {name.removesuffix(IMPROVEMENT) for name in (*self.evaluation.measures, *claimed, *published)}
+        return {name: describe(name) for name in MEASURES if name in taken}
 
     @property
     def legend(self) -> str:

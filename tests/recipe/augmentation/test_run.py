@@ -194,7 +194,7 @@ def test_a_page_of_a_run_of_another_version(done: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     shutil.copytree(done, out)
     found = results(out)
-    del found["system_facts"]
+    del found["system_facts"], found["measure_facts"]
     found["config"] = {**found["config"], "identity": {"targets": 2}, "model": {"of": "then"}}
     found["config"]["arms"]["replace"]["methods"] = ["of_then"]
     (out / "results.json").write_text(json.dumps(found))
@@ -202,6 +202,10 @@ def test_a_page_of_a_run_of_another_version(done: Path, tmp_path: Path) -> None:
     page = (out / "report.html").read_text()
     for name, role in (("No augmentation", "floor"), ("classical", "baseline"), ("replace", "ours")):
         assert f'{name}<span class="role {role}">' in page
+    # Accuracies are called and shown as ever.
+    for text in ("Phones (%)</th>", "Frames (%)</th>", "Violin plots of Phones", '<td class="text">Phones</td>'):
+        assert text in page
+    assert not any(text in page for text in ("Violin plots of Frames", '<td class="text">Frames</td>'))
     assert page.count("<audio") == (done / "report.html").read_text().count("<audio")
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sepvae import audio
+from sepvae import audio, plugins
 from sepvae.config import parse_config
-from sepvae.errors import InputError
+from sepvae.errors import ConfigError, InputError
+from sepvae.evaluation import MEASURES
+from sepvae.evaluation.contract import Signal, measure, pairwise
 from sepvae.files import read_json
 from sepvae.recipe.run import rebuild_report, run_recipe
 from sepvae.recipe.separation.schema import SeparationRecipe
@@ -99,7 +101,7 @@ def test_a_page_of_a_run_of_another_version(done: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     shutil.copytree(done, out)
     found = read_json(out / "results.json")
-    del found["system_facts"]
+    del found["system_facts"], found["measure_facts"]
     found["config"]["systems"]["nmf"]["settings"] = {"colour": "blue"}
     for name in ("my_bound", "z_floor"):
         del found["config"]["systems"][name]["role"], found["config"]["systems"][name]["label"]
@@ -111,6 +113,38 @@ def test_a_page_of_a_run_of_another_version(done: Path, tmp_path: Path) -> None:
         assert f'{label}<span class="role {role}">' in page
 
 
+@measure("Peak error", "%", 1, better="lower")
+@pairwise
+def peak_error(reference: Signal, estimate: Signal, sample_rate: int) -> float:
+    """The largest error, in percent of the largest sample."""
+    return float(100 * np.abs(reference - estimate).max() / np.abs(reference).max())
+
+
+def test_a_page_shows_a_plug_ins_measure_without_the_plug_in(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        for name in ("_entries", "_registered"):
+            patch.setattr(MEASURES, name, dict(getattr(MEASURES, name)))
+        plugins.register("measure", "peak_error", peak_error)
+        systems = {name: RECIPE["systems"][name] for name in ("z_floor", "nmf")}
+        # Without a choice it is taken like all others but for what needs a noise.
+        data = {"title": "t", "systems": {"m": {"kind": "mixture"}}}
+        usual = parse_config(SeparationRecipe, data, where="test").evaluation.measures
+        assert {"peak_error", "peak_error_improvement"} < {*usual}
+        run(corpus, tmp_path, systems={**systems, "wavelet": {"kind": "wavelet"}}, evaluation={})
+    page = (tmp_path / "report.html").read_text()
+    found = read_json(tmp_path / "results.json")
+    taken = [one["name"] for one in found["measure_facts"]]
+    assert taken == [*(name for name in MEASURES if name != "snr_bsseval_v3_512"), "peak_error"]
+    assert "Peak error (%, lower is better)</th>" in page
+    means = [found["systems"][name]["peak_error"]["mean"] for name in ("nmf", "wavelet")]
+    assert f'class="best">{min(means):.1f}<' in page
+    assert "peak_error" not in MEASURES
+    rebuild_report(tmp_path)
+    assert (tmp_path / "report.html").read_text() == page
+
+
 def test_results_that_a_page_cannot_be_made_of_are_named(done: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no results\.json: give the --out folder of a finished"):
         rebuild_report(tmp_path)
@@ -119,6 +153,42 @@ def test_results_that_a_page_cannot_be_made_of_are_named(done: Path, tmp_path: P
     shutil.copytree(done, tmp_path / "run")
     (tmp_path / "run/results.json").write_text(json.dumps(found))
     with pytest.raises(InputError, match=r"results\.json: has no 'title': run the recipe again with this version"):
+        rebuild_report(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        ([], []),
+        ([], 5),
+        ([], None),
+        (["config"], 5),
+        (["config"], {"kind": 5}),
+        (["config", "cases"], [1]),
+        (["config", "splits"], "x"),
+        (["config", "published"], [3]),
+        (["order"], 5),
+        (["order"], ["elsewhere"]),
+        (["splits"], []),
+        (["splits", "speaker_seen"], []),
+        (["splits", "speaker_seen", "systems"], {"nmf": 5}),
+        (["splits", "speaker_seen", "comparisons"], [[]]),
+        (["system_facts"], {"a": 1}),
+        (["measure_facts"], [5]),
+        (["notes"], 5),
+        (["versions"], 5),
+    ],
+)
+def test_damaged_results_are_named(done: Path, tmp_path: Path, keys: list[str], value: Any) -> None:
+    shutil.copytree(done, tmp_path / "run")
+    found: Any = read_json(done / "results.json")
+    if keys:
+        place = found
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+    (tmp_path / "run/results.json").write_text(json.dumps(found if keys else value))
+    with pytest.raises((InputError, ConfigError), match=r"run/results\.json: "):
         rebuild_report(tmp_path / "run")
 
 
