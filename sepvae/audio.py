@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from sepvae.containers import check_whole
 from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.files import ask_for_space, atomic_file
+from sepvae.formats import SUBTYPES
 
 Wave = NDArray[np.float32]
 
-# libsndfile's own names; everything a user may ask for.
-SUBTYPES = {"float": "FLOAT", "pcm16": "PCM_16", "pcm24": "PCM_24"}
+# libsndfile's own names.
+_CODES: Mapping[str, str] = {"float": "FLOAT", "pcm16": "PCM_16", "pcm24": "PCM_24"}
 _FULL_SCALE = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}
 _CONTAINERS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
 _BLOCK_SAMPLES = 1 << 18
@@ -307,7 +308,7 @@ def writing(
             f"{final}: cannot write {subtype!r} into {final.suffix!r}: "
             f"endings are {', '.join(_CONTAINERS)}, subtypes {', '.join(SUBTYPES)}"
         )
-    code = SUBTYPES[subtype]
+    code = _CODES[subtype]
     if container == "FLAC" and code == "FLOAT":
         code = "PCM_24"
     if container == "OGG":
@@ -388,7 +389,7 @@ def encode(wave: Wave, *, sample_rate: int, container: str = "FLAC", subtype: st
     """Return samples (channels, time) or (time,) as a `FLAC` or `WAV` file in memory, for pages and archives."""
     import soundfile
 
-    block, buffer, code = np.atleast_2d(np.asarray(wave, np.float32)), io.BytesIO(), SUBTYPES[subtype]
+    block, buffer, code = np.atleast_2d(np.asarray(wave, np.float32)), io.BytesIO(), _CODES[subtype]
     try:
         with soundfile.SoundFile(buffer, "w", sample_rate, block.shape[0], code, format=container) as file:
             soundfile._snd.sf_command(file._file, _SFC_SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)

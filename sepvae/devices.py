@@ -10,6 +10,10 @@ from sepvae.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
+# What products are made in: single precision, or bfloat16; `auto` is whichever the device is faster at.
+FixedPrecision = Literal["32-true", "bf16-mixed"]
+Precision = Literal["auto", FixedPrecision]
+
 
 def resolve_device(name: str) -> torch.device:
     """Return the torch device for `auto` (the best there is), `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -36,7 +40,7 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def resolve_precision(name: Literal["auto", "32-true", "bf16-mixed"], device: str) -> Literal["32-true", "bf16-mixed"]:
+def resolve_precision(name: Precision, device: str) -> FixedPrecision:
     """Return the precision to train at; `auto` is bfloat16 where the device has matrix units for it.
 
     Elsewhere bfloat16 saves no time: processors without such units (AMX) take it apart into float32.

@@ -222,6 +222,13 @@ def check_folder(folder: Path, *, advice: str) -> None:
         raise InputError(f"{folder}: {what}: {advice}")
 
 
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Raise OutputError when a file, or a folder with something in it, is there and must stay."""
+    taken = any(path.iterdir()) if path.is_dir() else path.is_file()
+    if taken and not overwrite:
+        raise OutputError(f"{path} exists: pass --overwrite to replace it, or choose another output")
+
+
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     source = Path(path)
     try:

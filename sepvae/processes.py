@@ -22,7 +22,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from sepvae import plugins, progress
 from sepvae.errors import ConfigError, KilledWorker
-from sepvae.worker import Result, Setup, limited, serve
+from sepvae.worker import Relay, Result, Setup, limited, serve
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -216,7 +216,7 @@ class _Worker:
         with _environment(dict.fromkeys(_THREADS, str(setup.threads))), _no_interrupts():
             self.process.start()
         theirs.close()
-        self.relay = progress.Relay()
+        self.relay = Relay()
         self.ready = False
         self.task: tuple[int, str] | None = None
 

@@ -8,15 +8,17 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sepvae.errors import Cancelled
 
 _LOGGER = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # A log wants to know now and then that a job lives and how far it is, and is no place for every step.
 _LINE_EVERY_S = 30.0
@@ -72,7 +74,8 @@ class Job:
 
     def __init__(self, description: str, total: int | None, unit: str, start: int) -> None:
         self.id = next(_ids)
-        self.description, self.total, self.unit, self.start = description, total, unit, start
+        self.description = f"{outer}: {description}" if (outer := _outer.get()) else description
+        self.total, self.unit, self.start = total, unit, start
         self.done = start
         self.fields: dict[str, float] = {}
         self._started = time.monotonic()
@@ -103,6 +106,11 @@ class Job:
         """Say that `count` more units are done; Cancelled when a listener wants no more."""
         self.done += count
         self._tell("update")
+
+    def reach(self, done: int) -> None:
+        """Say that `done` units are done, which may have been told before; errors as of `advance`."""
+        if done > self.done:
+            self.advance(done - self.done)
 
     def show(self, *, milestone: bool = False, **fields: float) -> None:
         """Give values, such as a loss, to be shown beside the units; errors as of `advance`."""
@@ -150,14 +158,30 @@ def progress(description: str, total: int | None, *, unit: str = "items", start:
         ...     job.advance(1)
         ...     job.show(loss=0.5)
     """
-    outer = _outer.get()
-    job = Job(f"{outer}: {description}" if outer else description, total, unit, start)
+    outer, job = _outer.get(), Job(description, total, unit, start)
     _outer.set(job.description)
     try:
         job.begin()
         yield job
     finally:
         _outer.set(outer)
+        job.end()
+
+
+def counting(description: str, items: Collection[T], *, unit: str = "items") -> Iterator[T]:
+    """Yield items, and tell as a job how many are done; jobs that begin in between are no parts of it.
+
+    Example:
+        >>> list(counting("files", ["a", "b"], unit="files"))
+        ['a', 'b']
+    """
+    job = Job(description, len(items), unit, 0)
+    try:
+        job.begin()
+        for item in items:
+            yield item
+            job.advance()
+    finally:
         job.end()
 
 
@@ -215,35 +239,13 @@ def forward(send: Callable[[Event], object]) -> None:
     _listeners.set((Listener(pass_on),))
 
 
-class Relay:
-    """The jobs of another process, told here as if they were of this one."""
-
-    def __init__(self) -> None:
-        self._jobs: dict[int, Job] = {}
-
-    def receive(self, event: Event) -> None:
-        """Take an event from the other process; Cancelled when a listener wants no more."""
-        if event.kind == "start":
-            self._jobs[event.job.id] = event.job
-            event.job.begin()
-        else:
-            self._jobs[event.job.id].follow(event)
-            if event.kind == "end":
-                del self._jobs[event.job.id]
-
-    def close(self) -> None:
-        """End what is running: the other process has ended."""
-        while self._jobs:
-            self._jobs.popitem()[1].end()
-
-
 class _Lines:
     """Plain lines for logs and pipes: of each milestone, of each half minute, and how long a job took."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         # The running jobs in the order of their start, and when the last line about each was written.
-        self._told: dict[Job, float] = {}
+        self._written_at: dict[Job, float] = {}
         self._last = self._silent_since = -math.inf
         self._about = ""
         self._stop = threading.Event()
@@ -252,13 +254,13 @@ class _Lines:
         with self._lock:
             job, now = event.job, time.monotonic()
             if event.kind == "start":
-                if not self._told:
+                if not self._written_at:
                     self._silent_since, self._stop = now, threading.Event()
                     threading.Thread(target=self._watch, args=(self._stop,), daemon=True).start()
-                self._told[job] = now
+                self._written_at[job] = now
             elif event.kind == "end":
-                del self._told[job]
-                if not self._told:
+                del self._written_at[job]
+                if not self._written_at:
                     self._stop.set()
                 # The end of a whole is told by that of its last part.
                 of_a_part = job.total == 1 and self._about.startswith(f"{job.description}: ")
@@ -267,9 +269,9 @@ class _Lines:
             else:
                 if event.milestone:
                     # Where it comes too early after another line, the next update tells of it.
-                    self._told[job] = -math.inf
+                    self._written_at[job] = -math.inf
                 # At the end comes the line of the end.
-                if now - self._told[job] >= _LINE_EVERY_S and job.done != job.total:
+                if now - self._written_at[job] >= _LINE_EVERY_S and job.done != job.total:
                     self._line(job, now)
 
     def _watch(self, stop: threading.Event) -> None:
@@ -280,14 +282,14 @@ class _Lines:
         """Write a line when there was none for long: one unit may take minutes."""
         with self._lock:
             now = time.monotonic()
-            if self._told and now - self._silent_since >= _LINE_EVERY_S:
-                job = [*self._told][-1]
+            if self._written_at and now - self._silent_since >= _LINE_EVERY_S:
+                job = [*self._written_at][-1]
                 self._line(job, now, f"{clock(job.elapsed_s)} so far")
 
     def _line(self, job: Job, now: float, more: str = "") -> None:
         if now - self._last < _LINES_APART_S:
             return
-        self._told[job] = now
+        self._written_at[job] = now
         share = "" if job.total == 1 else f"{job.done} {job.unit}"
         if job.total is not None and job.total > 1:
             share = f"{100 * job.done // job.total} % of {job.total} {job.unit}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Collection, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -40,6 +41,8 @@ class Choice(Config):
     @model_validator(mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
+        if not isinstance(value, (str, Mapping, cls)):
+            raise ConfigError(f"received {reprlib.repr(value)}: give the name of one, or kind and settings")
         return {"kind": value} if isinstance(value, str) else value
 
     @field_validator("kind")
@@ -81,8 +84,14 @@ class Choice(Config):
 
 
 def _pair(value: Any) -> Any:
-    """Return a single number as the range that holds only it."""
-    return (value, value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+    """Return two numbers as they are, and a single one as the range that holds only it."""
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        return value
+    try:
+        number = float("not a number" if isinstance(value, bool) else value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"received {reprlib.repr(value)}: give a number, or two: [low, high]") from None
+    return (number, number)
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
@@ -252,6 +261,7 @@ def compose(
     file: Path | None = None,
     options: Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
 ) -> C:
     """Return the config that a file, options of the command line and overrides give, laid over each other and a base.
 
@@ -262,18 +272,48 @@ def compose(
         file: YAML, with what it includes.
         options: come over the file.
         overrides: as of `parse_override`, come last.
+        names: of the options, by the keys with dots that they stand for.
 
     Raises:
-        ConfigError: unknown keys, wrong types and impossible values, each named with its path.
+        ConfigError: unknown keys, wrong types and impossible values, each named with its path and where it was given.
         InputError: the file cannot be read.
     """
-    data = merge(read_mapping(file) if file else {}, options or {})
+    of_file = read_mapping(file) if file else {}
+    data, changed = merge(of_file, options or {}), dict[str, Any]()
     for text in overrides:
+        changed = merge(changed, parse_override(text))
         data = merge(data, parse_override(text))
     if base is None and usual is not None and not _chooses_otherwise(data, usual):
         base = usual
     data = merge(base or {}, data)
-    return parse_config(config_class, data, where=str(file or "--set"))
+
+    def where(name: str) -> str:
+        own = {key: option for key, option in (names or {}).items() if _has(options or {}, key)}
+        given = [option for key, option in own.items() if _touch(key, name) and _has(options or {}, name)]
+        if _has(changed, name):
+            given.append("--set")
+        if not given and not _has(of_file, name):
+            given = [option for key, option in (names or {}).items() if key == name]
+        return ", ".join(given) or str(file or "--set")
+
+    return parse_config(config_class, data, where=where)
+
+
+def _touch(one: str, other: str) -> bool:
+    """Return whether one of two keys with dots is in the other, or is the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+def _has(data: Mapping[str, Any], name: str) -> bool:
+    """Return whether a mapping has a key with dots, or something that the key would be in."""
+    value: Any = data
+    for key in name.split("."):
+        if not isinstance(value, Mapping):
+            return True
+        if key not in value:
+            return False
+        value = value[key]
+    return True
 
 
 def _chooses_otherwise(data: Mapping[str, Any], usual: Mapping[str, Any]) -> bool:

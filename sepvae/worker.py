@@ -82,7 +82,29 @@ class Setup:
     has_listeners: bool
 
 
-class _Messages(QueueHandler):
+class Relay:
+    """The jobs of another process, told here as if they were of this one."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[int, progress.Job] = {}
+
+    def receive(self, event: progress.Event) -> None:
+        """Take an event from the other process; Cancelled when a listener wants no more."""
+        if event.kind == "start":
+            self._jobs[event.job.id] = event.job
+            event.job.begin()
+        else:
+            self._jobs[event.job.id].follow(event)
+            if event.kind == "end":
+                del self._jobs[event.job.id]
+
+    def close(self) -> None:
+        """End what is running: the other process has ended."""
+        while self._jobs:
+            self._jobs.popitem()[1].end()
+
+
+class _ToParent(QueueHandler):
     """Sends messages to the process that shows them."""
 
     def __init__(self, send: Callable[[object], None]) -> None:
@@ -111,7 +133,7 @@ def serve(pipe: Connection[Any, Any], setup: Setup) -> None:
             pipe.send(message)
 
     logger = logging.getLogger("sepvae")
-    logger.addHandler(_Messages(send))
+    logger.addHandler(_ToParent(send))
     logger.setLevel(setup.level)
     if setup.has_listeners:
         progress.forward(send)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field, ValidationError, field_validator
 
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
+from sepvae.settings import Range
 from sepvae.tables import Table
 
 
@@ -46,14 +47,14 @@ def message(data: Any) -> str:
         ({"sead": 1, "seed": 1}, "a.yaml: unknown key 'sead': did you mean 'seed'?"),
         ({"seed": 1, "xyz": 1}, "a.yaml: unknown key 'xyz': known keys are seed, window, layers"),
         ({"seed": 1, "window": {"windows_ms": 1}}, "unknown key 'window.windows_ms': did you mean 'window_ms'?"),
-        ({"seed": 1, "window": {"window_ms": 0}}, "a.yaml: window.window_ms = 0: Input should be greater than 0"),
-        ({"seed": 1, "window": {"window_ms": float("nan")}}, "window.window_ms = nan: Input should be a finite number"),
-        ({"seed": 1, "window": {"kind": "han"}}, "window.kind = 'han': Input should be 'hann' or 'hamming'"),
+        ({"seed": 1, "window": {"window_ms": 0}}, "a.yaml: window.window_ms = 0: give a number above 0"),
+        ({"seed": 1, "window": {"window_ms": float("nan")}}, "window.window_ms = nan: give a finite number"),
+        ({"seed": 1, "window": {"kind": "han"}}, "window.kind = 'han': give 'hann' or 'hamming'"),
         ({"seed": 1, "layers": [3, 0]}, "a.yaml: layers: layers are positive, received [3, 0]"),
-        ({"seed": 1, "layers": [3, "x"]}, "a.yaml: layers.1 = 'x': Input should be a valid integer"),
+        ({"seed": 1, "layers": [3, "x"]}, "a.yaml: layers.1 = 'x': give a whole number"),
         ({}, "a.yaml: key 'seed' is missing"),
-        (None, "a.yaml: (top level) = None: Input should be a valid dictionary"),
-        ([1], "a.yaml: (top level) = [1]: Input should be a valid dictionary"),
+        (None, "a.yaml: (top level) = None: give keys with their values: seed, window"),
+        ([1], "a.yaml: (top level) = [1]: give keys with their values"),
         ({"seed": "x" * 10_000}, "a.yaml: seed = 'xxxx"),
     ],
 )
@@ -88,3 +89,47 @@ def test_names_outside_a_table_are_refused_with_the_closest() -> None:
         table.resolve("sin")
     with pytest.raises(ConfigError, match=r"unknown function 'os:system': choose one of square_root, sine"):
         table.resolve("os:system")
+
+
+class Room(Config):
+    """A part that may be left out."""
+
+    size_m: tuple[float, float] = (1.0, 1.0)
+
+
+class Wide(Config):
+    """A config with values of several types."""
+
+    room: Room | None = None
+    speakers: Annotated[int, Field(ge=1)] | tuple[str, ...] = 1
+    levels: tuple[Range, ...] = Field((), min_length=1)
+    by_name: dict[str, Room] = Field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"room": {"sise_m": 1}}, "a.yaml: unknown key 'room.sise_m': did you mean 'size_m'?"),
+        ({"room": {"x": 1}}, "a.yaml: unknown key 'room.x': known keys are size_m"),
+        ({"room": 3}, "a.yaml: room = 3: give keys with their values: size_m"),
+        ({"room": {"size_m": [1]}}, "a.yaml: room.size_m: value 2 is missing"),
+        ({"room": {"size_m": [1, 2, 3]}}, "a.yaml: room.size_m = [1, 2, 3]: give at most 2"),
+        ({"speakers": {}}, "a.yaml: speakers = {}: give a whole number, or a list, such as [a, b]"),
+        ({"speakers": [3]}, "a.yaml: speakers.0 = 3: give text"),
+        ({"levels": ["x"]}, "a.yaml: levels.0: received 'x': give a number, or two: [low, high]"),
+        ({"levels": [[1, 2, 3]]}, "a.yaml: levels.0: received [1, 2, 3]: give a number, or two: [low, high]"),
+        ({"levels": [True]}, "a.yaml: levels.0: received True: give a number, or two: [low, high]"),
+        ({"by_name": {"a": {"x": 1}}}, "a.yaml: unknown key 'by_name.a.x': known keys are size_m"),
+        ({"by_name": {1: {}}}, "a.yaml: by_name.1"),
+    ],
+)
+def test_values_of_several_types_are_told_in_plain_words(data: Any, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(Wide, data, where="a.yaml")
+    assert words in str(caught.value)
+    for word in ("Input", "tuple", "dictionary", "instance", "constrained", "should", "function-"):
+        assert word not in str(caught.value)
+
+
+def test_a_range_of_one_number() -> None:
+    assert parse_config(Wide, {"levels": [3, "1e1", [1, 2]]}, where="a").levels == ((3, 3), (10, 10), (1, 2))

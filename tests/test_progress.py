@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from sepvae import progress as module
 from sepvae.errors import Cancelled
-from sepvae.progress import Event, listening, progress
+from sepvae.progress import Event, counting, listening, progress
+from sepvae.worker import Relay
 
 
 class Clock:
@@ -355,7 +356,7 @@ def test_events_of_another_process_are_told_as_here(
     assert capsys.readouterr().err == ""
     assert 10 < len(sent) < 40
     module.configure(quiet=False)
-    relay, seen = module.Relay(), list[tuple[str, int]]()
+    relay, seen = Relay(), list[tuple[str, int]]()
     with listening(lambda event: seen.append((event.kind, event.job.done))):
         for data in sent:
             clock.now += 0.5
@@ -371,7 +372,7 @@ def test_events_of_another_process_are_told_as_here(
 
 
 def test_a_process_that_has_ended_leaves_no_job(clock: Clock) -> None:
-    relay, seen, events = module.Relay(), list[str](), list[Event]()
+    relay, seen, events = Relay(), list[str](), list[Event]()
 
     def away() -> None:
         module.forward(events.append)
@@ -443,3 +444,39 @@ def test_a_terminal_shows_jobs_within_jobs() -> None:
     )
     assert text.count("groups: train: 7 steps in 0:00") == 2
     assert "2/2" in text
+
+
+def test_items_are_counted_while_others_go_through_them() -> None:
+    seen: list[tuple[str, str, int]] = []
+    with listening(lambda event: seen.append((event.kind, event.job.description, event.job.done))):
+        for item in counting("headers", ["a", "b"], unit="files"):
+            if item == "a":
+                with progress("audio", 1) as job:
+                    job.reach(0)
+                    job.reach(1)
+                    job.reach(1)
+        # One that is left in the middle ends too.
+        with progress("whole", 1):
+            for _ in counting("part", [1, 2]):
+                break
+    assert seen == [
+        ("start", "headers", 0),
+        ("start", "audio", 0),
+        ("update", "audio", 1),
+        ("end", "audio", 1),
+        ("update", "headers", 1),
+        ("update", "headers", 2),
+        ("end", "headers", 2),
+        ("start", "whole", 0),
+        ("start", "whole: part", 0),
+        ("end", "whole: part", 0),
+        ("end", "whole", 0),
+    ]
+
+
+def test_counting_ends_when_a_listener_wants_no_more() -> None:
+    kinds: list[str] = []
+    with listening(lambda event: kinds.append(event.kind)) as listener, pytest.raises(Cancelled, match="headers"):
+        for _ in counting("headers", [1, 2, 3]):
+            listener.cancel()
+    assert kinds == ["start", "update", "end"]

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import sepvae
-from sepvae.corpora.listing import file_names, is_audio
+from sepvae.corpora.listing import file_names
 from sepvae.corpora.reader import AudioFile, CorpusReader
+from sepvae.formats import is_audio
 
 
 def is_recording(path: str) -> bool:

@@ -12,7 +12,7 @@ import sepvae
 from sepvae.config import Config
 from sepvae.models.contract import most_likely
 from sepvae.models.network import SourceNetwork
-from sepvae.objectives.contract import Batch, Loss
+from sepvae.objectives.contract import Batch, Loss, Objective
 
 
 class L1Config(Config):
@@ -21,13 +21,10 @@ class L1Config(Config):
     weight: float = Field(1.0, gt=0)
 
 
-class L1:
+class L1(Objective):
     """|target − estimate| per frame, summed over sources; for networks that are trained on features."""
 
-    Config, domain = L1Config, "features"
-
-    def __init__(self, config: L1Config) -> None:
-        self.config = config
+    Config = L1Config
 
     def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
         terms = {}

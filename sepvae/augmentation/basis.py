@@ -88,7 +88,7 @@ class NuisanceBasis:
             CheckpointError: there is none, it is damaged, or of other weights.
         """
         model = find_model_folder(folder)
-        again = f"fit it with 'sepvae augment fit {folder} CORPUS'"
+        again = f"fit it with 'sepvae augment fit CORPUS -m {folder}'"
         if not (model / BASIS).is_file() or not (model / BASIS_FACTS).is_file():
             raise CheckpointError(f"{model}: has no nuisance basis: {again}")
         try:

@@ -20,7 +20,6 @@ from sepvae.audio import Wave
 from sepvae.augmentation.contract import Augmentation, DrawContext
 from sepvae.config import Config
 from sepvae.errors import ConfigError, InputError
-from sepvae.mixing.backgrounds import SYNTHETIC_KINDS
 from sepvae.mixing.noise import SILENCE_RMS, BackgroundConfig, Recording, list_backgrounds, list_noises
 from sepvae.seeds import generator
 from sepvae.settings import Range
@@ -70,7 +69,7 @@ class Noise(Augmentation):
     def prepare(self) -> None:
         """List the recordings; ConfigError when one that is asked for is not among them."""
         self._folder = Path(self.config.folder) if self.config.folder else None
-        kinds = list_noises(self._folder) if self._folder else list_backgrounds(BackgroundConfig(kinds=SYNTHETIC_KINDS))
+        kinds = list_noises(self._folder) if self._folder else list_backgrounds(BackgroundConfig())
         listed = {recording.path for own in kinds.values() for recording in own}
         chosen = _chosen(self.name, self.config.only, listed)
         left = {kind: [one for one in kinds[kind] if one.path in chosen] for kind in sorted(kinds)}

@@ -28,9 +28,9 @@ _GENERATORS = threading.Lock()
 
 
 class Transform(Config):
-    """One transform of the library: its `name`, and `settings` for its constructor, such as `min_snr_db`."""
+    """One transform of the library: its `kind`, and `settings` for its constructor, such as `min_snr_db`."""
 
-    name: Annotated[str, TRANSFORMS]
+    kind: Annotated[str, TRANSFORMS]
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -39,9 +39,9 @@ class AudiomentationsConfig(Config):
 
     transforms: tuple[Transform, ...] = Field(
         (
-            Transform(name="AddGaussianSNR"),
-            Transform(name="BandPassFilter"),
-            Transform(name="Gain"),
+            Transform(kind="AddGaussianSNR"),
+            Transform(kind="BandPassFilter"),
+            Transform(kind="Gain"),
         ),
         min_length=1,
     )
@@ -54,7 +54,7 @@ class Audiomentations(Augmentation):
     config: AudiomentationsConfig
     name: ClassVar[str] = "audiomentations"
     identity: ClassVar[Mapping[str, Any] | None] = {
-        "transforms": [{"name": "Gain", "settings": {"min_gain_db": 0.0, "max_gain_db": 0.0}}]
+        "transforms": [{"kind": "Gain", "settings": {"min_gain_db": 0.0, "max_gain_db": 0.0}}]
     }
 
     def prepare(self) -> None:
@@ -94,7 +94,7 @@ def _build(transform: Transform) -> Any:
         ConfigError: the library does not take the settings.
     """
     try:
-        made = TRANSFORMS.resolve(transform.name)
+        made = TRANSFORMS.resolve(transform.kind)
     except ImportError as error:
         raise MissingExtra("the method audiomentations", "augment", error) from error
     try:
@@ -102,7 +102,7 @@ def _build(transform: Transform) -> Any:
     except (TypeError, ValueError, AssertionError, OSError) as error:
         # The library asserts without words that a folder holds sounds.
         reason = str(error) or f"no sounds in {transform.settings.get('sounds_path', 'the given folder')}"
-        raise ConfigError(f"audiomentations.transforms: {transform.name}: {reason}: correct its settings") from error
+        raise ConfigError(f"audiomentations.transforms: {transform.kind}: {reason}: correct its settings") from error
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -12,6 +12,7 @@ from sepvae.augmentation.contract import augmentation_class, split_chain
 from sepvae.augmented import CONTENTS, WRITERS
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.formats import Subtype
 from sepvae.settings import Choice
 from sepvae.tables import Table
 
@@ -35,7 +36,7 @@ class OutputConfig(Config):
 
     format: Annotated[str, WRITERS] = "wav"
     contents: Annotated[str, CONTENTS] | None = None
-    subtype: Literal["pcm16", "pcm24", "float"] = "pcm16"
+    subtype: Subtype = "pcm16"
     n_mels: int = Field(80, ge=1, le=1024)
     window_ms: float = Field(25.0, gt=0, le=1000)
     hop_ms: float = Field(10.0, gt=0, le=1000)

@@ -17,6 +17,7 @@ from sepvae.corpora.listing import list_files
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError
 from sepvae.files import hash_file, hash_json
+from sepvae.progress import counting
 
 # Two versions of a corpus, such as clean and noisy, often have the same names and sizes: some files are looked into.
 _PROBES, _PROBE_BYTES = 8, 1 << 16
@@ -120,7 +121,7 @@ def hash_model(model: Path) -> str:
 
 
 def _hash(root: Path, files: Sequence[str]) -> str:
-    sizes = [[path, _size(root / path)] for path in files]
+    sizes = [[path, _size(root / path)] for path in counting(f"looking at {root.name}", files, unit="files")]
     return hash_json([sizes, [_start(root / path) for path in files[:: max(len(files) // _PROBES, 1)]]])
 
 

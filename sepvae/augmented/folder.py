@@ -17,6 +17,7 @@ from sepvae.augmented.records import RECORDS, read_records
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.files import hash_file, make_folder, read_json, remove
+from sepvae.progress import counting
 
 # What says that the run is whole: it is written last.
 FINAL = "augmented.json"
@@ -177,7 +178,7 @@ def check_files(folder: Path) -> None:
     if not path.is_file() or hash_file(path) != final["records_sha256"]:
         raise damaged(path, "its hash is another one")
     n_bytes = 0
-    for name in dict.fromkeys(record.path for record in read_records(folder)):
+    for name in counting("checking files", dict.fromkeys(record.path for record in read_records(folder)), unit="files"):
         size = file_size(folder / name)
         if size is None:
             raise InputError(f"{folder / name}: missing, but the run had made it: {RESTART}")

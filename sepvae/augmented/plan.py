@@ -66,7 +66,7 @@ def write_plan(folder: Path, corpus: Corpus, snapshot: CorpusSnapshot, config: A
 
     def chosen() -> Iterator[dict[str, Any]]:
         for utterance in corpus.utterances():
-            splits.add(str(utterance.split))
+            splits.add(utterance.split or "")
             if config.split in (None, utterance.split):
                 rates[utterance.sample_rate] += 1
                 yield asdict(utterance)
@@ -74,7 +74,9 @@ def write_plan(folder: Path, corpus: Corpus, snapshot: CorpusSnapshot, config: A
     listed = folder / "listed.jsonl"
     write_jsonl(listed, chosen())
     if not rates:
-        raise ConfigError(f"split {config.split!r}: the corpus has none of that name, but {', '.join(sorted(splits))}")
+        named = ", ".join(sorted(splits - {""}))
+        found = f"none of that name, but {named}" if named else "no splits: leave it out"
+        raise ConfigError(f"split {config.split!r}: the corpus has {found}")
     rate = config.sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
     warn_of([one for one in corpus.problems if severity(one) == "warning"], corpus.root)
     left_out = [reader_failure(one, corpus.root) for one in corpus.problems if severity(one) == "error"]

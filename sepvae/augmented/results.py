@@ -20,6 +20,7 @@ from sepvae.augmented.plan import Plan
 from sepvae.augmented.records import RECORDS, Record, read_records
 from sepvae.errors import InputError
 from sepvae.files import atomic_file, hash_file, to_json, write_json
+from sepvae.progress import counting, progress
 
 
 def write_results(
@@ -51,7 +52,7 @@ def write_results(
         manifests = [stack.enter_context(one) for one in _manifests(folder, config.output, paths)]
         for failure in plan.failures:
             add_failure(asdict(failure))
-        for number in sorted(finished):
+        for number in counting("merging", sorted(finished), unit="blocks"):
             block, journal = read_block(finished[number]), finished[number][0]
             made = _records(block, plan, journal)
             lost = lost_file(block, folder)
@@ -88,9 +89,11 @@ def rewrite_manifests(folder: Path, output: OutputConfig, paths: str) -> None:
         return
     with ExitStack() as stack:
         manifests = [stack.enter_context(one) for one in _manifests(folder, output, paths)]
-        for record in read_records(folder):
-            for add in manifests:
-                add(record)
+        with progress("manifests", final["n_records"], unit="records") as job:
+            for record in read_records(folder):
+                for add in manifests:
+                    add(record)
+                job.advance()
     write_json(folder / FINAL, {**final, "paths": paths})
 
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from sepvae import plugins
 from sepvae.augmentation.contract import augmentation_class
@@ -26,6 +25,7 @@ from sepvae.augmented.fingerprint import (
 )
 from sepvae.augmented.folder import FINAL, KEPT, WORK, RunFolder, check_files, read_final
 from sepvae.augmented.journal import Journal, finished_blocks, locked, lost_file, read_block
+from sepvae.augmented.manifests import Paths
 from sepvae.augmented.pipeline import BlockResult, RunSpec, Task, pipeline, run_task
 from sepvae.augmented.plan import Plan
 from sepvae.augmented.results import rewrite_manifests, write_results
@@ -70,7 +70,7 @@ class RunOptions:
     strict: bool = False
     overwrite: bool = False
     device: str = "cpu"
-    paths: Literal["relative", "absolute"] = "relative"
+    paths: Paths = "relative"
 
     def __post_init__(self) -> None:
         if self.jobs < 1:

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from sepvae.errors import Cancelled, ConfigError, SepvaeError
 from sepvae.plugins import VARIABLE, from_environment, load
@@ -19,7 +20,7 @@ VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "e
 _INTERRUPTED = 130
 
 
-class _Help(argparse.ArgumentDefaultsHelpFormatter):
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults, but not the empty ones, and leaves the lines of a text that has several as they are."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
@@ -37,7 +38,17 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
-class _Messages(logging.Handler):
+class _Parser(argparse.ArgumentParser):
+    """Tells of unknown arguments with the usage of the verb that was given them."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        found, others = super().parse_known_args(args, namespace)
+        if others:
+            self.error(f"unrecognized arguments: {' '.join(others)}")
+        return found, others
+
+
+class _OnStderr(logging.Handler):
     """Writes messages to what is stderr at the time: bars take its place to have them above."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -49,7 +60,7 @@ class _Messages(logging.Handler):
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="sepvae",
         description="Separate mixed speech with variational autoencoders: from a corpus on disk to scores and a page.",
         epilog="Start with 'sepvae recipe run demo --out out/demo'.",
@@ -62,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     for verb in VERBS:
         module = importlib.import_module(f"sepvae.cli.{verb}")
-        module.add(verbs, {"parents": [common], "formatter_class": _Help})
+        module.add(verbs, {"parents": [common], "formatter_class": _HelpFormatter})
     return parser
 
 
@@ -106,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     level = logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO
-    handler = _Messages()
+    handler = _OnStderr()
     handler.setFormatter(logging.Formatter("sepvae: %(message)s"))
     logger = logging.getLogger("sepvae")
     logger.addHandler(handler)

@@ -4,27 +4,82 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sepvae.corpora import CORPORA
 from sepvae.errors import ConfigError
+from sepvae.tables import Table, unknown
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 C = TypeVar("C", bound="BaseModel")
-# Where the values of options that stand for a setting are kept, before its key.
+T = TypeVar("T")
+# Of help that is made on demand.
+_WIDTH = 80
+# Where the values of options that stand for a setting are kept, before its key and the name of the option.
 _SETTING = "setting "
 
 
-def add_settings(parser: argparse._ActionsContainer, what: str) -> None:
-    """Add `--config` and `--set`."""
+class _HelpOnDemand(argparse.Action):
+    """Shows the help, with what is slow to find out below it."""
+
+    def __init__(self, *names: Any, describe: Callable[[argparse.Namespace], Iterable[str]], **options: Any) -> None:
+        super().__init__(*names, **options)
+        self._describe = describe
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any) -> None:
+        parser.epilog = "\n".join(self._describe(namespace))
+        parser.print_help()
+        parser.exit()
+
+
+def add_help(parser: argparse.ArgumentParser, describe: Callable[[argparse.Namespace], Iterable[str]]) -> None:
+    """Add `--help` to a parser without it; `describe` returns the lines below, and is called when they are shown."""
+    parser.add_argument(
+        "-h",
+        "--help",
+        action=_HelpOnDemand,
+        describe=describe,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help="show this help",
+    )
+
+
+def describe_settings(title: str, settings: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Yield lines of help: a title, and settings with their values as `--set` takes them."""
+    yield textwrap.fill(title, _WIDTH, subsequent_indent=" " * 6)
+    shown = " ".join(f"{key}={value}" for key, value in flat(settings, above))
+    # A value is not broken at its hyphens.
+    yield textwrap.fill(shown, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False)
+
+
+def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield settings by keys with dots, and their values as text without spaces."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{above}{key}.")
+        else:
+            text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+            yield f"{above}{key}", value if isinstance(value, str) else text
+
+
+def add_settings(parser: argparse._ActionsContainer, what: str, *, keys: str = ", see below") -> None:
+    """Add `--config` and `--set`; `keys` says where the settings are listed."""
     parser.add_argument("--config", type=Path, metavar="FILE", help=f"YAML file with settings of {what}")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change one setting; repeat"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help=f"change one of the settings{keys}; repeat",
     )
 
 
@@ -59,9 +114,25 @@ def add_device(parser: argparse._ActionsContainer, default: str = "auto", more: 
     parser.add_argument("-d", "--device", default=default, help=f"auto, cpu, cuda, cuda:N or mps{more}")
 
 
-def add_jobs(parser: argparse._ActionsContainer, default: int | None = None, what: str = "processes") -> None:
+def add_jobs(parser: argparse._ActionsContainer, what: str = "processes") -> None:
     """Add `--jobs`, by default as many as there are cores."""
-    parser.add_argument("-j", "--jobs", type=int, default=default or os.cpu_count() or 1, metavar="N", help=what)
+    parser.add_argument("-j", "--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help=what)
+
+
+def _jobs(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number}: give 1 or more")
+    return number
+
+
+# argparse names a type in its message about a text that is no number.
+_jobs.__name__ = "number of processes"
+
+
+def add_overwrite(parser: argparse._ActionsContainer, what: str = "replace outputs that exist") -> None:
+    """Add `--overwrite`."""
+    parser.add_argument("--overwrite", action="store_true", help=what)
 
 
 def add_seed(parser: argparse._ActionsContainer, of: str) -> None:
@@ -81,6 +152,42 @@ def checked(check: Callable[[str], str]) -> Callable[[str], str]:
     return parse
 
 
+def choice(names: Table | Sequence[str], what: str = "", *, metavar: str = "") -> dict[str, Any]:
+    """Return how `add_argument` takes one of some names: listed in help, and with the closest one for a wrong one.
+
+    Args:
+        names: a table, or a list of names.
+        what: a name of a list in a word, for errors.
+        metavar: in place of the names, where they are listed elsewhere.
+    """
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ConfigError(unknown(what, name, names))
+        return name
+
+    parse = checked(names.check if isinstance(names, Table) else check)
+    return {"type": parse, "metavar": metavar or f"{{{','.join(names)}}}"}
+
+
+def comma_list(check: Callable[[str], T]) -> Callable[[str], list[T]]:
+    """Return the type of an argument that is a list, `A,B`, whose entries `check` reads.
+
+    Example:
+        >>> comma_list(int)("0, 2")
+        [0, 2]
+    """
+
+    def parse(text: str) -> list[T]:
+        if not (parts := [part.strip() for part in text.split(",") if part.strip()]):
+            raise argparse.ArgumentTypeError("is empty: give one, or several with commas between them")
+        return [check(part) for part in parts]
+
+    # argparse names a type in its message about a text that is none of it.
+    parse.__name__ = f"list of {check.__name__}"
+    return parse
+
+
 def add_setting(parser: argparse._ActionsContainer, *names: str, config: str, key: str, **options: Any) -> None:
     """Add an option that stands for one setting, which `read_settings` lays over the file.
 
@@ -91,7 +198,7 @@ def add_setting(parser: argparse._ActionsContainer, *names: str, config: str, ke
         key: of the setting, dotted, such as `output.format`.
         options: as of `add_argument`.
     """
-    action = parser.add_argument(*names, dest=f"{_SETTING}{key}", default=None, **options)
+    action = parser.add_argument(*names, dest=f"{_SETTING}{key} {names[0]}", default=None, **options)
     # Looked up when help is asked for: configs are slow to import.
     action.default_of_setting = lambda: _default(config, key)  # type: ignore[attr-defined]
 
@@ -122,15 +229,21 @@ def read_settings(
     base: Mapping[str, Any] | None = None,
     usual: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> C:
     """Return the config of `--config` and `--set` over a base, with options of the command line between the two.
 
-    `options` are laid under those of `add_setting`.
+    `options` are laid under those of `add_setting`, and `names` are theirs, by the keys that they stand for.
     """
     from sepvae.settings import compose, merge, nested
 
-    given = dict(options or {})
-    for name, value in vars(args).items():
-        if name.startswith(_SETTING) and value is not None:
-            given = merge(given, nested(name.removeprefix(_SETTING).split("."), value))
-    return compose(config_class, base=base, usual=usual, file=args.config, options=given, overrides=args.overrides)
+    given, named = dict(options or {}), dict(names or {})
+    for place, value in vars(args).items():
+        if place.startswith(_SETTING):
+            key, _, name = place.removeprefix(_SETTING).partition(" ")
+            named[key] = name
+            if value is not None:
+                given = merge(given, nested(key.split("."), value))
+    return compose(
+        config_class, base=base, usual=usual, file=args.config, options=given, overrides=args.overrides, names=named
+    )

@@ -10,14 +10,17 @@ from typing import Any
 
 from sepvae.augmentation import AUGMENTATIONS, SYNTHESES
 from sepvae.augmented import CONTENTS, WRITERS
+from sepvae.augmented.manifests import PATHS
 from sepvae.cli import augment_fit, augment_methods
 from sepvae.cli.arguments import (
     add_device,
     add_jobs,
     add_layout,
     add_model,
+    add_overwrite,
     add_setting,
     add_settings,
+    choice,
     read_settings,
     seed,
 )
@@ -25,7 +28,12 @@ from sepvae.cli.arguments import (
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
-    parser = verbs.add_parser("augment", help="make new training speech from a corpus")
+    parser = verbs.add_parser(
+        "augment",
+        help="make new training speech from a corpus",
+        description="Make new training speech from a corpus, with its labels: list the methods and their settings, run "
+        "them, and fit what those need that have a model.",
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     augment_fit.add(actions, options)
     augment_methods.add(actions, options)
@@ -57,7 +65,7 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
     setting(
         "--synthesis",
         key="synthesis",
-        choices=list(SYNTHESES),
+        **choice(SYNTHESES),
         help="how methods with a model make sound, each its own way when not given",
     )
     setting("--noise", key="noise.folder", metavar="DIR", help="recordings of noise; synthetic noise when not given")
@@ -67,22 +75,24 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
         metavar="DIR",
         help="impulse responses of rooms; synthetic ones when not given",
     )
-    setting("--format", key="output.format", choices=list(WRITERS), help="what is written")
+    setting("--format", key="output.format", **choice(WRITERS), help="what is written")
     setting(
         "--contents",
         key="output.contents",
-        choices=list(CONTENTS),
+        **choice(CONTENTS),
         help="what that holds; samples, or log_mel in formats of features, when not given; decoded is what the model "
         "makes",
     )
-    add_settings(parser, "the methods (such as noise.snr_db=[0,10]) and of the output")
-    add_jobs(parser, 1)
+    add_settings(
+        parser, "the methods and of the output", keys=", such as noise.snr_db=[0,10] (see 'sepvae augment methods')"
+    )
+    add_jobs(parser)
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, such as tcp://host:8786")
     parser.add_argument("--shard", default="1/1", metavar="K/N", help="make one of N parts, for arrays of jobs")
     add_device(parser, "cpu", ", for methods with a model; the same bytes are promised on cpu alone")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad file")
-    parser.add_argument("--overwrite", action="store_true", help="start again in a folder that holds a run")
-    parser.add_argument("--paths", choices=["relative", "absolute"], default="relative", help="in the manifests")
+    add_overwrite(parser, "start again in a folder that holds a run")
+    parser.add_argument("--paths", **choice(PATHS, "kind of paths"), default="relative", help="in the manifests")
     parser.add_argument("--json", action="store_true", help="for programs: a summary in JSON on stdout")
     parser.set_defaults(run=run)
 

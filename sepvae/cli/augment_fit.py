@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sepvae.cli.arguments import add_device, add_layout
+from sepvae.cli.arguments import add_device, add_layout, add_model
 
 
 def add(actions: Any, options: dict[str, Any]) -> None:
@@ -20,8 +20,8 @@ def add(actions: Any, options: dict[str, Any]) -> None:
         "will be augmented, and speech like that it is to become.",
         **options,
     )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
     parser.add_argument("corpora", type=Path, nargs="+", metavar="CORPUS", help="folders of corpora")
+    add_model(parser, "model folder, which the basis is stored in", required=True)
     add_layout(parser, "the corpora")
     add_device(parser)
     parser.add_argument("--strict", action="store_true", help="stop at the first file that cannot be used")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_jobs, add_layout
+from sepvae.cli.arguments import add_jobs, add_layout, add_overwrite, choice
 
 if TYPE_CHECKING:
     from sepvae.mixing.manifest import Manifest
@@ -23,6 +23,16 @@ def add_manifest(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a verb that makes a manifest of mixtures."""
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="MANIFEST", help="manifest to write (.jsonl)")
     parser.add_argument("--audio", type=Path, metavar="DIR", help="also write the mixtures and sources as audio")
+    add_overwrite(parser)
+
+
+def check_out(args: argparse.Namespace) -> None:
+    """Refuse what is there already, before the work; OutputError names it."""
+    from sepvae.files import check_free
+
+    for path in (args.out, args.audio):
+        if path is not None:
+            check_free(path, overwrite=args.overwrite)
 
 
 def write_out(args: argparse.Namespace, manifest: Manifest, root: Path) -> None:
@@ -41,7 +51,11 @@ def write_out(args: argparse.Namespace, manifest: Manifest, root: Path) -> None:
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
-    corpus = verbs.add_parser("corpus", help="make, fetch, list and check corpora")
+    corpus = verbs.add_parser(
+        "corpus",
+        help="make, fetch, list and check corpora",
+        description="Make, fetch, list and check corpora of speech, and list corpora of mixtures that are ready.",
+    )
     actions = corpus.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     demo = actions.add_parser("demo", help="synthesise a small corpus in the layout of TIMIT", **options)
@@ -51,7 +65,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     demo.set_defaults(run=_demo)
 
     fetch = actions.add_parser("fetch", help="download a free corpus", **options)
-    fetch.add_argument("name", choices=["timit-sample"], help="NLTK's part of TIMIT (CC BY-NC-SA)")
+    fetch.add_argument("name", **choice(["timit-sample"], "corpus to fetch"), help="NLTK's part of TIMIT (CC BY-NC-SA)")
     fetch.add_argument("folder", type=Path, metavar="DIR", help="folder to make")
     fetch.set_defaults(run=_fetch)
 
@@ -98,7 +112,8 @@ def _list(args: argparse.Namespace) -> int:
     from sepvae.files import to_json
 
     corpus = open_corpus(args.corpus, args.layout)
-    for utterance in corpus.utterances():
+    # Before the first line: a bar on the terminal would be in their way.
+    for utterance in list(corpus.utterances()):
         if args.json:
             sys.stdout.write(to_json(asdict(utterance)) + "\n")
         else:
@@ -123,5 +138,6 @@ def _validate(args: argparse.Namespace) -> int:
 def _mixtures(args: argparse.Namespace) -> int:
     from sepvae.mixing.ready import read_ready_mixtures
 
+    check_out(args)
     write_out(args, read_ready_mixtures(args.folder), args.folder)
     return 0

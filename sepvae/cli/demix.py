@@ -5,14 +5,21 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_model, add_settings, read_settings
-from sepvae.cli.separate import add_files, list_files
+from sepvae.cli.arguments import (
+    add_help,
+    add_model,
+    add_settings,
+    choice,
+    comma_list,
+    describe_settings,
+    read_settings,
+)
+from sepvae.cli.separate import SECONDS, add_files, durations, list_files
 from sepvae.demixing import ALGORITHMS
 
 if TYPE_CHECKING:
@@ -22,32 +29,14 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 
-class _Help(argparse.Action):
-    """Shows the help with what each algorithm is for and its usual settings: they are loaded only then."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        parser.epilog = "\n".join(_describe_algorithms())
-        parser.print_help()
-        parser.exit()
-
-
-def _describe_algorithms() -> Iterator[str]:
+def _describe_algorithms(_: argparse.Namespace) -> Iterator[str]:
     yield "algorithms, and the usual values of their settings (--set):"
     for name in ALGORITHMS:
         entry = ALGORITHMS.resolve(name)
         about, needs = (entry.__doc__ or "").partition("\n")[0], ", needs -m" if entry.needs_model else ""
-        usual = " ".join(f"{key}={value}" for key, value in _flat(entry.Config().model_dump(mode="json")))
-        yield textwrap.fill(f"  {name} ({entry.label}{needs}): {about}", 88, subsequent_indent=" " * 6)
-        yield textwrap.fill(usual, 88, initial_indent=" " * 6, subsequent_indent=" " * 6)
-
-
-def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield settings as `--set` takes them, by keys with dots."""
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", "null" if value is None else value
+        yield from describe_settings(
+            f"  {name} ({entry.label}{needs}): {about}", entry.Config().model_dump(mode="json")
+        )
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -60,21 +49,23 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         add_help=False,
         **options,
     )
-    parser.add_argument("-h", "--help", action=_Help, nargs=0, default=argparse.SUPPRESS, help="show this help")
+    add_help(parser, _describe_algorithms)
     parser.add_argument(
-        "--algorithm", choices=ALGORITHMS, required=True, metavar="NAME", help="what separates; see below"
+        "--algorithm", **choice(ALGORITHMS, metavar="NAME"), required=True, help="what separates; see below"
     )
     add_model(parser, "model folder of speech, where one is needed")
     add_files(parser)
     parser.add_argument("--talkers", type=int, metavar="N", help="how many talk; as many as channels when not given")
     parser.add_argument(
         "--speakers",
-        nargs="+",
+        type=comma_list(str),
         default=[],
-        metavar="NAME",
+        metavar="A,B",
         help="who of the model's speakers talk, in the order wanted",
     )
-    parser.add_argument("--channels", nargs="+", type=int, default=[], metavar="N", help="take these, counted from 0")
+    parser.add_argument(
+        "--channels", type=comma_list(int), default=[], metavar="N,M", help="take these, counted from 0"
+    )
     parser.add_argument("--microphones", action="store_true", help="the FILEs are the microphones of one recording")
     add_settings(parser, "the algorithm")
     parser.set_defaults(run=run)
@@ -91,9 +82,10 @@ def run(args: argparse.Namespace) -> int:
     paths = list_files(args.files)
     demixer_for = _demixers(args)
     recordings = [paths] if args.microphones else [[path] for path in paths]
-    failed = 0
-    with progress(args.verb, len(recordings), unit="recordings") as bar:
-        for files, folder in zip(recordings, output_folders([files[0] for files in recordings], args.out), strict=True):
+    firsts = [files[0] for files in recordings]
+    failed, ends = 0, durations(firsts)
+    with progress(args.verb, ends[-1], unit=SECONDS) as bar:
+        for files, folder, end in zip(recordings, output_folders(firsts, args.out), ends[1:], strict=True):
             try:
                 made = demix_files(
                     demixer_for(files[0]),
@@ -110,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
                 _LOGGER.error("%s", error)
                 if args.json:
                     sys.stdout.write(to_json({"paths": [str(path) for path in files], "error": str(error)}) + "\n")
-                bar.advance(1)
+                bar.reach(end)
                 continue
             if made.resampled_to:
                 _LOGGER.info("%s: resampled from %d to %d Hz and back", files[0], made.sample_rate, made.resampled_to)
@@ -120,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
                 _LOGGER.warning("%s: %d samples clipped, write --subtype float", files[0], made.clipped_samples)
             lines = [to_json(asdict(made))] if args.json else list(made.outputs.values())
             sys.stdout.write("\n".join(lines) + "\n")
-            bar.advance(1)
+            bar.reach(end)
     if failed:
         _LOGGER.error("%d of %d recordings failed", failed, len(recordings))
     return 1 if failed else 0

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
-from sepvae.cli.arguments import add_model, add_settings, read_settings
+from sepvae.cli.arguments import (
+    add_help,
+    add_model,
+    add_settings,
+    choice,
+    describe_settings,
+    read_settings,
+)
 from sepvae.cli.separate import add_files, list_files, run_files
 from sepvae.enhancement import INFERENCES
 
@@ -18,13 +26,26 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         description="Take audio files apart into OUT/<file>/speech.wav and noise.wav, at their own rate and length. "
         "The model is of clean speech alone (train it with the preset speech_prior); the noise is "
         "learnt from each file.",
+        add_help=False,
         **options,
     )
+    add_help(parser, _describe)
     add_model(parser, "model folder of clean speech", required=True)
-    parser.add_argument("--inference", choices=INFERENCES, help="how the speech is found (default: map)")
+    parser.add_argument("--inference", **choice(INFERENCES), help="how the speech is found (default: map)")
     add_files(parser)
     add_settings(parser, "the inference")
     parser.set_defaults(run=run)
+
+
+def _describe(_: argparse.Namespace) -> Iterator[str]:
+    from sepvae.enhancement.config import EnhancementConfig
+
+    usual = EnhancementConfig().model_dump(mode="json")
+    rest = {key: value for key, value in usual.items() if key != "inference"}
+    yield from describe_settings("settings, and their usual values (--set):", rest)
+    for name in INFERENCES:
+        own = INFERENCES.resolve(name).Config().model_dump(mode="json")
+        yield from describe_settings(f"with --inference {name}:", own, "inference.settings.")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,6 +56,6 @@ def run(args: argparse.Namespace) -> int:
 
     paths = list_files(args.files)
     options = {"inference": {"kind": args.inference}} if args.inference else {}
-    config = read_settings(args, EnhancementConfig, options=options)
+    config = read_settings(args, EnhancementConfig, options=options, names={"inference": "--inference"})
     enhancer = Enhancer.load(args.model, config, device=str(resolve_device(args.device)))
     return run_files(args, paths, enhancer, done="enhanced")

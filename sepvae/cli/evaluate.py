@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_jobs, checked
+from sepvae.cli.arguments import add_jobs, add_overwrite, checked, comma_list
 from sepvae.evaluation import IMPROVEMENT, MEASURES, known_measure
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("--name", default="estimates", help="name of the system in the table")
     parser.add_argument(
         "--measures",
-        nargs="+",
-        type=checked(known_measure),
-        metavar="NAME",
+        type=comma_list(checked(known_measure)),
+        metavar="A,B",
         help=f"measures to take, all when not given: {', '.join(MEASURES)}; and each with {IMPROVEMENT} behind it, for "
         "what is gained over the mixture",
     )
@@ -51,6 +50,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         help="channel of references with several: 0 is the reference microphone of 'sepvae mix --room'",
     )
     add_jobs(parser)
+    add_overwrite(parser, "replace the file of --out")
     parser.add_argument("--json", action="store_true", help="for programs: the summary as JSON on stdout")
     parser.set_defaults(run=run)
 
@@ -117,9 +117,11 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.evaluation.rows import ScoreRow, write_rows
     from sepvae.evaluation.statistics import summarise
     from sepvae.evaluation.table import format_table
-    from sepvae.files import check_folder, to_json
+    from sepvae.files import check_folder, check_free, to_json
     from sepvae.progress import progress
 
+    if args.out:
+        check_free(args.out, overwrite=args.overwrite)
     check_folder(args.estimates, advice="give that of the estimates, see 'sepvae evaluate --help'")
     files, rows = _reference_files(args.references), list[ScoreRow]()
     tasks = _tasks(files, args.estimates, args.name, args.channel)

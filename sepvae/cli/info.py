@@ -8,14 +8,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sepvae.cli.arguments import flat
+
+# The optional parts, and what each is recognised by.
 _PARTS = {
     "train": "lightning_fabric",
     "eval": "pystoi",
     "pesq": "pesq",
     "report": "seaborn",
     "mel": "librosa",
+    "classical": "pywt",
     "demo": "espeakng_loader",
     "rooms": "pyroomacoustics",
+    "augment": "audiomentations",
+    "cluster": "distributed",
+    "torchaudio": "torchaudio",
 }
 
 
@@ -36,8 +43,12 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(to_json(facts, indent=2) + "\n")
         return 0
     for name, value in facts.items():
-        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        sys.stdout.write(f"{name:14} {shown}\n")
+        if not isinstance(value, dict):
+            sys.stdout.write(f"{name:14} {value}\n")
+            continue
+        lines = dict(flat(value))
+        width = max(map(len, lines), default=0)
+        sys.stdout.write("".join([f"{name}\n", *(f"    {key:{width}} {text}\n" for key, text in lines.items())]))
     return 0
 
 
@@ -68,5 +79,5 @@ def _model(folder: Path) -> dict[str, Any]:
         "stored as": config.weights,
         "levels": estimator.frontend.config.levels,
         "made by": {name: value for name, value in provenance.items() if name != "training"},
-        "training": dict(provenance.get("training", {})),
+        "training": provenance.get("training", {}),
     }

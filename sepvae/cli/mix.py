@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
-from sepvae.cli.arguments import add_seed, add_settings, read_settings
-from sepvae.cli.corpus import add_corpus, add_manifest, write_out
+from sepvae.cli.arguments import add_help, add_seed, add_settings, describe_settings, read_settings
+from sepvae.cli.corpus import add_corpus, add_manifest, check_out, write_out
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -16,8 +17,10 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         help="draw mixtures from a corpus",
         description="Draw mixtures to train, validate and test on from the utterances of a corpus. Mixtures that are "
         "ready, as those of WSJ0-2mix, are listed by 'sepvae corpus mixtures'.",
+        add_help=False,
         **options,
     )
+    add_help(parser, _describe)
     add_corpus(parser)
     add_manifest(parser)
     add_seed(parser, "the draw")
@@ -30,6 +33,14 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     )
     add_settings(parser, "the mixtures")
     parser.set_defaults(run=run)
+
+
+def _describe(_: argparse.Namespace) -> Iterator[str]:
+    from sepvae.mixing.config import MixingConfig
+    from sepvae.mixing.scene import RoomConfig
+
+    yield from describe_settings("settings, and their usual values (--set):", MixingConfig().model_dump(mode="json"))
+    yield from describe_settings("with --room:", RoomConfig().model_dump(mode="json"), "room.")
 
 
 def _room_options(room: str | None) -> dict[str, Any]:
@@ -45,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.mixing.config import MixingConfig
     from sepvae.mixing.protocol import make_mixtures
 
-    config = read_settings(args, MixingConfig, options=_room_options(args.room))
+    config = read_settings(args, MixingConfig, options=_room_options(args.room), names={"room": "--room"})
+    check_out(args)
     utterances = read_all(open_corpus(args.corpus, args.layout))
     write_out(args, make_mixtures(utterances, config, root=args.corpus, seed=args.seed), args.corpus)
     return 0

@@ -12,7 +12,11 @@ from sepvae.cli.arguments import add_device, add_jobs, add_layout
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
-    recipe = verbs.add_parser("recipe", help="run an experiment: prepare, mix, train, separate, evaluate, report")
+    recipe = verbs.add_parser(
+        "recipe",
+        help="run an experiment: prepare, mix, train, separate, evaluate, report",
+        description="List, show, check and run recipes: experiments as YAML files, from a corpus to a page of results.",
+    )
     actions = recipe.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="list the recipes that come with sepvae", **options).set_defaults(run=_list)
     for name, run, text in (
@@ -21,7 +25,9 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         ("run", _run, "run a recipe"),
     ):
         action = actions.add_parser(name, help=text, **options)
-        action.add_argument("recipe", help="name of a recipe, as of 'sepvae recipe list', or path of a YAML file")
+        action.add_argument(
+            "recipe", metavar="RECIPE", help="name of a recipe, as of 'sepvae recipe list', or path of a YAML file"
+        )
         action.add_argument(
             "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a key; repeat"
         )

@@ -17,7 +17,11 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write RUN/report.html from the scores and the audio in RUN."""
+    from sepvae.progress import progress
     from sepvae.recipe.run import rebuild_report
 
-    sys.stdout.write(f"{rebuild_report(args.folder)}\n")
+    with progress(args.verb, 1, unit="pages") as job:
+        page = rebuild_report(args.folder)
+        job.advance()
+    sys.stdout.write(f"{page}\n")
     return 0

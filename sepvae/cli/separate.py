@@ -6,17 +6,21 @@ import argparse
 import logging
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_device
+from sepvae.cli.arguments import add_device, add_overwrite, choice
 from sepvae.estimator import MASKS
+from sepvae.formats import SUBTYPES, is_audio
 
 if TYPE_CHECKING:
     from sepvae.separation.arrays import BlockSeparator
 
 _LOGGER = logging.getLogger(__name__)
+# A long file is far more than a step of progress.
+SECONDS = "s of audio"
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -29,7 +33,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         **options,
     )
     parser.add_argument("-m", "--model", action="append", required=True, metavar="DIR", help="model folder; repeat")
-    parser.add_argument("--mask", choices=list(MASKS), help="mask; that of the models when not given")
+    parser.add_argument("--mask", **choice(MASKS), help="mask; that of the models when not given")
     parser.add_argument(
         "--band-pass",
         nargs=2,
@@ -46,10 +50,10 @@ def add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="audio files or folders of them; - reads a list")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the outputs")
     parser.add_argument(
-        "--subtype", choices=["float", "pcm16", "pcm24"], default="float", help="samples of the outputs"
+        "--subtype", **choice(SUBTYPES, "kind of samples"), default="float", help="samples of the outputs"
     )
     add_device(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    add_overwrite(parser)
     parser.add_argument("--json", action="store_true", help="for programs: one JSON record per file on stdout")
 
 
@@ -64,16 +68,30 @@ def list_files(files: Sequence[str]) -> list[Path]:
 
 
 def _listed(files: Sequence[str]) -> Iterator[Path]:
-    from sepvae.separation.files import AUDIO_ENDINGS
-
     for name in files:
         path = Path(name)
         if name == "-":
             yield from (Path(line.rstrip("\n")) for line in sys.stdin if line.strip())
         elif path.is_dir():
-            yield from (p for p in sorted(path.rglob("*")) if p.suffix.lower() in AUDIO_ENDINGS and p.is_file())
+            yield from (p for p in sorted(path.rglob("*")) if is_audio(p.name) and p.is_file())
         else:
             yield path
+
+
+def durations(paths: Sequence[Path]) -> list[int]:
+    """Return where each file begins and ends in whole seconds, one after the other, for progress.
+
+    One that cannot be read takes no time: its error comes when it is its turn.
+    """
+    from sepvae import audio
+    from sepvae.errors import InputError
+
+    ends = [0.0]
+    for path in paths:
+        ends.append(ends[-1])
+        with suppress(InputError):
+            ends[-1] += audio.inspect(path).duration_s
+    return [*map(round, ends[:-1]), max(round(ends[-1]), 1)]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -108,17 +126,21 @@ def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockS
     from sepvae.progress import progress
     from sepvae.separation.files import output_folders, separate_file
 
-    failed = 0
-    with progress(args.verb, len(paths), unit="files") as bar:
-        for path, folder in zip(paths, output_folders(paths, args.out), strict=True):
+    failed, ends = 0, durations(paths)
+    with progress(args.verb, ends[-1], unit=SECONDS) as bar:
+        for path, folder, before, end in zip(paths, output_folders(paths, args.out), ends, ends[1:], strict=False):
+
+            def tell(seconds: float, before: int = before, end: int = end) -> None:
+                bar.reach(min(before + round(seconds), end))
+
             try:
-                made = separate_file(separator, path, folder, subtype=args.subtype, overwrite=args.overwrite)
+                made = separate_file(separator, path, folder, subtype=args.subtype, overwrite=args.overwrite, tell=tell)
             except SepvaeError as error:
                 failed += 1
                 _LOGGER.error("%s", error)
                 if args.json:
                     sys.stdout.write(to_json({"path": str(path), "error": str(error)}) + "\n")
-                bar.advance(1)
+                bar.reach(end)
                 continue
             if made.resampled_to:
                 _LOGGER.info("%s: resampled from %d to %d Hz and back", path, made.sample_rate, made.resampled_to)
@@ -128,7 +150,7 @@ def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockS
                 _LOGGER.warning("%s: %d samples clipped, write --subtype float", path, made.clipped_samples)
             lines = [to_json(asdict(made))] if args.json else list(made.outputs.values())
             sys.stdout.write("\n".join(lines) + "\n")
-            bar.advance(1)
+            bar.reach(end)
     if failed:
         _LOGGER.error("%d of %d files failed", failed, len(paths))
     return 1 if failed else 0

@@ -5,10 +5,21 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_device, add_layout, add_seed, add_settings, read_settings
+from sepvae.cli.arguments import (
+    add_device,
+    add_help,
+    add_layout,
+    add_overwrite,
+    add_seed,
+    add_settings,
+    choice,
+    describe_settings,
+    read_settings,
+)
 from sepvae.presets import OF_SPEECH, preset_names
 
 if TYPE_CHECKING:
@@ -25,13 +36,15 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
     parser = verbs.add_parser(
         "train",
-        help="train one model per source",
+        help="train models: of the sources of mixtures, of a speaker, or of all speech",
         description="Train a model for the sources of a manifest of mixtures. With --speech in its place: a model of "
         "all speech of the corpus, for 'sepvae augment'. With --speaker: a model of one speaker's clean speech; "
         "'sepvae separate FILE -m ONE -m ANOTHER' then separates speakers whose models know nothing of each other. "
         "On several devices: torchrun --nproc-per-node N -m sepvae train …",
+        add_help=False,
         **options,
     )
+    add_help(parser, _describe)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("manifest", type=Path, nargs="?", metavar="MANIFEST", help="mixtures, from 'sepvae mix'")
     what.add_argument("--speaker", metavar="NAME", help="learn this speaker of the corpus, from clean speech alone")
@@ -41,25 +54,40 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument(
         "--preset",
-        choices=preset_names(),
-        metavar="NAME",
+        **choice(preset_names(), "preset", metavar="NAME"),
         help=f"settings to start from: {', '.join(preset_names())} (default: {_OF_MANIFEST}; {_OF_SPEAKER} with "
         f"--speaker, {OF_SPEECH} with --speech; none where --config or --set choose another model or objective)",
     )
     add_seed(parser, "weights, batches and noise")
     add_device(parser)
-    parser.add_argument("--overwrite", action="store_true", help="start anew where a run with other settings lies")
+    add_overwrite(parser, "start anew where a run with other settings lies")
     add_settings(parser, "front-end, model, objective and optimiser")
     parser.set_defaults(run=run)
 
 
-def _config(args: argparse.Namespace, usual: str) -> TrainingConfig:
+def _usual(args: argparse.Namespace) -> str:
+    """Return the preset that is used when none is asked for."""
+    return OF_SPEECH if args.speech else _OF_SPEAKER if args.speaker else _OF_MANIFEST
+
+
+def _describe(args: argparse.Namespace) -> Iterator[str]:
+    from sepvae.config import parse_config
+    from sepvae.settings import preset
+    from sepvae.training.config import TrainingConfig
+
+    name = args.preset or _usual(args)
+    config = parse_config(TrainingConfig, preset(name), where=f"preset {name}")
+    title = f"settings of the preset {name} (--set); of another one: --preset NAME --help"
+    yield from describe_settings(title, config.model_dump(mode="json"))
+
+
+def _config(args: argparse.Namespace) -> TrainingConfig:
     """Return the settings over the preset that was asked for, or the usual one."""
     from sepvae.settings import preset
     from sepvae.training.config import TrainingConfig
 
     base = preset(args.preset) if args.preset else None
-    return read_settings(args, TrainingConfig, base=base, usual=preset(usual))
+    return read_settings(args, TrainingConfig, base=base, usual=preset(_usual(args)))
 
 
 def _utterances(args: argparse.Namespace) -> list[Utterance]:
@@ -75,7 +103,7 @@ def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData
     from sepvae.mixing.protocol import describe_indistinct, indistinct_sources
     from sepvae.training.loop import TrainingData
 
-    config = _config(args, _OF_MANIFEST)
+    config = _config(args)
     manifest = read_manifest(args.manifest)
     train = manifest.of_split("train")
     if not train:
@@ -89,7 +117,7 @@ def _of_speech(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:
     from sepvae.mixing.single_source import corpus_mixtures
     from sepvae.training.loop import TrainingData
 
-    config = _config(args, OF_SPEECH)
+    config = _config(args)
     rate = config.frontend.sample_rate
     train, valid = corpus_mixtures(_utterances(args), root=args.corpus, sample_rate=rate, seed=args.seed)
     _LOGGER.info("%d utterances to train, %d to validate", len(train), len(valid))
@@ -100,7 +128,7 @@ def _of_speaker(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]
     from sepvae.mixing.single_source import speaker_mixtures
     from sepvae.training.loop import TrainingData
 
-    config = _config(args, _OF_SPEAKER)
+    config = _config(args)
     rate = config.frontend.sample_rate
     train, valid = speaker_mixtures(_utterances(args), args.speaker, root=args.corpus, sample_rate=rate, seed=args.seed)
     _LOGGER.info("%s: %d utterances to train, %d to validate", args.speaker, len(train), len(valid))

@@ -12,10 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import file_names, is_audio, subfolders
+from sepvae.corpora.listing import file_names, subfolders
 from sepvae.corpora.prompts import Prompts
 from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
 from sepvae.corpora.records import Problem, Sex
+from sepvae.formats import is_audio
 
 _VOICE = re.compile(r"cmu_us_(?P<speaker>[a-z0-9]+)_arctic(?:-[\w.-]+)?", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?P<id>arctic_[ab]\d{4})\.(?:wav|flac)", re.IGNORECASE)

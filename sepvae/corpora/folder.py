@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import AUDIO_ENDINGS, is_audio, walk
+from sepvae.corpora.listing import walk
 from sepvae.corpora.reader import AudioFile, CorpusReader, Labels
 from sepvae.corpora.records import Problem, Sex
 from sepvae.errors import InputError
 from sepvae.files import read_text
+from sepvae.formats import AUDIO_ENDINGS, is_audio
 
 _TABLES = {"speakers.csv": ",", "speakers.tsv": "\t"}
 _SEXES: dict[str, Sex] = {

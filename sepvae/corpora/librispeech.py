@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import is_audio, subfolders
+from sepvae.corpora.listing import subfolders
 from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
 from sepvae.corpora.records import Problem, Sex
+from sepvae.formats import is_audio
 
 _SUBSET = re.compile(r"(train|dev|test)-(clean|other)(-\d+)?")
 _AUDIO = re.compile(r"(?P<id>(?P<speaker>\d+)-(?P<chapter>\d+)-\d+)\.(flac|wav|ogg)", re.IGNORECASE)

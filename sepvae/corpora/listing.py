@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".sph")
-
 
 def walk(root: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield each folder under `root`, as the relative prefix of its files (`` or `a/b/`), and the names of its files.
@@ -49,11 +47,6 @@ def file_names(folder: Path) -> list[str]:
             return sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
     except OSError:
         return []
-
-
-def is_audio(path: str) -> bool:
-    """Whether a name ends like an audio file that the readers take."""
-    return path.casefold().endswith(AUDIO_ENDINGS)
 
 
 def find_table(root: Path, files: Iterable[str], name: str) -> Path | None:

@@ -14,6 +14,7 @@ from sepvae.corpora.listing import find_table, list_files
 from sepvae.corpora.records import Interval, Problem, Sex, Utterance
 from sepvae.errors import InputError
 from sepvae.files import read_text
+from sepvae.progress import counting
 
 # Problems that stand for an audio file which became no utterance.
 LEFT_OUT = frozenset({"broken", "empty", "unrecognised"})
@@ -101,7 +102,8 @@ class CorpusReader(abc.ABC):
         """
         self.problems.clear()
         n_read = 0
-        for item in self._with_unique_ids(self.find(list_files(self.root))):
+        found = self._with_unique_ids(self.find(list_files(self.root)))
+        for item in counting("reading headers", found, unit="files"):
             opened = self._inspect(item)
             if opened is None:
                 continue

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sepvae.corpora.listing import is_audio
 from sepvae.corpora.reader import AudioFile, CorpusReader, Labels
 from sepvae.corpora.records import Interval, Problem, Sex
 from sepvae.errors import InputError
+from sepvae.formats import is_audio
 
 SPEAKER = r"[fm][a-z]{3}[0-9]"
 SEXES: dict[str, Sex] = {"F": "female", "M": "male"}

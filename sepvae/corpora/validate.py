@@ -12,7 +12,7 @@ from sepvae.corpora.reader import LEFT_OUT, CorpusReader, corpus_class
 from sepvae.corpora.records import Corpus, Interval, Problem, Utterance
 from sepvae.corpora.sound import scan
 from sepvae.errors import InputError
-from sepvae.progress import progress
+from sepvae.progress import counting
 
 Severity = Literal["error", "warning"]
 
@@ -121,16 +121,14 @@ def validate(corpus: Corpus) -> ValidationReport:
     problems: list[Problem] = []
     by_digest: dict[str, Utterance] = {}
     try:
-        with progress("validate", None, unit="files") as job:
-            for utterance in corpus.utterances():
-                utterances.append(utterance)
-                problems += _check_alignments(utterance)
-                problems += _check_audio(corpus, utterance, by_digest)
-                job.advance()
+        utterances += corpus.utterances()
     except InputError as error:
         if utterances or not any(problem.code in LEFT_OUT for problem in corpus.problems):
             raise
         problems.append(Problem("no_utterances", str(corpus.root), str(error)))
+    for utterance in counting("validate", utterances, unit="files"):
+        problems += _check_alignments(utterance)
+        problems += _check_audio(corpus, utterance, by_digest)
     reader = corpus_class(corpus.name)
     problems += _check_rates(reader, utterances)
     if not reader.splits_share_speakers:

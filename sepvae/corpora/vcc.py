@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import file_names, is_audio, subfolders
+from sepvae.corpora.listing import file_names, subfolders
 from sepvae.corpora.prompts import Prompts
 from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
 from sepvae.corpora.records import Problem, Sex
+from sepvae.formats import is_audio
 
 _SEXES: dict[str, Sex] = {"F": "female", "M": "male"}
 _PLACE = r"(?:^|/)(?:(?:vcc201[68]_)?(?P<split>training|evaluation|reference)(?:_all)?/)?"

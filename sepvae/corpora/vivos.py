@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import is_audio, subfolders
+from sepvae.corpora.listing import subfolders
 from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
 from sepvae.corpora.records import Problem, Sex
+from sepvae.formats import is_audio
 
 _AUDIO = re.compile(
     r"(?:^|/)(?:(?P<split>train|test)/)?waves/(?P<speaker>[^/]+)/(?P<id>(?P=speaker)_[^/]+)\.wav$", re.IGNORECASE

@@ -20,7 +20,7 @@ from sepvae.demixing.spatial import fit_spatial, from_demixing
 from sepvae.demixing.updates import UpdateName, updates_with_past
 from sepvae.errors import ConfigError
 from sepvae.frontend.stft import StftConfig
-from sepvae.models.conditional import ConditionalVae
+from sepvae.models.network import ConditionalNetwork
 from sepvae.settings import Choice
 from sepvae.tables import Table
 
@@ -178,7 +178,7 @@ class AlgorithmChoice(Choice):
                 f"conditional_vae, or choose one that needs none: {algorithms(needs_model=False)}"
             )
 
-    def build(self, network: ConditionalVae | None = None) -> DemixingAlgorithm:
+    def build(self, network: ConditionalNetwork | None = None) -> DemixingAlgorithm:
         """Return the algorithm; ConfigError when it needs a network of speech and has none."""
         self.check_model(given=network is not None)
         arguments = (self.config(), network) if self.entry.needs_model else (self.config(),)

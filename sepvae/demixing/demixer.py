@@ -18,7 +18,6 @@ from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.checkpoint import load_checkpoint
 from sepvae.estimator.speech_models import ConditionalEstimator
 from sepvae.frontend.stft import Stft
-from sepvae.models.conditional import ConditionalVae
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class Demixer:
         self.choice = choice = AlgorithmChoice.of(algorithm) if isinstance(algorithm, str) else algorithm
         self.sample_rate, self.device = sample_rate, torch.device(device)
         self.model = model if choice.entry.needs_model else None
-        self._algorithm = choice.build(None if self.model is None else cast("ConditionalVae", self.model.network))
+        self._algorithm = choice.build(None if self.model is None else self.model.network)
         if self.model is None:
             self.stft = Stft(cast("BlindConfig", choice.config()).stft, sample_rate=sample_rate)
             return
@@ -108,7 +107,7 @@ class Demixer:
             ConfigError: an unknown algorithm.
         """
         estimator = load_checkpoint(folder, device=device).estimator
-        if not isinstance(estimator, ConditionalEstimator) or not isinstance(estimator.network, ConditionalVae):
+        if not isinstance(estimator, ConditionalEstimator):
             raise CheckpointError(
                 f"{folder}: is a {estimator.config.model.kind}, and multichannel algorithms need a conditional_vae: "
                 "train one with the preset conditional_vae"

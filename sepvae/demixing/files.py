@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from sepvae import audio
 from sepvae.demixing.demixer import Demixer
-from sepvae.errors import ConfigError, InputError, OutputError
-from sepvae.files import make_folder
+from sepvae.errors import ConfigError, InputError
+from sepvae.files import check_free, make_folder
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ def _finals(folder: Path, names: Sequence[str], *, overwrite: bool) -> dict[str,
     for name, final in finals.items():
         if final.parent != folder:
             raise ConfigError(f"speakers: {name!r} cannot name a file: leave speakers out")
-        if final.exists() and not overwrite:
-            raise OutputError(f"{final} exists: pass --overwrite to replace it, or choose another output")
+        check_free(final, overwrite=overwrite)
     return finals
 
 

@@ -15,7 +15,7 @@ from sepvae.demixing.speech_model import (
     SpeechModelAlgorithm,
     to_variances,
 )
-from sepvae.models.conditional import ConditionalVae
+from sepvae.models.network import ConditionalNetwork
 
 
 class MvaeVariances(CvaeVariances):
@@ -37,7 +37,7 @@ class MvaeVariances(CvaeVariances):
 
     def __init__(
         self,
-        network: ConditionalVae,
+        network: ConditionalNetwork,
         *,
         n_steps: int,
         learning_rate: float,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -19,8 +19,8 @@ from sepvae.demixing.contract import Fitted
 from sepvae.demixing.loop import demix
 from sepvae.demixing.projection_back import mixing_matrices
 from sepvae.demixing.updates import UpdateName
-from sepvae.devices import resolve_precision
-from sepvae.models.conditional import ConditionalVae, within_limits
+from sepvae.devices import Precision, resolve_precision
+from sepvae.models.network import ConditionalNetwork, within_limits
 
 # Below this share of the gain of a source there is nothing: the floor of the training.
 FLOOR = 1e-8
@@ -53,7 +53,7 @@ class CvaeVariances(ABC):
 
     has_scale = True
 
-    def __init__(self, network: ConditionalVae, *, speakers: Tensor | None = None, half: bool = False) -> None:
+    def __init__(self, network: ConditionalNetwork, *, speakers: Tensor | None = None, half: bool = False) -> None:
         # Weights of half the precision, once and for all: autocast would round them again at each fit.
         self.network = copy.deepcopy(network).bfloat16().eval() if half else network.eval()
         self.inferred: InferredSources | None = None
@@ -128,7 +128,7 @@ class SpeechModelConfig(Config):
     density: Density = "gauss"
     update: UpdateName = "ip"
     start_iterations: int = Field(40, ge=0, le=10_000)
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    precision: Precision = "auto"
 
 
 class SpeechDemixingConfig(DemixingConfig, SpeechModelConfig):
@@ -146,7 +146,7 @@ class SpeechModelAlgorithm(DemixingAlgorithm):
     needs_model: ClassVar[bool] = True
     monotone: ClassVar[bool] = False
 
-    def __init__(self, config: SpeechModelConfig, network: ConditionalVae) -> None:
+    def __init__(self, config: SpeechModelConfig, network: ConditionalNetwork) -> None:
         super().__init__(config)
         device = next(network.parameters()).device
         self.network, self.half = network, resolve_precision(config.precision, str(device)) == "bf16-mixed"
@@ -170,7 +170,7 @@ class SpeechModelAlgorithm(DemixingAlgorithm):
         return start
 
 
-def match_speakers(power: Tensor, network: ConditionalVae, speakers: Tensor) -> Tensor:
+def match_speakers(power: Tensor, network: ConditionalNetwork, speakers: Tensor) -> Tensor:
     """Return which source is which speaker, as far as their voices say, each speaker once.
 
     Args:

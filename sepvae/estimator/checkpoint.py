@@ -7,6 +7,7 @@ training was is provenance: it is shown, and nothing depends on it.
 from __future__ import annotations
 
 import platform
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -101,13 +102,14 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, provenance: Mapping
 def _card(checkpoint: Checkpoint, provenance: Mapping[str, Any]) -> str:
     config = checkpoint.config.estimator
     sources, stft, about = ", ".join(checkpoint.config.sources), config.frontend.stft, checkpoint.estimator.about()
-    objective = dict(provenance.get("training", {})).get("objective", {}).get("kind")
+    objective = provenance.get("training", {}).get("objective")
+    kind = objective.get("kind") if isinstance(objective, Mapping) else None
     facts = "\n".join(f"- {key}: {value}" for key, value in provenance.items() if key != "training")
     return (
         f"# {config.model.kind} for the sources {sources}\n\n"
         f"Made by sepvae {metadata.version('sepvae')}. {about.does} at {config.frontend.sample_rate} Hz with "
         f"{checkpoint.estimator.n_weights:,} weights; STFT {stft.window_ms:g}/{stft.hop_ms:g} ms"
-        f"{f', objective {objective}' if objective else ''}.\n\n"
+        f"{f', objective {kind}' if kind else ''}.\n\n"
         f"```sh\n{about.usage}\n```\n\nIt knows {about.knows}.\n\n## Made from\n\n{facts}\n"
     )
 
@@ -139,10 +141,18 @@ def _read_provenance(folder: Path) -> dict[str, Any]:
     """Return the provenance of a folder, empty where there is none; CheckpointError when it is damaged."""
     if not (folder / PROVENANCE).is_file():
         return {}
+    path, wrong = folder / PROVENANCE, ""
     try:
-        return dict(read_json(folder / PROVENANCE))
-    except (InputError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{folder / PROVENANCE}: damaged ({error}): copy the folder again") from error
+        found = read_json(path)
+    except InputError as error:
+        raise CheckpointError(f"{path}: damaged ({error}): copy the folder again") from error
+    if not isinstance(found, dict):
+        wrong = f"it holds {type(found).__name__}"
+    elif not isinstance(found.get("training", {}), dict):
+        wrong = f"training = {reprlib.repr(found['training'])}"
+    if wrong:
+        raise CheckpointError(f"{path}: damaged ({wrong}, expected a JSON object): copy the folder again")
+    return dict(found)
 
 
 def _read(path: str | Path) -> tuple[Path, CheckpointConfig, dict[str, Any]]:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, model_validator
 from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.estimator import MASKS
-from sepvae.estimator.generative import GenerativeConfig
+from sepvae.estimator.generative import ADDED_UP, GenerativeConfig
 from sepvae.frontend.features import NON_NEGATIVE
 from sepvae.frontend.frontend import FrontendConfig
 from sepvae.models.contract import ModelChoice
@@ -65,7 +65,7 @@ class EstimatorConfig(Config):
             return self
         if not issubclass(self.model.entry, SourceNetwork):
             raise ConfigError(f"inference generative fits networks of one source each, {self.model.kind} is none")
-        wanted = {"poisson": "magnitude", "itakura_saito": "power"}[self.inference.likelihood]
+        wanted = ADDED_UP[self.inference.likelihood]
         if self.frontend.target.kind != wanted:
             raise ConfigError(
                 f"inference.likelihood = {self.inference.likelihood} adds up spectra of the kind {wanted}, "

@@ -5,9 +5,9 @@ There is a class for each kind of network: in `separating` those that take mixtu
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -15,8 +15,6 @@ from torch import nn
 from sepvae.errors import ConfigError
 from sepvae.estimator.config import EstimatorConfig
 from sepvae.frontend.frontend import Frontend
-
-Domain = Literal["features", "waves"]
 
 
 class About(NamedTuple):
@@ -30,8 +28,6 @@ class About(NamedTuple):
 class Estimator(nn.Module, ABC):
     """Networks for named sources with the front-end before them.
 
-    `domains` says what a network of this kind can be trained on: features of segments of frames, or waves.
-
     Args:
         config: front-end, network and mask.
         sources: names of the sources.
@@ -40,8 +36,6 @@ class Estimator(nn.Module, ABC):
     Raises:
         ConfigError: a source is named twice or as a part of torch's modules, or the front-end is impossible.
     """
-
-    domains: ClassVar[tuple[Domain, ...]] = ("features",)
 
     def __init__(self, config: EstimatorConfig, sources: Sequence[str], *, device: str = "cpu") -> None:
         super().__init__()
@@ -80,6 +74,6 @@ class Estimator(nn.Module, ABC):
         """How many numbers were learnt."""
         return sum(parameter.numel() for parameter in self.networks.parameters())
 
+    @abstractmethod
     def about(self) -> About:
         """Return what the model is for."""
-        raise NotImplementedError

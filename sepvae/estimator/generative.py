@@ -6,18 +6,20 @@ Subakan & Smaragdis 2018 (Poisson, on magnitudes); Murashima et al. 2021 (Itakur
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from sepvae.config import Config
+from sepvae.errors import ConfigError
 from sepvae.models.contract import Decoded, Posterior, Reconstruction
 from sepvae.models.network import SourceNetwork
 from sepvae.objectives import LIKELIHOODS
 from sepvae.objectives.likelihoods import SPECTRUM_FLOOR
 from sepvae.seeds import torch_generator
+from sepvae.tables import unknown
 
 # Maps latents (batch, frames, latent) to non-negative spectra (batch, frames, bins).
 Decoder = Callable[[Tensor], Tensor]
@@ -26,6 +28,16 @@ Decoder = Callable[[Tensor], Tensor]
 _STILL_STEPS = 20
 # An objective per bin that is as good as nothing: silence, which is explained exactly, would else never stand still.
 _NOTHING = 1e-3
+
+
+# The likelihoods under which gains have a closed update, and the kind of spectra that each adds up.
+ADDED_UP = {"poisson": "magnitude", "itakura_saito": "power"}
+
+
+def _likelihood(name: str) -> str:
+    if name not in ADDED_UP:
+        raise ConfigError(unknown("likelihood", name, ADDED_UP))
+    return name
 
 
 class GenerativeConfig(Config):
@@ -40,7 +52,7 @@ class GenerativeConfig(Config):
     """
 
     kind: Literal["generative"] = "generative"
-    likelihood: Literal["poisson", "itakura_saito"] = "poisson"
+    likelihood: Annotated[str, AfterValidator(_likelihood)] = "poisson"
     n_steps: int = Field(100, ge=0, le=100_000)
     learning_rate: float = Field(0.05, gt=0)
     n_restarts: int = Field(2, ge=1, le=1000)

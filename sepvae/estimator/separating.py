@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.estimator import MASKS
 from sepvae.estimator.config import DIRECT
-from sepvae.estimator.estimator import About, Domain, Estimator
+from sepvae.estimator.estimator import About, Estimator
 from sepvae.estimator.generative import infer_sources
 from sepvae.estimator.masks import apply_masks, make_masks, scale_spectrum
 from sepvae.frontend.frontend import Frontend
@@ -129,8 +129,6 @@ def _reconstructions(
 class SourceEstimator(SpectralEstimator):
     """A network for each source, which sees the frames around those it gives."""
 
-    domains: ClassVar[tuple[Domain, ...]] = ("features", "waves")
-
     @property
     def models(self) -> dict[str, SourceNetwork]:
         """The network of each source."""
@@ -156,8 +154,6 @@ class SourceEstimator(SpectralEstimator):
 class JointEstimator(SpectralEstimator):
     """One network of all sources, whose output has the frames of its input."""
 
-    domains: ClassVar[tuple[Domain, ...]] = ("waves",)
-
     @property
     def network_names(self) -> tuple[str, ...]:
         """What the network is called among the modules."""
@@ -181,7 +177,6 @@ class JointEstimator(SpectralEstimator):
 class WaveEstimator(SeparatingEstimator):
     """One network from waves to waves; the front-end tells it the level, and nothing else."""
 
-    domains: ClassVar[tuple[Domain, ...]] = ("waves",)
     needs_others: ClassVar[bool] = False
 
     @property

@@ -32,7 +32,7 @@ class SegmentEstimator(Estimator):
         """Return what the model is for."""
         return About(
             "Codes segments of speech",
-            "sepvae augment fit THIS_FOLDER CORPUS\nsepvae augment run CORPUS -m THIS_FOLDER -o OUT",
+            "sepvae augment fit CORPUS -m THIS_FOLDER\nsepvae augment run CORPUS -m THIS_FOLDER -o OUT",
         )
 
 

@@ -12,10 +12,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sepvae.errors import ConfigError
+from sepvae.mixing import BACKGROUNDS
 from sepvae.seeds import generator
 
-Samples = NDArray[np.float64]
+Wave64 = NDArray[np.float64]
 
 DURATION_S = 20.0
 # How many different recordings of a kind there are.
@@ -23,15 +23,13 @@ N_RECORDINGS = 10
 _RMS = 0.05
 
 
-def _shaped_noise(
-    random: np.random.Generator, n_samples: int, gain: Callable[[Samples], Samples], rate: int
-) -> Samples:
+def _shaped_noise(random: np.random.Generator, n_samples: int, gain: Callable[[Wave64], Wave64], rate: int) -> Wave64:
     """Return Gaussian noise (time,) whose spectrum is multiplied by a gain of the frequency in Hz."""
     spectrum = np.fft.rfft(random.standard_normal(n_samples))
     return np.asarray(np.fft.irfft(spectrum * gain(np.fft.rfftfreq(n_samples, 1 / rate).astype(np.float64)), n_samples))
 
 
-def _trumpet(random: np.random.Generator, n_samples: int, rate: int) -> Samples:
+def trumpet(random: np.random.Generator, n_samples: int, rate: int) -> Wave64:
     """Notes of a scale with vibrato; the louder a note, the stronger its upper harmonics, as of brass."""
     wave, start = np.zeros(n_samples), 0
     scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16, 17, 19])
@@ -54,13 +52,13 @@ def _trumpet(random: np.random.Generator, n_samples: int, rate: int) -> Samples:
     return wave
 
 
-def _traffic(random: np.random.Generator, n_samples: int, rate: int) -> Samples:
+def traffic(random: np.random.Generator, n_samples: int, rate: int) -> Wave64:
     """A far rumble, and vehicles that pass: the hum of an engine that sinks in pitch, and tyres."""
 
-    def rumble(hz: Samples) -> Samples:
+    def rumble(hz: Wave64) -> Wave64:
         return np.asarray(1 / (1 + hz / 60.0) * (hz > 20))
 
-    def tyres(hz: Samples) -> Samples:
+    def tyres(hz: Wave64) -> Wave64:
         return np.asarray(np.exp(-0.5 * (np.log2(np.maximum(hz, 1) / 800.0)) ** 2))
 
     far = _shaped_noise(random, n_samples, rumble, rate)
@@ -78,10 +76,10 @@ def _traffic(random: np.random.Generator, n_samples: int, rate: int) -> Samples:
     return wave
 
 
-def _water(random: np.random.Generator, n_samples: int, rate: int) -> Samples:
+def water(random: np.random.Generator, n_samples: int, rate: int) -> Wave64:
     """Bubbles, decaying sinusoids whose pitch rises (van den Doel 2005, Eqs. 1-4), over a soft rush."""
 
-    def rush(hz: Samples) -> Samples:
+    def rush(hz: Wave64) -> Wave64:
         return np.asarray(1 / np.sqrt(np.maximum(hz, 100.0)))
 
     soft = _shaped_noise(random, n_samples, rush, rate)
@@ -99,18 +97,9 @@ def _water(random: np.random.Generator, n_samples: int, rate: int) -> Samples:
     return wave
 
 
-def _gaussian(random: np.random.Generator, n_samples: int, rate: int) -> Samples:  # noqa: ARG001
+def gaussian(random: np.random.Generator, n_samples: int, rate: int) -> Wave64:  # noqa: ARG001
     """White noise."""
     return random.standard_normal(n_samples)
-
-
-_KINDS: dict[str, Callable[[np.random.Generator, int, int], Samples]] = {
-    "trumpet": _trumpet,
-    "traffic": _traffic,
-    "water": _water,
-    "gaussian": _gaussian,
-}
-SYNTHETIC_KINDS = tuple(_KINDS)
 
 
 @lru_cache(maxsize=48)
@@ -118,7 +107,7 @@ def synthesise(kind: str, number: int, *, sample_rate: int) -> NDArray[np.float3
     """Return one of the synthetic recordings of a kind.
 
     Args:
-        kind: `trumpet`, `traffic`, `water` or `gaussian`.
+        kind: a name of `BACKGROUNDS`.
         number: which one; the same number always sounds the same.
         sample_rate: in Hz.
 
@@ -132,10 +121,9 @@ def synthesise(kind: str, number: int, *, sample_rate: int) -> NDArray[np.float3
         >>> synthesise("water", 0, sample_rate=8000).shape
         (160000,)
     """
-    if kind not in _KINDS:
-        raise ConfigError(f"no synthetic background {kind!r}: choose from {', '.join(_KINDS)}, or give a folder")
+    make = BACKGROUNDS.resolve(kind)
     n_samples = round(DURATION_S * sample_rate)
-    samples = _KINDS[kind](generator(0, "background", kind, number), n_samples, sample_rate)
+    samples = make(generator(0, "background", kind, number), n_samples, sample_rate)
     wave: NDArray[np.float32] = (samples * (_RMS / np.sqrt(np.mean(samples**2)))).astype(np.float32)
     wave.setflags(write=False)
     return wave

@@ -14,12 +14,13 @@ from sepvae.audio import Wave
 from sepvae.config import Config
 from sepvae.errors import InputError
 from sepvae.files import check_folder
-from sepvae.mixing.backgrounds import N_RECORDINGS, SYNTHETIC_KINDS, synthesise
+from sepvae.formats import AUDIO_ENDINGS, is_audio
+from sepvae.mixing import BACKGROUNDS
+from sepvae.mixing.backgrounds import N_RECORDINGS, synthesise
 from sepvae.mixing.manifest import Source
 from sepvae.mixing.mixture import load_source
 from sepvae.seeds import derive_seed
 
-_ENDINGS = (".wav", ".flac", ".ogg")
 # A stretch this quiet (−80 dBFS) has no level to normalise.
 SILENCE_RMS = 1e-4
 # Shares of time where a kind has too few files to split them: the first 60 % train, then validation, then test.
@@ -34,7 +35,7 @@ class BackgroundConfig(Config):
     are synthesised. Each mixture has one of the kinds, or with `together` all of them at the same level.
     """
 
-    kinds: tuple[str, ...] = Field(SYNTHETIC_KINDS, min_length=1)
+    kinds: tuple[str, ...] = Field(tuple(BACKGROUNDS), min_length=1)
     folder: str | None = None
     together: bool = False
 
@@ -68,7 +69,7 @@ def rms(wave: Wave, path: Path | str) -> float:
 
 
 def _listed(folder: Path, root: Path, kind: str) -> list[Recording]:
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS)
+    found = sorted(path for path in folder.rglob("*") if is_audio(path.name))
     for path in found:
         audio.inspect(path)
     return [Recording(kind, path.relative_to(root).as_posix(), root) for path in found]
@@ -80,13 +81,13 @@ def list_noises(folder: Path) -> dict[str, list[Recording]]:
     Raises:
         InputError: there is no such folder, nothing in it, or something that cannot be read.
     """
-    check_folder(folder, advice=f"give one of noise, with {', '.join(_ENDINGS)} files")
+    check_folder(folder, advice=f"give one of noise, with {', '.join(AUDIO_ENDINGS)} files")
     kinds: dict[str, list[Recording]] = {}
     for recording in _listed(folder, folder, ""):
         kind = recording.path.split("/")[0] if "/" in recording.path else ""
         kinds.setdefault(kind, []).append(replace(recording, kind=kind))
     if not kinds:
-        raise InputError(f"{folder}: no noise found there: give a folder with {', '.join(_ENDINGS)} files")
+        raise InputError(f"{folder}: no noise found there: give a folder with {', '.join(AUDIO_ENDINGS)} files")
     return kinds
 
 
@@ -105,9 +106,9 @@ def list_backgrounds(config: BackgroundConfig) -> dict[str, list[Recording]]:
             there = sorted(path.name for path in root.iterdir() if path.is_dir())
             advice = f"its folders are {', '.join(there) or 'none'}"
         else:
-            numbers = range(N_RECORDINGS) if kind in SYNTHETIC_KINDS else ()
+            numbers = range(N_RECORDINGS) if kind in BACKGROUNDS else ()
             found = [Recording(kind, f"{kind}/{number}", None) for number in numbers]
-            advice = f"what can be synthesised is {', '.join(SYNTHETIC_KINDS)}; give recordings with background.folder"
+            advice = f"what can be synthesised is {', '.join(BACKGROUNDS)}; give recordings with background.folder"
         if not found:
             raise InputError(f"{config.folder or 'background.kinds'}: no recordings of the kind {kind!r}: {advice}")
         kinds[kind] = found

@@ -18,6 +18,7 @@ SPEED_OF_SOUND_M_S = 343.0
 MAX_ORDER = 150
 
 Point = tuple[float, float, float]
+RoomKind = Literal["simulated", "measured"]
 
 
 class RoomConfig(Config):
@@ -36,7 +37,7 @@ class RoomConfig(Config):
     files with azimuths.
     """
 
-    kind: Literal["simulated", "measured"] = "simulated"
+    kind: RoomKind = "simulated"
     size_m: tuple[PositiveRange, PositiveRange, PositiveRange] = ((4.0, 4.0), (3.5, 3.5), (2.6, 2.6))
     rt60_s: PositiveRange = (0.15, 0.15)
     array: Literal["linear", "circular"] = "linear"
@@ -151,7 +152,7 @@ class Scene(Config):
     `files` with their `sha256` for each source, are those of a measured room.
     """
 
-    kind: Literal["simulated", "measured"]
+    kind: RoomKind
     n_microphones: int = Field(ge=1)
     azimuths_deg: tuple[float | None, ...] = Field(min_length=1)
     reference: int = Field(0, ge=0)

@@ -20,3 +20,14 @@ MODELS = Table(
         "fhvae": "sepvae.models.fhvae:Fhvae",
     },
 )
+# What layers of dense networks end with, and what the last one does.
+ACTIVATIONS = Table("activation", {"relu": "torch.nn:ReLU", "tanh": "torch.nn:Tanh", "silu": "torch.nn:SiLU"})
+OUTPUTS = Table(
+    "output",
+    {
+        "softplus": "torch.nn:Softplus",
+        "sigmoid": "torch.nn:Sigmoid",
+        "identity": "torch.nn:Identity",
+        "exp": "sepvae.models.dense:Exp",
+    },
+)

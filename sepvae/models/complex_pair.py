@@ -5,12 +5,13 @@ Do, Tran & Chau 2020, as the survey (Singh & Ogunfunmi 2022) quotes them: both p
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
 from sepvae.errors import ConfigError
+from sepvae.models import ACTIVATIONS, OUTPUTS
 from sepvae.models.contract import Decoded, ModelConfig, Posterior
 from sepvae.models.dense import DenseVae, DenseVaeConfig
 from sepvae.models.network import SourceNetwork
@@ -19,8 +20,8 @@ from sepvae.models.network import SourceNetwork
 class ComplexPairConfig(DenseVaeConfig):
     """Layer sizes of each of the two networks, as of `dense_vae`; their output takes both signs."""
 
-    activation: Literal["relu", "tanh", "silu"] = "tanh"
-    output: Literal["softplus", "exp", "sigmoid", "identity"] = "identity"
+    activation: Annotated[str, ACTIVATIONS] = "tanh"
+    output: Annotated[str, OUTPUTS] = "identity"
 
 
 class ComplexPair(SourceNetwork):

@@ -11,26 +11,22 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sepvae.models.contract import Decoded, Inference, ModelConfig, Posterior
+from sepvae.models.contract import Inference, ModelConfig, Posterior
 from sepvae.models.layers import GatedStack
-from sepvae.models.network import ConditionalNetwork
+from sepvae.models.network import ConditionalConfig, ConditionalNetwork
 
-# Powers are of a mean of about 1: 120 dB on both sides of it.
-_LOG_LIMIT = 28.0
 _LOG_VARIANCE_LIMIT = 10.0
 _FLOOR = 1e-8
 # The spread of log-powers, which weights of the usual size then cover.
 _LOG_SCALE, _LOG_CENTRE = 4.0, -6.0
 
 
-class ConditionalVaeConfig(ModelConfig):
+class ConditionalVaeConfig(ConditionalConfig):
     """Who speaks, and sizes: channels, latents per frame, and gated blocks, whose dilations double, of each part.
 
-    `classes` are the speakers trained on, filled in by the training when empty. `inference_blocks` are those of the
-    network that finds class and latents without being told the class.
+    `inference_blocks` are those of the network that finds class and latents without being told the class.
     """
 
-    classes: tuple[str, ...] = ()
     hidden: int = Field(256, ge=1, le=1 << 14)
     latent: int = Field(16, ge=1, le=1 << 14)
     encoder_blocks: int = Field(2, ge=1, le=16)
@@ -55,7 +51,7 @@ class ConditionalVae(ConditionalNetwork):
     def __init__(self, config: ConditionalVaeConfig, *, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
         self.config = config
-        n_hidden, n_classes = config.hidden, max(1, len(config.classes))
+        n_hidden, n_classes = config.hidden, self.n_classes
 
         def stack(blocks: int) -> GatedStack:
             return GatedStack(n_hidden, blocks=blocks, cycle=blocks, dropout=config.dropout)
@@ -75,11 +71,6 @@ class ConditionalVae(ConditionalNetwork):
         nn.init.zeros_(self.to_log_power.weight)
         nn.init.zeros_(self.class_log_power.weight)
 
-    @property
-    def n_classes(self) -> int:
-        """How many speakers it knows."""
-        return self.encoder_class.in_features
-
     @torch.no_grad()
     def calibrate(self, targets: Tensor) -> None:
         """Start from the mean of the powers (frames, bins) to be learnt: from 0 it would take thousands of steps."""
@@ -95,20 +86,11 @@ class ConditionalVae(ConditionalNetwork):
         hidden = self.decoder(self.decoder_in(latent) + self.decoder_class(classes)[:, None])
         return _whole(_LOG_SCALE * (self.to_log_power(hidden) + self.class_log_power(classes)[:, None]))
 
-    def decode(self, latent: Tensor, classes: Tensor) -> Decoded:
-        """Map latents (batch, frames, latent) and classes (batch, classes) to variances (batch, frames, bins)."""
-        return Decoded(within_limits(self.log_variances(latent, classes)).exp(), None)
-
     def infer(self, power: Tensor) -> Inference:
         """Map powers (batch, frames, bins) to latents and class of whoever speaks."""
         hidden = self.inference(self.inference_in(_features(power)))
         logits = _whole(self.inferred_class(hidden)).mean(1)
         return Inference(_posterior(self.inferred_posterior(hidden)), torch.log_softmax(logits, dim=-1))
-
-
-def within_limits(log_variances: Tensor) -> Tensor:
-    """Return log-variances that a variance can be made of."""
-    return log_variances.clamp(-_LOG_LIMIT, _LOG_LIMIT)
 
 
 def _features(power: Tensor) -> Tensor:

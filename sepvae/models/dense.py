@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor, nn
 
+from sepvae.models import ACTIVATIONS, OUTPUTS
 from sepvae.models.contract import Decoded, ModelConfig, Posterior
 from sepvae.models.network import SourceNetwork
 
 # exp(±10) spans 87 dB in power: wide enough for speech, narrow enough that no likelihood overflows float32.
 LOG_VARIANCE_LIMIT = 10.0
-
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
 # exp(±14) is ±61 dB in power around the level of the file: no bin of speech is further away.
 _LOG_POWER_LIMIT = 14.0
 
 
-class _Exp(nn.Module):
+class Exp(nn.Module):
     """From log-powers to powers, within what speech has."""
 
     def forward(self, values: Tensor) -> Tensor:
+        """Map log-powers of any shape to powers."""
         return values.clamp(-_LOG_POWER_LIMIT, _LOG_POWER_LIMIT).exp()
-
-
-_OUTPUTS: dict[str, type[nn.Module]] = {
-    "softplus": nn.Softplus,
-    "sigmoid": nn.Sigmoid,
-    "identity": nn.Identity,
-    "exp": _Exp,
-}
 
 
 class DenseVaeConfig(ModelConfig):
@@ -45,8 +37,8 @@ class DenseVaeConfig(ModelConfig):
     hidden: tuple[Annotated[int, Field(ge=1, le=1 << 16)], ...] = Field((256, 256), min_length=1, max_length=64)
     latent: int = Field(128, ge=1, le=1 << 16)
     context_frames: int = Field(0, ge=0, le=64)
-    activation: Literal["relu", "tanh", "silu"] = "relu"
-    output: Literal["softplus", "sigmoid", "identity", "exp"] = "softplus"
+    activation: Annotated[str, ACTIVATIONS] = "relu"
+    output: Annotated[str, OUTPUTS] = "softplus"
     learned_variance: bool = False
     deterministic: bool = False
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -73,14 +65,14 @@ class DenseVae(SourceNetwork):
     def __init__(self, config: DenseVaeConfig, *, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
         self.config, self.context_frames = config, config.context_frames
-        activation = _ACTIVATIONS[config.activation]
+        activation = ACTIVATIONS.resolve(config.activation)
         window = 2 * config.context_frames + 1
         self.encoder = _stack([n_inputs * window, *config.hidden], activation, config.dropout)
         self.to_posterior = nn.Linear(config.hidden[-1], config.latent * (1 if config.deterministic else 2))
         self.decoder = _stack([config.latent, *reversed(config.hidden)], activation, config.dropout)
         self.to_spectrum = nn.Linear(config.hidden[0], n_outputs)
         self.to_log_variance = nn.Linear(config.hidden[0], n_outputs) if config.learned_variance else None
-        self.output = _OUTPUTS[config.output]()
+        self.output = OUTPUTS.resolve(config.output)()
 
     def encode(self, features: Tensor) -> Posterior:
         """Map features (batch, frames + 2 · context_frames, n_inputs) to q(z|x), (batch, frames, latent)."""

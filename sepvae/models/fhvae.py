@@ -5,15 +5,16 @@ z1 is what changes along an utterance, z2 what stays the same in it: p(z2) is ce
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from sepvae.models.contract import Decoded, ModelConfig, Posterior, Reconstruction, Sampler, most_likely
+from sepvae.models.network import TrainingFacts
 from sepvae.models.segment_lstm import last_states
-from sepvae.models.segment_network import SegmentNetwork, gaussian
+from sepvae.models.segment_network import SequenceNetwork, gaussian
 
 # Variance of z2 around the vector of its sequence, whose own variance is 1.
 SEQUENCE_VARIANCE = 0.25
@@ -33,7 +34,7 @@ class FhvaeConfig(ModelConfig):
     sequences: int = Field(0, ge=0)
 
 
-class Fhvae(SegmentNetwork):
+class Fhvae(SequenceNetwork):
     """q(z2|x), q(z1|x, z2) and p(x|z1, z2), each an LSTM; its latents are z1 and behind them z2.
 
     Args:
@@ -66,6 +67,11 @@ class Fhvae(SegmentNetwork):
         if config.sequences:
             # Three axes: Muon is for matrices that multiply something, and this one is looked up.
             self.table = nn.Parameter(torch.zeros(config.sequences, 1, n_sequence))
+
+    @classmethod
+    def settings_from(cls, config: Any, facts: TrainingFacts) -> dict[str, Any]:
+        """Return how many vectors there are to learn, where it is not given."""
+        return {} if config.sequences else {"sequences": facts.n_items}
 
     @property
     def sequence_vectors(self) -> Tensor | None:

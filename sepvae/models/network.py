@@ -7,7 +7,7 @@ Networks of segments of speech are a kind of their own, in `segment_network`. Fe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,13 @@ from sepvae.models.contract import (
     Sampler,
     most_likely,
 )
+
+
+class TrainingFacts(NamedTuple):
+    """What settings of a network may follow from: the number of training items, and who speaks in them, sorted."""
+
+    n_items: int
+    speakers: tuple[str, ...]
 
 
 class Network(nn.Module, ABC):
@@ -41,6 +48,11 @@ class Network(nn.Module, ABC):
         made: Any = cls
         network: Self = made(config, n_inputs=n_inputs, n_outputs=n_outputs)
         return network
+
+    @classmethod
+    def settings_from(cls, config: Any, facts: TrainingFacts) -> dict[str, Any]:  # noqa: ARG003
+        """Return the settings that follow from the training data; of most networks none."""
+        return {}
 
     def calibrate(self, targets: Tensor) -> None:
         """Start from what is to be learnt, (frames, n_outputs); most networks start from chance."""
@@ -77,18 +89,51 @@ class SourceNetwork(Network):
         return self.reconstruct(features, most_likely).decoded.spectrum
 
 
-class ConditionalNetwork(Network):
-    """A network that is told who speaks, by probabilities (batch, classes), and can say it."""
+# Powers are of a mean of about 1: 120 dB on both sides of it.
+_LOG_LIMIT = 28.0
 
+
+def within_limits(log_variances: Tensor) -> Tensor:
+    """Return log-variances that a variance can be made of."""
+    return log_variances.clamp(-_LOG_LIMIT, _LOG_LIMIT)
+
+
+class ConditionalConfig(ModelConfig):
+    """Who speaks: `classes` are the speakers trained on, filled in by the training when empty."""
+
+    classes: tuple[str, ...] = ()
+
+
+class ConditionalNetwork(Network):
+    """A network that is told who speaks, by probabilities (batch, classes), and can say it.
+
+    Its config is a `ConditionalConfig`. One that has no classes yet is built for a single one.
+    """
+
+    config: ConditionalConfig
     context_frames = 0
+
+    @classmethod
+    def settings_from(cls, config: Any, facts: TrainingFacts) -> dict[str, Any]:
+        """Return the speakers as classes, where none are given."""
+        return {} if config.classes else {"classes": list(facts.speakers)}
+
+    @property
+    def n_classes(self) -> int:
+        """How many speakers it knows."""
+        return max(1, len(self.config.classes))
 
     @abstractmethod
     def encode(self, power: Tensor, classes: Tensor) -> Posterior:
         """Map powers (batch, frames, bins) and classes to q(z|s, c), (batch, frames, latent)."""
 
     @abstractmethod
+    def log_variances(self, latent: Tensor, classes: Tensor) -> Tensor:
+        """Map latents (batch, frames, latent) and classes to log-variances (batch, frames, bins), of any size."""
+
     def decode(self, latent: Tensor, classes: Tensor) -> Decoded:
         """Map latents (batch, frames, latent) and classes to variances (batch, frames, bins)."""
+        return Decoded(within_limits(self.log_variances(latent, classes)).exp(), None)
 
     @abstractmethod
     def infer(self, power: Tensor) -> Inference:

@@ -83,3 +83,12 @@ class SegmentNetwork(Network):
     def forward(self, features: Tensor) -> Tensor:
         """Map features to the most likely target features (batch, segment_frames, n_outputs)."""
         return self.reconstruct(features, most_likely).decoded.spectrum
+
+
+class SequenceNetwork(SegmentNetwork):
+    """A network of segments with a vector for each sequence that it is trained on: where its `nuisance` is centred."""
+
+    @property
+    @abstractmethod
+    def sequence_vectors(self) -> Tensor | None:
+        """Vectors (sequences, latent) in the order of the training items, None of a network that was given none."""

@@ -6,7 +6,7 @@ Goodfellow et al. 2014; Arjovsky et al. 2017; Mescheder et al. 2018; Subakan & S
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.models.network import SourceNetwork
 from sepvae.objectives import LIKELIHOODS
-from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss, Objective
 from sepvae.objectives.elbo import sampler
 
 # −60 dB of the level of a file: below it the slope of a root would make noise of quiet bins.
@@ -39,7 +39,7 @@ class AdversarialConfig(Config):
     penalty: float = Field(1.0, ge=0)
     adversarial: float = Field(1.0, ge=0)
     reconstruction: float = Field(0.0, ge=0)
-    likelihood: Literal["gaussian", "itakura_saito", "poisson"] = "poisson"
+    likelihood: Annotated[str, LIKELIHOODS] = "poisson"
     epsilon_std: float = Field(1.0, ge=0)
 
 
@@ -70,7 +70,7 @@ def gradient_penalty(critic: nn.Module, at: Tensor) -> Tensor:
         return gradient.square().sum(-1).mean()
 
 
-class Adversarial:
+class Adversarial(Objective):
     """Loss of the generators, which does not move the critics, and loss of the critics, which moves nothing else.
 
     At validation, where a game has no loss that could be compared over time, the total is the reconstruction where the
@@ -79,11 +79,8 @@ class Adversarial:
     """
 
     Config: ClassVar[type[Config]] = AdversarialConfig
-    domain: ClassVar[Literal["features", "waves"]] = "features"
-    stops_gradients: ClassVar[bool] = True
-
-    def __init__(self, config: AdversarialConfig) -> None:
-        self.config = config
+    config: AdversarialConfig
+    stops_gradients = True
 
     def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch.

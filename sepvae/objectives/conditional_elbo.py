@@ -7,7 +7,7 @@ the encoder that knows the class: Li, Kameoka & Makino 2022 (FastMVAE2).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.models.contract import Posterior
-from sepvae.objectives.contract import Batch, Loss
+from sepvae.models.network import ConditionalNetwork, Network
+from sepvae.objectives.contract import Batch, Loss, Objective
 from sepvae.objectives.elbo import kl_divergence, sample
 
 _FLOOR = 1e-8
@@ -48,21 +49,19 @@ class ConditionalElboConfig(Config):
     hop_s: float = Field(0.032, gt=0)
 
 
-class ConditionalElbo:
+class ConditionalElbo(Objective):
     """−log p(s|z, c) + β · KL(q(z|s, c) ‖ N(0, I)) per frame, and what teaches the other networks."""
 
     Config: ClassVar[type[Config]] = ConditionalElboConfig
-    domain: ClassVar[Literal["features", "waves"]] = "features"
-
-    def __init__(self, config: ConditionalElboConfig) -> None:
-        self.config = config
+    trains: ClassVar[tuple[type[Network], ...]] = (ConditionalNetwork,)
+    config: ConditionalElboConfig
 
     @property
     def stops_gradients(self) -> bool:
         """Whether the encoder teaches the inference, and does not learn from it."""
         return self.config.inference > 0
 
-    def __call__(self, models: Mapping[str, Any], batch: Batch) -> Loss:
+    def __call__(self, models: Mapping[str, ConditionalNetwork], batch: Batch) -> Loss:
         """Return the loss of the one conditional model on a batch whose items have a speaker each."""
         config = self.config
         ((name, model),) = models.items()

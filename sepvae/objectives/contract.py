@@ -1,16 +1,17 @@
-"""What every objective offers, and the closed table of the objectives."""
+"""The base of all objectives, what they are given, and the choice of one: a kind of the table with its settings."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.models.contract import Reconstruction, Sampler
-from sepvae.models.network import SourceNetwork
+from sepvae.models.network import Network, SourceNetwork
 from sepvae.objectives import OBJECTIVES
 from sepvae.settings import Choice
 from sepvae.tables import Table
@@ -65,22 +66,35 @@ class Loss(NamedTuple):
     terms: dict[str, Tensor]
 
 
-class Objective(Protocol):
+class Objective(ABC):
     """A callable from models and a batch to a loss; holds its schedule, no weights and no state.
 
     `domain` says what its batches hold: `features` of segments of frames, or `waves`, remixed from the sources.
-    An objective on waves is given a `EstimatesWaves` in place of the mapping of models. One that keeps some weights
-    from learning from some terms, such as a game, says so by an attribute `stops_gradients`.
+    An objective on waves is given a `EstimatesWaves` in place of the mapping of models. `trains` are the kinds of
+    networks that it is for. `compares_inputs` marks one that compares outputs with inputs, which must be the same
+    feature, and add up.
+
+    Args:
+        config: its settings.
     """
 
     Config: ClassVar[type[Config]]
-    domain: ClassVar[Literal["features", "waves"]]
+    domain: ClassVar[Literal["features", "waves"]] = "features"
+    trains: ClassVar[tuple[type[Network], ...]] = (SourceNetwork,)
+    compares_inputs: ClassVar[bool] = False
+    config: Any
 
-    def __init__(self, config: Any) -> None: ...
+    def __init__(self, config: Any) -> None:
+        self.config = config
 
-    def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
+    @property
+    def stops_gradients(self) -> bool:
+        """Whether some weights are kept from learning from some terms, as in a game."""
+        return False
+
+    @abstractmethod
+    def __call__(self, models: Any, batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch."""
-        ...
 
 
 class WaveEstimate(NamedTuple):
@@ -106,4 +120,5 @@ class ObjectiveChoice(Choice):
 
     def build(self) -> Objective:
         """Return the objective."""
-        return cast("Objective", self.entry(self.config()))
+        objective: Objective = self.entry(self.config())
+        return objective

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.models.contract import Posterior, Sampler
-from sepvae.models.network import SourceNetwork
+from sepvae.models.network import Network, SourceNetwork
+from sepvae.models.segment_network import SegmentNetwork
 from sepvae.objectives import LIKELIHOODS
-from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss, Objective
 
 
 class ElboConfig(Config):
@@ -67,14 +68,15 @@ def kl_divergence(posterior: Posterior, prior: Posterior | None = None) -> Tenso
     return 0.5 * terms.sum(-1)
 
 
-class Elbo:
+class Elbo(Objective):
     """−log p(s|z) + β · KL(q(z|x) ‖ p(z)), summed over bins, averaged over frames, summed over sources."""
 
     Config: ClassVar[type[Config]] = ElboConfig
-    domain: ClassVar[Literal["features", "waves"]] = "features"
+    trains: ClassVar[tuple[type[Network], ...]] = (SourceNetwork, SegmentNetwork)
+    config: ElboConfig
 
     def __init__(self, config: ElboConfig) -> None:
-        self.config = config
+        super().__init__(config)
         self._likelihood = LIKELIHOODS.resolve(config.likelihood)
 
     def beta(self, step: int) -> float:

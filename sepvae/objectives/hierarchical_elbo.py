@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -16,21 +16,23 @@ from torch import Tensor
 from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.models.contract import Posterior
+from sepvae.models.network import Network
+from sepvae.models.segment_network import SequenceNetwork
 from sepvae.objectives import LIKELIHOODS
-from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss, Sequences
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss, Objective, Sequences
 from sepvae.objectives.elbo import kl_divergence, sampler
 
 
 class HierarchicalElboConfig(Config):
     """Likelihood, weight α of the discriminative term, and how far ε of z = μ + σ · ε is spread."""
 
-    likelihood: Literal["gaussian", "gaussian_learned"] = "gaussian_learned"
+    likelihood: Annotated[str, LIKELIHOODS] = "gaussian_learned"
     likelihood_std: float = Field(1.0, gt=0)
     discrimination: float = Field(10.0, ge=0)
     epsilon_std: float = Field(1.0, ge=0)
 
 
-class HierarchicalElbo:
+class HierarchicalElbo(Objective):
     """The bound of a segment, per frame: reconstruction, both KL terms, and what is known of the sequence's vector.
 
     The discriminative term is −α · log p(sequence | z2). Sequences that were not trained on have no vector stored:
@@ -38,13 +40,14 @@ class HierarchicalElbo:
     """
 
     Config: ClassVar[type[Config]] = HierarchicalElboConfig
-    domain: ClassVar[Literal["features", "waves"]] = "features"
+    trains: ClassVar[tuple[type[Network], ...]] = (SequenceNetwork,)
+    config: HierarchicalElboConfig
 
     def __init__(self, config: HierarchicalElboConfig) -> None:
-        self.config = config
+        super().__init__(config)
         self._likelihood = LIKELIHOODS.resolve(config.likelihood)
 
-    def __call__(self, models: Mapping[str, Any], batch: Batch) -> Loss:
+    def __call__(self, models: Mapping[str, SequenceNetwork], batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch of segments."""
         if batch.sequences is None:
             raise ConfigError("objective hierarchical_elbo: the batch does not say which sequence its segments are of")
@@ -70,11 +73,13 @@ class HierarchicalElbo:
         return Loss(torch.stack(list(terms.values())).sum(), terms)
 
     @staticmethod
-    def _vectors(model: Any, batch: Batch, sequences: Sequences, means: Tensor) -> tuple[Tensor, Tensor]:
+    def _vectors(model: SequenceNetwork, batch: Batch, sequences: Sequences, means: Tensor) -> tuple[Tensor, Tensor]:
         """Return vectors (sequences, latent) and which of them each segment has, (batch,)."""
         if batch.step < END_OF_SCHEDULE:
             if model.sequence_vectors is None:
-                raise ConfigError("model fhvae has no vectors to learn: give model.settings.sequences, how many")
+                raise ConfigError(
+                    "objective hierarchical_elbo: the model has no vectors to learn: give model.settings.sequences"
+                )
             return model.sequence_vectors, sequences.number
         _, index = torch.unique(sequences.number, return_inverse=True)
         sums = means.new_zeros((int(index.max()) + 1, means.shape[-1])).index_add(0, index, means[:, 0])

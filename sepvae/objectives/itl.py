@@ -6,7 +6,7 @@ Santana, Emigh & Principe 2016; Singh & Ogunfunmi 2022, Eqs. (80)–(85).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from sepvae.errors import ConfigError
 from sepvae.models.contract import most_likely
 from sepvae.models.network import SourceNetwork
 from sepvae.objectives import DIVERGENCES, LIKELIHOODS, PRIORS
-from sepvae.objectives.contract import Batch, Loss
+from sepvae.objectives.contract import Batch, Loss, Objective
 from sepvae.objectives.divergences import median_kernel_variance
 
 
@@ -37,17 +37,14 @@ class ItlConfig(Config):
     kernel_variance: float | None = Field(None, gt=0)
 
 
-class Itl:
+class Itl(Objective):
     """−log p(s|z) per frame + λ · D(codes of the batch, as many samples of the prior), summed over sources.
 
     The encoder is deterministic: nothing is sampled, and no density of the codes is needed.
     """
 
     Config: ClassVar[type[Config]] = ItlConfig
-    domain: ClassVar[Literal["features", "waves"]] = "features"
-
-    def __init__(self, config: ItlConfig) -> None:
-        self.config = config
+    config: ItlConfig
 
     def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch.

@@ -13,7 +13,8 @@ from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
-from sepvae.objectives.contract import Batch, EstimatesWaves, Loss
+from sepvae.models.network import JointNetwork, Network, SourceNetwork, WaveNetwork
+from sepvae.objectives.contract import Batch, EstimatesWaves, Loss, Objective
 from sepvae.objectives.elbo import kl_divergence, sampler
 
 
@@ -49,14 +50,13 @@ def ratio_db(estimate: Tensor, reference: Tensor, *, floor: Tensor, scale_invari
     return 10 * torch.log10((energy + floor) / (error + floor))
 
 
-class WaveSdr:
+class WaveSdr(Objective):
     """−SDR in dB, averaged over sources and items, + kl_weight · KL per frame, averaged over sources."""
 
     Config: ClassVar[type[Config]] = WaveSdrConfig
     domain: ClassVar[Literal["features", "waves"]] = "waves"
-
-    def __init__(self, config: WaveSdrConfig) -> None:
-        self.config = config
+    trains: ClassVar[tuple[type[Network], ...]] = (SourceNetwork, JointNetwork, WaveNetwork)
+    config: WaveSdrConfig
 
     def __call__(self, models: EstimatesWaves, batch: Batch) -> Loss:
         """Return the loss of an estimator on a batch of waves."""

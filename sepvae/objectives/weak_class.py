@@ -6,7 +6,7 @@ Karamatlı, Cemgil & Kırbız 2019.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -16,7 +16,7 @@ from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.models.contract import Decoded
 from sepvae.models.network import SourceNetwork
-from sepvae.objectives.contract import Batch, Loss
+from sepvae.objectives.contract import Batch, Loss, Objective
 from sepvae.objectives.elbo import kl_divergence, sampler
 from sepvae.objectives.likelihoods import poisson
 
@@ -29,7 +29,7 @@ class WeakClassConfig(Config):
     single_class_weight: float = Field(1.0, gt=0)
 
 
-class WeakClass:
+class WeakClass(Objective):
     """Each class's network is given the whole mixture; those present are summed and compared with it (Poisson).
 
     No source of a mixture is its target, only which classes are in it. Where every mixture has all classes nothing
@@ -40,10 +40,8 @@ class WeakClass:
     """
 
     Config: ClassVar[type[Config]] = WeakClassConfig
-    domain: ClassVar[Literal["features", "waves"]] = "features"
-
-    def __init__(self, config: WeakClassConfig) -> None:
-        self.config = config
+    compares_inputs: ClassVar[bool] = True
+    config: WeakClassConfig
 
     def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
         """Return the loss of the networks, one per class, on a batch of mixtures of all classes.

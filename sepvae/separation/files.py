@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from sepvae import audio
-from sepvae.errors import OutputError
-from sepvae.files import make_folder
+from sepvae.files import check_free, make_folder
 from sepvae.separation.arrays import BlockSeparator
-
-AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".sph", ".aif", ".aiff")
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,13 @@ def _common_parts(parts: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def separate_file(
-    separator: BlockSeparator, path: Path, folder: Path, *, subtype: str = "float", overwrite: bool = False
+    separator: BlockSeparator,
+    path: Path,
+    folder: Path,
+    *,
+    subtype: str = "float",
+    overwrite: bool = False,
+    tell: Callable[[float], object] = lambda _: None,
 ) -> SeparatedFile:
     """Separate one audio file into `folder/<source>.wav`, at the rate and length of the input.
 
@@ -74,6 +77,7 @@ def separate_file(
         folder: folder of the outputs.
         subtype: `float`, `pcm16` or `pcm24`; integers saturate, and how often is counted.
         overwrite: replace outputs that exist.
+        tell: is called with the seconds of the file that are separated, after each block.
 
     Raises:
         InputError: the file cannot be read.
@@ -83,8 +87,7 @@ def separate_file(
     info = audio.inspect(path)
     finals = {name: folder / f"{name}.wav" for name in separator.sources}
     for final in finals.values():
-        if final.exists() and not overwrite:
-            raise OutputError(f"{final} exists: pass --overwrite to replace it, or choose another output")
+        check_free(final, overwrite=overwrite)
     make_folder(folder)
     with contextlib.ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".sepvae-", dir=folder)))
@@ -93,7 +96,7 @@ def separate_file(
             source = work / "input.wav"
             audio.resample_file(path, source, to_rate=separator.sample_rate)
         separated = {name: work / f"{name}.wav" for name in finals} if wanted else finals
-        clipped = _separate_to(separator, source, separated, subtype="float" if wanted else subtype)
+        clipped = _separate_to(separator, source, separated, subtype="float" if wanted else subtype, tell=tell)
         if wanted:
             clipped = 0
             for name, final in finals.items():
@@ -112,7 +115,14 @@ def separate_file(
     )
 
 
-def _separate_to(separator: BlockSeparator, source: Path, targets: dict[str, Path], *, subtype: str) -> int:
+def _separate_to(
+    separator: BlockSeparator,
+    source: Path,
+    targets: dict[str, Path],
+    *,
+    subtype: str,
+    tell: Callable[[float], object],
+) -> int:
     """Separate a file at the model's rate into one file for each source; return the number of clipped samples."""
     info = audio.inspect(source)
 
@@ -129,4 +139,5 @@ def _separate_to(separator: BlockSeparator, source: Path, targets: dict[str, Pat
         for block in separator.stream(read, n_samples=info.n_samples):
             for name, wave in block.items():
                 writers[name].write(wave.cpu().numpy())
+            tell(next(iter(writers.values())).n_samples / info.sample_rate)
         return sum(writer.clipped_samples for writer in writers.values())

@@ -20,6 +20,7 @@ from sepvae.files import atomic_folder, hash_json, read_json, write_json
 from sepvae.frontend.frontend import Frontend
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
+from sepvae.models.network import Network
 from sepvae.objectives.contract import Batch
 from sepvae.progress import progress
 from sepvae.seeds import torch_generator
@@ -47,6 +48,10 @@ class TrainingBatches(Protocol):
     batch_size: int
     steps_per_pass: int
     frames_per_step: int
+
+    def prepare(self, models: Mapping[str, Network]) -> None:
+        """Let the network of each source see, before the first step, what it is to learn from."""
+        ...
 
     def draw(self, step: int) -> Batch:
         """Return this process's batch of a step."""

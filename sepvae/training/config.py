@@ -8,11 +8,16 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sepvae.config import Config
+from sepvae.devices import Precision
 from sepvae.errors import ConfigError
 from sepvae.estimator.checkpoint import Checkpoint, CheckpointConfig
 from sepvae.estimator.config import EstimatorConfig
+from sepvae.estimator.kinds import kind_of
+from sepvae.frontend.features import NON_NEGATIVE
+from sepvae.models import MODELS
 from sepvae.models.segment_network import SegmentNetwork
-from sepvae.objectives.contract import ObjectiveChoice
+from sepvae.objectives import OBJECTIVES
+from sepvae.objectives.contract import Objective, ObjectiveChoice
 
 
 class OptimiserConfig(Config):
@@ -38,7 +43,7 @@ class OptimiserConfig(Config):
     gradient_clip: float = Field(0.0, ge=0)
     patience: int = Field(0, ge=0)
     max_bad_steps: int = Field(3, ge=0)
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
 
     @property
     def hop_frames(self) -> int:
@@ -83,20 +88,29 @@ class TrainingConfig(EstimatorConfig):
         return EstimatorConfig.model_validate({name: getattr(self, name) for name in EstimatorConfig.model_fields})
 
     @model_validator(mode="after")
+    def _objective_trains_model(self) -> TrainingConfig:
+        """Refuse an objective that is for other kinds of networks."""
+        model, objective, kind = self.model.kind, self.objective.kind, kind_of(self.model.kind)
+        if not issubclass(self.objective.entry, Objective):
+            raise ConfigError(f"objective {objective}: its class is none of an objective: derive it from Objective")
+        trains = self.objective.entry.trains
+        if kind not in trains:
+            able = [name for name in OBJECTIVES if kind in OBJECTIVES.resolve(name).trains]
+            others = [name for name in MODELS if kind_of(name) in trains]
+            raise ConfigError(
+                f"objective {objective} does not train model {model}: {model} learns by {' or '.join(able) or 'none'}, "
+                f"{objective} trains {', '.join(others) or 'none'}: set both, as the presets do"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _codes_its_segments(self) -> TrainingConfig:
-        """Refuse models of segments with other segments or objectives than theirs."""
+        """Refuse models of segments with other segments than theirs."""
         segments = issubclass(self.model.entry, SegmentNetwork)
         if segments and self.model.settings["segment_frames"] != self.optimiser.segment_frames:
             raise ConfigError(
                 f"model {self.model.kind} codes segments of {self.model.settings['segment_frames']} frames, "
                 f"optimiser.segment_frames is {self.optimiser.segment_frames}: set it to the same"
-            )
-        if segments and self.objective.kind not in ("elbo", "hierarchical_elbo"):
-            raise ConfigError(f"model {self.model.kind} is trained by objective elbo, received {self.objective.kind}")
-        if (self.objective.kind == "hierarchical_elbo") != (self.model.kind == "fhvae"):
-            raise ConfigError(
-                f"objective {self.objective.kind} and model {self.model.kind}: hierarchical_elbo and fhvae belong "
-                "together"
             )
         return self
 
@@ -114,16 +128,16 @@ class TrainingConfig(EstimatorConfig):
             raise ConfigError(
                 f"likelihood itakura_saito compares powers, frontend.target.kind is {target}: set it to power"
             )
-        if likelihood == "poisson" and target in ("complex", "log_power"):
+        if likelihood == "poisson" and target not in NON_NEGATIVE:
             raise ConfigError(
                 f"likelihood poisson compares what has no sign, frontend.target.kind is {target}: set it to magnitude "
                 "or power, or likelihood to gaussian"
             )
-        if self.objective.kind == "weak_class" and (
+        if self.objective.entry.compares_inputs and (
             self.frontend.input != self.frontend.target or target not in ("magnitude", "power")
         ):
             raise ConfigError(
-                f"objective weak_class compares outputs with inputs, which add up, frontend.input.kind is "
+                f"objective {self.objective.kind} compares outputs with inputs, which add up, frontend.input.kind is "
                 f"{self.frontend.input.kind}, frontend.target.kind {target}: set both to magnitude, or both to power"
             )
         if likelihood == "bernoulli":
@@ -143,11 +157,11 @@ class TrainingConfig(EstimatorConfig):
         return self
 
 
-def fresh_checkpoint(config: TrainingConfig, sources: Sequence[str], *, device: str = "cpu") -> Checkpoint:
+def fresh_checkpoint(config: TrainingConfig, sources: Sequence[str]) -> Checkpoint:
     """Return what a training run starts from: fresh weights from torch's global generator, so seed it around the call.
 
     Raises:
         ConfigError: a source is named twice or as a part of torch's modules, or the front-end is impossible.
     """
     stored = CheckpointConfig(sources=tuple(sources), estimator=config.estimator(), likelihood=config.likelihood)
-    return Checkpoint(stored, stored.build(device=device), {"training": config.model_dump(mode="json")})
+    return Checkpoint(stored, stored.build(), {"training": config.model_dump(mode="json")})

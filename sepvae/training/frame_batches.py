@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sepvae.estimator.estimator import Estimator
 from sepvae.mixing.manifest import Mixture
+from sepvae.models.network import Network
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Sequences
 from sepvae.seeds import torch_generator
 from sepvae.training.batches import BatchOrder, BatchPlace, FrameTable, build_table
@@ -17,6 +18,7 @@ from sepvae.training.config import TrainingConfig
 
 # Validation stores nothing for a backward pass, so its batches can be larger.
 _VALIDATION_FACTOR = 8
+_FRAMES_TO_STANDARDISE = 100_000
 
 
 class FrameBatches:
@@ -75,6 +77,12 @@ class FrameBatches:
         sequences = Sequences(numbers.to(rows.device), counts.to(rows.device))
         stream = torch_generator(self._place.seed, *names, device=str(self._place.device))
         return Batch(features, targets, step, stream, speakers, sequences)
+
+    def prepare(self, models: Mapping[str, Network]) -> None:
+        """Let networks start from the targets, and take mean and spread of the features from some frames."""
+        for name, network in models.items():
+            network.calibrate(self.table.targets[name])
+            network.standardise(*self.table.some_frames(name, _FRAMES_TO_STANDARDISE))
 
     def draw(self, step: int) -> Batch:
         """Return the batch of a step."""

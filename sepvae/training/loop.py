@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from sepvae.devices import resolve_device, resolve_precision
+from sepvae.devices import FixedPrecision, resolve_device, resolve_precision
 from sepvae.errors import ConfigError, InputError, MissingExtra
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sepvae.estimator.estimator import Estimator
@@ -29,16 +29,15 @@ from sepvae.progress import progress as progress_bar
 from sepvae.seeds import derive_seed
 from sepvae.training.batches import BatchPlace, TrainingBatches, source_names
 from sepvae.training.config import OptimiserConfig, TrainingConfig, fresh_checkpoint
+from sepvae.training.facts import with_facts
 from sepvae.training.frame_batches import FrameBatches
 from sepvae.training.logs import TrainingLog
 from sepvae.training.optimisers import make_optimisers
-from sepvae.training.speakers import with_speakers
 from sepvae.training.state import Progress, load_state, save_state
 from sepvae.training.wave_batches import WaveBatches
 
 _LOGGER = logging.getLogger(__name__)
 _SMALL_NETWORK = 2_000_000
-_FRAMES_TO_STANDARDISE = 100_000
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _fitting_threads(n_weights: int, device: torch.device) -> AbstractContextMan
     return one_thread() if device.type == "cpu" and n_weights < _SMALL_NETWORK else nullcontext()
 
 
-def _fabric(device: str, precision: Literal["32-true", "bf16-mixed"]) -> Any:
+def _fabric(device: str, precision: FixedPrecision) -> Any:
     try:
         from lightning_fabric import Fabric
     except ImportError as error:
@@ -132,21 +131,12 @@ def learning_rate(config: OptimiserConfig, step: int, total_steps: int) -> float
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (position - rise) / (1 - rise)))
 
 
-def _sized(config: TrainingConfig, data: TrainingData) -> TrainingConfig:
-    """Give a model with a vector for each training sequence as many as there are."""
-    choice = config.model
-    if choice.settings.get("sequences") != 0:
-        return config
-    return config.model_copy(update={"model": choice.with_settings(sequences=len(data.train))})
-
-
 class Trainer:
     """One training run in a folder: `model/` (the best so far), `state/` (to resume), `log.csv`, `tensorboard/`."""
 
     def __init__(self, config: TrainingConfig, data: TrainingData, out: Path, *, seed: int, device: str) -> None:
-        config, valid = with_speakers(config, data.train, data.valid)
+        config, valid = with_facts(config, data.train, data.valid)
         data = TrainingData(data.train, valid, data.root)
-        config = _sized(config, data)
         self.config, self.optim, self.out, self.seed = config, config.optimiser, make_folder(out), seed
         self.precision = resolve_precision(config.optimiser.precision, device)
         self.data, self.fabric = data, _fabric(device, self.precision)
@@ -159,21 +149,13 @@ class Trainer:
             self.checkpoint = fresh_checkpoint(config, source_names(data.train))
         self.estimator = self.checkpoint.estimator
         objective = config.objective.build()
-        if objective.domain not in self.estimator.domains:
-            raise ConfigError(
-                f"objective {config.objective.kind}: trains on {objective.domain}, {config.model.kind} is trained on "
-                f"{' or '.join(self.estimator.domains)}: choose an objective on these, such as wave_sdr on waves"
-            )
         place = BatchPlace(seed, self.fabric.global_rank, self.fabric.world_size, self.fabric.device)
         with self.fabric.rank_zero_first():
             make_batches = WaveBatches if objective.domain == "waves" else FrameBatches
             self.batches: TrainingBatches = make_batches(
                 config, self.estimator, (data.train, data.valid), root=data.root, cache=out / "data", place=place
             )
-        if isinstance(self.batches, FrameBatches):
-            for name, network in self.estimator.models.items():
-                network.calibrate(self.batches.table.targets[name])
-                network.standardise(*self.batches.table.some_frames(name, _FRAMES_TO_STANDARDISE))
+        self.batches.prepare(self.estimator.models)
         step = _Step(self.estimator, objective)
         self.optimisers = make_optimisers(step.parameters(), self.optim)
         self.step, *self.wrapped_optimisers = self.fabric.setup(step, *self.optimisers)

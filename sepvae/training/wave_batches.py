@@ -6,7 +6,7 @@ sees the same batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from sepvae.estimator.estimator import Estimator
 from sepvae.files import atomic_folder, hash_json, read_json, write_json
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
+from sepvae.models.network import Network
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch
 from sepvae.progress import progress
 from sepvae.seeds import generator, torch_generator
@@ -166,6 +167,9 @@ class WaveBatches:
         here, there = self._table.levels[drawn, row], self._table.levels[template, row]
         # A source that the template has not keeps its own level.
         return float(gain * there / here) if here > 0 and there > 0 else float(gain)
+
+    def prepare(self, models: Mapping[str, Network]) -> None:
+        """Leave networks as they are: there are no features before the first batch."""
 
     def draw(self, step: int) -> Batch:
         """Return the batch of a step, at the level of the training data."""

@@ -33,7 +33,7 @@ def speech() -> np.ndarray[Any, np.dtype[np.float32]]:
 
 @pytest.mark.parametrize("name", [name for name in TRANSFORMS if name not in ("AddBackgroundNoise", "AddShortNoises")])
 def test_every_transform_replays_and_keeps_the_length(name: str) -> None:
-    augmentation, wave = build({"name": name}), speech()
+    augmentation, wave = build({"kind": name}), speech()
     parameters = {**augmentation.draw(DrawContext(UTTERANCE, np.random.default_rng(0), [])), "seed": 7}
     random.seed(3)
     np.random.seed(3)  # noqa: NPY002
@@ -41,7 +41,7 @@ def test_every_transform_replays_and_keeps_the_length(name: str) -> None:
     first = augmentation.apply(wave, RATE, parameters)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
     random.seed(4)
-    assert np.array_equal(first, build({"name": "Gain"}).apply(wave, RATE, parameters)), "a record replays by itself"
+    assert np.array_equal(first, build({"kind": "Gain"}).apply(wave, RATE, parameters)), "a record replays by itself"
     assert first.shape == wave.shape
     assert first.dtype == np.float32
     assert np.array_equal(wave, speech())
@@ -53,16 +53,16 @@ def test_the_drawn_seed_decides() -> None:
     made = [augmentation.apply(wave, RATE, parameters) for parameters in drawn]
     assert np.array_equal(made[0], made[1])
     assert not np.array_equal(made[0], made[2])
-    assert [transform["name"] for transform in drawn[0]["transforms"]] == ["AddGaussianSNR", "BandPassFilter", "Gain"]
+    assert [transform["kind"] for transform in drawn[0]["transforms"]] == ["AddGaussianSNR", "BandPassFilter", "Gain"]
     stereo = augmentation.apply(np.repeat(wave, 2, axis=0), RATE, drawn[0])
     assert stereo.shape == (2, 16000)
 
 
 def test_transforms_that_move_speech_and_wrong_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"unknown transform that keeps words and phones in place 'Reverse'"):
-        parse_config(AudiomentationsConfig, {"transforms": [{"name": "Reverse"}]}, where="audiomentations")
+        parse_config(AudiomentationsConfig, {"transforms": [{"kind": "Reverse"}]}, where="audiomentations")
     with pytest.raises(ConfigError, match=r"transforms: Gain: .*correct its settings"):
-        build({"name": "Gain", "settings": {"decibels": 3}})
+        build({"kind": "Gain", "settings": {"decibels": 3}})
     with pytest.raises(ConfigError, match=r"AddBackgroundNoise: no sounds in nope: correct its settings"):
-        build({"name": "AddBackgroundNoise", "settings": {"sounds_path": "nope"}})
-    assert Transform(name="Gain").settings == {}
+        build({"kind": "AddBackgroundNoise", "settings": {"sounds_path": "nope"}})
+    assert Transform(kind="Gain").settings == {}

@@ -82,7 +82,7 @@ def run_killed() -> Callable[..., Path]:
     """What augments a corpus by the program, killing it whenever so many files are made, and to the end in this one."""
 
     def run(corpus: Path, out: Path, *options: str, kills: Sequence[int] = ()) -> Path:
-        arguments = ["augment", "run", f"{corpus}", "--out", f"{out}", "-q", *options]
+        arguments = ["augment", "run", f"{corpus}", "--out", f"{out}", "-q", "-j", "1", *options]
         command = [sys.executable, "-m", "sepvae", *arguments]
         for n_files in kills:
             # The workers are not killed with it: they end by themselves.

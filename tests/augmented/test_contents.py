@@ -108,7 +108,7 @@ def test_shar_finds_ids_that_are_no_names_of_files(model: Path, tmp_path: Path) 
 
 
 def test_griffin_lim_for_all_methods_at_once(speech: Speech, model: Path, tmp_path: Path) -> None:
-    command = ["augment", "run", f"{speech.root}", "-m", f"{model}", "-o", f"{tmp_path / 'out'}", "-q"]
+    command = ["augment", "run", f"{speech.root}", "-m", f"{model}", "-o", f"{tmp_path / 'out'}", "-q", "-j", "1"]
     options = ["--methods", "replace,gain+soft", "--synthesis", "griffin_lim", "--set", "soft.synthesis=filter"]
     assert main([*command, *options]) == 0
     for record in read_records(tmp_path / "out"):

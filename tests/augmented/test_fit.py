@@ -71,7 +71,7 @@ def test_the_program_ends_as_a_run_does_with_bad_files(
 ) -> None:
     shutil.copytree(model / "model", tmp_path / "model")
     with caplog.at_level("INFO"):
-        assert main(["augment", "fit", f"{tmp_path / 'model'}", f"{damaged[0]}"]) == 1
+        assert main(["augment", "fit", f"{damaged[0]}", "-m", f"{tmp_path / 'model'}"]) == 1
     assert "18 utterances, 8 latents; " in (said := capsys.readouterr().out)
     assert said.endswith("; 5 files left out (nuisance.json)\n")
     assert "nuisance.json: replaces the nuisance basis that was there" in caplog.text
@@ -109,10 +109,10 @@ def test_train_and_fit_as_a_user(speech: Speech, tmp_path: Path, capsys: pytest.
     ]
     options = [word for setting in settings for word in ("--set", setting)]
     assert main(["train", "--speech", "--corpus", f"{speech.root}", "-o", f"{run}", "-q", "-d", "cpu", *options]) == 0
-    assert main(["augment", "fit", f"{run}", f"{speech.root}", "-q"]) == 0
+    assert main(["augment", "fit", f"{speech.root}", "-m", f"{run}", "-q"]) == 0
     assert "24 utterances, 64 latents; " in capsys.readouterr().out
-    assert "sepvae augment fit THIS_FOLDER CORPUS" in (run / "model/README.md").read_text()
+    assert "sepvae augment fit CORPUS -m THIS_FOLDER" in (run / "model/README.md").read_text()
     basis = NuisanceBasis.load(run)
     assert {utterance.speaker for utterance in basis.utterances} == {"ann", "bea", "carl", "dan"}
-    assert main(["augment", "fit", f"{tmp_path}/none", f"{speech.root}", "-q"]) == 1
+    assert main(["augment", "fit", f"{speech.root}", "-m", f"{tmp_path}/none", "-q"]) == 1
     assert "no such model folder" in capsys.readouterr().err

@@ -197,7 +197,7 @@ def test_what_a_run_reads_does_not_lie_where_it_writes(
     settings: dict[str, Any] = {"methods": ["noise"], "noise": {"folder": str(inside)}} if what == "noise" else {}
     if what == "file":
         path = str(inside / "TRAIN/DR1/FABC0/SX1.WAV")
-        transform = {"name": "AddBackgroundNoise", "settings": {"sounds_path": path}}
+        transform = {"kind": "AddBackgroundNoise", "settings": {"sounds_path": path}}
         settings = {"methods": ["audiomentations"], "audiomentations": {"transforms": [transform]}}
     (tmp_path / ".work").mkdir()
     with pytest.raises(ConfigError, match=r"lies in .*audio, which a run replaces: choose another folder for the res"):

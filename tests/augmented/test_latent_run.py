@@ -20,7 +20,7 @@ METHODS = "replace,soft,interpolate+gain"
 
 def augment(speech: Speech, model: Path, out: Path, *options: str) -> int:
     command = ["augment", "run", f"{speech.root}", "--model", f"{model}", "--out", f"{out}", "--methods", METHODS]
-    return main([*command, "--layout", "folder", "-q", *options])
+    return main([*command, "--layout", "folder", "-q", "-j", "1", *options])
 
 
 @pytest.fixture(scope="module")

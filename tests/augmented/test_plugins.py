@@ -104,7 +104,7 @@ def test_a_run_that_is_not_finished_asks_for_its_plug_in(
     out = tmp_path / "out"
     interrupted(monkeypatch, corpus, out, 1, methods=["flip"])
     forget()
-    command = ["augment", "run", f"{corpus}", "-o", f"{out}", "--methods", "flip", "-q"]
+    command = ["augment", "run", f"{corpus}", "-o", f"{out}", "--methods", "flip", "-q", "-j", "1"]
     assert main(command) == 2
     assert f"{out}: holds a run that needs the plug-in my_flip" in capsys.readouterr().err
     assert main([*command, "--overwrite"]) == 2

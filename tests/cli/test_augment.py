@@ -10,6 +10,8 @@ import pytest
 
 from sepvae import audio
 from sepvae.augmentation import AUGMENTATIONS
+from sepvae.cli import main
+from sepvae.progress import Job, listening
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_corpus_is_augmented_and_the_bad_file_named(program, sepvae, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options = ("--out", out, "--copies", 2, "--methods", "noise,speed+gain", "--set", "noise.snr_db=[0,3]")
+    options = ("--out", out, "--copies", 2, "--methods", "noise,speed+gain", "--set", "noise.snr_db=[0,3]", "-j", "1")
     done = program("augment", "run", folder, *options, "--json")
     assert done.returncode == 1
     summary = json.loads(done.stdout)
@@ -81,7 +83,7 @@ def test_settings_come_from_a_file_and_from_options(sepvae, folder: Path, tmp_pa
         ((), "methods: none is given: choose from replace, soft, hard, interpolate"),
         (("--methods", "nosie"), "unknown augmentation 'nosie': did you mean 'noise'?"),
         (("--methods", "noise", "--shard", "5/4"), "shard 5/4: give K/N with K from 1 to N"),
-        (("--methods", "noise", "--format", "mp3"), "argument --format: invalid choice: 'mp3'"),
+        (("--methods", "noise", "--format", "mp3"), "argument --format: unknown format 'mp3': choose one of wav, "),
         (
             ("--methods", "noise", "--set", "output.format=mp3"),
             "unknown format 'mp3': choose one of wav",
@@ -94,3 +96,25 @@ def test_wrong_usage_is_named(sepvae, folder: Path, tmp_path: Path, options: tup
     assert done.returncode == 2
     assert message in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_corpus_without_splits_says_so(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["augment", "run", f"{folder}", "-o", f"{tmp_path / 'out'}", "--methods", "gain", "--split", "x"]) == 2
+    assert "split 'x': the corpus has no splits: leave it out" in capsys.readouterr().err
+
+
+def test_no_stretch_is_silent(folder: Path, tmp_path: Path) -> None:
+    jobs: dict[str, Job] = {}
+    command = ["augment", "run", f"{folder}", "-o", f"{tmp_path / 'out'}", "--methods", "gain", "-q", "-j", "1"]
+    with listening(lambda event: jobs.setdefault(event.job.description, event.job)):
+        main(command)
+        main([*command, "--paths", "absolute"])
+    told = {name: (job.done, job.total) for name, job in jobs.items()}
+    assert told == {
+        "looking at corpus": (4, 4),
+        "reading headers": (4, 4),
+        "augmenting": (4, 4),
+        "merging": (1, 1),
+        "checking files": (3, 3),
+        "manifests": (3, 3),
+    }

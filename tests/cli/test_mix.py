@@ -104,7 +104,7 @@ def test_problems_of_the_corpus_are_said(
         ["mix", f"{cut}", "-o", f"{tmp_path}/m.jsonl", *SMALL],
         ["train", "--speech", "--corpus", f"{cut}", "-o", f"{tmp_path}/speech", *rate],
         ["train", "--speaker", "s0", "--corpus", f"{cut}", "-o", f"{tmp_path}/s0", *rate],
-        ["augment", "run", f"{cut}", "-o", f"{tmp_path}/augmented", "--methods", "gain"],
+        ["augment", "run", f"{cut}", "-o", f"{tmp_path}/augmented", "--methods", "gain", "-j", "1"],
         ["corpus", "list", f"{cut}"],
     ):
         main(command)
@@ -162,7 +162,7 @@ def test_mixtures_in_rooms(sepvae, corpus: Path, tmp_path: Path) -> None:
     assert done.returncode == 1 and "there is no --channel 3" in done.stderr
     scores = [json.loads(sepvae(*command, "--channel", n).stdout)["estimates"]["si_sdr"]["mean"] for n in (0, 1)]
     assert scores[0] < 30 and scores[1] == pytest.approx(60, abs=0.5)
-    done = sepvae("mix", corpus, "--room", "-o", manifest, *SMALL, "--set", "room.rt60_s=0.02")
+    done = sepvae("mix", corpus, "--room", "-o", manifest, *SMALL, "--overwrite", "--set", "room.rt60_s=0.02")
     assert done.returncode == 2 and "room: rt60_s = 0.02: a room of 4 x 3.5 x 2.6 m" in done.stderr
 
 
@@ -178,5 +178,5 @@ def test_mixtures_in_a_measured_room(sepvae, corpus: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     scene = first_mixture(tmp_path / "m.jsonl")["scene"]
     assert scene["kind"] == "measured" and sorted(scene["azimuths_deg"]) == [-45, 45]
-    done = sepvae(*command, "--room", tmp_path / "nowhere")
+    done = sepvae(*command, "--overwrite", "--room", tmp_path / "nowhere")
     assert done.returncode == 1 and "nowhere: no such folder: give one of impulse responses" in done.stderr

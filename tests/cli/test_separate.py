@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from sepvae import audio
 from sepvae.cli import main
 from sepvae.config import parse_config
 from sepvae.estimator.checkpoint import save_checkpoint
+from sepvae.progress import listening
+from sepvae.separation.separator import Separator
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 
@@ -156,3 +159,18 @@ def test_a_band_is_kept_of_every_source(sepvae, model: Path, recording: Path, tm
     done = sepvae(*command, tmp_path / "none", "--band-pass", "300", "30000")
     assert done.returncode == 2
     assert "give high_hz below" in done.stderr
+
+
+def test_progress_counts_seconds_of_audio_over_the_blocks(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 5 * 16000)).astype(np.float32)
+    audio.write(tmp_path / "a.wav", wave, sample_rate=16000)
+    audio.write(tmp_path / "c.wav", wave[:, :40000], sample_rate=8000)
+    (tmp_path / "b.wav").write_text("no sound")
+    monkeypatch.setattr(Separator, "stream", partialmethod(Separator.stream, block_s=1.0))
+    steps: dict[str, list[int]] = {}
+    with listening(lambda event: steps.setdefault(event.job.description, [event.job.total]).append(event.job.done)):
+        files = [f"{tmp_path / name}.wav" for name in "abc"]
+        assert main(["separate", *files, "-m", f"{model}", "-o", f"{tmp_path / 'out'}", "-q", "-d", "cpu"]) == 1
+    assert steps == {"separate": [10, 0, *range(1, 11), 10]}

@@ -93,7 +93,7 @@ def test_one_speaker_is_not_enough_to_separate(models: Path, capsys: pytest.Capt
         (["mixtures.jsonl", "--speaker", "bob"], "argument --speaker: not allowed with argument MANIFEST", 2),
         (["--speech", "--speaker", "bob"], "argument --speaker: not allowed with argument --speech", 2),
         (["--speaker", "carol"], "no utterances of the speaker 'carol': there are alice, bob", 1),
-        (["--speech", "--preset", "segment_cnn"], "invalid choice: 'segment_cnn'", 2),
+        (["--speech", "--preset", "segment_cnn"], "unknown preset 'segment_cnn': did you mean 'segment_conv'?", 2),
     ],
 )
 def test_what_cannot_be_learnt_is_said(

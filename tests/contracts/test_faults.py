@@ -18,7 +18,7 @@ from sepvae import testing
 from sepvae.augmentation.classical import Gain
 from sepvae.augmentation.contract import DrawContext
 from sepvae.config import Config
-from sepvae.corpora.listing import file_names, is_audio
+from sepvae.corpora.listing import file_names
 from sepvae.corpora.reader import AudioFile, CorpusReader
 from sepvae.demixing.auxiva import AuxIva, AuxIvaVariances
 from sepvae.demixing.contract import Separated
@@ -27,10 +27,11 @@ from sepvae.demixing.updates import iterative_projection
 from sepvae.errors import ConfigError, MissingExtra
 from sepvae.evaluation.contract import measure, pairwise
 from sepvae.evaluation.ratios import snr
+from sepvae.formats import is_audio
 from sepvae.mixing.mixture import Rendered
 from sepvae.models.contract import Decoded, ModelConfig, Posterior, most_likely
 from sepvae.models.network import SourceNetwork
-from sepvae.objectives.contract import Batch, Loss
+from sepvae.objectives.contract import Batch, Loss, Objective
 from sepvae.objectives.divergences import euclidean_divergence
 from sepvae.objectives.likelihoods import gaussian
 from sepvae.systems.contract import Estimates, System, SystemChoice, TrainingMixtures, describe_systems, trained
@@ -91,13 +92,10 @@ class Tiny(SourceNetwork):
         return Decoded(nn.functional.softplus(self.leave(latent)), None)
 
 
-class Squares:
+class Squares(Objective):
     """Mean squares, changed in some way."""
 
-    Config, domain = Nothing, "features"
-
-    def __init__(self, config: Nothing) -> None:
-        self.config = config
+    Config = Nothing
 
     def __call__(self, models: Mapping[str, SourceNetwork], batch: Batch) -> Loss:
         spectra = {name: model.reconstruct(batch.input, most_likely).decoded.spectrum for name, model in models.items()}

@@ -12,10 +12,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from sepvae import plugins
 from sepvae.demixing import ALGORITHMS
 from sepvae.demixing.algorithm import AlgorithmChoice
 from sepvae.demixing.demixer import Demixer, Talkers
 from sepvae.errors import CheckpointError, ConfigError, InputError
+
+from ..fresh_tables import fresh_tables as fresh_tables
+from ..own_voices import OwnVoices
 
 RATE = 8000
 Wave = NDArray[Any]
@@ -284,3 +288,25 @@ def test_a_model_is_asked_for_and_checked(humming: Any, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "other", fresh_checkpoint(TrainingConfig(), ["female", "male"]))
     with pytest.raises(CheckpointError, match="is a dense_vae, and multichannel algorithms need a conditional_vae"):
         Demixer.load(tmp_path / "other", "fastmvae2")
+
+
+@pytest.mark.usefixtures("fresh_tables")
+@pytest.mark.parametrize("algorithm", WITH_MODEL)
+def test_a_network_of_ones_own_is_taken(algorithm: str, pair: tuple[dict[str, Wave], Wave], tmp_path: Path) -> None:
+    """Every algorithm uses what all conditional networks have, and no more."""
+    from sepvae.estimator.checkpoint import save_checkpoint
+    from sepvae.training.config import TrainingConfig, fresh_checkpoint
+
+    plugins.register("model", "own_voices", OwnVoices)
+    power = {"kind": "power"}
+    training = {
+        "frontend": {"sample_rate": RATE, "stft": SMALL["stft"], "input": power, "target": power},
+        "model": {"kind": "own_voices", "settings": {"classes": ["ann", "ben", "carl"]}},
+        "objective": {"kind": "conditional_elbo"},
+    }
+    save_checkpoint(tmp_path / "own", fresh_checkpoint(TrainingConfig.model_validate(training), ["speech"]))
+    demixer = make(algorithm, tmp_path / "own", precision="32-true")
+    assert demixer.speakers == ("ann", "ben", "carl")
+    found = demixer.separate(pair[1], RATE, speakers=("carl", "ann"))
+    assert list(found.waves) == ["carl", "ann"]
+    assert all(np.isfinite(wave).all() for wave in found.waves.values())

@@ -123,7 +123,7 @@ def test_only_models_of_one_clean_source_serve(make_model: Callable[..., Checkpo
             objective={"settings": {"likelihood": "poisson"}}, frontend={"sample_rate": RATE}
         ),
         "its likelihood is gaussian, not itakura_saito": make_model(objective={"settings": {}}),
-        "conv_tasnet is no network of one source": make_model(model={"kind": "conv_tasnet"}),
+        "conv_tasnet is no network of one source": make_model(model="conv_tasnet", objective="wave_sdr"),
     }
     for words, model in unfit.items():
         with pytest.raises(CheckpointError, match=rf"cannot enhance speech, {words}: train one on clean speech with"):

@@ -172,7 +172,8 @@ def test_names_in_any_script_are_taken(tmp_path: Path) -> None:
 def test_shapes_are_built_without_memory() -> None:
     training = {"model": {"settings": {"hidden": [65536] * 8}}}
     config = parse_config(TrainingConfig, training, where="test")
-    weights = fresh_checkpoint(config, ["a"], device="meta").estimator.networks.state_dict()
+    stored = CheckpointConfig(sources=("a",), estimator=config.estimator())
+    weights = stored.build(device="meta").networks.state_dict()
     assert sum(weight.numel() for weight in weights.values()) > 10**10
 
 

@@ -12,22 +12,29 @@ import numpy as np
 import pytest
 
 from sepvae.augmentation.augmenter import Augmenter
+from sepvae.demixing.algorithm import AlgorithmChoice
+from sepvae.demixing.demixer import Demixer
 from sepvae.enhancement.config import EnhancementConfig
 from sepvae.enhancement.enhancer import Enhancer
 from sepvae.errors import CheckpointError
 from sepvae.estimator.checkpoint import load_checkpoint
+from sepvae.estimator.kinds import KINDS
 from sepvae.files import read_arrays
 from sepvae.separation.separator import Separator
 
 FOLDERS = Path(__file__).parent / "folders"
+# What the networks made when the first version was written; their weights are the same in all versions.
+WANTED = FOLDERS / "version_1"
+VERSIONS = ("version_1", "version_2")
 RATE = 8000
 SEPARATING = ("source", "generative", "complex", "joint", "waves")
 # Other processors round otherwise.
 CLOSE = 1e-5
+every_version = pytest.mark.parametrize("version", VERSIONS)
 
 
 def mixture() -> np.ndarray[Any, Any]:
-    return read_arrays(FOLDERS / "version_1/mixture.npz")["wave"]
+    return read_arrays(WANTED / "mixture.npz")["wave"]
 
 
 def assert_same(found: Mapping[str, Any], path: Path) -> None:
@@ -37,27 +44,43 @@ def assert_same(found: Mapping[str, Any], path: Path) -> None:
         np.testing.assert_allclose(found[name], wave, atol=CLOSE, err_msg=name)
 
 
+@every_version
 @pytest.mark.parametrize("kind", SEPARATING)
-def test_version_1_separates_to_the_same_samples(kind: str) -> None:
-    folder = FOLDERS / "version_1" / kind
-    assert_same(Separator.load(folder).separate(mixture(), RATE), folder.with_suffix(".npz"))
+def test_it_separates_to_the_same_samples(version: str, kind: str) -> None:
+    assert_same(Separator.load(FOLDERS / version / kind).separate(mixture(), RATE), WANTED / f"{kind}.npz")
 
 
-def test_version_1_enhances_to_the_same_samples() -> None:
-    folder = FOLDERS / "version_1/speech_prior"
-    enhancer = Enhancer.load(folder, EnhancementConfig(n_iterations=5))
-    assert_same(enhancer.enhance(mixture(), RATE), folder.with_suffix(".npz"))
+@every_version
+def test_it_enhances_to_the_same_samples(version: str) -> None:
+    enhancer = Enhancer.load(FOLDERS / version / "speech_prior", EnhancementConfig(n_iterations=5))
+    assert_same(enhancer.enhance(mixture(), RATE), WANTED / "speech_prior.npz")
 
 
-def test_version_1_augments_to_the_same_samples() -> None:
-    folder = FOLDERS / "version_1/segment"
-    augmenter, wave = Augmenter(load_checkpoint(folder)), mixture()[0]
+@every_version
+def test_it_augments_to_the_same_samples(version: str) -> None:
+    augmenter, wave = Augmenter(load_checkpoint(FOLDERS / version / "segment")), mixture()[0]
     moved = augmenter.move(wave, RATE, lambda own: own + 0.5)
-    assert_same({"vector": augmenter.vector(wave, RATE), "moved": moved}, folder.with_suffix(".npz"))
+    assert_same({"vector": augmenter.vector(wave, RATE), "moved": moved}, WANTED / "segment.npz")
 
 
-@pytest.mark.parametrize("name", ["source", "source_half", "source_bytes"])
-def test_version_2_separates_to_the_same_samples(name: str) -> None:
+@every_version
+def test_it_demixes_to_the_same_samples(version: str) -> None:
+    found, few = {}, {"iterations": 3, "start_iterations": 3, "precision": "32-true"}
+    for name in ("mvae", "fastmvae"):
+        demixer = Demixer.load(FOLDERS / version / "conditional", AlgorithmChoice.of(name, few))
+        found |= {f"{name}_{talker}": wave for talker, wave in demixer.separate(mixture(), RATE).waves.items()}
+    assert_same(found, WANTED / "conditional.npz")
+
+
+def test_every_kind_of_network_is_stored_in_every_version() -> None:
+    stored = [{path.parent.name for path in (FOLDERS / version).glob("*/config.json")} for version in VERSIONS]
+    assert all(names >= {*SEPARATING, "speech_prior", "segment", "conditional"} for names in stored)
+    kinds = {type(load_checkpoint(FOLDERS / "version_1" / name).estimator) for name in stored[0]}
+    assert kinds == set(KINDS.values())
+
+
+@pytest.mark.parametrize("name", ["source_half", "source_bytes"])
+def test_weights_of_less_precision_separate_to_the_same_samples(name: str) -> None:
     folder = FOLDERS / "version_2" / name
     assert_same(Separator.load(folder).separate(mixture(), RATE), folder.with_suffix(".npz"))
 
@@ -84,14 +107,14 @@ def test_what_the_training_was_is_of_no_concern(folder: Path, keys: tuple[str, .
     """Settings of the training that this version does not know, and an objective that nobody has any more."""
     change(folder, "config.json", "training", *keys, value="unknown")
     loaded = load_checkpoint(folder)
-    assert_same(Separator([loaded]).separate(mixture(), RATE), FOLDERS / "version_1/source.npz")
+    assert_same(Separator([loaded]).separate(mixture(), RATE), WANTED / "source.npz")
     assert loaded.provenance["training"][keys[0]][keys[1]] == "unknown", "it is still there to be shown"
 
 
 @pytest.mark.parametrize("folder", ["version_2"], indirect=True)
 def test_nor_is_provenance_of_any_form(folder: Path) -> None:
     change(folder, "provenance.json", "training", value={"optimiser": {"new": 3}, "anything": [1, None]})
-    assert_same(Separator.load(folder).separate(mixture(), RATE), FOLDERS / "version_2/source.npz")
+    assert_same(Separator.load(folder).separate(mixture(), RATE), WANTED / "source.npz")
 
 
 @pytest.mark.parametrize(

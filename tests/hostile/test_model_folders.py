@@ -7,7 +7,7 @@ import pickle
 import shutil
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from sepvae.cli import main
 from sepvae.config import parse_config
 from sepvae.errors import CheckpointError
-from sepvae.estimator.checkpoint import load_checkpoint, save_checkpoint
+from sepvae.estimator.checkpoint import CheckpointConfig, load_checkpoint, save_checkpoint
 from sepvae.separation.separator import Separator
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
@@ -365,6 +366,56 @@ def test_hostile_configs_of_version_1(folder: Path, changes: dict[str, Any], wor
     assert load_checkpoint(folder).config.sources == ("female", "male")
     rewrite(folder, **changes)
     refused(folder, words)
+
+
+ODD: list[Any] = [5, "x", [1], [{}], {}, [], None, True]
+KEYS = {
+    "config.json": CheckpointConfig.model_fields,
+    "provenance.json": ("training", "seed", "losses", "versions", "config_hash", "weights_sha256", "epoch"),
+}
+
+
+def odd_files(sound: dict[str, Any], keys: Iterable[str]) -> Iterator[Any]:
+    """Yield odd values in the place of a whole file, and of each of its keys."""
+    for value in ODD:
+        yield value
+        yield from ({**sound, key: value} for key in keys)
+        yield {**sound, "training": {"objective": value}}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_values_of_any_kind_are_refused_or_of_no_concern(
+    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Never a traceback: by `load_checkpoint`, on being saved again, and by `sepvae info`."""
+    refusals, sound = 0, json.loads((folder / name).read_text())
+    for odd in odd_files(sound, KEYS[name]):
+        (folder / name).write_text(json.dumps(odd))
+        try:
+            save_checkpoint(folder.parent / "again", load_checkpoint(folder))
+        except CheckpointError as error:
+            refusals += 1
+            assert str(folder) in str(error)
+            assert main(["info", str(folder)]) == 1
+            assert main(["info", str(folder), "--json"]) == 1
+        else:
+            assert main(["info", str(folder)]) == 0
+            assert main(["info", str(folder), "--json"]) == 0
+    assert refusals
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [5, "x", None, [{}], {"a": "b"}, True])
+def test_plugins_that_are_no_names_of_modules(folder: Path, value: Any) -> None:
+    rewrite(folder, plugins=value)
+    refused(folder, "config.json: plugins = .*: expected a list of names of modules")
+
+
+def test_provenance_without_an_object_for_the_training(folder: Path) -> None:
+    (folder / "provenance.json").write_text('{"training": 5}')
+    refused(folder, r"provenance.json: damaged \(training = 5, expected a JSON object\): copy the folder again")
+    (folder / "provenance.json").write_text('[["training", {}]]')
+    refused(folder, r"provenance.json: damaged \(it holds list, expected a JSON object\)")
 
 
 def test_separators_refuse_them_too(folder: Path) -> None:

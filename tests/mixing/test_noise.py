@@ -14,10 +14,11 @@ from sepvae import audio
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
+from sepvae.formats import AUDIO_ENDINGS
 from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.manifest import Manifest, Source, read_manifest, write_manifest
 from sepvae.mixing.mixture import render
-from sepvae.mixing.noise import Recording, split_recordings
+from sepvae.mixing.noise import Recording, list_noises, split_recordings
 from sepvae.mixing.protocol import make_mixtures
 
 RATE = 8000
@@ -196,3 +197,13 @@ def test_the_recordings_at_hand(corpus: Corpus, corpora: Path) -> None:
     made = make_mixtures(utterances, settings, root=root, seed=0)
     check_disjoint(made, "source")
     assert {m.sources[1].path.split("/")[0] for m in made.mixtures} == set(kinds)
+
+
+def test_every_sound_file_that_is_read_may_be_noise(tmp_path: Path) -> None:
+    wave = np.full((1, 100), 0.1, np.float32)
+    audio.write(tmp_path / "a.wav", wave, sample_rate=RATE)
+    # The ending says that it may be one, the contents what it is.
+    for ending in AUDIO_ENDINGS[1:]:
+        (tmp_path / f"a{ending}").write_bytes((tmp_path / "a.wav").read_bytes())
+    (tmp_path / "a.txt").write_text("notes")
+    assert sorted(one.path for one in list_noises(tmp_path)[""]) == sorted(f"a{ending}" for ending in AUDIO_ENDINGS)

@@ -46,6 +46,7 @@ TRAININGS: dict[str, Training] = {
     },
     "joint": {
         "model": {"kind": "temporal_vae", "settings": {"hidden": 12, "latent": 4, "encoder_blocks": 5}},
+        "objective": "wave_sdr",
         "mask": "wiener",
     },
     "complex": {

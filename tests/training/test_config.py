@@ -10,11 +10,8 @@ import yaml
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError
 from sepvae.files import to_json
-from sepvae.models import MODELS
 from sepvae.models.dense import DenseVaeConfig
 from sepvae.objectives.elbo import ElboConfig
-from sepvae.presets import preset_names
-from sepvae.settings import preset
 from sepvae.training.config import TrainingConfig
 
 
@@ -64,10 +61,10 @@ def test_defaults_of_model_and_objective_are_written_out() -> None:
         ({"model": {"settings": {"latents": 3}}}, "model.settings: model dense_vae: unknown key 'latents': did"),
         ({"model": {"kind": "dense"}}, "unknown model 'dense': did you mean 'dense_vae'? choose one of dense_vae"),
         ({"objective": {"kind": "elb"}}, "unknown objective 'elb': did you mean 'elbo'?"),
-        ({"objective": {"settings": {"beta": -1}}}, "objective elbo: beta = -1: Input should be greater than or equal"),
+        ({"objective": {"settings": {"beta": -1}}}, "objective elbo: beta = -1: give 0 or more"),
         ({"objective": {"settings": {"likelihood": "laplace"}}}, "unknown likelihood 'laplace': choose one of"),
-        ({"optimiser": {"epochs": 0}}, "vae.yaml: optimiser.epochs = 0: Input should be greater than or equal to 1"),
-        ({"optimiser": {"epochs": "many"}}, "vae.yaml: optimiser.epochs = 'many': Input should be a valid integer"),
+        ({"optimiser": {"epochs": 0}}, "vae.yaml: optimiser.epochs = 0: give 1 or more"),
+        ({"optimiser": {"epochs": "many"}}, "vae.yaml: optimiser.epochs = 'many': give a whole number"),
         ({"optimiser": {"learning_rate": float("nan")}}, "optimiser.learning_rate = nan"),
         ({"optimiser": {"precision": "16"}}, "optimiser.precision = '16'"),
         ({"mask": "direct"}, "frontend.target.kind = magnitude has no phase: set it to complex, or mask to ratio or"),
@@ -96,6 +93,19 @@ def test_mistakes_are_named_with_their_path(data: Any, words: str) -> None:
         (
             {"objective": {"settings": {"likelihood": "poisson"}}, "frontend": {"target": {"kind": "complex"}}},
             "likelihood poisson compares what has no sign, frontend.target.kind is complex: set it to magnitude",
+        ),
+        (
+            {
+                "model": {"kind": "segment_conv"},
+                "objective": {"settings": {"likelihood": "poisson"}},
+                "optimiser": {"segment_frames": 20},
+                "frontend": {"target": {"kind": "log_mel"}},
+            },
+            "likelihood poisson compares what has no sign, frontend.target.kind is log_mel: set it to magnitude",
+        ),
+        (
+            {"inference": {"kind": "generative", "likelihood": "bernoulli"}},
+            "inference.likelihood: unknown likelihood 'bernoulli': choose one of poisson, itakura_saito",
         ),
         (
             {"objective": {"kind": "weak_class"}, "frontend": {"target": {"kind": "power"}}},
@@ -129,8 +139,9 @@ def test_what_would_train_to_no_use_is_refused(data: dict[str, Any], words: str)
 
 @pytest.mark.parametrize("kind", ["magnitude", "power", "mel"])
 def test_networks_that_take_roots_have_what_is_not_negative(kind: str) -> None:
-    for model in ("temporal_vae", "conv_patch"):
-        assert parse({"model": {"kind": model}, "frontend": {"input": {"kind": kind}}}).frontend.input.kind == kind
+    for model, objective in (("temporal_vae", "wave_sdr"), ("conv_patch", "elbo")):
+        config = parse({"model": model, "objective": objective, "frontend": {"input": {"kind": kind}}})
+        assert config.frontend.input.kind == kind
 
 
 def test_every_mistake_is_named_at_once() -> None:
@@ -148,8 +159,3 @@ def test_long_values_are_shortened_in_the_message() -> None:
 def test_configs_cannot_be_changed_by_accident() -> None:
     with pytest.raises(ValueError, match="frozen"):
         parse({}).mask = "wiener"
-
-
-@pytest.mark.parametrize("name", preset_names())
-def test_every_preset_can_be_trained(name: str) -> None:
-    assert parse(preset(name)).model.kind in MODELS

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from sepvae.corpora.records import Problem, Utterance
 from sepvae.errors import InputError
-from sepvae.mixing.backgrounds import SYNTHETIC_KINDS
 from sepvae.mixing.noise import BackgroundConfig, list_backgrounds, list_noises
 from sepvae.mixing.pools import sentence
 from sepvae.recipe.augmentation.schema import AugmentationSettings, Folders
@@ -97,7 +96,7 @@ def recordings(folders: Folders, use: Use) -> dict[str, dict[str, Any]]:
         "reverberation": {"folder": folders.rooms},
     }
     if folders.noise is None:
-        kinds = list_backgrounds(BackgroundConfig(kinds=SYNTHETIC_KINDS))
+        kinds = list_backgrounds(BackgroundConfig())
         kinds = {kind: own[:_SYNTHETIC] for kind, own in kinds.items()}
     else:
         kinds = list_noises(Path(folders.noise))

@@ -1,4 +1,4 @@
-"""Who speaks in what a conditional model learns from: its classes, filled in by whatever trains it."""
+"""What settings follow from the mixtures: the classes of a conditional model, filled in by whatever trains it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.single_source import speech_mixtures
 from sepvae.training.config import TrainingConfig
+from sepvae.training.facts import with_facts
 from sepvae.training.loop import Trainer, TrainingData
-from sepvae.training.speakers import with_speakers
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +41,26 @@ def with_classes(settings: dict[str, Any], classes: list[str]) -> dict[str, Any]
 
 def test_classes_are_the_speakers_of_training(config: Any, speech: list[Mixture]) -> None:
     plain = config()
-    found, valid = with_speakers(plain, speech, speech[:3])
+    found, valid = with_facts(plain, speech, speech[:3])
     assert found.model.settings["classes"] == ["hiss", "hum"]
     assert valid == speech[:3]
     # Nothing else is changed, and not what was given.
     assert found.model_copy(update={"model": plain.model}) == plain
     assert plain.model.settings["classes"] in ([], ())
-    assert with_speakers(plain, speech[::-1], [])[0] == found
+    assert with_facts(plain, speech[::-1], [])[0] == found
 
 
 def test_classes_that_are_given_stay(config: Any, voice_settings: dict[str, Any], speech: list[Mixture]) -> None:
     given = config(model=with_classes(voice_settings, ["zoe", "hum", "hiss"]))
     stranger = spoken_by(speech[0], "ann")
-    assert with_speakers(given, speech, [stranger]) == (given, [stranger])
+    assert with_facts(given, speech, [stranger]) == (given, [stranger])
 
 
 def test_speakers_without_training_are_not_validated_on(
     config: Any, speech: list[Mixture], caplog: pytest.LogCaptureFixture
 ) -> None:
     stranger = spoken_by(speech[0], "ann")
-    found, valid = with_speakers(config(), speech, [stranger, *speech[:2], stranger])
+    found, valid = with_facts(config(), speech, [stranger, *speech[:2], stranger])
     assert found.model.settings["classes"] == ["hiss", "hum"]
     assert valid == speech[:2]
     assert "2 of 4 mixtures are not validated on: their speakers have none to train on" in caplog.text
@@ -68,29 +68,41 @@ def test_speakers_without_training_are_not_validated_on(
 
 def test_other_models_are_left_alone(humming: TrainingData) -> None:
     plain = TrainingConfig()
-    assert with_speakers(plain, humming.train, humming.valid) == (plain, list(humming.valid))
+    assert with_facts(plain, humming.train, humming.valid) == (plain, list(humming.valid))
 
 
 def test_what_cannot_be_told_apart_is_refused(config: Any, humming: TrainingData, speech: list[Mixture]) -> None:
     with pytest.raises(
         ConfigError, match=r"have the sources hum, hiss: make some of one by 'sepvae mix .*sources=\[sp"
     ):
-        with_speakers(config(), humming.train, [])
+        with_facts(config(), humming.train, [])
     with pytest.raises(InputError, match="some of the mixtures do not say who speaks"):
-        with_speakers(config(), [*speech, spoken_by(speech[0], "")], [])
+        with_facts(config(), [*speech, spoken_by(speech[0], "")], [])
     with pytest.raises(InputError, match="no mixtures to learn from"):
-        with_speakers(config(), [], [])
+        with_facts(config(), [], [])
     with pytest.raises(ConfigError, match=r"frontend.target.kind is magnitude: set it to power"):
-        with_speakers(config(frontend={}), speech, [])
+        with_facts(config(frontend={}), speech, [])
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"objective": {"kind": "elbo"}}, {"objective": {"kind": "wave_sdr"}}, {"model": {"kind": "dense_vae"}}],
+    ("changes", "words"),
+    [
+        (
+            {"objective": "elbo"},
+            "elbo does not train model conditional_vae: conditional_vae learns by condition",
+        ),
+        (
+            {"objective": "wave_sdr"},
+            "_vae learns by conditional_elbo, wave_sdr trains dense_vae, .*: set both",
+        ),
+        ({"model": "dense_vae"}, "dense_vae learns by elbo or .*, conditional_elbo trains conditional_vae: set both"),
+        ({"model": "fhvae"}, "fhvae learns by hierarchical_elbo, conditional_elbo trains conditional_vae: set both"),
+        ({"objective": "hierarchical_elbo"}, "hierarchical_elbo trains fhvae: set both, as the presets do"),
+    ],
 )
-def test_model_and_objective_go_together(config: Any, speech: list[Mixture], changes: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="a conditional_vae learns by conditional_elbo, nothing else does: set both"):
-        with_speakers(config(**changes), speech, [])
+def test_model_and_objective_go_together(config: Any, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        config(**changes)
 
 
 def test_training_fills_them_in(
