@@ -33,8 +33,8 @@ class Words:
     about: str = (
         "Means over all sources of all test mixtures, with 95 % bootstrap intervals over the mixtures. SDR, SIR and "
         "SAR are BSSEval v3 with 512 taps. The floor is the unprocessed mixture. The ceilings are made from the true "
-        "sources, which no real system has; the best of the others is marked. An estimate that failed, such as a silent "
-        "one, counts as the mixture does, or as the worst of its system where that is less."
+        "sources, which no real system has; the best of the others is marked. An estimate that failed, such as a "
+        "silent one, counts as the mixture does, or as the worst of its system where that is less."
     )
     items: str = "mixtures"
     point: str = "A point is one source of one mixture, the line the mean."
