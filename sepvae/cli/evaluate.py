@@ -24,7 +24,9 @@ DIR/test):
   REFERENCES/<source>/<item>.wav   REFERENCES/mixture/<item>.wav
 The mixture may be missing in the first form: then it is the sum of the
 references. A reference called noise is scored where there is an estimate of
-it; otherwise it is what was added to the sources."""
+it; otherwise it is what was added to the sources.
+An estimate that failed, silent or with samples that are no numbers, counts as
+the mixture does, or as the worst of the others where that is less."""
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -110,6 +112,7 @@ def _tasks(
 
 def run(args: argparse.Namespace) -> int:
     """Score, print the table, and write the rows."""
+    from sepvae.evaluation.failures import UNPROCESSED, count_failures
     from sepvae.evaluation.many import score_many
     from sepvae.evaluation.rows import ScoreRow, write_rows
     from sepvae.evaluation.statistics import summarise
@@ -122,13 +125,14 @@ def run(args: argparse.Namespace) -> int:
     check_folder(args.estimates, advice="give that of the estimates, see 'sepvae evaluate --help'")
     files, rows = _reference_files(args.references), list[ScoreRow]()
     tasks = _tasks(files, args.estimates, args.name, args.channel)
-    scores = score_many(tasks, measures=args.measures, jobs=args.jobs)
+    scores = score_many(tasks, measures=args.measures, floor=UNPROCESSED, jobs=args.jobs)
     with closing(scores), progress("evaluate", len(files), unit="items") as job:
         for found in scores:
             rows += found
             job.advance()
     if args.out:
-        write_rows(args.out, rows)
-    summary = summarise(rows)
+        write_rows(args.out, (row for row in rows if row.system != UNPROCESSED))
+    counted = count_failures(rows)
+    summary = summarise(counted.rows, failed=counted.failed)
     sys.stdout.write((to_json(summary, indent=2) if args.json else format_table(summary)) + "\n")
     return 0

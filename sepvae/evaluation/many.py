@@ -31,13 +31,14 @@ class ScoreTask:
 
 
 def score_many(
-    tasks: Iterable[ScoreTask], *, measures: Sequence[str] | None = None, jobs: int = 1
+    tasks: Iterable[ScoreTask], *, measures: Sequence[str] | None = None, floor: str | None = None, jobs: int = 1
 ) -> Generator[list[ScoreRow], None, None]:
     """Score items one after the other, or `jobs` at a time; the rows are the same.
 
     Args:
         tasks: items, taken as they are needed: they may be read from disk on the way.
         measures: as in `score_systems`.
+        floor: as in `score_systems`.
         jobs: processes; 1 computes in this one. A script that asks for more needs the usual
             `if __name__ == "__main__"` guard.
 
@@ -53,21 +54,22 @@ def score_many(
         raise ConfigError(f"jobs is {jobs}: at least 1 process is needed")
     for name in measures or ():
         known_measure(name)
-    return _score_all(tasks, measures, jobs)
+    return _score_all(tasks, measures, floor, jobs)
 
 
 def _score_all(
-    tasks: Iterable[ScoreTask], measures: Sequence[str] | None, jobs: int
+    tasks: Iterable[ScoreTask], measures: Sequence[str] | None, floor: str | None, jobs: int
 ) -> Generator[list[ScoreRow], None, None]:
     if jobs > 1:
         report_missing_packages(measures)
-    results = run(partial(_score, measures=measures, alone=jobs == 1), tasks, jobs=jobs, name=attrgetter("item"))
+    work = partial(_score, measures=measures, floor=floor, alone=jobs == 1)
+    results = run(work, tasks, jobs=jobs, name=attrgetter("item"))
     with contextlib.closing(results):
         for result in results:
             yield result.value(f"item {result.name!r} cannot be scored")
 
 
-def _score(task: ScoreTask, *, measures: Sequence[str] | None, alone: bool) -> list[ScoreRow]:
+def _score(task: ScoreTask, *, measures: Sequence[str] | None, floor: str | None, alone: bool) -> list[ScoreRow]:
     if not alone:
         # Leave the warnings about missing packages to one process.
         logging.getLogger("sepvae").setLevel(logging.ERROR)
@@ -80,4 +82,5 @@ def _score(task: ScoreTask, *, measures: Sequence[str] | None, alone: bool) -> l
             item=task.item,
             measures=measures,
             noise=task.noise,
+            floor=floor,
         )

@@ -88,6 +88,7 @@ def score_systems(
     item: str,
     measures: Sequence[str] | None = None,
     noise: ArrayLike | None = None,
+    floor: str | None = None,
 ) -> list[ScoreRow]:
     """Score several systems' estimates of the sources of one mixture; what they share is computed once.
 
@@ -110,9 +111,10 @@ def score_systems(
         item: name of the mixture.
         measures: names out of `measure_names()`, by default all that the signals allow.
         noise: noise (time,) as it is in the mixture.
+        floor: a name under which the mixture is scored as well, as an estimate of each source.
 
     Returns:
-        One row per system and source, in the order they were given.
+        One row per system and source, in the order they were given, those of the mixture last.
 
     Raises:
         ConfigError: a measure is not known.
@@ -134,6 +136,8 @@ def score_systems(
         else:
             index[system] = len(sets)
             sets.append(signals)
+    if floor is not None:
+        index[floor] = 0
     known_noise = None if noise is None else _signal(noise, f"item {item!r}, noise", length)
     scores = _measure(ItemSignals(true, np.stack(sets), known_noise, sample_rate), wanted)
     rows = []

@@ -6,7 +6,8 @@ The sources of one mixture are not independent, so items, not rows, are resample
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TypedDict
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae import seeds
+from sepvae.evaluation.failures import Cell
 from sepvae.evaluation.rows import ScoreRow
 
 _N_RESAMPLES = 10_000
@@ -32,30 +34,34 @@ class Summary(TypedDict):
     median: float | None
     ci95: list[float | None]
     n_valid: int
+    n_failed: int
     n_total: int
 
 
 Summaries = dict[str, dict[str, Summary]]
 
 
-def summarise(rows: Iterable[ScoreRow], *, seed: int = 0) -> Summaries:
+def summarise(rows: Iterable[ScoreRow], *, seed: int = 0, failed: Collection[Cell] = ()) -> Summaries:
     """Summarise every measure of every system.
 
     Args:
         rows: scores; rows without a value count in `n_total` and nowhere else.
         seed: root of the named random streams of the bootstrap.
+        failed: which values stand for estimates that failed, as `count_failures` says.
 
     Returns:
         By system and measure: mean and median over rows, 95 % percentile interval of the mean from 10 000 bootstrap
-        samples of the items, counts of rows with a value and of all rows.
+        samples of the items, counts of rows with a score of their own, of failed ones that count all the same, and of
+        all rows.
 
     Source:
         Efron and Tibshirani 1993, the percentile interval; Davison and Hinkley 1997, resampling of clusters.
     """
     table = _by_system_and_measure(rows)
+    n_failed = Counter((system, measure) for system, _, _, measure in failed)
     return {
         system: {
-            measure: _summarise(cells, seeds.generator(seed, "bootstrap", system, measure))
+            measure: _summarise(cells, n_failed[system, measure], seeds.generator(seed, "bootstrap", system, measure))
             for measure, cells in by_measure.items()
         }
         for system, by_measure in table.items()
@@ -140,7 +146,7 @@ def _by_system_and_measure(rows: Iterable[ScoreRow]) -> dict[str, dict[str, _Cel
     return table
 
 
-def _summarise(cells: _Cells, generator: np.random.Generator) -> Summary:
+def _summarise(cells: _Cells, n_failed: int, generator: np.random.Generator) -> Summary:
     items = [[value for value in item.values() if not math.isnan(value)] for item in cells.values()]
     clusters = [item for item in items if item]
     values = np.array([value for item in clusters for value in item])
@@ -149,7 +155,8 @@ def _summarise(cells: _Cells, generator: np.random.Generator) -> Summary:
         "mean": float(values.mean()) if values.size else None,
         "median": float(np.median(values)) if values.size else None,
         "ci95": _bootstrap_interval(clusters, generator),
-        "n_valid": values.size,
+        "n_valid": values.size - n_failed,
+        "n_failed": n_failed,
         "n_total": n_total,
     }
 

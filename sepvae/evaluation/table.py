@@ -19,7 +19,7 @@ def format_table(
     headings: Mapping[str, str] | None = None,
     described: Mapping[str, Description] | None = None,
 ) -> str:
-    """Return a line per system with mean and 95 % interval of each measure, and the counts where values are missing.
+    """Return a line per system with mean and 95 % interval of each measure, and counts of what failed or has no value.
 
     Args:
         summary: as `summarise` returns it.
@@ -30,10 +30,10 @@ def format_table(
 
     Example:
         >>> print(format_table({"vae": {"stoi": {"mean": 0.5, "median": 0.5, "ci95": [0.4, 0.625],
-        ...                                      "n_valid": 9, "n_total": 10}}}))
+        ...                                      "n_valid": 8, "n_failed": 1, "n_total": 10}}}))
         system  stoi
-        ------  ----------------------------
-        vae     0.500 [0.400, 0.625]  (9/10)
+        ------  --------------------------------------
+        vae     0.500 [0.400, 0.625]  (9/10, 1 failed)
     """
     columns = measures if measures is not None else dict.fromkeys(name for row in summary.values() for name in row)
     lines = [["system", *((headings or {}).get(name, name) for name in columns)]]
@@ -51,7 +51,10 @@ def format_table(
 def _cell(summary: Summary | None, decimals: int, interval: bool) -> str:
     if summary is None:
         return _NOTHING
-    counts = f"({summary['n_valid']}/{summary['n_total']})" if summary["n_valid"] < summary["n_total"] else ""
+    n_counted = summary["n_valid"] + summary["n_failed"]
+    notes = [f"{n_counted}/{summary['n_total']}"] if n_counted < summary["n_total"] else []
+    notes += [f"{summary['n_failed']} failed"] if summary["n_failed"] else []
+    counts = f"({', '.join(notes)})" if notes else ""
     if summary["mean"] is None:
         return f"{_NOTHING}  {counts}".rstrip()
     low, high = summary["ci95"]

@@ -39,6 +39,10 @@ class MixingConfig(Config):
     `pairs`, a number or a list of pairs of speakers, is another protocol: each pair is a group with models of its own,
     all sentences of the two train but those closest in length, which are its one test mixture (Subakan & Smaragdis
     2018). `n_train` and `n_valid` are then for each pair.
+
+    `folds`, lists of speakers, says who is never heard in the split `speaker_open`, one fold after the other: each is a
+    group with models of its own, its speakers are the test and all others train, and its share of the `n_test` mixtures
+    goes through all companies of its speakers in turn. `n_train` and `n_valid` are then for each fold.
     """
 
     split: Split = "speaker_seen"
@@ -46,6 +50,7 @@ class MixingConfig(Config):
     dialects: Annotated[int, Field(ge=1)] | tuple[Name, ...] = ()
     speakers: Annotated[int, Field(ge=1)] | tuple[Name, ...] | None = None
     pairs: Annotated[int, Field(ge=1)] | tuple[tuple[Name, Name], ...] | None = None
+    folds: tuple[Annotated[tuple[Name, ...], Field(min_length=1)], ...] | None = Field(None, min_length=1)
     background: BackgroundConfig = BackgroundConfig()
     n_train: Count = 80
     n_valid: Count = 3
@@ -71,6 +76,17 @@ class MixingConfig(Config):
     def _of_two(self) -> MixingConfig:
         if self.pairs is not None and (len(self.sources) != 2 or BACKGROUND in self.sources):
             raise ConfigError(f"pairs: needs two sources that speak, sources = {', '.join(self.sources)}")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_share_nobody(self) -> MixingConfig:
+        if self.folds is None:
+            return self
+        if self.pairs is not None:
+            raise ConfigError("folds: each is a group of its own, as each of pairs is: leave one of the two out")
+        names = [name for fold in self.folds for name in fold]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ConfigError(f"folds: {min(twice)} stands in them twice: a speaker is in the test of one fold")
         return self
 
     @model_validator(mode="after")

@@ -106,23 +106,39 @@ class Mixer:
         self.names, self.group = source_labels(config.sources), group
         self._stream = () if group is None else (group,)
 
-    def combinations(self, split: str, count: int, pool: Mapping[str, list[Utterance]]) -> list[list[Utterance]]:
+    def combinations(
+        self,
+        split: str,
+        count: int,
+        pool: Mapping[str, list[Utterance]],
+        companies: Sequence[Sequence[str]] | None = None,
+    ) -> list[list[Utterance]]:
         """Return the utterances of `count` mixtures, no combination twice; fewer mixtures are the first of more.
 
         With backgrounds combinations may come again: another background makes them another mixture. Of one source
         training has as many as there are: each is an utterance, and no more can be made.
 
+        Args:
+            split: that of the mixtures.
+            count: how many.
+            pool: utterances by label.
+            companies: which labels of the pool meet, in turn; the classes of the mixer when None.
+
         Raises:
             InputError: there are not so many combinations.
         """
-        most = prod(len(pool[label]) for label in self.classes) if self.backgrounds is None else count
+        turns = [self.classes] if companies is None else companies
+        most = count
+        if self.backgrounds is None:
+            most = sum(prod(len(pool[label]) for label in labels) for labels in turns)
         shuffled = {label: _Shuffled(own, *self._stream, split, label, seed=self.seed) for label, own in pool.items()}
         used: set[tuple[str, ...]] = set()
         found: list[list[Utterance]] = []
         # More than there can be are not drawn one by one to find that out, which may take hours.
         fewer_do = split == "valid" or (split == "train" and len(self.names) == 1)
         while len(found) < count and (most >= count or fewer_do):
-            drawn = next(filter(None, (self._combination(shuffled, used) for _ in range(_ATTEMPTS))), None)
+            labels = turns[len(found) % len(turns)]
+            drawn = next(filter(None, (self._combination(labels, shuffled, used) for _ in range(_ATTEMPTS))), None)
             if drawn is None:
                 break
             if self.backgrounds is None:
@@ -136,8 +152,10 @@ class Mixer:
             )
         return found
 
-    def _combination(self, shuffled: dict[str, _Shuffled], used: set[tuple[str, ...]]) -> list[Utterance] | None:
-        """Draw one utterance for each source: different speakers, different sentences, not all together before."""
+    def _combination(
+        self, labels: Sequence[str], shuffled: dict[str, _Shuffled], used: set[tuple[str, ...]]
+    ) -> list[Utterance] | None:
+        """Draw one utterance for each label: different speakers, different sentences, not all together before."""
         drawn: list[Utterance] = []
 
         def accept(one: Utterance) -> bool:
@@ -145,10 +163,10 @@ class Mixer:
                 return False
             return (*(other.id for other in drawn), one.id) not in used
 
-        for label in self.classes:
+        for label in labels:
             utterance = shuffled[label].draw(accept)
             if utterance is None:
-                for other, its_label in zip(drawn, self.classes, strict=False):
+                for other, its_label in zip(drawn, labels, strict=False):
                     shuffled[its_label].put_back(other)
                 return None
             drawn.append(utterance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sepvae.corpora.records import Utterance, plain_words
@@ -121,7 +121,14 @@ def _open_speakers(members: dict[str, list[Utterance]], seed: int) -> set[str]:
 
 
 def make_pools(
-    utterances: Sequence[Utterance], labels: Sequence[str], *, split: Split, n_valid: int, n_test: int, seed: int
+    utterances: Sequence[Utterance],
+    labels: Sequence[str],
+    *,
+    split: Split,
+    n_valid: int,
+    n_test: int,
+    seed: int,
+    never_heard: Collection[str] | None = None,
 ) -> Pools:
     """Share the utterances out between training, validation and test.
 
@@ -132,6 +139,8 @@ def make_pools(
         n_valid: mixtures to validate on.
         n_test: mixtures to test on.
         seed: of the choice; it does not depend on how many mixtures are drawn for training.
+        never_heard: who is kept for a test of `speaker_open`; the corpus's own test speakers or a drawn quarter when
+            None.
 
     Raises:
         InputError: a class has no utterance, or too few to hold some out.
@@ -139,7 +148,7 @@ def make_pools(
     sources = {label: labels.count(label) for label in labels}
     members = {label: class_members(utterances, label) for label in sources}
     if split == "speaker_open":
-        names = _open_speakers(members, seed)
+        names = _open_speakers(members, seed) if never_heard is None else set(never_heard)
         unseen = {label: [u for u in own if u.speaker in names] for label, own in members.items()}
         members = {label: [u for u in own if u.speaker not in names] for label, own in members.items()}
         said = {sentence(u) for own in members.values() for u in own}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 from sepvae.corpora.damaged_files import list_damaged
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
 from sepvae.mixing.config import BACKGROUND, MixingConfig
+from sepvae.mixing.folds import by_speaker, check_folds, list_companies
 from sepvae.mixing.manifest import Header, Manifest, Mixture
 from sepvae.mixing.mixer import Mixer
 from sepvae.mixing.noise import Noises, list_backgrounds, list_noises
@@ -97,15 +99,12 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
     whole = _chosen_speakers([u for u in ordered if u.id not in damaged], config, seed)
     long_enough = [u for u in whole if u.duration_s >= config.duration_s[0]]
     shares, notes = _share_out(long_enough, config, seed)
-    counts = {"train": config.n_train, "valid": config.n_valid, "test": config.n_test}
-    if config.pairs is not None:
-        counts["test"] = min(config.n_test, 1)
     # Whether there are enough combinations is known before the first file is read.
     drawn = [
         (mixer, split, index, combination)
-        for mixer, pools in _mixers(config, root, seed, shares)
-        for split, count in counts.items()
-        for index, combination in enumerate(mixer.combinations(split, count, getattr(pools, split)))
+        for mixer, share in _mixers(config, root, seed, shares)
+        for split in ("train", "valid", "test")
+        for index, combination in enumerate(_combinations(mixer, share, split, config))
     ]
     mixtures = list[Mixture]()
     with progress("mix", len(drawn), unit="mixtures") as bar:
@@ -132,29 +131,71 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
     return Manifest(Header(config=config.model_dump(mode="json"), seed=seed, notes=tuple(notes)), tuple(mixtures))
 
 
-def _share_out(
-    utterances: Sequence[Utterance], config: MixingConfig, seed: int
-) -> tuple[dict[tuple[str, ...], Pools], list[str]]:
-    """Return what each split may use, by the classes that speak: one share, or one for each pair; and notes on it."""
+class _Share(NamedTuple):
+    """What a group may use: its classes, utterances and number of test mixtures; and companies of the test."""
+
+    group: str | None
+    classes: tuple[str, ...]
+    pools: Pools
+    n_test: int
+    companies: list[tuple[str, ...]] | None = None
+
+
+def _combinations(mixer: Mixer, share: _Share, split: str, config: MixingConfig) -> list[list[Utterance]]:
+    """Return the utterances of the mixtures of a split of a group."""
+    pool = getattr(share.pools, split)
+    if split == "test" and share.companies is not None:
+        return mixer.combinations(split, share.n_test, by_speaker(pool), share.companies)
+    counts = {"train": config.n_train, "valid": config.n_valid, "test": share.n_test}
+    return mixer.combinations(split, counts[split], pool)
+
+
+def _share_out(utterances: Sequence[Utterance], config: MixingConfig, seed: int) -> tuple[list[_Share], list[str]]:
+    """Return what each group may use, of which there is one, or one for each pair or fold; and notes on it."""
     classes = tuple(label for label in config.sources if label != BACKGROUND)
+    if config.folds is not None and config.split == "speaker_open":
+        return _fold_shares(utterances, config, classes, seed), []
     if config.pairs is None:
-        counts = {"n_valid": config.n_valid, "n_test": config.n_test}
-        return {classes: make_pools(utterances, classes, split=config.split, **counts, seed=seed)}, []
+        n_valid, n_test = config.n_valid, config.n_test
+        pools = make_pools(utterances, classes, split=config.split, n_valid=n_valid, n_test=n_test, seed=seed)
+        return [_Share(None, classes, pools, n_test)], []
     if config.split != "speaker_seen":
         raise InputError("pairs: both speakers also train, which is the split speaker_seen: leave the other out")
     pairs = choose_pairs(utterances, classes, config.pairs, seed=seed)
-    shares: dict[tuple[str, ...], Pools] = {
-        pair: pair_pools(utterances, pair, n_valid=config.n_valid) for pair in pairs
-    }
-    counted = (" + ".join(f"{name} ({len(pools.train[name])})" for name in pair) for pair, pools in shares.items())
+    shares = [
+        _Share(f"pair-{number:02}", pair, pair_pools(utterances, pair, n_valid=config.n_valid), min(config.n_test, 1))
+        for number, pair in enumerate(pairs)
+    ]
+    counted = (" + ".join(f"{name} ({len(own)})" for name, own in share.pools.train.items()) for share in shares)
     note = "pairs, with the number of sentences that train; the two closest in length are the test: "
     return shares, [note + ", ".join(counted)]
 
 
-def _mixers(
-    config: MixingConfig, root: Path, seed: int, shares: Mapping[tuple[str, ...], Pools]
-) -> Iterator[tuple[Mixer, Pools]]:
-    """Yield a mixer for each share, and its pools; pairs are groups with a number (`pair-00`)."""
+def _fold_shares(
+    utterances: Sequence[Utterance], config: MixingConfig, classes: tuple[str, ...], seed: int
+) -> list[_Share]:
+    """Return what each fold may use; of the test mixtures the first folds have one more where they do not divide."""
+    folds = config.folds or ()
+    check_folds(folds, utterances)
+    shares = []
+    for number, fold in enumerate(folds):
+        n_test = (config.n_test + len(folds) - 1 - number) // len(folds)
+        pools = make_pools(
+            utterances,
+            classes,
+            split=config.split,
+            n_valid=config.n_valid,
+            n_test=n_test,
+            seed=seed,
+            never_heard=fold,
+        )
+        companies = list_companies(pools.test, classes, seed=seed)
+        shares.append(_Share(f"fold-{number}", classes, pools, n_test, companies))
+    return shares
+
+
+def _mixers(config: MixingConfig, root: Path, seed: int, shares: Sequence[_Share]) -> Iterator[tuple[Mixer, _Share]]:
+    """Yield a mixer for each share, and the share."""
     backgrounds = noises = None
     if BACKGROUND in config.sources:
         kinds, together = list_backgrounds(config.background), config.background.together
@@ -163,9 +204,15 @@ def _mixers(
         kinds = list_noises(Path(config.noise_folder))
         noises = Noises(kinds, together=False, sample_rate=config.sample_rate, seed=seed)
     rooms = None if config.room is None else Rooms(config.room)
-    for number, (classes, pools) in enumerate(shares.items()):
-        group = None if config.pairs is None else f"pair-{number:02}"
+    for share in shares:
         mixer = Mixer(
-            config, root, seed, classes=classes, backgrounds=backgrounds, noises=noises, rooms=rooms, group=group
+            config,
+            root,
+            seed,
+            classes=share.classes,
+            backgrounds=backgrounds,
+            noises=noises,
+            rooms=rooms,
+            group=share.group,
         )
-        yield mixer, pools
+        yield mixer, share

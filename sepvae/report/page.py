@@ -33,7 +33,8 @@ class Words:
     about: str = (
         "Means over all sources of all test mixtures, with 95 % bootstrap intervals over the mixtures. SDR, SIR and "
         "SAR are BSSEval v3 with 512 taps. The floor is the unprocessed mixture. The ceilings are made from the true "
-        "sources, which no real system has; the best of the others is marked."
+        "sources, which no real system has; the best of the others is marked. An estimate that failed, such as a "
+        "silent one, counts as the mixture does, or as the worst of its system where that is less."
     )
     items: str = "mixtures"
     point: str = "A point is one source of one mixture, the line the mean."
@@ -194,11 +195,14 @@ def _cell(
         if known[name].competes and measure in row and is_number(row[measure]["mean"])
     ]
     best = {"higher": max, "lower": min}.get(measures[measure].better or "")
-    complete = found["n_valid"] == found["n_total"]
+    n_failed = found.get("n_failed", 0)
+    n_counted = found["n_valid"] + n_failed
+    notes = [f"{n_counted} of {found['n_total']}"] if n_counted < found["n_total"] else []
+    notes += [f"{n_failed} failed"] if n_failed else []
     return {
         "mean": measures.write(found["mean"], measure),
         "interval": f"{measures.write(low, measure)} to {measures.write(high, measure)}" if is_number(low) else "",
-        "count": "" if complete else f"{found['n_valid']} of {found['n_total']}",
+        "count": ", ".join(notes),
         "best": best is not None and known[system].competes and len(rivals) > 1 and found["mean"] == best(rivals),
     }
 

@@ -40,9 +40,9 @@ def test_mean_median_and_counts() -> None:
 
 def test_nothing_valid_is_none_and_not_a_number() -> None:
     summary = summarise(one_source("vae", [math.nan, math.nan]))["vae"]["sdr"]
-    assert summary == {"mean": None, "median": None, "ci95": [None, None], "n_valid": 0, "n_total": 2}
+    assert summary == {"mean": None, "median": None, "ci95": [None, None], "n_valid": 0, "n_failed": 0, "n_total": 2}
     one = summarise(one_source("vae", [1.0, math.nan]))["vae"]["sdr"]
-    assert one == {"mean": 1.0, "median": 1.0, "ci95": [None, None], "n_valid": 1, "n_total": 2}
+    assert one == {"mean": 1.0, "median": 1.0, "ci95": [None, None], "n_valid": 1, "n_failed": 0, "n_total": 2}
     assert summarise([]) == {}
 
 

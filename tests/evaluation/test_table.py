@@ -8,7 +8,7 @@ from sepvae.evaluation.table import format_table
 
 
 def summary(mean: float | None, interval: list[float | None], n_valid: int) -> Summary:
-    return {"mean": mean, "median": mean, "ci95": interval, "n_valid": n_valid, "n_total": 10}
+    return {"mean": mean, "median": mean, "ci95": interval, "n_valid": n_valid, "n_failed": 0, "n_total": 10}
 
 
 def test_table() -> None:

@@ -10,6 +10,7 @@ from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
 from sepvae.evaluation.rows import read_rows, write_rows
 from sepvae.files import hash_json, read_json, read_jsonl, write_json
+from sepvae.mixing.leaks import refuse_leaks
 from sepvae.mixing.manifest import Manifest, read_manifest
 from sepvae.recipe.common import Finished, RecipeOptions
 from sepvae.recipe.corpus import PreparedCorpus, folder_state, prepare_corpus
@@ -41,6 +42,7 @@ def run_separation(recipe: SeparationRecipe, options: RecipeOptions, ledger: Led
             notes.append(f"{part.name} is missing: {error}")
             continue
         manifest = read_manifest(experiment.folder.manifest)
+        refuse_leaks(manifest.mixtures, speakers=part.mixing.split == "speaker_open")
         notes += [note for note in manifest.header.notes if note not in notes]
         splits[part.name], shown[part.name] = _run_part(ledger, experiment, manifest, mixed)
     results = {

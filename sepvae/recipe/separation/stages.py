@@ -13,6 +13,7 @@ from sepvae import audio
 from sepvae.audio import Wave
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
+from sepvae.evaluation.failures import UNPROCESSED, count_failures
 from sepvae.evaluation.hypotheses import check_claims
 from sepvae.evaluation.many import ScoreTask, score_many
 from sepvae.evaluation.naming import best_order
@@ -132,13 +133,14 @@ def score_tasks(experiment: Experiment, manifest: Manifest) -> Iterator[ScoreTas
 
 
 def evaluate(experiment: Experiment, manifest: Manifest) -> list[ScoreRow]:
-    """Score the estimates of all systems, one row for each mixture, system and source."""
+    """Score the estimates of all systems and the mixture, one row for each mixture, system and source."""
     tasks, n_tests = score_tasks(experiment, manifest), len(manifest.of_split("test"))
     rows: list[ScoreRow] = []
     wanted = experiment.recipe.evaluation.sources
     if unknown := set(wanted or ()) - {source.name for mixture in manifest.mixtures for source in mixture.sources}:
         raise ConfigError(f"evaluation.sources: the mixtures have no source {min(unknown)!r}: see mixing.sources")
-    scores = score_many(tasks, measures=experiment.recipe.evaluation.measures, jobs=experiment.options.jobs)
+    measures, jobs = experiment.recipe.evaluation.measures, experiment.options.jobs
+    scores = score_many(tasks, measures=measures, floor=UNPROCESSED, jobs=jobs)
     with contextlib.closing(scores), progress("score", n_tests, unit="mixtures") as bar:
         for found in scores:
             rows += [row for row in found if wanted is None or row.source in wanted]
@@ -163,13 +165,18 @@ def competitors(recipe: SeparationRecipe) -> list[str]:
 def split_results(recipe: SeparationRecipe, manifest: Manifest, rows: Sequence[ScoreRow]) -> dict[str, Any]:
     """Return the summary of each system, by voices too, and the paired tests between the competitors."""
     names, groups = competitors(recipe), _by_voices(manifest)
+    rows, failed = count_failures(rows)
     return {
         "voices": {
-            voices: summarise([row for row in rows if row.item in items], seed=recipe.seed)
+            voices: summarise(
+                [row for row in rows if row.item in items],
+                seed=recipe.seed,
+                failed=[cell for cell in failed if cell[1] in items],
+            )
             for voices, items in groups.items()
             if len(groups) > 1
         },
-        "systems": summarise(rows, seed=recipe.seed),
+        "systems": summarise(rows, seed=recipe.seed, failed=failed),
         "comparisons": [
             asdict(test)
             for test in compare_systems(
