@@ -17,7 +17,14 @@ from sepvae.files import resource
 from sepvae.recipe.catalogue import find_recipe, list_recipes, recipe_files
 
 PROJECT = Path(__file__).resolve().parents[2]
-PARTS = {"base", "multichannel/blind", "multichannel/systems"}
+PARTS = {
+    "base",
+    "multichannel/blind",
+    "multichannel/systems",
+    "protocol/develop",
+    "protocol/librispeech",
+    "protocol/timit",
+}
 
 
 def test_what_has_no_title_is_a_part_of_recipes() -> None:

@@ -1,0 +1,83 @@
+"""The lists of the protocol: drawn by name, without anybody in two places, and mixed without a leak."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sepvae.config import parse_config
+from sepvae.corpora.records import Utterance, open_corpus
+from sepvae.mixing.config import MixingConfig
+from sepvae.mixing.leaks import find_leaks
+from sepvae.mixing.protocol import make_mixtures
+from sepvae.recipe.kinds import load_recipe
+from sepvae.recipe.separation.schema import SeparationRecipe
+from sepvae.seeds import derive_seed
+
+FOLDER = Path(__file__).resolve().parents[2] / "recipes" / "protocol"
+
+
+def read(name: str) -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))["mixing"]
+    return data
+
+
+def drawn(utterances: list[Utterance], key: str, split: str | None) -> dict[str, list[str]]:
+    """Return the speakers of a corpus by sex, in the order of the protocol."""
+    return {
+        sex: sorted(
+            {u.speaker for u in utterances if u.sex == sex and u.split == split},
+            key=lambda name: derive_seed(0, "protocol", key, name),
+        )
+        for sex in ("female", "male")
+    }
+
+
+def test_nobody_stands_in_two_places() -> None:
+    develop, test = read("develop"), read("librispeech")
+    (chosen_on,), (tested,) = develop["folds"], test["folds"]
+    assert (len(chosen_on), len(tested)) == (20, 27)
+    trained = set(develop["speakers"]) - set(chosen_on)
+    assert trained == set(test["speakers"]) - set(tested) and len(trained) == 160
+    assert not set(chosen_on) & {*test["speakers"]} and not set(tested) & {*develop["speakers"]}
+    folds = read("timit")["folds"]
+    assert [len(fold) for fold in folds] == [4, 4, 4] and len({name for fold in folds for name in fold}) == 12
+
+
+def test_the_lists_are_those_that_are_drawn(corpora: Path) -> None:
+    speech = list(open_corpus(corpora / "librispeech-sample").utterances())
+    women, men = drawn(speech, "librispeech", "train-clean-100").values()
+    other = {u.speaker for u in speech if u.split == "test-other"}
+    develop, test = read("develop"), read("librispeech")
+    assert set(develop["folds"][0]) == {*women[:10], *men[:10]}
+    assert set(test["folds"][0]) == {*women[10:20], *men[10:21], *other}
+    assert set(develop["speakers"]) == {*women[:10], *men[:10], *women[20:], *men[21:]}
+    women, men = drawn(list(open_corpus(corpora / "timit-sample").utterances()), "timit", None).values()
+    assert read("timit")["folds"] == [[*women[n : n + 2], *men[n : n + 2]] for n in (0, 2, 4)]
+
+
+@pytest.mark.parametrize(
+    ("name", "corpus", "pairs"), [("timit", "timit-sample", 12), ("develop", "librispeech-sample", 40)]
+)
+def test_they_are_mixed_without_a_leak(corpora: Path, name: str, corpus: str, pairs: int) -> None:
+    utterances = list(open_corpus(corpora / corpus).utterances())
+    settings = {**read(name), "split": "speaker_open", "n_train": 8, "n_valid": 2, "skip_damaged": False}
+    config = parse_config(MixingConfig, settings, where=name)
+    made = make_mixtures(utterances, config, root=corpora / corpus, seed=0)
+    test = made.of_split("test")
+    assert len(test) >= 36
+    assert len({tuple(source.speaker for source in mixture.sources) for mixture in test}) == pairs
+    assert find_leaks(made.mixtures, speakers=True) == []
+
+
+@pytest.mark.parametrize("name", ["timit", "develop", "librispeech"])
+def test_recipes_include_them(name: str, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"include: [{FOLDER.parent}/timit/vae.yaml, {FOLDER}/{name}.yaml]\n")
+    recipe = load_recipe(mine)
+    assert isinstance(recipe, SeparationRecipe)
+    assert recipe.parts[-1].mixing.split == "speaker_open"
+    assert recipe.parts[-1].mixing.folds is not None
