@@ -70,7 +70,10 @@ class ReportItem:
 
 @dataclass(frozen=True)
 class ReportSplit:
-    """The results of one split: summary by system and measure, paired tests, claims, rows, and items to listen to."""
+    """The results of one split: summary by system and measure, paired tests, claims, rows, and items to listen to.
+
+    `n_more` items beside these are not on the page.
+    """
 
     name: str
     description: str
@@ -79,6 +82,7 @@ class ReportSplit:
     hypotheses: Sequence[Mapping[str, Any]]
     rows: Sequence[ScoreRow]
     items: Sequence[ReportItem]
+    n_more: int = 0
 
 
 def write_report(
@@ -163,6 +167,7 @@ def _split(split: ReportSplit, known: Systems, measures: Measures, words: Words)
         "claims": [_claim(test, known, measures) for test in split.hypotheses],
         "violins": [_violin(split.rows, m, known, measures) for m in measures.shown(scored, "violin")],
         "items": [_item(item, split.rows, known, measures, words) for item in split.items],
+        "n_more": split.n_more,
     }
 
 
