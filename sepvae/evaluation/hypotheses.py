@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae.evaluation.rows import ScoreRow
-from sepvae.evaluation.statistics import holm, paired_differences
+from sepvae.evaluation.statistics import Clusters, holm, paired_differences
 
 Direction = Literal["greater", "less", "equal"]
 Verdict = Literal["supported", "contradicted", "undecided"]
@@ -37,29 +37,33 @@ class ClaimTest:
     """The outcome of a claim: of all others, the one that is hardest to tell the system from.
 
     `p_for` is the probability of such scores if the claim is false, `p_against` if its opposite is false, both
-    corrected by Holm's method over all claims tested together; None where there are too few pairs. `mean_difference`
-    is system minus other, over the items.
+    corrected by Holm's method over all claims tested together; None where there are too few clusters. `mean_difference`
+    is system minus other, over the `n_pairs` items.
     """
 
     claim: Claim
     other: str
     n_pairs: int
+    n_clusters: int
     mean_difference: float | None
     p_for: float | None
     p_against: float | None
     verdict: Verdict
 
 
-def check_claims(rows: Iterable[ScoreRow], claims: Sequence[Claim]) -> list[ClaimTest]:
+def check_claims(
+    rows: Iterable[ScoreRow], claims: Sequence[Claim], *, clusters: Clusters | None = None
+) -> list[ClaimTest]:
     """Test claims on the scores of one experiment.
 
-    One-sided Wilcoxon signed-rank tests over the items. A claim against several systems must hold against each, so its
-    p-value is the largest of them, and it is contradicted when one system is significantly on the other side
-    (intersection–union tests, Berger 1982). Equality is supported when the difference is significantly above −margin
-    and below +margin (two one-sided tests, Schuirmann 1987), contradicted when it is significantly beyond one of them.
+    One-sided Wilcoxon signed-rank tests over the clusters of the items, or the items where there are none. A claim
+    against several systems must hold against each, so its p-value is the largest of them, and it is contradicted when
+    one system is significantly on the other side (intersection–union tests, Berger 1982). Equality is supported when
+    the difference is significantly above −margin and below +margin (two one-sided tests, Schuirmann 1987), contradicted
+    when it is significantly beyond one of them.
     """
     rows = list(rows)
-    tests = [_hardest([_against(rows, claim, other) for other in claim.others]) for claim in claims]
+    tests = [_hardest([_against(rows, claim, other, clusters) for other in claim.others]) for claim in claims]
     p_for, p_against = (_corrected([getattr(test, side) for test in tests]) for side in ("p_for", "p_against"))
     tests = [
         replace(test, p_for=own, p_against=other) for test, own, other in zip(tests, p_for, p_against, strict=True)
@@ -81,12 +85,12 @@ def _verdict(test: ClaimTest) -> Verdict:
     return "undecided"
 
 
-def _against(rows: Sequence[ScoreRow], claim: Claim, other: str) -> ClaimTest:
-    differences = paired_differences(rows, claim.system, other, claim.measure)
-    found = ClaimTest(claim, other, differences.size, None, None, None, "undecided")
+def _against(rows: Sequence[ScoreRow], claim: Claim, other: str, clusters: Clusters | None) -> ClaimTest:
+    of_items, differences = paired_differences(rows, claim.system, other, claim.measure, clusters)
+    found = ClaimTest(claim, other, of_items.size, differences.size, None, None, None, "undecided")
     if not differences.size:
         return found
-    found = replace(found, mean_difference=float(differences.mean()))
+    found = replace(found, mean_difference=float(of_items.mean()))
     if claim.direction == "equal":
         within = [_p_greater(differences + claim.margin), _p_greater(claim.margin - differences)]
         beyond = [_p_greater(differences - claim.margin), _p_greater(-differences - claim.margin)]

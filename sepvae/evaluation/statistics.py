@@ -1,6 +1,7 @@
 """Summaries with bootstrap intervals, and paired tests between systems with Holm's correction.
 
-The sources of one mixture are not independent, so items, not rows, are resampled and paired.
+The sources of one mixture are not independent, so items, not rows, are resampled and paired; nor are mixtures of the
+same people, so that items which share a cluster are drawn together, and count in a test as one: their mean.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,10 @@ _FEWEST_PAIRS = 6
 _MOST_EXACT_PAIRS = 50
 
 
+# Item -> what it shares with others, such as who speaks; an item that is not in it shares nothing.
+Clusters = Mapping[str, str]
+
+
 class Summary(TypedDict):
     """One measure of one system over all rows; None where no row (or, for the interval, one item) has a value."""
 
@@ -41,18 +46,21 @@ class Summary(TypedDict):
 Summaries = dict[str, dict[str, Summary]]
 
 
-def summarise(rows: Iterable[ScoreRow], *, seed: int = 0, failed: Collection[Cell] = ()) -> Summaries:
+def summarise(
+    rows: Iterable[ScoreRow], *, seed: int = 0, failed: Collection[Cell] = (), clusters: Clusters | None = None
+) -> Summaries:
     """Summarise every measure of every system.
 
     Args:
         rows: scores; rows without a value count in `n_total` and nowhere else.
         seed: root of the named random streams of the bootstrap.
         failed: which values stand for estimates that failed, as `count_failures` says.
+        clusters: of the items.
 
     Returns:
         By system and measure: mean and median over rows, 95 % percentile interval of the mean from 10 000 bootstrap
-        samples of the items, counts of rows with a score of their own, of failed ones that count all the same, and of
-        all rows.
+        samples of the clusters, counts of rows with a score of their own, of failed ones that count all the same, and
+        of all rows.
 
     Source:
         Efron and Tibshirani 1993, the percentile interval; Davison and Hinkley 1997, resampling of clusters.
@@ -61,7 +69,9 @@ def summarise(rows: Iterable[ScoreRow], *, seed: int = 0, failed: Collection[Cel
     n_failed = Counter((system, measure) for system, _, _, measure in failed)
     return {
         system: {
-            measure: _summarise(cells, n_failed[system, measure], seeds.generator(seed, "bootstrap", system, measure))
+            measure: _summarise(
+                cells, n_failed[system, measure], seeds.generator(seed, "bootstrap", system, measure), clusters or {}
+            )
             for measure, cells in by_measure.items()
         }
         for system, by_measure in table.items()
@@ -70,18 +80,19 @@ def summarise(rows: Iterable[ScoreRow], *, seed: int = 0, failed: Collection[Cel
 
 @dataclass(frozen=True)
 class Comparison:
-    """A paired test of two systems by one measure, over the items that both have values for.
+    """A paired test of two systems by one measure, over the clusters of the `n_pairs` items that both have values for.
 
     The difference is `system_a` minus `system_b`. `p_holm` is corrected for all pairs of systems tested by this
-    measure. `rank_biserial` is 1 where `system_a` is higher on every item, -1 where it is lower on every item.
+    measure. `rank_biserial` is 1 where `system_a` is higher in every cluster, -1 where it is lower in every one.
     Where the test cannot be done the p-values are None and `reason` says why: `no_pairs`, `no_differences` or
-    `too_few_pairs` (fewer than 6 items that differ, so that nothing could come out).
+    `too_few_pairs` (fewer than 6 clusters that differ, so that nothing could come out).
     """
 
     measure: str
     system_a: str
     system_b: str
     n_pairs: int
+    n_clusters: int
     median_difference: float | None
     rank_biserial: float | None
     p_value: float | None
@@ -89,15 +100,19 @@ class Comparison:
     reason: str | None
 
 
-def compare_systems(rows: Iterable[ScoreRow], measures: Sequence[str] | None = None) -> list[Comparison]:
+def compare_systems(
+    rows: Iterable[ScoreRow], measures: Sequence[str] | None = None, *, clusters: Clusters | None = None
+) -> list[Comparison]:
     """Compare every two systems by the two-sided Wilcoxon signed-rank test, paired by item.
 
-    An item's score is the mean over its sources that both systems have a value for. Items without a difference are
-    dropped; the exact distribution is used up to 50 items without ties, the normal approximation otherwise.
+    An item's score is the mean over its sources that both systems have a value for, and a cluster's the mean over its
+    items. Clusters without a difference are dropped; the exact distribution is used up to 50 clusters without ties, the
+    normal approximation otherwise.
 
     Args:
         rows: scores of all systems.
         measures: which to test, by default all. Each is a family of its own for Holm's correction.
+        clusters: of the items.
 
     Source:
         Wilcoxon 1945; Holm 1979; Kerby 2014 for the rank-biserial correlation.
@@ -107,7 +122,7 @@ def compare_systems(rows: Iterable[ScoreRow], measures: Sequence[str] | None = N
     comparisons = []
     for measure in names:
         family = [
-            _compare(measure, a, b, table[a].get(measure, {}), table[b].get(measure, {}))
+            _compare(measure, a, b, _differences(table, a, b, measure, clusters or {}))
             for a, b in combinations(table, 2)
         ]
         tested = [comparison.p_value for comparison in family if comparison.p_value is not None]
@@ -146,15 +161,17 @@ def _by_system_and_measure(rows: Iterable[ScoreRow]) -> dict[str, dict[str, _Cel
     return table
 
 
-def _summarise(cells: _Cells, n_failed: int, generator: np.random.Generator) -> Summary:
-    items = [[value for value in item.values() if not math.isnan(value)] for item in cells.values()]
-    clusters = [item for item in items if item]
-    values = np.array([value for item in clusters for value in item])
+def _summarise(cells: _Cells, n_failed: int, generator: np.random.Generator, clusters: Clusters) -> Summary:
+    drawn: dict[tuple[str, bool], list[float]] = {}
+    for name, item in cells.items():
+        if known := [value for value in item.values() if not math.isnan(value)]:
+            drawn.setdefault(_cluster(name, clusters), []).extend(known)
+    values = np.array([value for cluster in drawn.values() for value in cluster])
     n_total = sum(len(item) for item in cells.values())
     return {
         "mean": float(values.mean()) if values.size else None,
         "median": float(np.median(values)) if values.size else None,
-        "ci95": _bootstrap_interval(clusters, generator),
+        "ci95": _bootstrap_interval([*drawn.values()], generator),
         "n_valid": values.size - n_failed,
         "n_failed": n_failed,
         "n_total": n_total,
@@ -178,9 +195,9 @@ def _bootstrap_interval(clusters: Sequence[Sequence[float]], generator: np.rando
     return [float(low), float(high)]
 
 
-def _compare(measure: str, a: str, b: str, cells_a: _Cells, cells_b: _Cells) -> Comparison:
-    differences = _paired_differences(cells_a, cells_b)
-    untested = Comparison(measure, a, b, differences.size, None, None, None, None, "no_pairs")
+def _compare(measure: str, a: str, b: str, found: Differences) -> Comparison:
+    differences, n_items = found.of_clusters, found.of_items.size
+    untested = Comparison(measure, a, b, n_items, differences.size, None, None, None, None, "no_pairs")
     if not differences.size:
         return untested
     described = replace(untested, median_difference=float(np.median(differences)), rank_biserial=0.0)
@@ -193,23 +210,39 @@ def _compare(measure: str, a: str, b: str, cells_a: _Cells, cells_b: _Cells) -> 
     return replace(described, p_value=_wilcoxon(nonzero), reason=None)
 
 
-def paired_differences(rows: Iterable[ScoreRow], a: str, b: str, measure: str) -> NDArray[np.float64]:
-    """Return system `a` minus system `b` by a measure for each item, averaged over the sources scored in both."""
+class Differences(NamedTuple):
+    """One system minus another for each item, averaged over the sources with a value in both, and for each cluster."""
+
+    of_items: NDArray[np.float64]
+    of_clusters: NDArray[np.float64]
+
+
+def paired_differences(
+    rows: Iterable[ScoreRow], a: str, b: str, measure: str, clusters: Clusters | None = None
+) -> Differences:
+    """Return system `a` minus system `b` by a measure."""
     table = _by_system_and_measure(row for row in rows if row.system in (a, b))
-    return _paired_differences(table.get(a, {}).get(measure, {}), table.get(b, {}).get(measure, {}))
+    return _differences(table, a, b, measure, clusters or {})
 
 
-def _paired_differences(
-    a: Mapping[str, Mapping[str, float]], b: Mapping[str, Mapping[str, float]]
-) -> NDArray[np.float64]:
-    """Return a minus b for each item, averaged over the sources that have a value in both."""
-    differences = []
-    for item in a:
-        pairs = [a[item][source] - b.get(item, {}).get(source, math.nan) for source in a[item]]
+def _differences(
+    table: Mapping[str, Mapping[str, _Cells]], a: str, b: str, measure: str, clusters: Clusters
+) -> Differences:
+    cells_a, cells_b = table.get(a, {}).get(measure, {}), table.get(b, {}).get(measure, {})
+    of_items, of_clusters = list[float](), dict[tuple[str, bool], list[float]]()
+    for item, own in cells_a.items():
+        pairs = [value - cells_b.get(item, {}).get(source, math.nan) for source, value in own.items()]
         valid = [pair for pair in pairs if not math.isnan(pair)]
         if valid:
-            differences.append(math.fsum(valid) / len(valid))
-    return np.array(differences)
+            of_items.append(math.fsum(valid) / len(valid))
+            of_clusters.setdefault(_cluster(item, clusters), []).append(of_items[-1])
+    means = [math.fsum(cluster) / len(cluster) for cluster in of_clusters.values()]
+    return Differences(np.array(of_items), np.array(means))
+
+
+def _cluster(item: str, clusters: Clusters) -> tuple[str, bool]:
+    """Return what an item is drawn with; a cluster is no item that is called alike."""
+    return (clusters[item], True) if item in clusters else (item, False)
 
 
 def _rank_biserial(differences: NDArray[np.float64]) -> float:

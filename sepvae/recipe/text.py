@@ -25,7 +25,14 @@ def results_text(recipe: Recipe, results: Mapping[str, Any]) -> str:
         for test in found["hypotheses"]:
             difference, decimals = test["mean_difference"], describe(test["claim"]["measure"], described).decimals
             how = "no pairs" if difference is None else f"{difference:+.{decimals}f} against {test['other']}"
-            lines.append(f"{test['verdict']}: {test['claim']['text']} ({how})")
+            lines.append(f"{test['verdict']}: {test['claim']['text']} ({how}, {_extent(test)})")
     for check in results.get("checks", []):
         lines.append(f"{'passed' if check['passed'] else 'FAILED'}: {check['text']}")
     return "\n".join([*lines, "", recipe.legend, ""])
+
+
+def _extent(test: Mapping[str, Any]) -> str:
+    """Return what a verdict rests on: how many items, how many clusters of them, and the margin of no difference."""
+    clusters = f" in {test['n_clusters']} clusters" if test["n_clusters"] < test["n_pairs"] else ""
+    margin = f", within ±{test['claim']['margin']:g}" if test["claim"]["direction"] == "equal" else ""
+    return f"n = {test['n_pairs']}{clusters}{margin}"

@@ -31,10 +31,11 @@ class Words:
     """What the page says of the experiment: about its scores, what an item is called, and the sounds beside it."""
 
     about: str = (
-        "Means over all sources of all test mixtures, with 95 % bootstrap intervals over the mixtures. SDR, SIR and "
-        "SAR are BSSEval v3 with 512 taps. The floor is the unprocessed mixture. The ceilings are made from the true "
-        "sources, which no real system has; the best of the others is marked. An estimate that failed, such as a "
-        "silent one, counts as the mixture does, or as the worst of its system where that is less."
+        "Means over all sources of all test mixtures, with 95 % bootstrap intervals. Mixtures of the same "
+        "speakers are a cluster: they are drawn together, and tested by their mean. SDR, SIR and SAR are BSSEval "
+        "v3 with 512 taps. The floor is the unprocessed mixture. The ceilings are made from the true sources, "
+        "which no real system has; the best of the others is marked. An estimate that failed, such as a silent "
+        "one, counts as the mixture does, or as the worst of its system where that is less."
     )
     items: str = "mixtures"
     point: str = "A point is one source of one mixture, the line the mean."
@@ -69,7 +70,10 @@ class ReportItem:
 
 @dataclass(frozen=True)
 class ReportSplit:
-    """The results of one split: summary by system and measure, paired tests, claims, rows, and items to listen to."""
+    """The results of one split: summary by system and measure, paired tests, claims, rows, and items to listen to.
+
+    `n_more` items beside these are not on the page.
+    """
 
     name: str
     description: str
@@ -78,6 +82,7 @@ class ReportSplit:
     hypotheses: Sequence[Mapping[str, Any]]
     rows: Sequence[ScoreRow]
     items: Sequence[ReportItem]
+    n_more: int = 0
 
 
 def write_report(
@@ -162,6 +167,7 @@ def _split(split: ReportSplit, known: Systems, measures: Measures, words: Words)
         "claims": [_claim(test, known, measures) for test in split.hypotheses],
         "violins": [_violin(split.rows, m, known, measures) for m in measures.shown(scored, "violin")],
         "items": [_item(item, split.rows, known, measures, words) for item in split.items],
+        "n_more": split.n_more,
     }
 
 
@@ -207,6 +213,12 @@ def _cell(
     }
 
 
+def _extent(test: Mapping[str, Any]) -> str:
+    """Return how many items a test is of, and how many clusters of them where these are fewer."""
+    n_items, n_clusters = test["n_pairs"], test.get("n_clusters", test["n_pairs"])
+    return str(n_items) if n_clusters == n_items else f"{n_items} ({n_clusters} clusters)"
+
+
 def _p_value(value: Any) -> str:
     if not is_number(value):
         return "–"
@@ -215,13 +227,14 @@ def _p_value(value: Any) -> str:
 
 def _claim(test: Mapping[str, Any], known: Systems, measures: Measures) -> dict[str, str]:
     claim = test["claim"]
+    margin = f", within ±{claim['margin']:g}" if claim["direction"] == "equal" else ""
     return {
         "text": claim["text"],
         "verdict": test["verdict"],
-        "pair": f"{known[claim['system']].label} against {known[test['other']].label}",
+        "pair": f"{known[claim['system']].label} against {known[test['other']].label}{margin}",
         "measure": measures[claim["measure"]].label,
         "difference": measures.write(test["mean_difference"], claim["measure"]),
-        "n": str(test["n_pairs"]),
+        "n": _extent(test),
         "p_for": _p_value(test["p_for"]),
         "p_against": _p_value(test["p_against"]),
     }
@@ -233,7 +246,7 @@ def _test(test: Mapping[str, Any], known: Systems, measures: Measures) -> dict[s
         "a": known[test["system_a"]].label,
         "b": known[test["system_b"]].label,
         "difference": measures.write(test["median_difference"], test["measure"]),
-        "n": str(test["n_pairs"]),
+        "n": _extent(test),
         "p": _p_value(test["p_value"]),
         "p_holm": _p_value(test["p_holm"]),
         "effect": format_value(test["rank_biserial"], 2),

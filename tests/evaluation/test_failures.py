@@ -93,7 +93,7 @@ def test_tests_and_claims_count_failures_too() -> None:
     assert check_claims(scores, [claim])[0].verdict == "supported"
     counted = count_failures(scores).rows
     assert check_claims(counted, [claim])[0].verdict != "supported"
-    assert paired_differences(counted, "a", "b", "si_sdr").size == 20
+    assert paired_differences(counted, "a", "b", "si_sdr").of_items.size == 20
     assert compare_systems(counted)[0].n_pairs == 20
 
 

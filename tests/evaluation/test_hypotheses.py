@@ -76,4 +76,4 @@ def test_differences_are_paired_by_item_and_source() -> None:
         ScoreRow("y", "1", "b", {"si_sdr": 7.0}, {}),
         ScoreRow("x", "2", "a", {"si_sdr": 5.0}, {}),
     ]
-    assert paired_differences(scores, "x", "y", "si_sdr").tolist() == [2.0]
+    assert [part.tolist() for part in paired_differences(scores, "x", "y", "si_sdr")] == [[2.0], [2.0]]

@@ -157,6 +157,12 @@ def _by_voices(manifest: Manifest) -> dict[str, set[str]]:
     return dict(sorted(groups.items()))
 
 
+def companies(manifest: Manifest) -> dict[str, str]:
+    """Return who speaks in each test mixture, such as `ann + bob`: those of the same people tell of them alone."""
+    speakers = {mixture.id: [s.speaker for s in mixture.sources if s.speaker] for mixture in manifest.of_split("test")}
+    return {item: " + ".join(sorted(names)) for item, names in speakers.items() if names}
+
+
 def competitors(recipe: SeparationRecipe) -> list[str]:
     """Return the systems between which paired tests are made: those that know no more than the mixture."""
     return [name for name, facts in describe_systems(recipe.systems).items() if not facts.uses_references]
@@ -164,7 +170,7 @@ def competitors(recipe: SeparationRecipe) -> list[str]:
 
 def split_results(recipe: SeparationRecipe, manifest: Manifest, rows: Sequence[ScoreRow]) -> dict[str, Any]:
     """Return the summary of each system, by voices too, and the paired tests between the competitors."""
-    names, groups = competitors(recipe), _by_voices(manifest)
+    names, groups, clusters = competitors(recipe), _by_voices(manifest), companies(manifest)
     rows, failed = count_failures(rows)
     return {
         "voices": {
@@ -172,16 +178,20 @@ def split_results(recipe: SeparationRecipe, manifest: Manifest, rows: Sequence[S
                 [row for row in rows if row.item in items],
                 seed=recipe.seed,
                 failed=[cell for cell in failed if cell[1] in items],
+                clusters=clusters,
             )
             for voices, items in groups.items()
             if len(groups) > 1
         },
-        "systems": summarise(rows, seed=recipe.seed, failed=failed),
+        "systems": summarise(rows, seed=recipe.seed, failed=failed, clusters=clusters),
         "comparisons": [
             asdict(test)
             for test in compare_systems(
-                [row for row in rows if row.system in names], measures=recipe.evaluation.measures
+                [row for row in rows if row.system in names], measures=recipe.evaluation.measures, clusters=clusters
             )
         ],
-        "hypotheses": [asdict(test) for test in check_claims(rows, [claim.to_claim() for claim in recipe.hypotheses])],
+        "hypotheses": [
+            asdict(test)
+            for test in check_claims(rows, [claim.to_claim() for claim in recipe.hypotheses], clusters=clusters)
+        ],
     }

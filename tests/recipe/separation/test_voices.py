@@ -10,6 +10,7 @@ import pytest
 from sepvae.config import parse_config
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.mixing.manifest import Header, Manifest, Mixture
+from sepvae.recipe.separation.page import to_hear
 from sepvae.recipe.separation.schema import SeparationRecipe
 from sepvae.recipe.separation.stages import split_results
 
@@ -83,3 +84,31 @@ def test_three_talkers_and_backgrounds() -> None:
     mixtures = [mixture(0, "male", "female", "male"), mixture(1, "female", "none"), mixture(2, "unknown", "female")]
     found = results(mixtures, {"test-0": 1, "test-1": 2, "test-2": 3})
     assert list(found["voices"]) == ["female", "female + male + male", "female + unknown"]
+
+
+def test_the_page_has_sounds_of_all_people_first() -> None:
+    """Of 8 companies with 3 mixtures each, 12: each company once, and the first of them twice."""
+    mixtures = [mixture(n, "female", "male") for n in range(24)]
+    same = [
+        one.model_copy(update={"sources": tuple(s.model_copy(update={"speaker": f"p{n // 3}"}) for s in one.sources)})
+        for n, one in enumerate(mixtures)
+    ]
+    heard = [int(one.id.removeprefix("test-")) for one in to_hear(same)]
+    assert heard == sorted([*range(0, 24, 3), *range(1, 12, 3)])
+    assert to_hear(mixtures[:12]) == mixtures[:12]
+
+
+def test_mixtures_of_the_same_people_are_one_cluster() -> None:
+    mixtures = [mixture(n, "female", "male") for n in range(8)]
+    same = [
+        one.model_copy(
+            update={"sources": tuple(s.model_copy(update={"speaker": f"p{n // 2}{s.sex}"}) for s in one.sources)}
+        )
+        for n, one in enumerate(mixtures)
+    ]
+    scores = {one.id: float(n) for n, one in enumerate(mixtures)}
+    apart, together = (results(some, scores) for some in (mixtures, same))
+    assert [found["comparisons"][0]["n_clusters"] for found in (apart, together)] == [8, 4]
+    assert [found["comparisons"][0]["n_pairs"] for found in (apart, together)] == [8, 8]
+    assert apart["systems"]["mixture"]["si_sdr"]["mean"] == together["systems"]["mixture"]["si_sdr"]["mean"]
+    assert apart["systems"]["mixture"]["si_sdr"]["ci95"] != together["systems"]["mixture"]["si_sdr"]["ci95"]
