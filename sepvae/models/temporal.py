@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, cast
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -24,7 +25,8 @@ class TemporalVaeConfig(ModelConfig):
     """Channels and depth of encoder and decoders, latents per source and frame.
 
     Dilations run 1, 2, 4, … to 2^(dilation_cycle - 1) and start again. `compression` is the power that magnitudes are
-    raised to before the first layer.
+    raised to before the first layer. With `shared_latent` every decoder is given the latents of all sources, as many in
+    all: one latent of the mixture in place of one for each source.
     """
 
     hidden: int = Field(256, ge=1, le=1 << 12)
@@ -34,6 +36,7 @@ class TemporalVaeConfig(ModelConfig):
     dilation_cycle: int = Field(4, ge=1, le=10)
     compression: float = Field(0.5, gt=0, le=1)
     dropout: float = Field(0.0, ge=0, lt=1)
+    shared_latent: bool = False
 
 
 class TemporalVae(JointNetwork):
@@ -59,7 +62,8 @@ class TemporalVae(JointNetwork):
         self.to_hidden = nn.Linear(n_inputs, config.hidden)
         self.encoder = stack(config.encoder_blocks)
         self.to_posterior = nn.Linear(config.hidden, 2 * config.latent * len(sources))
-        self.from_latent = nn.ModuleList(nn.Linear(config.latent, config.hidden) for _ in sources)
+        n_given = config.latent * (len(sources) if config.shared_latent else 1)
+        self.from_latent = nn.ModuleList(nn.Linear(n_given, config.hidden) for _ in sources)
         self.decoders = nn.ModuleList(stack(config.decoder_blocks) for _ in sources)
         self.to_spectrum = nn.ModuleList(nn.Linear(config.hidden, n_outputs) for _ in sources)
         self.context_frames = self.encoder.context_frames + cast("GatedStack", self.decoders[0]).context_frames
@@ -78,7 +82,7 @@ class TemporalVae(JointNetwork):
         return posteriors
 
     def decode(self, source: str, latent: Tensor) -> Decoded:
-        """Map latents (batch, frames, latent) of a source to its features (batch, frames, n_outputs)."""
+        """Map latents of a source, (batch, frames, latent), or of all, to its features (batch, frames, n_outputs)."""
         number = self.sources.index(source)
         hidden = self.decoders[number](self.from_latent[number](latent).to(latent.dtype))
         spectrum = nn.functional.softplus(self.to_spectrum[number](hidden).to(latent.dtype))
@@ -86,8 +90,11 @@ class TemporalVae(JointNetwork):
 
     def reconstruct(self, features: Tensor, sample: Sampler) -> dict[str, Reconstruction]:
         """Encode the mixture, draw the latents of each source and decode them."""
-        found = {}
-        for name, posterior in self.encode(features).items():
-            latent = sample(posterior)
-            found[name] = Reconstruction(posterior, None, latent, self.decode(name, latent))
-        return found
+        posteriors = self.encode(features)
+        latents = {name: sample(posterior) for name, posterior in posteriors.items()}
+        if self.config.shared_latent:
+            latents = dict.fromkeys(self.sources, torch.cat(list(latents.values()), dim=-1))
+        return {
+            name: Reconstruction(posterior, None, latents[name], self.decode(name, latents[name]))
+            for name, posterior in posteriors.items()
+        }
