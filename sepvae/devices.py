@@ -43,8 +43,8 @@ def resolve_device(name: str) -> torch.device:
 def resolve_precision(name: Precision, device: str) -> FixedPrecision:
     """Return the precision to train at; `auto` is bfloat16 where the device multiplies it.
 
-    Of processors, those with AMX and those with AVX-512's BF16 do: a step of the temporal VAE takes a quarter to a third
-    of the time. Others take bfloat16 apart into float32, which saves none.
+    Of processors, those with AMX and those with AVX-512's BF16 do: a step of the temporal VAE takes a third of the time.
+    Others take bfloat16 apart into float32, which saves none.
     """
     import torch
 
