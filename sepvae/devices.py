@@ -43,7 +43,7 @@ def resolve_device(name: str) -> torch.device:
 def resolve_precision(name: Precision, device: str) -> FixedPrecision:
     """Return the precision to train at; `auto` is bfloat16 where the device multiplies it.
 
-    Of processors, those with AMX and those with AVX-512's BF16 do: a step of the temporal VAE takes a third of the time.
+    Of processors, those with AMX and those with AVX-512's BF16 do: a step of the temporal VAE takes a third as long.
     Others take bfloat16 apart into float32, which saves none.
     """
     import torch
