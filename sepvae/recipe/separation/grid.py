@@ -43,8 +43,11 @@ def expand_grid(data: Mapping[str, Any], *, where: str) -> dict[str, Any]:
         choice = check_mapping(choice, f"{where}: systems.{name}")
         usual = check_mapping(choice.get("settings"), f"{where}: systems.{name}.settings")
         for cell, changes in own.items():
+            if not isinstance(cell, str):
+                # 80_7600 is 807600 in YAML.
+                raise ConfigError(f"{where}: grid: {name}: cell {cell!r} is read as a number: put its name in quotes")
             settings = merge(usual, check_mapping(changes, f"{where}: grid: {name}, {cell}"))
-            label = f"{choice.get('label', name)}: {str(cell).replace('_', ' ')}"
+            label = f"{choice.get('label', name)}: {cell.replace('_', ' ')}"
             cells[f"{name}_{cell}"] = {**choice, "label": label, "settings": settings}
     varied = {entry["system"] for entry in entries}
     left = {name: choice for name, choice in systems.items() if name not in varied} | cells

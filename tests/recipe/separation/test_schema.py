@@ -171,6 +171,8 @@ def test_a_grid_is_a_system_for_each_cell(tmp_path: Path) -> None:
         ([{"system": "vea", "cells": {}}], "grid: unknown system 'vea': choose one of mixture"),
         ([{"system": "mixture"}], r"an entry has the keys system \(a name\) and cells \(a mapping"),
         ([{"system": ["mixture"], "cells": {}}], r"an entry has the keys system \(a name\) and cells \(a mapping"),
+        # YAML reads 80_7600 as 807600.
+        ([{"system": "mixture", "cells": {807600: {}}}], "cell 807600 is read as a number: put its name in quotes"),
         ([{"system": "mixture", "cells": {"x": 3}}], r"grid: mixture, x = 3: give a mapping of keys to values"),
         ({"system": "mixture"}, "give a list of entries with system and cells"),
         ([{"system": "mixture", "cells": {"x": {"windw": 3}}}], "unknown key 'windw'"),
