@@ -43,6 +43,9 @@ def test_nobody_stands_in_two_places() -> None:
     trained = set(develop["speakers"]) - set(chosen_on)
     assert trained == set(test["speakers"]) - set(tested) and len(trained) == 160
     assert not set(chosen_on) & {*test["speakers"]} and not set(tested) & {*develop["speakers"]}
+    small = read("develop_small")
+    assert small["folds"] == develop["folds"] and len(small["speakers"]) == 36
+    assert {*small["speakers"]} <= {*develop["speakers"]}
     folds = read("timit")["folds"]
     assert [len(fold) for fold in folds] == [4, 4, 4] and len({name for fold in folds for name in fold}) == 12
 
@@ -55,12 +58,14 @@ def test_the_lists_are_those_that_are_drawn(corpora: Path) -> None:
     assert set(develop["folds"][0]) == {*women[:10], *men[:10]}
     assert set(test["folds"][0]) == {*women[10:20], *men[10:21], *other}
     assert set(develop["speakers"]) == {*women[:10], *men[:10], *women[20:], *men[21:]}
+    assert {*read("develop_small")["speakers"]} == {*women[:10], *men[:10], *women[20:28], *men[21:29]}
     women, men = drawn(list(open_corpus(corpora / "timit-sample").utterances()), "timit", None).values()
     assert read("timit")["folds"] == [[*women[n : n + 2], *men[n : n + 2]] for n in (0, 2, 4)]
 
 
 @pytest.mark.parametrize(
-    ("name", "corpus", "pairs"), [("timit", "timit-sample", 12), ("develop", "librispeech-sample", 40)]
+    ("name", "corpus", "pairs"),
+    [("timit", "timit-sample", 12), ("develop", "librispeech-sample", 40), ("develop_small", "librispeech-sample", 40)],
 )
 def test_they_are_mixed_without_a_leak(corpora: Path, name: str, corpus: str, pairs: int) -> None:
     utterances = list(open_corpus(corpora / corpus).utterances())
@@ -73,7 +78,7 @@ def test_they_are_mixed_without_a_leak(corpora: Path, name: str, corpus: str, pa
     assert find_leaks(made.mixtures, speakers=True) == []
 
 
-@pytest.mark.parametrize("name", ["timit", "develop", "librispeech"])
+@pytest.mark.parametrize("name", ["timit", "develop", "develop_small", "librispeech"])
 def test_recipes_include_them(name: str, tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text(f"include: [{FOLDER.parent}/timit/vae.yaml, {FOLDER}/{name}.yaml]\n")
