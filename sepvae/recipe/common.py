@@ -51,6 +51,11 @@ class Hypothesis(Config):
         """Return what the evaluation tests."""
         return Claim(self.claim, self.system, self.others, self.measure, self.direction, self.margin)
 
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """What is tested, as JSON: not its words."""
+        return self.model_dump(mode="json", exclude={"claim"})
+
 
 class Recipe(Config):
     """What a recipe of any kind says: what it is about, the corpus and the seed, and the claims to be tested.
@@ -91,6 +96,11 @@ class Recipe(Config):
     @abstractmethod
     def described(self) -> dict[str, Description]:
         """How the measures that are taken are shown, in order, without their improvements."""
+
+    @property
+    @abstractmethod
+    def decisive(self) -> dict[str, Any]:
+        """What decides the figures, as JSON: everything but words, and the folders that it is given on a machine."""
 
     @property
     @abstractmethod
@@ -143,7 +153,8 @@ class RecipeOptions:
 
 
 class Finished(NamedTuple):
-    """What a kind of recipe found: results for `results.json`, and hashes of what a page shows beside them."""
+    """What a kind of recipe found: results for `results.json`, hashes of what a page shows beside them, the stages."""
 
     results: dict[str, Any]
     shown: Any
+    stages: tuple[str, ...]
