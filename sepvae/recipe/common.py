@@ -57,11 +57,43 @@ class Hypothesis(Config):
         return self.model_dump(mode="json", exclude={"claim"})
 
 
+class Chosen(Config):
+    """Where a setting was chosen: it has the best value by a measure in a part, by default the main one, of a result.
+
+    `setting` has the keys that lead to it, such as `systems.kl_nmf.settings.n_atoms`, and `on` is the development
+    recipe, such as `develop/nmf`. Where another value was the best, `because` says why it was not taken.
+    """
+
+    setting: str
+    on: str
+    by: str = "sdr_bsseval_v3_512"
+    part: str | None = None
+    because: str = ""
+
+    @field_validator("setting")
+    @classmethod
+    def _of_a_system(cls, setting: str) -> str:
+        keys = setting.split(".")
+        if len(keys) < 3 or keys[0] not in ("systems", "arms") or not all(keys):
+            raise ConfigError(f"{setting!r}: give the keys of a setting, such as systems.kl_nmf.settings.n_atoms")
+        return setting
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that lead to the setting."""
+        return tuple(self.setting.split("."))
+
+    @property
+    def system(self) -> str:
+        """The system, or arm, that has the setting."""
+        return self.keys[1]
+
+
 class Recipe(Config):
     """What a recipe of any kind says: what it is about, the corpus and the seed, and the claims to be tested.
 
     `data` says in words what it needs to be given, `plugins` which modules have to be loaded (`--plugin`) since it
-    names what they register. A kind of recipe compares its `compared`, systems or arms, on each
+    names what they register, `chosen` on what its settings were chosen. A kind of recipe compares its `compared`, systems or arms, on each
     of its parts, and prints its `table_measures`.
     """
 
@@ -75,6 +107,7 @@ class Recipe(Config):
     seed: int = Field(0, ge=0)
     corpus: CorpusConfig = CorpusConfig()
     hypotheses: tuple[Hypothesis, ...] = ()
+    chosen: tuple[Chosen, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

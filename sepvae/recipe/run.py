@@ -75,6 +75,7 @@ def _run(recipe: Recipe, options: RecipeOptions, *, quick: bool) -> RecipeRun:
     ledger = Ledger(options.out / "stages")
     found = kind.run(recipe, options, ledger)
     about = {
+        "title": recipe.title,
         "config": config,
         # As they are now: the page is built again without the plug-ins that some come from.
         "measure_facts": [{"name": name, **found._asdict()} for name, found in recipe.described.items()],
