@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sepvae.errors import ConfigError
 from sepvae.evaluation.measures import describe
 from sepvae.recipe.common import Chosen, Recipe
 
@@ -24,28 +23,40 @@ def _at(settings: Any, keys: Sequence[str]) -> Any:
     return settings
 
 
-def applies(chosen: Chosen, recipe: Recipe) -> bool:
-    """Return whether the recipe has what a choice is about; what it includes may tell of systems that it leaves out."""
-    return chosen.system in recipe.compared
+def choices_of(recipe: Recipe) -> list[Chosen]:
+    """Return the choices that a recipe makes: not those about systems that it leaves out, and of a setting the last.
+
+    Others come from what it includes.
+    """
+    last = {chosen.setting: chosen for chosen in recipe.chosen}
+    return [chosen for chosen in last.values() if chosen.system in recipe.compared]
 
 
-def check_chosen(recipe: Recipe, chosen: Chosen, developed: Sequence[Mapping[str, Any]]) -> list[str]:
+def check_chosen(
+    recipe: Recipe,
+    chosen: Chosen,
+    developed: Sequence[Mapping[str, Any]],
+    reported: Sequence[Mapping[str, Any]] = (),
+) -> list[str]:
     """Return what is wrong with a setting that is said to be chosen.
 
     Args:
         recipe: has the setting.
         chosen: says on which result it was chosen.
         developed: that result, one for each seed.
+        reported: the results of the recipe itself.
 
     Returns:
-        Sentences: it was chosen elsewhere than on development data, there is no such result, or another value of the
-        setting is the best one and nobody says why it was not taken.
+        Sentences: it was chosen elsewhere than on development data, or on somebody whom the recipe is tested on, there
+        is no such result, or another value of the setting is the best one and nobody says why it was not taken.
     """
     what = f"{chosen.setting} (chosen on {chosen.on})"
     if not chosen.on.startswith(f"{DEVELOP}/"):
         return [f"{what}: {chosen.on} is reported: settings are chosen on results of recipes in {DEVELOP}/"]
     if not developed:
         return [f"{what}: there are no results of {chosen.on}: run it, and keep what it finds"]
+    if shared := next(filter(None, (shared_test(one, other) for one in developed for other in reported)), ""):
+        return [f"{what}: was tested there on {shared}, and so is the recipe: choose it on development data"]
     value = _at(recipe.decisive, chosen.keys)
     if value is _ABSENT:
         return [f"{what}: the recipe has no such setting: correct the key"]
@@ -58,7 +69,7 @@ def check_chosen(recipe: Recipe, chosen: Chosen, developed: Sequence[Mapping[str
     if found == value or chosen.because:
         return []
     return [
-        f"{what}: is {value!r:.60}, and {found!r:.60} is the best there ({best}): take that, or say because of what"
+        f"{what}: is {value!r:.60}, and the best there ({best}) has {found!r:.60}: take that, or say because of what"
     ]
 
 
@@ -95,9 +106,3 @@ def _tested(results: Mapping[str, Any], key: str) -> set[str]:
     for one in results["tested"].values():
         found |= {*one[key]} if key == "speakers" else {*one[key].values()} - {""}
     return found
-
-
-def refuse_shared(what: str, developed: Mapping[str, Any], reported: Mapping[str, Any]) -> None:
-    """Raise ConfigError when what settings were chosen on was tested on again in what is reported."""
-    if shared := shared_test(developed, reported):
-        raise ConfigError(f"{what}: was chosen on {shared}, on whom it is reported: choose it on development data")

@@ -23,7 +23,7 @@ _NAMED = 5
 
 
 def results_path(recipe: str, seed: int | None = None) -> PurePosixPath:
-    """Return where the results of a recipe lie in the folder of recipes; with a seed, those of another seed than its own.
+    """Return where the results of a recipe lie in the folder of recipes, those of another seed than its own by `seed`.
 
     Example:
         >>> str(results_path("timit/vae")), str(results_path("timit/vae", 1))
@@ -116,9 +116,10 @@ def refuse_unfit(results: Mapping[str, Any], recipe: str, *, seed: int | None = 
     if results["settings_hash"] != hash_json(wanted):
         found = differences(results["settings"], wanted)
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        hashes = f"{results['settings_hash'][:12]}, not {hash_json(wanted)[:12]}"
         raise ConfigError(
-            f"{recipe}: the results were made with other settings than the recipe has "
-            f"({results['settings_hash'][:12]}, not {hash_json(wanted)[:12]}): {'; '.join(found[:_NAMED])}{more}: run it again"
+            f"{recipe}: the results were made with other settings than the recipe has ({hashes}): "
+            f"{'; '.join(found[:_NAMED])}{more}: run it again"
         )
 
 

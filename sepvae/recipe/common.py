@@ -93,8 +93,8 @@ class Recipe(Config):
     """What a recipe of any kind says: what it is about, the corpus and the seed, and the claims to be tested.
 
     `data` says in words what it needs to be given, `plugins` which modules have to be loaded (`--plugin`) since it
-    names what they register, `chosen` on what its settings were chosen. A kind of recipe compares its `compared`, systems or arms, on each
-    of its parts, and prints its `table_measures`.
+    names what they register, `chosen` on which results its settings were chosen. A kind of recipe compares its
+    `compared`, systems or arms, on each of its parts, and prints its `table_measures`.
     """
 
     what: ClassVar[str] = "system"

@@ -99,6 +99,21 @@ def _run(recipe: Recipe, options: RecipeOptions, *, quick: bool) -> RecipeRun:
     return RecipeRun(results, results_path, page)
 
 
+def read_results(path: str | Path) -> dict[str, Any]:
+    """Return the results of a finished run, given its folder, or a file of results.
+
+    Raises:
+        InputError: there are none.
+    """
+    place = Path(path)
+    if place.is_file():
+        results: dict[str, Any] = read_json(place)
+        return results
+    if not (place / _RESULTS).is_file():
+        raise InputError(f"{place}: holds no {_RESULTS}: give the --out folder of a finished 'sepvae recipe run'")
+    return read_results(place / _RESULTS)
+
+
 def rebuild_report(out: str | Path) -> Path:
     """Write the page of a finished run again, from the scores and the audio in its folder.
 
@@ -107,9 +122,7 @@ def rebuild_report(out: str | Path) -> Path:
     """
     folder = Path(out)
     path = folder / _RESULTS
-    if not path.is_file():
-        raise InputError(f"{folder}: holds no {_RESULTS}: give the --out folder of a finished 'sepvae recipe run'")
-    results, again = read_json(path), "run the recipe again with this version"
+    results, again = read_results(folder), "run the recipe again with this version"
     try:
         kind_of(results["config"], where=str(path)).write_page(results, folder)
     except KeyError as error:
