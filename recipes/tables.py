@@ -173,11 +173,11 @@ def _chosen_problems(committed: Committed) -> Iterator[str]:
     claimed, used = dict[tuple[str, str], str](), set[tuple[str, str]]()
     for one in list_recipes():
         recipe: Recipe = load_recipe(find_recipe(one.name))
-        claimed |= {(chosen.setting, chosen.on): one.name for chosen in recipe.chosen}
+        claimed |= {(chosen.setting, chosen.result): one.name for chosen in recipe.chosen}
         reported = [] if one.name.startswith(f"{DEVELOP}/") else committed.of(one.name)
         for chosen in choices_of(recipe):
-            used.add((chosen.setting, chosen.on))
-            yield from (f"{one.name}: {p}" for p in check_chosen(recipe, chosen, committed.of(chosen.on), reported))
+            used.add((chosen.setting, chosen.result))
+            yield from (f"{one.name}: {p}" for p in check_chosen(recipe, chosen, committed.of(chosen.result), reported))
     # In a recipe that leaves a system out a choice about it is of no concern; in all of them it is a slip.
     yield from (
         f"{name}: chosen: {setting}: no recipe has this system: correct the key"

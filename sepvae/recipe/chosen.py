@@ -50,11 +50,11 @@ def check_chosen(
         Sentences: it was chosen elsewhere than on development data, or on somebody whom the recipe is tested on, there
         is no such result, or another value of the setting is the best one and nobody says why it was not taken.
     """
-    what = f"{chosen.setting} (chosen on {chosen.on})"
-    if not chosen.on.startswith(f"{DEVELOP}/"):
-        return [f"{what}: {chosen.on} is reported: settings are chosen on results of recipes in {DEVELOP}/"]
+    what = f"{chosen.setting} (chosen on {chosen.result})"
+    if not chosen.result.startswith(f"{DEVELOP}/"):
+        return [f"{what}: {chosen.result} is reported: settings are chosen on results of recipes in {DEVELOP}/"]
     if not developed:
-        return [f"{what}: there are no results of {chosen.on}: run it, and keep what it finds"]
+        return [f"{what}: there are no results of {chosen.result}: run it, and keep what it finds"]
     if shared := next(filter(None, (shared_test(one, other) for one in developed for other in reported)), ""):
         return [f"{what}: was tested there on {shared}, and so is the recipe: choose it on development data"]
     value = _at(recipe.decisive, chosen.keys)
@@ -63,8 +63,8 @@ def check_chosen(
     part = chosen.part or developed[0]["order"][0]
     means = dict(_candidates(recipe, chosen, developed, part))
     if not means:
-        return [f"{what}: {chosen.on} has no {chosen.system} with this setting and a {chosen.by} in {part}"]
-    best = (min if describe(chosen.by).better == "lower" else max)(means, key=lambda name: means[name])
+        return [f"{what}: {chosen.result} has no {chosen.system} with this setting and a {chosen.measure} in {part}"]
+    best = (min if describe(chosen.measure).better == "lower" else max)(means, key=lambda name: means[name])
     found = _at(developed[0]["settings"][chosen.keys[0]][best], chosen.keys[2:])
     if found == value or chosen.because:
         return []
@@ -83,7 +83,7 @@ def _candidates(
         is_cell = name == system or name.startswith(f"{system}_")
         if not is_cell or _at(own, ("kind",)) != kind or _at(own, rest) is _ABSENT:
             continue
-        means = [_at(one, ("splits", part, "systems", name, chosen.by, "mean")) for one in developed]
+        means = [_at(one, ("splits", part, "systems", name, chosen.measure, "mean")) for one in developed]
         known = [mean for mean in means if isinstance(mean, (int, float))]
         if len(known) == len(means):
             yield name, math.fsum(known) / len(known)

@@ -7,16 +7,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sepvae.errors import ConfigError, InputError
+from sepvae.evaluation import IMPROVEMENT
 from sepvae.files import hash_json, read_json, to_json, write_text
 from sepvae.recipe.catalogue import find_recipe
 from sepvae.recipe.kinds import load_recipe
 
-# What is kept as it is; scores are rounded, and only means stay of those by voices.
+# What is kept as it is.
 _KEPT = (
     *("title", "settings", "settings_hash", "seed", "seeds", "quick", "plugins", "versions", "processors", "device"),
     *("date", "core_seconds", "core_seconds_of", "data", "tested", "notes", "order", "system_facts", "measure_facts"),
 )
-_FIGURES = 6
+_FIGURES = 5
 _WIDTH = 120
 # Of settings that differ, so many are named.
 _NAMED = 5
@@ -48,8 +49,8 @@ def slim(results: Mapping[str, Any]) -> dict[str, Any]:
         splits = {}
         for part, found in results["splits"].items():
             splits[part] = {
-                "systems": _rounded(_without(found["systems"], "median")),
-                "voices": _rounded(_without(found.get("voices", {}), "median")),
+                "systems": _of_systems(found["systems"], intervals=True),
+                "voices": {group: _of_systems(own, intervals=False) for group, own in found.get("voices", {}).items()},
                 "hypotheses": _rounded(found["hypotheses"]),
             }
     except (KeyError, TypeError, AttributeError) as error:
@@ -59,11 +60,21 @@ def slim(results: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, **more, "splits": splits}
 
 
-def _without(value: Any, key: str) -> Any:
-    """Return JSON without a key, wherever it is."""
-    if isinstance(value, dict):
-        return {name: _without(one, key) for name, one in value.items() if name != key}
-    return value
+def _of_systems(found: Mapping[str, Any], *, intervals: bool) -> dict[str, Any]:
+    """Return the summaries of systems without what no table shows; intervals only of what is no improvement."""
+    return {
+        system: {
+            measure: _rounded(_of_measure(one, interval=intervals and not measure.endswith(IMPROVEMENT)))
+            for measure, one in own.items()
+            if intervals or not measure.endswith(IMPROVEMENT)
+        }
+        for system, own in found.items()
+    }
+
+
+def _of_measure(summary: Mapping[str, Any], *, interval: bool) -> dict[str, Any]:
+    unseen = {"median", "n_valid"} if interval else {"median", "n_valid", "ci95"}
+    return {key: value for key, value in summary.items() if key not in unseen}
 
 
 def _rounded(value: Any) -> Any:

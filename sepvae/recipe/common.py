@@ -60,13 +60,13 @@ class Hypothesis(Config):
 class Chosen(Config):
     """Where a setting was chosen: it has the best value by a measure in a part, by default the main one, of a result.
 
-    `setting` has the keys that lead to it, such as `systems.kl_nmf.settings.n_atoms`, and `on` is the development
+    `setting` has the keys that lead to it, such as `systems.kl_nmf.settings.n_atoms`, and `result` is the development
     recipe, such as `develop/nmf`. Where another value was the best, `because` says why it was not taken.
     """
 
     setting: str
-    on: str
-    by: str = "sdr_bsseval_v3_512"
+    result: str
+    measure: str = "sdr_bsseval_v3_512"
     part: str | None = None
     because: str = ""
 

@@ -70,6 +70,8 @@ class Tables:
     def part(self, name: str | None) -> str:
         """Return the name of a part, by default of the main one."""
         parts = [part for part in self.results[0]["order"] if all(part in one["splits"] for one in self.results)]
+        if not parts:
+            raise InputError("the results have no part in common: run the recipe again")
         return _known("part", parts[0] if name is None else name, parts)
 
     def measure(self, part: str, name: str) -> str:
@@ -104,7 +106,7 @@ class Tables:
                 return None
             found.append(summary)
         means, failed = [one["mean"] for one in found], sum(one["n_failed"] for one in found)
-        low, high = found[0]["ci95"] if len(found) == 1 else (min(means), max(means))
+        low, high = found[0].get("ci95", (None, None)) if len(found) == 1 else (min(means), max(means))
         notes = [f"{failed} failed"] if failed else []
         if (n_seeds := found[0].get("seeds", 1)) > 1 and len(found) == 1:
             spread = format_value(found[0]["seed_std"], self.measures[measure].decimals)

@@ -17,8 +17,10 @@ from sepvae.errors import Cancelled, ConfigError
 from sepvae.files import remove
 from sepvae.progress import Event, listening
 from sepvae.recipe.augmentation.schema import AugmentationRecipe
+from sepvae.recipe.committed import slim
 from sepvae.recipe.kinds import load_recipe
 from sepvae.recipe.run import rebuild_report, run_recipe
+from sepvae.report.markdown import results_markdown
 
 RATE = 16000
 PHONES = ("h#", "s", "iy", "aa")
@@ -124,6 +126,20 @@ def test_results_have_the_form_of_all_recipes(done: Path) -> None:
     assert claim["n_pairs"] == 4
     assert {"config", "plugins", "versions", "seed", "data", "notes"} <= set(found)
     assert parse_config(AugmentationRecipe, found["config"], where="results") == load()
+
+
+def test_results_say_what_made_them(done: Path) -> None:
+    found = results(done)
+    tested = found["tested"]["noise"]
+    assert tested == found["tested"]["mismatched"] and len(tested["utterances"]) == 16
+    assert tested["speakers"] == ["FABC0", "FDEF0", "MGHI0", "MJKL0"]
+    # Two seeds in each of two folds.
+    assert {len(set(seeds)) for seeds in found["seeds"]["training"].values()} == {4}
+    stages = {path.stem for path in (done / "stages").iterdir()} - {"report"}
+    spent = [json.loads((done / "stages" / f"{stage}.json").read_text())["core_seconds"] for stage in stages]
+    assert found["core_seconds"] == pytest.approx(sum(spent), abs=0.1)
+    assert set(found["core_seconds_of"]["fold_2"]["replace"]) == {"arm", "score"}
+    assert "| `replace` |" in results_markdown(found) and slim(found)["voice_check"]
 
 
 def test_the_main_part_is_the_mean_of_the_others(done: Path) -> None:
