@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -43,8 +44,9 @@ class Receipt(NamedTuple):
 
 def _core_seconds() -> float:
     """Return the CPU seconds of this process, and of those that it started and that have ended."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    # Of this process `os.times` counts in hundredths only.
+    ended = os.times()
+    return time.process_time() + ended.children_user + ended.children_system
 
 
 class Ledger:
