@@ -6,14 +6,15 @@ STAMP := $(VENV)/.installed
 PIP := "$(BIN)/python" -m pip install --disable-pip-version-check -c constraints.txt
 SHELL := bash
 
-.PHONY: help setup demo lint types test test-all bench clean
+.PHONY: help setup demo lint types test test-all tables tables-check bench clean
 
 help:
 	@echo "make setup     install everything into $(VENV) (another Python: make setup PYTHON=python3.12)"
 	@echo "make demo      run the main job on synthetic speech; prints scores and the path of a page"
 	@echo "make test      lint, types and tests"
 	@echo "make test-all  the same with the slow tests"
-	@echo "make lint      ruff and codespell alone"
+	@echo "make lint      ruff, codespell and the tables of the READMEs alone"
+	@echo "make tables    make the tables of the READMEs from the results beside the recipes"
 	@echo "make types     mypy alone"
 	@echo "make bench     measure speed; results in benchmarks/results"
 	@echo "make clean     remove $(VENV) and all caches"
@@ -40,10 +41,16 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	@"$(BIN)/sepvae" recipe run demo --out out/demo
 
-lint: setup
+lint: setup tables-check
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/codespell" $$(git ls-files '*.py' '.ci/*' '*.md' '*.yaml' '*.toml' 'Makefile')
+
+tables: setup
+	"$(BIN)/python" recipes/tables.py write
+
+tables-check: setup
+	"$(BIN)/python" recipes/tables.py check
 
 types: setup
 	"$(BIN)/mypy"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from sepvae.errors import ConfigError
 
@@ -13,6 +16,15 @@ if TYPE_CHECKING:
 # What products are made in: single precision, or bfloat16; `auto` is whichever the device is faster at.
 FixedPrecision = Literal["32-true", "bf16-mixed"]
 Precision = Literal["auto", FixedPrecision]
+
+
+class Processor(TypedDict):
+    """A processor: model, cores that may be used, and whether it has units for bfloat16; None where it is not known."""
+
+    model: str | None
+    cores: int | None
+    amx_bf16: bool | None
+    avx512_bf16: bool | None
 
 
 def resolve_device(name: str) -> torch.device:
@@ -53,7 +65,35 @@ def resolve_precision(name: Precision, device: str) -> FixedPrecision:
     kind = resolve_device(device).type
     if kind == "cuda":
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    # Releases of torch before 2.11 do not say what the processor can do.
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities = _capabilities()
     multiplies = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
     return "bf16-mixed" if kind == "cpu" and multiplies else "32-true"
+
+
+def _capabilities() -> dict[str, Any]:
+    """Return what the processor can do; nothing with releases of torch before 2.11, which do not say it."""
+    import torch
+
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return found
+
+
+def describe_processor() -> Processor:
+    """Return what is known of the processor of this machine."""
+    units = _capabilities()
+    return {
+        "model": _model() or None,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "amx_bf16": units.get("amx_bf16"),
+        "avx512_bf16": units.get("avx512_bf16"),
+    }
+
+
+def _model() -> str:
+    """Return the name of the processor; Linux alone tells it in a file."""
+    try:
+        facts = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor()
+    found = re.search(r"^model name\s*: (.+)$", facts, re.MULTILINE)
+    return found[1].strip() if found else platform.processor()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sepvae.devices import resolve_device, resolve_precision
+from sepvae.devices import describe_processor, resolve_device, resolve_precision
 from sepvae.errors import ConfigError
 
 
@@ -51,3 +51,12 @@ def test_auto_takes_what_the_processor_is_good_at(
     else:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units, raising=False)
     assert resolve_precision("auto", "cpu") == precision
+
+
+def test_what_a_processor_is_called_and_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = describe_processor()
+    assert found["cores"] and (found["model"] is None or found["model"].strip())
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False, "avx512_bf16": True}, raising=False)
+    assert (describe_processor()["amx_bf16"], describe_processor()["avx512_bf16"]) == (False, True)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert (describe_processor()["amx_bf16"], describe_processor()["avx512_bf16"]) == (None, None)

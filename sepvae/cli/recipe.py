@@ -98,7 +98,7 @@ def _run(args: argparse.Namespace) -> int:
     recipe = _load(args, *([f"corpus.layout={args.layout}"] if args.layout else []))
     name = Path(args.recipe)
     out = args.out or Path("runs") / (name.stem if name.is_file() else name)
-    done = run_recipe(recipe, out=out, corpus=args.corpus, device=args.device, jobs=args.jobs)
+    done = run_recipe(recipe, out=out, corpus=args.corpus, device=args.device, jobs=args.jobs, quick=args.quick)
     if args.json:
         sys.stdout.write(to_json(done.results, indent=2) + "\n")
         return 0

@@ -1,4 +1,4 @@
-"""`sepvae report`: build the page of a finished recipe run again."""
+"""`sepvae report`: build the page of a finished recipe run again, or print its tables."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from typing import Any
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
-    parser = verbs.add_parser("report", help="build the page of a recipe run again", **options)
+    parser = verbs.add_parser("report", help="build the page of a recipe run again, or print its tables", **options)
     parser.add_argument("folder", type=Path, metavar="RUN", help="folder of a recipe run (its --out)")
+    parser.add_argument("--markdown", action="store_true", help="print the tables of scores and claims in Markdown")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write RUN/report.html from the scores and the audio in RUN."""
+    """Write RUN/report.html from the scores and the audio in RUN, or print its tables."""
     from sepvae.progress import progress
-    from sepvae.recipe.run import rebuild_report
+    from sepvae.recipe.run import read_results, rebuild_report
 
+    if args.markdown:
+        from sepvae.report.markdown import results_markdown
+
+        sys.stdout.write(results_markdown(read_results(args.folder)))
+        return 0
     with progress(args.verb, 1, unit="pages") as job:
         page = rebuild_report(args.folder)
         job.advance()

@@ -102,8 +102,11 @@ class MixingConfig(Config):
         return self
 
     @property
-    def folders(self) -> tuple[Path, ...]:
-        """The folders beside the corpus that recordings are drawn from."""
-        used = [self.background.folder if BACKGROUND in self.sources else None, self.noise_folder]
-        used.append(None if self.room is None else self.room.folder)
-        return tuple(Path(folder) for folder in used if folder is not None)
+    def folders(self) -> dict[str, Path]:
+        """The folders beside the corpus that recordings are drawn from, by what they hold."""
+        used = {
+            "background": self.background.folder if BACKGROUND in self.sources else None,
+            "noise": self.noise_folder,
+            "room": None if self.room is None else self.room.folder,
+        }
+        return {what: Path(folder) for what, folder in used.items() if folder is not None}

@@ -15,8 +15,8 @@ from sepvae.tables import unknown
 
 # What a recipe is for that does not say what it needs.
 ANY_SPEECH = "speech"
-# Lists of sentences and figures: what is included is added to, not replaced.
-_ADDED = ("notes", "published", "hypotheses", "grid")
+# Lists of sentences, figures and choices: what is included is added to, not replaced.
+_ADDED = ("notes", "published", "hypotheses", "grid", "chosen")
 _ENDINGS = (".yaml", ".yml")
 
 

@@ -51,13 +51,50 @@ class Hypothesis(Config):
         """Return what the evaluation tests."""
         return Claim(self.claim, self.system, self.others, self.measure, self.direction, self.margin)
 
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """What is tested, as JSON: not its words."""
+        return self.model_dump(mode="json", exclude={"claim"})
+
+
+class Chosen(Config):
+    """Where a setting was chosen: it has the best value by a measure in a part, by default the main one, of a result.
+
+    `setting` has the keys that lead to it, such as `systems.kl_nmf.settings.n_atoms`, and `result` is the development
+    recipe, such as `develop/nmf`. Where another value was the best, `because` says why it was not taken.
+    """
+
+    setting: str
+    result: str
+    measure: str = "sdr_bsseval_v3_512"
+    part: str | None = None
+    because: str = ""
+
+    @field_validator("setting")
+    @classmethod
+    def _of_a_system(cls, setting: str) -> str:
+        keys = setting.split(".")
+        if len(keys) < 3 or keys[0] not in ("systems", "arms") or not all(keys):
+            raise ConfigError(f"{setting!r}: give the keys of a setting, such as systems.kl_nmf.settings.n_atoms")
+        return setting
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that lead to the setting."""
+        return tuple(self.setting.split("."))
+
+    @property
+    def system(self) -> str:
+        """The system, or arm, that has the setting."""
+        return self.keys[1]
+
 
 class Recipe(Config):
     """What a recipe of any kind says: what it is about, the corpus and the seed, and the claims to be tested.
 
     `data` says in words what it needs to be given, `plugins` which modules have to be loaded (`--plugin`) since it
-    names what they register. A kind of recipe compares its `compared`, systems or arms, on each
-    of its parts, and prints its `table_measures`.
+    names what they register, `chosen` on which results its settings were chosen. A kind of recipe compares its
+    `compared`, systems or arms, on each of its parts, and prints its `table_measures`.
     """
 
     what: ClassVar[str] = "system"
@@ -70,6 +107,7 @@ class Recipe(Config):
     seed: int = Field(0, ge=0)
     corpus: CorpusConfig = CorpusConfig()
     hypotheses: tuple[Hypothesis, ...] = ()
+    chosen: tuple[Chosen, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -91,6 +129,11 @@ class Recipe(Config):
     @abstractmethod
     def described(self) -> dict[str, Description]:
         """How the measures that are taken are shown, in order, without their improvements."""
+
+    @property
+    @abstractmethod
+    def decisive(self) -> dict[str, Any]:
+        """What decides the figures, as JSON: everything but words, and the folders that it is given on a machine."""
 
     @property
     @abstractmethod
@@ -143,7 +186,8 @@ class RecipeOptions:
 
 
 class Finished(NamedTuple):
-    """What a kind of recipe found: results for `results.json`, and hashes of what a page shows beside them."""
+    """What a kind of recipe found: results for `results.json`, hashes of what a page shows beside them, the stages."""
 
     results: dict[str, Any]
     shown: Any
+    stages: tuple[str, ...]

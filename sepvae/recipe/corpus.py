@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sepvae.corpora.records import Corpus, open_corpus, read_all
 from sepvae.errors import ConfigError
-from sepvae.files import hash_json, write_json, write_jsonl
+from sepvae.files import hash_file, hash_json, read_json, read_jsonl, write_json, write_jsonl
 from sepvae.recipe.common import Recipe, RecipeOptions
-from sepvae.recipe.ledger import Ledger
+from sepvae.recipe.ledger import Ledger, fingerprint
 
 
 class PreparedCorpus(NamedTuple):
-    """A corpus folder, the JSONL file that lists its utterances, and the hash of that file by its name."""
+    """A corpus folder, how it was read, the JSONL file that lists its utterances, and the hash of that file by name."""
 
     root: Path
+    layout: str
     listing: Path
     hashes: dict[str, str]
 
@@ -32,8 +34,29 @@ def prepare_corpus(recipe: Recipe, options: RecipeOptions, ledger: Ledger) -> Pr
     corpus = open_corpus(root, recipe.corpus.layout)
     state = [recipe.corpus.model_dump(mode="json"), folder_state(root)]
     return PreparedCorpus(
-        root, listing, ledger.run("prepare", state, [listing], lambda: write_listing(corpus, listing))
+        root, corpus.name, listing, ledger.run("prepare", state, [listing], lambda: write_listing(corpus, listing))
     )
+
+
+def hash_data(
+    ledger: Ledger, corpus: PreparedCorpus, folders: Mapping[str, Path], options: RecipeOptions
+) -> dict[str, Any]:
+    """Return hashes of what a run read, wherever it lies: the corpus with who says what, and folders by given names."""
+    path = options.out / "data.json"
+
+    def work() -> None:
+        keys = ("id", "path", "speaker", "sex")
+        spoken = [
+            [*(one[key] for key in keys), hash_file(corpus.root / one["path"])] for one in read_jsonl(corpus.listing)
+        ]
+        found = {folder: fingerprint(folder) for folder in {*folders.values()}}
+        hashes = {name: found[folder] for name, folder in folders.items()}
+        write_json(path, {"layout": corpus.layout, "corpus": hash_json(spoken), "folders": hashes})
+
+    states = {name: folder_state(folder) for name, folder in folders.items()}
+    ledger.run("data", [corpus.layout, corpus.hashes, folder_state(corpus.root), states], [path], work)
+    data: dict[str, Any] = read_json(path)
+    return data
 
 
 def _locate(recipe: Recipe, options: RecipeOptions) -> Path:

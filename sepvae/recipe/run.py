@@ -12,10 +12,11 @@ from sepvae import plugins
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError, OutputError, SepvaeError
 from sepvae.estimator.checkpoint import versions
-from sepvae.files import make_folder, read_json, write_json
+from sepvae.files import hash_json, make_folder, read_json, write_json
 from sepvae.recipe.common import Recipe, RecipeOptions
 from sepvae.recipe.kinds import kind_of
 from sepvae.recipe.ledger import Ledger
+from sepvae.recipe.provenance import what_it_took
 
 _RESULTS, _PAGE = "results.json", "report.html"
 
@@ -36,6 +37,7 @@ def run_recipe(
     corpus: str | Path | None = None,
     device: str = "auto",
     jobs: int = 1,
+    quick: bool = False,
 ) -> RecipeRun:
     """Run a recipe and return its results; a killed or repeated run continues where something is still to do.
 
@@ -45,6 +47,7 @@ def run_recipe(
         corpus: folder of the corpus; the recipe's demo corpus when None.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         jobs: processes, each of which trains and runs one system at a time, and then scores one mixture at a time.
+        quick: whether the recipe was loaded in its quick form, for the results to say so.
 
     Raises:
         ConfigError: impossible settings, or another process runs in `out`.
@@ -58,26 +61,32 @@ def run_recipe(
     options = RecipeOptions(folder, None if corpus is None else Path(corpus), device, jobs)
     try:
         with FileLock(folder / ".lock").acquire(timeout=0):
-            return _run(recipe, options)
+            return _run(recipe, options, quick=quick)
     except Timeout:
         raise ConfigError(f"{folder}: another run is writing here: wait for it, or choose another --out") from None
     except PermissionError as error:
         raise OutputError(f"cannot write into {folder}: permission denied: choose another --out") from error
 
 
-def _run(recipe: Recipe, options: RecipeOptions) -> RecipeRun:
+def _run(recipe: Recipe, options: RecipeOptions, *, quick: bool) -> RecipeRun:
     config, kind = recipe.model_dump(mode="json"), kind_of({"kind": recipe.kind}, where="recipe")
     results_path, page = options.out / _RESULTS, options.out / _PAGE
     write_json(options.out / "recipe.json", config)
     ledger = Ledger(options.out / "stages")
     found = kind.run(recipe, options, ledger)
     about = {
+        "title": recipe.title,
         "config": config,
         # As they are now: the page is built again without the plug-ins that some come from.
         "measure_facts": [{"name": name, **found._asdict()} for name, found in recipe.described.items()],
         "plugins": plugins.needed_by(recipe),
         "versions": versions(),
         "seed": recipe.seed,
+        "quick": quick,
+        "settings": recipe.decisive,
+        "settings_hash": hash_json(recipe.decisive),
+        "device": str(resolve_device(options.device)),
+        **what_it_took(ledger, found.stages),
     }
     results = {**found.results, **about}
     write_json(results_path, results)
@@ -90,6 +99,21 @@ def _run(recipe: Recipe, options: RecipeOptions) -> RecipeRun:
     return RecipeRun(results, results_path, page)
 
 
+def read_results(path: str | Path) -> dict[str, Any]:
+    """Return the results of a finished run, given its folder, or a file of results.
+
+    Raises:
+        InputError: there are none.
+    """
+    place = Path(path)
+    if place.is_file():
+        results: dict[str, Any] = read_json(place)
+        return results
+    if not (place / _RESULTS).is_file():
+        raise InputError(f"{place}: holds no {_RESULTS}: give the --out folder of a finished 'sepvae recipe run'")
+    return read_results(place / _RESULTS)
+
+
 def rebuild_report(out: str | Path) -> Path:
     """Write the page of a finished run again, from the scores and the audio in its folder.
 
@@ -98,9 +122,7 @@ def rebuild_report(out: str | Path) -> Path:
     """
     folder = Path(out)
     path = folder / _RESULTS
-    if not path.is_file():
-        raise InputError(f"{folder}: holds no {_RESULTS}: give the --out folder of a finished 'sepvae recipe run'")
-    results, again = read_json(path), "run the recipe again with this version"
+    results, again = read_results(folder), "run the recipe again with this version"
     try:
         kind_of(results["config"], where=str(path)).write_page(results, folder)
     except KeyError as error:

@@ -80,6 +80,18 @@ def format_value(value: object, decimals: int) -> str:
     return text.replace("-", "−") if float(text) else text.replace("-", "")
 
 
+def p_text(value: object) -> str:
+    """Return a p-value as it is written; a dash when there is none.
+
+    Example:
+        >>> p_text(0.0123), p_text(0.0002), p_text(None)
+        ('0.012', '< 0.001', '–')
+    """
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def reason_text(reasons: Mapping[str, str], measure: str) -> str:
     """Return the reason code of a missing value in words (`silent_reference` as "silent reference")."""
     return reasons.get(measure, "no value").replace("_", " ")

@@ -19,7 +19,7 @@ from sepvae.evaluation import IMPROVEMENT
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.files import read_arrays, write_text
 from sepvae.report import figures, filters
-from sepvae.report.labels import Measures, format_value, is_number, reason_text
+from sepvae.report.labels import Measures, format_value, is_number, p_text, reason_text
 from sepvae.report.rooms import Room, describe_room, describe_talkers, plan
 from sepvae.report.systems import Systems
 
@@ -219,12 +219,6 @@ def _extent(test: Mapping[str, Any]) -> str:
     return str(n_items) if n_clusters == n_items else f"{n_items} ({n_clusters} clusters)"
 
 
-def _p_value(value: Any) -> str:
-    if not is_number(value):
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def _claim(test: Mapping[str, Any], known: Systems, measures: Measures) -> dict[str, str]:
     claim = test["claim"]
     margin = f", within ±{claim['margin']:g}" if claim["direction"] == "equal" else ""
@@ -235,8 +229,8 @@ def _claim(test: Mapping[str, Any], known: Systems, measures: Measures) -> dict[
         "measure": measures[claim["measure"]].label,
         "difference": measures.write(test["mean_difference"], claim["measure"]),
         "n": _extent(test),
-        "p_for": _p_value(test["p_for"]),
-        "p_against": _p_value(test["p_against"]),
+        "p_for": p_text(test["p_for"]),
+        "p_against": p_text(test["p_against"]),
     }
 
 
@@ -247,8 +241,8 @@ def _test(test: Mapping[str, Any], known: Systems, measures: Measures) -> dict[s
         "b": known[test["system_b"]].label,
         "difference": measures.write(test["median_difference"], test["measure"]),
         "n": _extent(test),
-        "p": _p_value(test["p_value"]),
-        "p_holm": _p_value(test["p_holm"]),
+        "p": p_text(test["p_value"]),
+        "p_holm": p_text(test["p_holm"]),
         "effect": format_value(test["rank_biserial"], 2),
         "reason": (test["reason"] or "").replace("_", " "),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,8 +124,8 @@ def test_the_settings_of_the_other_kind_do_not_matter() -> None:
     measured = room(kind="measured", folder="rir", rt60_s=0.01)
     assert measured.folder == "rir"
     config = MixingConfig(room=measured)
-    assert [str(folder) for folder in config.folders] == ["rir"]
-    assert MixingConfig(room=RoomConfig()).folders == () == MixingConfig().folders
+    assert config.folders == {"room": Path("rir")}
+    assert MixingConfig(room=RoomConfig()).folders == {} == MixingConfig().folders
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ from typing import Any
 from sepvae.corpora.damaged_files import list_damaged
 from sepvae.corpora.records import Utterance
 from sepvae.evaluation.rows import write_rows
-from sepvae.files import hash_json, read_json, read_jsonl, write_jsonl
-from sepvae.recipe.augmentation import stages, voice_check
+from sepvae.files import read_json, read_jsonl, write_jsonl
+from sepvae.recipe.augmentation import provenance, stages, voice_check
 from sepvae.recipe.augmentation.folder import FoldFolder
 from sepvae.recipe.augmentation.folds import split_into_folds
 from sepvae.recipe.augmentation.latent_space import describe_space
 from sepvae.recipe.augmentation.schema import MISMATCHED, AugmentationRecipe, needs_model
 from sepvae.recipe.augmentation.stages import FoldRun
 from sepvae.recipe.common import Finished, RecipeOptions
-from sepvae.recipe.corpus import folder_state, prepare_corpus
+from sepvae.recipe.corpus import folder_state, hash_data, prepare_corpus
 from sepvae.recipe.ledger import Ledger
 
 _Hashes = Mapping[str, Any]
@@ -47,8 +47,16 @@ def run_augmentation(recipe: AugmentationRecipe, options: RecipeOptions, ledger:
     }
     # Neither waits for the other, and processes take seconds to begin.
     found = options.side_by_side(_call, arms | checks)
-    results = {**_results(recipe, [run.folder for run in runs], options.out), "data_hash": hash_json(prepared)}
-    return Finished(results, [made, *({name: found[name] for name in names} for names in (arms, checks))])
+    folders = {what: Path(folder) for what, folder in recipe.folders.model_dump().items() if folder is not None}
+    results = {
+        **_results(recipe, [run.folder for run in runs], options.out),
+        "data": hash_data(ledger, corpus, folders, options),
+        "tested": dict.fromkeys(recipe.part_names, provenance.tested_in(runs)),
+        "seeds": provenance.seeds_of(recipe, runs),
+        "core_seconds_of": {run.folder.name: provenance.time_of_arms(ledger, run) for run in runs},
+    }
+    shown = [made, *({name: found[name] for name in names} for names in (arms, checks))]
+    return Finished(results, shown, provenance.stages_of(runs))
 
 
 def _call(stage: Callable[..., dict[str, str]], *arguments: Any) -> dict[str, str]:

@@ -187,6 +187,19 @@ class AugmentationRecipe(Recipe):
         return ACCURACIES
 
     @property
+    def decisive(self) -> dict[str, Any]:
+        """What decides the figures: not what arms are called, and where folders lie."""
+        own = {"kind", "seed", "folds", "tested_folds", "seeds", "speech", "recogniser", "model", "unlabelled"}
+        arms, conditions = self.arms.items(), self.conditions.items()
+        return {
+            **self.model_dump(mode="json", include={*own, "voice_check"}),
+            "demo_speakers": self.corpus.demo_speakers,
+            "arms": {name: arm.model_dump(mode="json", exclude={"label", "role"}) for name, arm in arms},
+            "conditions": {name: one.model_dump(mode="json", exclude={"description"}) for name, one in conditions},
+            "hypotheses": [claim.decisive for claim in self.hypotheses],
+        }
+
+    @property
     def legend(self) -> str:
         """What the table of results holds, in one sentence."""
         return (

@@ -56,6 +56,10 @@ class FoldRun:
         """The seed of what is drawn in this fold."""
         return derive_seed(self.recipe.seed, "fold", self.fold.number)
 
+    def recogniser_seed(self, number: int) -> int:
+        """Return the seed of a recogniser of each arm."""
+        return derive_seed(self.seed, "recogniser", number)
+
     def augmentation_of_unlabelled(self) -> AugmentationSettings:
         """Return the augmentation of the speech that the model of speech learns from."""
         return with_recordings(self.recipe.unlabelled, recordings(self.recipe.folders, "train"))
@@ -157,7 +161,7 @@ def score_arm(run: FoldRun, name: str) -> None:
         }
         rows = []
         for number in range(recipe.seeds):
-            seed = derive_seed(run.seed, "recogniser", number)
+            seed = run.recogniser_seed(number)
             own = [versions.get(utterance, []) for utterance in originals]
             network = train_recogniser([*originals.values()], own, recipe.recogniser, seed=seed)
             for condition, records in tests.items():

@@ -48,7 +48,7 @@ def check_voices(run: FoldRun, utterances: Sequence[Utterance]) -> None:
     frontend, augmenter = SpeechFrontend(run.recipe.speech), Augmenter.load(run.folder.model)
     with one_thread():
         train = [recorded(run, frontend, one) for one in run.fold.train]
-        network = train_recogniser(train, [], run.recipe.recogniser, seed=derive_seed(run.seed, "recogniser", 0))
+        network = train_recogniser(train, [], run.recipe.recogniser, seed=run.recogniser_seed(0))
         rows = [
             row
             for half in _halves(run, utterances, frontend)

@@ -9,13 +9,14 @@ from typing import Any
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
 from sepvae.evaluation.rows import read_rows, write_rows
-from sepvae.files import hash_json, read_json, read_jsonl, write_json
+from sepvae.files import read_json, read_jsonl, write_json
 from sepvae.mixing.leaks import refuse_leaks
 from sepvae.mixing.manifest import Manifest, read_manifest
 from sepvae.recipe.common import Finished, RecipeOptions
-from sepvae.recipe.corpus import PreparedCorpus, folder_state, prepare_corpus
+from sepvae.recipe.corpus import PreparedCorpus, folder_state, hash_data, prepare_corpus
 from sepvae.recipe.ledger import Ledger
-from sepvae.recipe.separation import stages
+from sepvae.recipe.provenance import Tested
+from sepvae.recipe.separation import provenance, stages
 from sepvae.recipe.separation.folder import PartFolder
 from sepvae.recipe.separation.schema import SeparationRecipe
 from sepvae.recipe.separation.stages import Experiment
@@ -29,6 +30,7 @@ def run_separation(recipe: SeparationRecipe, options: RecipeOptions, ledger: Led
     corpus = prepare_corpus(recipe, options, ledger)
     splits: dict[str, Any] = {}
     shown: dict[str, Any] = {}
+    tested: dict[str, Tested] = {}
     parts, notes = recipe.parts, list(recipe.notes)
     for part in parts:
         experiment = Experiment(recipe, corpus.root, part, PartFolder(options.out / part.name), options)
@@ -44,17 +46,24 @@ def run_separation(recipe: SeparationRecipe, options: RecipeOptions, ledger: Led
         manifest = read_manifest(experiment.folder.manifest)
         refuse_leaks(manifest.mixtures, speakers=part.mixing.split == "speaker_open")
         notes += [note for note in manifest.header.notes if note not in notes]
+        tested[part.name] = provenance.tested_in(manifest)
         splits[part.name], shown[part.name] = _run_part(ledger, experiment, manifest, mixed)
+    measured = [part for part in parts if part.name in splits]
+    folders = {f"{part.name}.{what}": folder for part in measured for what, folder in part.mixing.folders.items()}
+    runs = provenance.runs_of(recipe)
     results = {
         "splits": splits,
         "systems": splits[parts[0].name]["systems"],
         "notes": notes,
-        "data_hash": hash_json(corpus.hashes),
+        "data": hash_data(ledger, corpus, folders, options),
+        "tested": tested,
+        "seeds": {"recipe": recipe.seed, "training": {name: [*own.values()] for name, own in runs.items()}},
+        "core_seconds_of": {part: provenance.time_of_systems(ledger, part, runs) for part in splits},
         # JSON keeps no order, and the first part is the main result.
         "order": list(splits),
         "system_facts": [{"name": name, **facts._asdict()} for name, facts in describe_systems(recipe.systems).items()],
     }
-    return Finished(results, shown)
+    return Finished(results, shown, provenance.stages_of([*splits], runs))
 
 
 def _mix(ledger: Ledger, experiment: Experiment, corpus: PreparedCorpus) -> dict[str, str]:
@@ -63,7 +72,7 @@ def _mix(ledger: Ledger, experiment: Experiment, corpus: PreparedCorpus) -> dict
         stages.mix(experiment, utterances)
 
     mixing = experiment.part.mixing
-    noises = [folder_state(folder) for folder in mixing.folders]
+    noises = [folder_state(folder) for folder in mixing.folders.values()]
     inputs = [mixing.model_dump(mode="json"), experiment.recipe.seed, corpus.hashes, noises]
     return ledger.run(f"{experiment.part.name}-mix", inputs, [experiment.folder.manifest], work)
 

@@ -23,6 +23,9 @@ _SPLITS: dict[Split, str] = {
     "speaker_open": "The test speakers never speak in training.",
 }
 
+# Of the settings of mixtures, those that say where recordings lie.
+_FOLDERS: Mapping[str, bool | set[str]] = {"noise_folder": True, "background": {"folder"}, "room": {"folder"}}
+
 
 class PublishedScore(Config):
     """A figure from a paper to show beside ours."""
@@ -139,6 +142,19 @@ class SeparationRecipe(Recipe):
         claimed, published = [one.measure for one in self.hypotheses], [one.measure for one in self.published]
         taken = {name.removesuffix(IMPROVEMENT) for name in (*self.evaluation.measures, *claimed, *published)}
         return {name: describe(name) for name in MEASURES if name in taken}
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """What decides the figures: not what systems are called, and where folders lie."""
+        return {
+            **self.model_dump(mode="json", include={"kind", "seed", "evaluation", "naming"}),
+            "demo_speakers": self.corpus.demo_speakers,
+            "parts": {part.name: part.mixing.model_dump(mode="json", exclude=_FOLDERS) for part in self.parts},
+            "systems": {
+                name: choice.model_dump(mode="json", exclude={"label", "role"}) for name, choice in self.systems.items()
+            },
+            "hypotheses": [claim.decisive for claim in self.hypotheses],
+        }
 
     @property
     def legend(self) -> str:

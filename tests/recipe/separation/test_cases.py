@@ -67,7 +67,7 @@ def test_cases_are_heard_in_other_rooms(tmp_path: Path) -> None:
     assert [room.n_microphones for room in (dry.room, hall.room)] == [3, 3]
     assert (dry.room.rt60_s, hall.room.rt60_s) == ((0.15, 0.15), (0.5, 0.6))
     # The ledger sees when a response changes.
-    assert [mixing.folders for mixing in (dry, hall, office)] == [(), (), (Path("rir"),)]
+    assert [mixing.folders for mixing in (dry, hall, office)] == [{}, {}, {"room": Path("rir")}]
 
 
 @pytest.mark.parametrize(

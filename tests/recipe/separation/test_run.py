@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from sepvae import audio, plugins
+from sepvae.cli import main
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError, InputError
 from sepvae.evaluation import MEASURES
 from sepvae.evaluation.contract import Signal, measure, pairwise
-from sepvae.files import read_json
+from sepvae.files import hash_json, read_json
+from sepvae.mixing.manifest import Mixture, read_manifest
+from sepvae.recipe.committed import slim
 from sepvae.recipe.run import rebuild_report, run_recipe
 from sepvae.recipe.separation.schema import SeparationRecipe
 
@@ -57,6 +60,10 @@ def done(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def read_tests(out: Path) -> list[Mixture]:
+    return read_manifest(out / "speaker_seen" / "mixtures.jsonl").of_split("test")
+
+
 def made(out: Path) -> dict[str, int]:
     """Return when each stage was done."""
     return {path.stem: path.stat().st_mtime_ns for path in (out / "stages").iterdir()}
@@ -70,6 +77,50 @@ def test_results_say_what_each_system_is(done: Path) -> None:
         ("nmf", "KL-NMF", "baseline", []),
         ("a_filter", "KL-NMF + BPF", "baseline", []),
     ]
+
+
+def test_results_say_what_made_them(done: Path) -> None:
+    found = read_json(done / "results.json")
+    tested = found["tested"]["speaker_seen"]
+    assert tested["speakers"] == ["anna", "ben"]
+    sources = [source for mixture in read_tests(done) for source in mixture.sources]
+    assert tested["utterances"] == {source.utterance: source.sha256[:16] for source in sources}
+    assert found["seeds"] == {"recipe": 0, "training": {name: [0] for name in RECIPE["systems"]}}
+    assert found["quick"] is False and found["plugins"] == [] and found["device"] == "cpu"
+    assert found["data"]["layout"] == "folder" and found["data"]["folders"] == {}
+    assert found["settings_hash"] == hash_json(found["settings"])
+    times = found["core_seconds_of"]["speaker_seen"]
+    assert set(times) == {*RECIPE["systems"]} and times["nmf"]["train"] >= 0
+    stages = {path.stem for path in (done / "stages").iterdir()} - {"report"}
+    spent = [read_json(done / "stages" / f"{stage}.json")["core_seconds"] for stage in stages]
+    assert found["core_seconds"] == pytest.approx(sum(spent), abs=0.1)
+    assert found["processors"][0]["cores"] and found["date"] == read_json(done / "stages" / "data.json")["date"]
+    assert slim(found)["splits"]["speaker_seen"]["systems"]["nmf"]["si_sdr"]["n_total"] == 4
+
+
+def test_its_tables_are_printed_in_markdown(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(done), "--markdown"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("# Noise\n\nMeasured on ") and "| system | SI-SDR |\n|---|---|\n| `z_floor` | " in printed
+
+
+def test_data_are_known_wherever_they_lie_and_folders_with_them(done: Path, corpus: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(corpus, elsewhere)
+    noise = 0.1 * np.random.default_rng(1).standard_normal(6 * RATE).astype(np.float32)
+    audio.write(tmp_path / "noise" / "hum" / "1.wav", noise, sample_rate=RATE)
+    first, mixing = read_json(done / "results.json"), {**RECIPE["mixing"], "noise_folder": str(tmp_path / "noise")}
+    systems = {"z_floor": RECIPE["systems"]["z_floor"]}
+    found = run(elsewhere, tmp_path / "out", mixing=mixing, systems=systems)
+    assert found["data"]["corpus"] == first["data"]["corpus"]
+    assert set(found["data"]["folders"]) == {"speaker_seen.noise"}
+    plain = run(elsewhere, tmp_path / "plain", systems=systems)
+    assert plain["settings_hash"] == found["settings_hash"] != first["settings_hash"]
+    assert plain["data"]["folders"] == {} and plain["tested"] == first["tested"]
+    audio.write(elsewhere / "anna" / "0.wav", noise[:RATE], sample_rate=RATE)
+    audio.write(tmp_path / "noise" / "hum" / "1.wav", noise[::-1].copy(), sample_rate=RATE)
+    again = run(elsewhere, tmp_path / "out", mixing=mixing, systems=systems)["data"]
+    assert again["corpus"] != found["data"]["corpus"] and again["folders"] != found["data"]["folders"]
 
 
 def test_the_page_shows_a_bound_as_a_ceiling_and_never_as_the_best(done: Path) -> None:
