@@ -168,7 +168,7 @@ def _split(split: ReportSplit, known: Systems, measures: Measures, words: Words)
         "tests": [_test(test, known, measures) for test in tested],
         "claims": [_claim(test, known, measures) for test in split.hypotheses],
         "violins": [_violin(split.rows, m, known, measures) for m in measures.shown(scored, "violin")],
-        "seeded": any(known[s].seeds > 1 for s in systems),
+        "seeded": any(found.get("seeds", 1) > 1 for row in split.summary.values() for found in row.values()),
         "items": [
             _item(item, split.rows if split.heard is None else split.heard, known, measures, words)
             for item in split.items

@@ -10,13 +10,12 @@ from sepvae.systems.roles import Competitor, Role
 
 
 class ShownSystem(NamedTuple):
-    """A system as the page shows it: name in the recipe, label, role, what it needs beside the mixture, and seeds."""
+    """A system as the page shows it: name in the recipe, label, role, and what it needs beside the mixture."""
 
     name: str
     label: str
     role: str
     needs: tuple[str, ...] = ()
-    seeds: int = 1
 
     @property
     def uses_references(self) -> bool:
@@ -31,9 +30,7 @@ class ShownSystem(NamedTuple):
 
 def read_systems(stored: Iterable[Mapping[str, Any]]) -> list[ShownSystem]:
     """Return the systems that `results.json` has under `system_facts`, in the order of the recipe."""
-    return [
-        ShownSystem(one["name"], one["label"], one["role"], tuple(one["needs"]), one.get("seeds", 1)) for one in stored
-    ]
+    return [ShownSystem(one["name"], one["label"], one["role"], tuple(one["needs"])) for one in stored]
 
 
 class Systems:

@@ -32,7 +32,7 @@ def write_page(results: Mapping[str, Any], folder: Path) -> None:
     cases = {name: case["description"] for name, case in config["cases"].items()}
     described = {part.name: part.description for part in name_parts(config["splits"], cases)}
     shown = _shown(results)
-    runs = {run_name(one.name, number): one.name for one in shown for number in range(one.seeds)}
+    runs = _runs(results)
     splits = []
     for name in results.get("order", results["splits"]):
         part, found = PartFolder(folder / name), results["splits"][name]
@@ -75,6 +75,12 @@ def _shown(results: Mapping[str, Any]) -> list[ShownSystem]:
         return read_systems(results["system_facts"])
     choices = {name: _choice(name, stored) for name, stored in results["config"]["systems"].items()}
     return [ShownSystem(name, one.label, one.role, one.needs) for name, one in describe_systems(choices).items()]
+
+
+def _runs(results: Mapping[str, Any]) -> dict[str, str]:
+    """Return the runs that the scores are of, and whose they are; before systems had seeds each had one."""
+    seeds = {one["name"]: one.get("seeds", 1) for one in results.get("system_facts", ())}
+    return {run_name(name, number): name for name, n_seeds in seeds.items() for number in range(n_seeds)}
 
 
 def _choice(name: str, stored: Mapping[str, Any]) -> SystemChoice:
