@@ -22,6 +22,8 @@ C = TypeVar("C", bound=BaseModel)
 _MAX_INCLUDES = 8
 # Keys beside `kind` that belong to it.
 _OF_KIND = ("settings", "label", "role")
+# What a choice that is made by its name alone can be given.
+_BESIDE_NAME = {*_OF_KIND, "seeds"}
 # What the rest of a preset goes with.
 _CHOICES = ("model", "objective")
 
@@ -122,7 +124,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     """Return `base` with `changes` laid over it, mapping by mapping; lists and values are replaced.
 
     A choice whose kind changes loses its settings, and what a page calls it: they belong to the kind. One that is made
-    by its name alone can be given settings.
+    by its name alone can be given settings, and what else stands beside a kind.
 
     Example:
         >>> merge({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}})
@@ -137,7 +139,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
         merged = {key: value for key, value in base.items() if key not in _OF_KIND}
     for key, value in changes.items():
         old = merged.get(key)
-        if isinstance(old, str) and isinstance(value, Mapping) and set(value) == {"settings"}:
+        if isinstance(old, str) and isinstance(value, Mapping) and value and set(value) <= _BESIDE_NAME:
             old = {"kind": old}
         merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged

@@ -22,6 +22,7 @@ class Median(System[IdealMaskConfig]):
     """Harmonic and percussive parts (Fitzgerald 2010): which source is which it cannot know, so that it is `blind`."""
 
     Config, label, role, blind = IdealMaskConfig, "Medians", "baseline", True
+    draws = False  # no seed changes anything
 
     def separate(self, mixture: Rendered) -> Estimates:
         if len(mixture.sources) != 2:

@@ -29,7 +29,11 @@ class Counted(NamedTuple):
 
 
 def count_failures(
-    rows: Iterable[ScoreRow], *, floor: str = UNPROCESSED, known: Mapping[str, Description] | None = None
+    rows: Iterable[ScoreRow],
+    *,
+    floor: str = UNPROCESSED,
+    known: Mapping[str, Description] | None = None,
+    runs: Mapping[str, str] | None = None,
 ) -> Counted:
     """Give a value to every estimate that failed: silent, with samples that are no numbers, or refused otherwise.
 
@@ -42,14 +46,17 @@ def count_failures(
         floor: the system of the rows that is the unprocessed mixture; rows called `UNPROCESSED` are left out of the
             result.
         known: as of `describe`; by a measure that nobody describes no value is worse than another, and none is given.
+        runs: run -> the system that it is one of, where rows are of systems run from several seeds: the worst of a
+            system is that of all of them.
     """
     rows = list(rows)
     base = {(row.item, row.source): row for row in rows if row.system == floor}
+    systems = {row.system: (runs or {}).get(row.system, row.system) for row in rows}
     worst: dict[tuple[str, str], float] = {}
     for row in rows:
         for measure, value in row.values.items():
             if not math.isnan(value):
-                key = row.system, measure
+                key = systems[row.system], measure
                 worst[key] = _worse(measure, known, [value, worst.get(key, value)])
     counted, failed = [], set[Cell]()
     for row in rows:
@@ -58,7 +65,7 @@ def count_failures(
             mixture = base.get((row.item, row.source))
             if mixture is None or not _failed(reason, mixture, measure) or describe(measure, known).better is None:
                 continue
-            found = [mixture.values.get(measure, math.nan), worst.get((row.system, measure), math.nan)]
+            found = [mixture.values.get(measure, math.nan), worst.get((systems[row.system], measure), math.nan)]
             if numbers := [value for value in found if not math.isnan(value)]:
                 values[measure] = _worse(measure, known, numbers)
                 del reasons[measure]

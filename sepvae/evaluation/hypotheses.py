@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -38,13 +38,15 @@ class ClaimTest:
 
     `p_for` is the probability of such scores if the claim is false, `p_against` if its opposite is false, both
     corrected by Holm's method over all claims tested together; None where there are too few clusters. `mean_difference`
-    is system minus other, over the `n_pairs` items.
+    is system minus other, over the `n_pairs` items. `seeds` is the smallest number of seeds that those of the claim
+    were averaged over, None where nothing was drawn.
     """
 
     claim: Claim
     other: str
     n_pairs: int
     n_clusters: int
+    seeds: int | None
     mean_difference: float | None
     p_for: float | None
     p_against: float | None
@@ -52,7 +54,11 @@ class ClaimTest:
 
 
 def check_claims(
-    rows: Iterable[ScoreRow], claims: Sequence[Claim], *, clusters: Clusters | None = None
+    rows: Iterable[ScoreRow],
+    claims: Sequence[Claim],
+    *,
+    clusters: Clusters | None = None,
+    seeds: Mapping[str, int] | None = None,
 ) -> list[ClaimTest]:
     """Test claims on the scores of one experiment.
 
@@ -61,14 +67,26 @@ def check_claims(
     one system is significantly on the other side (intersection–union tests, Berger 1982). Equality is supported when
     the difference is significantly above −margin and below +margin (two one-sided tests, Schuirmann 1987), contradicted
     when it is significantly beyond one of them.
+
+    Args:
+        rows: scores of all systems.
+        claims: one family.
+        clusters: of the items.
+        seeds: how many seeds the scores of each system are averaged over; without those of systems that draw nothing,
+            which are the same from every seed.
     """
     rows = list(rows)
     tests = [_hardest([_against(rows, claim, other, clusters) for other in claim.others]) for claim in claims]
+    tests = [replace(test, seeds=_fewest_seeds(test.claim, seeds or {})) for test in tests]
     p_for, p_against = (_corrected([getattr(test, side) for test in tests]) for side in ("p_for", "p_against"))
     tests = [
         replace(test, p_for=own, p_against=other) for test, own, other in zip(tests, p_for, p_against, strict=True)
     ]
     return [replace(test, verdict=_verdict(test)) for test in tests]
+
+
+def _fewest_seeds(claim: Claim, seeds: Mapping[str, int]) -> int | None:
+    return min((seeds[name] for name in (claim.system, *claim.others) if name in seeds), default=None)
 
 
 def _corrected(p_values: Sequence[float | None]) -> list[float | None]:
@@ -87,7 +105,7 @@ def _verdict(test: ClaimTest) -> Verdict:
 
 def _against(rows: Sequence[ScoreRow], claim: Claim, other: str, clusters: Clusters | None) -> ClaimTest:
     of_items, differences = paired_differences(rows, claim.system, other, claim.measure, clusters)
-    found = ClaimTest(claim, other, of_items.size, differences.size, None, None, None, "undecided")
+    found = ClaimTest(claim, other, of_items.size, differences.size, None, None, None, None, "undecided")
     if not differences.size:
         return found
     found = replace(found, mean_difference=float(of_items.mean()))

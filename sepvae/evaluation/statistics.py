@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,10 @@ Clusters = Mapping[str, str]
 
 
 class Summary(TypedDict):
-    """One measure of one system over all rows; None where no row (or, for the interval, one item) has a value."""
+    """One measure of one system over all rows; None where no row (or, for the interval, one item) has a value.
+
+    `seeds` and `seed_std` are added by `sepvae.evaluation.runs` where systems are run from seeds.
+    """
 
     mean: float | None
     median: float | None
@@ -41,6 +44,8 @@ class Summary(TypedDict):
     n_valid: int
     n_failed: int
     n_total: int
+    seeds: NotRequired[int]
+    seed_std: NotRequired[float | None]
 
 
 Summaries = dict[str, dict[str, Summary]]

@@ -19,7 +19,7 @@ def results_text(recipe: Recipe, results: Mapping[str, Any]) -> str:
     headings = {name: name.removesuffix(_BSSEVAL) for name in columns}
     for part in results["order"]:
         found = results["splits"][part]
-        systems = {name: found["systems"][name] for name in recipe.compared}
+        systems = {_called(name, found["systems"][name]): found["systems"][name] for name in recipe.compared}
         table = format_table(systems, columns, intervals=columns[:1], headings=headings, described=described)
         lines += ["", part, table]
         for test in found["hypotheses"]:
@@ -31,8 +31,15 @@ def results_text(recipe: Recipe, results: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", recipe.legend, ""])
 
 
+def _called(name: str, summary: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the name of a system with the number of its seeds where there are several."""
+    n_seeds = max((found.get("seeds", 1) for found in summary.values()), default=1)
+    return name if n_seeds == 1 else f"{name} ({n_seeds} seeds)"
+
+
 def _extent(test: Mapping[str, Any]) -> str:
-    """Return what a verdict rests on: how many items, how many clusters of them, and the margin of no difference."""
+    """Return what a verdict rests on: items, clusters of them, seeds, and the margin of no difference."""
     clusters = f" in {test['n_clusters']} clusters" if test["n_clusters"] < test["n_pairs"] else ""
     margin = f", within ±{test['claim']['margin']:g}" if test["claim"]["direction"] == "equal" else ""
-    return f"n = {test['n_pairs']}{clusters}{margin}"
+    seeds = f", {test['seeds']} seed{'' if test['seeds'] == 1 else 's'}" if test["seeds"] is not None else ""
+    return f"n = {test['n_pairs']}{clusters}{seeds}{margin}"

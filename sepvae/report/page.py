@@ -72,7 +72,8 @@ class ReportItem:
 class ReportSplit:
     """The results of one split: summary by system and measure, paired tests, claims, rows, and items to listen to.
 
-    `n_more` items beside these are not on the page.
+    `n_more` items beside these are not on the page. `heard` are the rows of the sounds, where `rows` are means over
+    seeds.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ReportSplit:
     rows: Sequence[ScoreRow]
     items: Sequence[ReportItem]
     n_more: int = 0
+    heard: Sequence[ScoreRow] | None = None
 
 
 def write_report(
@@ -166,7 +168,11 @@ def _split(split: ReportSplit, known: Systems, measures: Measures, words: Words)
         "tests": [_test(test, known, measures) for test in tested],
         "claims": [_claim(test, known, measures) for test in split.hypotheses],
         "violins": [_violin(split.rows, m, known, measures) for m in measures.shown(scored, "violin")],
-        "items": [_item(item, split.rows, known, measures, words) for item in split.items],
+        "seeded": any(found.get("seeds", 1) > 1 for row in split.summary.values() for found in row.values()),
+        "items": [
+            _item(item, split.rows if split.heard is None else split.heard, known, measures, words)
+            for item in split.items
+        ],
         "n_more": split.n_more,
     }
 
@@ -205,6 +211,8 @@ def _cell(
     n_counted = found["n_valid"] + n_failed
     notes = [f"{n_counted} of {found['n_total']}"] if n_counted < found["n_total"] else []
     notes += [f"{n_failed} failed"] if n_failed else []
+    if (n_seeds := found.get("seeds", 1)) > 1:
+        notes.append(f"{n_seeds} seeds ± {measures.write(found['seed_std'], measure)}")
     return {
         "mean": measures.write(found["mean"], measure),
         "interval": f"{measures.write(low, measure)} to {measures.write(high, measure)}" if is_number(low) else "",
@@ -219,6 +227,13 @@ def _extent(test: Mapping[str, Any]) -> str:
     return str(n_items) if n_clusters == n_items else f"{n_items} ({n_clusters} clusters)"
 
 
+def _claim_extent(test: Mapping[str, Any]) -> str:
+    """Return what a verdict rests on: items, clusters, and seeds where something was drawn."""
+    if (n_seeds := test.get("seeds")) is None:
+        return _extent(test)
+    return f"{_extent(test)}, {n_seeds} seed{'' if n_seeds == 1 else 's'}"
+
+
 def _claim(test: Mapping[str, Any], known: Systems, measures: Measures) -> dict[str, str]:
     claim = test["claim"]
     margin = f", within ±{claim['margin']:g}" if claim["direction"] == "equal" else ""
@@ -228,7 +243,7 @@ def _claim(test: Mapping[str, Any], known: Systems, measures: Measures) -> dict[
         "pair": f"{known[claim['system']].label} against {known[test['other']].label}{margin}",
         "measure": measures[claim["measure"]].label,
         "difference": measures.write(test["mean_difference"], claim["measure"]),
-        "n": _extent(test),
+        "n": _claim_extent(test),
         "p_for": p_text(test["p_for"]),
         "p_against": p_text(test["p_against"]),
     }

@@ -21,6 +21,7 @@ class UnprocessedMixture(System[MixtureConfig]):
 
     Config = MixtureConfig
     label, role, mixture_consistent = "Mixture", "floor", False
+    draws = False
 
     def separate(self, mixture: Rendered) -> Estimates:
         """Return the mixture for each source."""
@@ -39,6 +40,7 @@ class IdealMask(System[IdealMaskConfig]):
 
     Config = IdealMaskConfig
     role, needs = "ceiling", ("references",)
+    draws = False
 
     def __init__(self, config: IdealMaskConfig, *, sample_rate: int) -> None:
         super().__init__(config, sample_rate=sample_rate)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from sepvae.config import Config
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import Rendered
+from sepvae.seeds import derive_seed
 from sepvae.settings import Choice
 from sepvae.systems import SYSTEMS
 from sepvae.systems.roles import Competitor, Role
@@ -29,6 +30,8 @@ Estimates = dict[str, NDArray[np.float32]]
 # What a system is given beside the mixture: the channels of several microphones; the true sources, which no real
 # system has.
 Need = Literal["channels", "references"]
+# Of seeds in settings: what NumPy's and scikit-learn's generators take as well.
+_SEEDS_BELOW = 2**31
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,12 @@ class TrainingMixtures:
 
 
 class SystemFacts(NamedTuple):
-    """What a page calls a system, what it is in a comparison, and what it needs beside the mixture."""
+    """What a page calls a system, its role in a comparison, what it needs beside the mixture, and whether it draws."""
 
     label: str
     role: Role
     needs: tuple[Need, ...] = ()
+    draws: bool = True
 
     @property
     def uses_references(self) -> bool:
@@ -63,7 +67,7 @@ class SystemFacts(NamedTuple):
         """Return the facts of a system that works on the estimates of another one: it knows what that one knows."""
         label = self.label if other.role == "floor" else f"{other.label} + {self.label}"
         role = "ceiling" if other.role == "ceiling" else self.role
-        return SystemFacts(label, role, tuple(sorted({*self.needs, *other.needs})))
+        return SystemFacts(label, role, tuple(sorted({*self.needs, *other.needs})), self.draws or other.draws)
 
 
 class System(ABC, Generic[C]):
@@ -72,11 +76,14 @@ class System(ABC, Generic[C]):
     A subclass names its `Config` and says what it is: its `label`, its `role`, and what it `needs`; `describe` may let
     these follow from the settings. One that needs the references is a ceiling, or a baseline that never competes.
     `blind` are those whose estimates come in any order; `mixture_consistent` those whose estimates add up to the
-    mixture. After `separate`, `diagnostics` holds what was found in that mixture, for a page to show: a new dict each
-    time, empty if nothing was. A page knows `demixing`, complex (bins, sources, microphones), with which y = W x in
-    each bin: bins evenly from 0 Hz to half the sample rate, sources in the order of the estimates, microphones as they
-    are recorded; and `objective` (iterations + 1,), the negative log-likelihood per bin and frame at each iteration
-    and in the end, up to a constant of the system.
+    mixture; `draws` those that give other estimates from another seed: from that of `TrainingMixtures`, and where they
+    draw later, from a setting called `seed`, which may stand anywhere in the settings.
+
+    After `separate`, `diagnostics` holds what was found in that mixture, for a page to show: a new dict each time,
+    empty if nothing was. A page knows `demixing`, complex (bins, sources, microphones), with which y = W x in each bin:
+    bins evenly from 0 Hz to half the sample rate, sources in the order of the estimates, microphones as they are
+    recorded; and `objective` (iterations + 1,), the negative log-likelihood per bin and frame at each iteration and in
+    the end, up to a constant of the system.
     """
 
     Config: ClassVar[type[Config]]
@@ -85,6 +92,7 @@ class System(ABC, Generic[C]):
     needs: ClassVar[tuple[Need, ...]] = ()
     blind: ClassVar[bool] = False
     mixture_consistent: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
 
     def __init__(self, config: C, *, sample_rate: int) -> None:
         self._config, self._sample_rate = config, sample_rate
@@ -93,7 +101,7 @@ class System(ABC, Generic[C]):
     @classmethod
     def describe(cls, config: C) -> SystemFacts:  # noqa: ARG003 (for those whose label or role follows from settings)
         """Return what the system is with these settings; without a label a page calls it by its name in the recipe."""
-        return SystemFacts(cls.label, cls.role, cls.needs)
+        return SystemFacts(cls.label, cls.role, cls.needs, cls.draws)
 
     @classmethod
     def works_on(cls, config: C) -> str | None:  # noqa: ARG003
@@ -138,13 +146,14 @@ def trained(path: Path) -> Path:
 class SystemChoice(Choice):
     """A system of `SYSTEMS` and its settings; `label` and `role` say what its class cannot know.
 
-    What others published and a recipe sets beside the toolkit's own is a baseline.
+    What others published and a recipe sets beside the toolkit's own is a baseline. It is trained and run `seeds` times.
     """
 
     table: ClassVar[Table] = SYSTEMS
 
     label: str | None = Field(None, min_length=1)
     role: Competitor | None = None
+    seeds: int = Field(1, ge=1, le=100)
 
     @property
     def works_on(self) -> str | None:
@@ -154,8 +163,12 @@ class SystemChoice(Choice):
 
     @property
     def work(self) -> dict[str, Any]:
-        """What decides the estimates, as JSON: label and role do not."""
+        """What decides the estimates of a run, as JSON: label, role and the number of runs do not."""
         return self.model_dump(mode="json", include={"kind", "settings"})
+
+    def reseeded(self, seed: int) -> Self:
+        """Return the choice with every setting called `seed` drawn anew from a seed and from what it was."""
+        return self.with_settings(**_reseeded(self.settings, seed))
 
     def facts(self, name: str, other: SystemFacts | None = None) -> SystemFacts:
         """Return what a page says of the system.
@@ -174,11 +187,23 @@ class SystemChoice(Choice):
             raise ConfigError(f"system {name}: role = {self.role}: it {what} and is a {facts.role}: leave role out")
         # What a class forgets to say cannot make it a competitor.
         role = "ceiling" if facts.uses_references and facts.role == "ours" else self.role or facts.role
-        return SystemFacts(self.label or facts.label or name, role, facts.needs)
+        return SystemFacts(self.label or facts.label or name, role, facts.needs, facts.draws)
 
     def build(self, *, sample_rate: int) -> System[Any]:
         """Return the system for mixtures at `sample_rate` Hz."""
         return cast("System[Any]", self.entry(self.config(), sample_rate=sample_rate))
+
+
+def _reseeded(settings: Any, seed: int) -> Any:
+    """Return settings, JSON, with every integer called `seed` replaced."""
+    if isinstance(settings, list):
+        return [_reseeded(one, seed) for one in settings]
+    if not isinstance(settings, dict):
+        return settings
+    changed = {key: _reseeded(value, seed) for key, value in settings.items()}
+    if type(own := settings.get("seed")) is int:
+        changed["seed"] = derive_seed(seed, "seed", own) % _SEEDS_BELOW
+    return changed
 
 
 def describe_systems(choices: Mapping[str, SystemChoice]) -> dict[str, SystemFacts]:

@@ -53,11 +53,15 @@ class Demixing(System[DemixingSystemConfig]):
 
     @classmethod
     def describe(cls, config: DemixingSystemConfig) -> SystemFacts:
-        """Name the algorithm and what is added to it; those without a model of speech are baselines."""
+        """Name the algorithm and what is added to it; those without a model of speech are baselines.
+
+        A model of speech is drawn in training; what an algorithm draws itself follows from its setting `seed`.
+        """
         algorithm, settings = config.algorithm.entry, config.algorithm.config()
         added = {"wpe": " + WPE", "postfilter": " + post-filter"}
         label = algorithm.label + "".join(text for key, text in added.items() if getattr(settings, key, None))
-        return SystemFacts(label, cls.role if algorithm.needs_model else "baseline", cls.needs)
+        draws = algorithm.needs_model or hasattr(settings, "seed")
+        return SystemFacts(label, cls.role if algorithm.needs_model else "baseline", cls.needs, draws)
 
     def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
         """Train the model of speech, or find it trained by another system of the same run."""

@@ -69,6 +69,7 @@ class FilterBank(System[FilterBankConfig]):
 
     Config = FilterBankConfig
     label, role = "Filter bank", "baseline"
+    draws = False
 
     def __init__(self, config: FilterBankConfig, *, sample_rate: int) -> None:
         super().__init__(config, sample_rate=sample_rate)

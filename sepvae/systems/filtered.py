@@ -30,6 +30,7 @@ class FilteredSystem(System[FilteredConfig]):
 
     Config = FilteredConfig
     label, role, mixture_consistent = "BPF", "baseline", False
+    draws = False
 
     def __init__(self, config: FilteredConfig, *, sample_rate: int) -> None:
         super().__init__(config, sample_rate=sample_rate)

@@ -50,6 +50,7 @@ class OracleDemixing(System[OracleDemixingConfig]):
 
     Config = OracleDemixingConfig
     label, role, needs = "Oracle demixing", "ceiling", ("channels", "references")
+    draws = False
 
     def __init__(self, config: OracleDemixingConfig, *, sample_rate: int) -> None:
         super().__init__(config, sample_rate=sample_rate)

@@ -46,6 +46,7 @@ class Wavelet(System[WaveletConfig]):
 
     Config = WaveletConfig
     label, role = "Wavelet", "baseline"
+    draws = False
 
     def __init__(self, config: WaveletConfig, *, sample_rate: int) -> None:
         super().__init__(config, sample_rate=sample_rate)

@@ -83,10 +83,19 @@ def _ready(entry: type[System[Any]], name: str, settings: str) -> System[Any]:
 
 
 def trained_anew(name: str, settings: Settings, *, seed: int) -> Estimates:
-    """Train and separate the first test mixture, with nothing left from before."""
+    """Train from a seed and separate the first test mixture, with nothing left from before."""
+    return _trained_anew(build(name, settings), seed=seed)
+
+
+def reseeded(name: str, settings: Settings, *, seed: int) -> Estimates:
+    """Do the same with the settings of that seed too, as a recipe does for each of several seeds."""
+    return _trained_anew(SystemChoice.of(name, settings).reseeded(seed).build(sample_rate=RATE), seed=seed)
+
+
+def _trained_anew(system: System[Any], *, seed: int) -> Estimates:
     mixtures, items, _ = corpus()
     with tempfile.TemporaryDirectory() as place:
-        folder, system = Path(place), build(name, settings)
+        folder = Path(place)
         (folder / "system").mkdir()
         system.train(replace(mixtures, seed=seed, shared=folder / "shared"), folder / "system")
         system.load(folder / "system", device="cpu")
@@ -162,6 +171,19 @@ def check_training_follows_from_the_seed(name: str, settings: Settings) -> None:
     again = trained_anew(name, settings, seed=0)
     changed = [source for source, wave in estimates.items() if not np.array_equal(again[source], wave)]
     expect(changed == [], f"trained again it gives another {', '.join(changed)}")
+
+
+def check_another_seed_changes_the_estimates_of_those_that_draw(name: str, settings: Settings) -> None:
+    """From two seeds come other estimates exactly when the system `draws`, and from the same seed the same."""
+    facts = SystemChoice.of(name, settings).facts(name)
+    one, again, other = (reseeded(name, settings, seed=seed) for seed in (1, 1, 2))
+    changed = [source for source, wave in one.items() if not np.array_equal(again[source], wave)]
+    expect(changed == [], f"from the same seed it gives another {', '.join(changed)}")
+    same = all(np.array_equal(other[source], wave) for source, wave in one.items())
+    expect(
+        same is not facts.draws,
+        f"draws is {facts.draws}, and from another seed {'nothing' if same else 'much'} changes",
+    )
 
 
 def check_what_has_not_been_trained_says_so_or_needs_none(name: str, settings: Settings) -> None:

@@ -167,6 +167,7 @@ class Halves(System[Nothing]):
     """Half of the mixture for each source, after a training that leaves something."""
 
     Config = Nothing
+    draws = False
     share = 0.5
 
     def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
@@ -183,6 +184,26 @@ def hissing(self: Halves, mixture: Rendered) -> Estimates:
     noise = np.random.default_rng(0).normal(0, 0.01, mixture.mixture.shape).astype(np.float32)
     first, second = mixture.sources
     return {first: mixture.mixture / 2 + noise, second: mixture.mixture / 2 - noise}
+
+
+class OfItsSeed(Config):
+    """A seed."""
+
+    seed: int = 0
+
+
+def divided(mixture: Rendered, share: float) -> Estimates:
+    first, second = sorted(mixture.sources)
+    own = mixture.mixture * np.float32(share)
+    return {first: own, second: mixture.mixture - own}
+
+
+def by_chance(self: Halves, mixture: Rendered) -> Estimates:
+    return divided(mixture, np.random.uniform())  # noqa: NPY002
+
+
+def by_seed(self: Any, mixture: Rendered) -> Estimates:
+    return divided(mixture, np.random.default_rng(self._config.seed).uniform())
 
 
 def global_gain(self: Gain, context: DrawContext) -> dict[str, Any]:
@@ -255,6 +276,9 @@ FAULTS: list[tuple[str, Any, str]] = [
     ("system", changed(Halves, share=1 / 3), "what_is_consistent_adds_up_to_the_mixture"),
     ("system", changed(Halves, separate=hissing), "silence_in_silence_out"),
     ("system", changed(Halves, role="ceiling"), "it_says_what_it_is"),
+    ("system", changed(Halves, draws=True), "another_seed_changes_the_estimates"),
+    ("system", changed(Halves, separate=by_chance, draws=True), "another_seed_changes_the_estimates"),
+    ("system", changed(Halves, Config=OfItsSeed, separate=by_seed), "another_seed_changes_the_estimates"),
 ]
 
 
@@ -287,6 +311,7 @@ def test_faults_of_every_shelf_are_tried() -> None:
     [
         *(("corpus", changed(Flat)), ("model", Tiny), ("objective", Squares), ("algorithm", changed(AuxIva))),
         *(("measure", scored(true_snr)), ("augmentation", changed(Gain)), ("system", Halves)),
+        ("system", changed(Halves, Config=OfItsSeed, separate=by_seed, draws=True)),
         *(("likelihood", gaussian), ("update", iterative_projection), ("divergence", euclidean_divergence)),
     ],
 )
@@ -297,7 +322,7 @@ def test_what_has_no_fault_passes(shelf: str, entry: Any) -> None:
 
 def test_a_system_of_ones_own_is_called_by_its_name() -> None:
     register("system", Halves)
-    assert describe_systems({"mine": SystemChoice.of("faulty")})["mine"] == ("mine", "ours", ())
+    assert describe_systems({"mine": SystemChoice.of("faulty")})["mine"] == ("mine", "ours", (), False)
 
 
 def test_what_is_asked_for_in_vain_is_named() -> None:

@@ -194,8 +194,9 @@ def score_rows(folders: Sequence[FoldFolder], arms: Sequence[str], part: str) ->
 def part_results(recipe: AugmentationRecipe, part: str, rows: Sequence[ScoreRow]) -> dict[str, Any]:
     """Return the summary of each arm, paired tests over the speakers, and claims, for one part of the results."""
     claims = [claim.to_claim() for claim in recipe.hypotheses if claim.where == part]
+    seeds = dict.fromkeys(recipe.compared, recipe.seeds)
     return {
         "systems": summarise(rows, seed=recipe.seed),
         "comparisons": [asdict(test) for test in compare_systems(rows, measures=tuple(ACCURACIES))],
-        "hypotheses": [asdict(test) for test in check_claims(rows, claims)],
+        "hypotheses": [asdict(test) for test in check_claims(rows, claims, seeds=seeds)],
     }

@@ -19,7 +19,7 @@ class PartFolder:
 
     @property
     def scores(self) -> Path:
-        """The scores of all systems."""
+        """The scores of all runs of all systems."""
         return self.path / "scores.csv"
 
     @property
@@ -32,14 +32,14 @@ class PartFolder:
         """The test mixtures and their true sources."""
         return self.estimates("reference")
 
-    def system(self, name: str) -> Path:
-        """What a system learnt."""
-        return self.path / "systems" / name
+    def system(self, run: str) -> Path:
+        """What a run of a system learnt."""
+        return self.path / "systems" / run
 
-    def estimates(self, name: str) -> Path:
-        """The waves that a system made of the test mixtures."""
-        return self.path / "audio" / name
+    def estimates(self, run: str) -> Path:
+        """The waves that a run of a system made of the test mixtures."""
+        return self.path / "audio" / run
 
-    def diagnostics(self, system: str, mixture: str) -> Path:
-        """What a system found in a test mixture beside the waves."""
-        return self.estimates(system) / mixture / "demixing.npz"
+    def diagnostics(self, run: str, mixture: str) -> Path:
+        """What a run of a system found in a test mixture beside the waves."""
+        return self.estimates(run) / mixture / "demixing.npz"

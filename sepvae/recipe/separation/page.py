@@ -9,10 +9,13 @@ from typing import Any
 
 from sepvae.config import parse_config
 from sepvae.errors import ConfigError
+from sepvae.evaluation.failures import count_failures
 from sepvae.evaluation.rows import read_rows
+from sepvae.evaluation.runs import average_runs
 from sepvae.mixing.manifest import Mixture, read_manifest
 from sepvae.recipe.separation.explanations import room_of
 from sepvae.recipe.separation.folder import PartFolder
+from sepvae.recipe.separation.runs import run_name
 from sepvae.recipe.separation.schema import name_parts
 from sepvae.report.labels import read_measures
 from sepvae.report.page import ReportItem, ReportSplit, write_report
@@ -29,14 +32,17 @@ def write_page(results: Mapping[str, Any], folder: Path) -> None:
     cases = {name: case["description"] for name, case in config["cases"].items()}
     described = {part.name: part.description for part in name_parts(config["splits"], cases)}
     shown = _shown(results)
+    runs = _runs(results)
     splits = []
     for name in results.get("order", results["splits"]):
         part, found = PartFolder(folder / name), results["splits"][name]
         tests = read_manifest(part.manifest).of_split("test")
         items = [_item(part, mixture, shown) for mixture in to_hear(tests)]
         outcome = (found["systems"], found["comparisons"], found["hypotheses"])
-        rows, n_more = read_rows(part.scores), len(tests) - len(items)
-        splits.append(ReportSplit(name, described[name], *outcome, rows, items, n_more))
+        of_runs, n_more = read_rows(part.scores), len(tests) - len(items)
+        rows = average_runs(count_failures(of_runs, runs=runs), runs).rows
+        # What is heard is the run from the first seed, which goes by the name of its system.
+        splits.append(ReportSplit(name, described[name], *outcome, rows, items, n_more, of_runs))
     write_report(
         folder / "report.html",
         title=config["title"],
@@ -68,7 +74,13 @@ def _shown(results: Mapping[str, Any]) -> list[ShownSystem]:
     if "system_facts" in results:
         return read_systems(results["system_facts"])
     choices = {name: _choice(name, stored) for name, stored in results["config"]["systems"].items()}
-    return [ShownSystem(name, *facts) for name, facts in describe_systems(choices).items()]
+    return [ShownSystem(name, one.label, one.role, one.needs) for name, one in describe_systems(choices).items()]
+
+
+def _runs(results: Mapping[str, Any]) -> dict[str, str]:
+    """Return the runs that the scores are of, and whose they are; before systems had seeds each had one."""
+    seeds = {one["name"]: one.get("seeds", 1) for one in results.get("system_facts", ())}
+    return {run_name(name, number): name for name, n_seeds in seeds.items() for number in range(n_seeds)}
 
 
 def _choice(name: str, stored: Mapping[str, Any]) -> SystemChoice:

@@ -15,7 +15,10 @@ Runs = Mapping[str, Mapping[str, int]]
 
 def runs_of(recipe: SeparationRecipe) -> dict[str, dict[str, int]]:
     """Return the runs of each system, with the seeds that they are trained from."""
-    return {name: {name: recipe.seed} for name in recipe.systems}
+    found: dict[str, dict[str, int]] = {}
+    for run in recipe.runs:
+        found.setdefault(run.system, {})[run.name] = run.seed
+    return found
 
 
 def tested_in(manifest: Manifest) -> Tested:

@@ -18,6 +18,7 @@ from sepvae.recipe.ledger import Ledger
 from sepvae.recipe.provenance import Tested
 from sepvae.recipe.separation import provenance, stages
 from sepvae.recipe.separation.folder import PartFolder
+from sepvae.recipe.separation.runs import Run
 from sepvae.recipe.separation.schema import SeparationRecipe
 from sepvae.recipe.separation.stages import Experiment
 from sepvae.systems.contract import describe_systems
@@ -61,7 +62,10 @@ def run_separation(recipe: SeparationRecipe, options: RecipeOptions, ledger: Led
         "core_seconds_of": {part: provenance.time_of_systems(ledger, part, runs) for part in splits},
         # JSON keeps no order, and the first part is the main result.
         "order": list(splits),
-        "system_facts": [{"name": name, **facts._asdict()} for name, facts in describe_systems(recipe.systems).items()],
+        "system_facts": [
+            {"name": name, **facts._asdict(), "seeds": recipe.seeds[name]}
+            for name, facts in describe_systems(recipe.systems).items()
+        ],
     }
     return Finished(results, shown, provenance.stages_of([*splits], runs))
 
@@ -88,12 +92,10 @@ def _run_part(
         )
     }
     # Systems that work on another's estimates come after it.
-    others = {name: choice.works_on for name, choice in recipe.systems.items()}
-    first = {name: (ledger, experiment, name, manifest, mixed, None) for name, other in others.items() if not other}
+    others = [(run, run.works_on) for run in recipe.runs]
+    first = {run.name: (ledger, experiment, run, manifest, mixed, None) for run, other in others if not other}
     separated |= experiment.options.side_by_side(_run_system, first, what="system")
-    behind = {
-        name: (ledger, experiment, name, manifest, mixed, separated[other]) for name, other in others.items() if other
-    }
+    behind = {run.name: (ledger, experiment, run, manifest, mixed, separated[other]) for run, other in others if other}
     separated |= experiment.options.side_by_side(_run_system, behind, what="system")
     scored = ledger.run(
         f"{part}-evaluate",
@@ -106,28 +108,28 @@ def _run_part(
         write_json(folder.summary, stages.split_results(recipe, manifest, read_rows(folder.scores)))
 
     claims = [hypothesis.model_dump(mode="json") for hypothesis in recipe.hypotheses]
-    competitors = stages.competitors(recipe)
-    summarised = ledger.run(f"{part}-summarise", [scored, mixed, claims, competitors], [folder.summary], summarise)
+    inputs = [scored, mixed, claims, stages.competitors(recipe), recipe.seeds]
+    summarised = ledger.run(f"{part}-summarise", inputs, [folder.summary], summarise)
     results: dict[str, Any] = read_json(folder.summary)
     return results, {**separated, **scored, **summarised}
 
 
 def _run_system(
-    ledger: Ledger, experiment: Experiment, name: str, manifest: Manifest, mixed: Mapping[str, str], behind: Any
+    ledger: Ledger, experiment: Experiment, run: Run, manifest: Manifest, mixed: Mapping[str, str], behind: Any
 ) -> dict[str, str]:
-    """Train one system and separate the test mixtures with it; return the hashes of the estimates."""
-    recipe, part, folder = experiment.recipe, experiment.part.name, experiment.folder
-    settings: list[Any] = [recipe.systems[name].work, recipe.seed, mixed]
+    """Train a system from one seed and separate the test mixtures with it; return the hashes of the estimates."""
+    recipe, part, folder, name = experiment.recipe, experiment.part.name, experiment.folder, run.name
+    settings: list[Any] = [run.choice.work, run.seed, mixed]
     naming = [] if recipe.naming == "given" else [recipe.naming]
     trained = ledger.run(
         f"{part}-train-{name}",
         settings,
         [folder.system(name)],
-        lambda: stages.train_system(experiment, name, manifest),
+        lambda: stages.train_system(experiment, run, manifest),
     )
     return ledger.run(
         f"{part}-separate-{name}",
         [settings, trained, behind, *naming],
         [folder.estimates(name)],
-        lambda: stages.separate_tests(experiment, name, manifest),
+        lambda: stages.separate_tests(experiment, run, manifest),
     )

@@ -15,6 +15,7 @@ from sepvae.evaluation.contract import Description
 from sepvae.evaluation.measures import default_measures, describe
 from sepvae.mixing.config import MixingConfig, Split
 from sepvae.recipe.common import Recipe, check_names, without_nulls
+from sepvae.recipe.separation.runs import Run, check_seeds, count_seeds, runs_of
 from sepvae.settings import merge
 from sepvae.systems.contract import SystemChoice, describe_systems
 
@@ -117,7 +118,7 @@ class SeparationRecipe(Recipe):
                 raise ConfigError(
                     f"system {name}: of = {other!r}: name another system of the recipe: {', '.join(first)}"
                 )
-        describe_systems(systems)
+        check_seeds(systems, describe_systems(systems))
         return systems
 
     @field_validator("cases")
@@ -130,6 +131,16 @@ class SeparationRecipe(Recipe):
     def compared(self) -> tuple[str, ...]:
         """The systems."""
         return tuple(self.systems)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Each system from each of its seeds, in order."""
+        return runs_of(self.systems, seed=self.seed)
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """How many seeds each system has."""
+        return count_seeds(self.systems)
 
     @property
     def table_measures(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ from sepvae.evaluation.hypotheses import check_claims
 from sepvae.evaluation.many import ScoreTask, score_many
 from sepvae.evaluation.naming import best_order
 from sepvae.evaluation.rows import ScoreRow
-from sepvae.evaluation.statistics import compare_systems, summarise
+from sepvae.evaluation.runs import add_seeds, average_runs
+from sepvae.evaluation.statistics import Summaries, compare_systems, summarise
 from sepvae.files import make_folder, write_arrays
 from sepvae.mixing.manifest import Manifest, Mixture, write_manifest
 from sepvae.mixing.mixture import render
@@ -27,6 +28,7 @@ from sepvae.progress import progress
 from sepvae.recipe.common import RecipeOptions
 from sepvae.recipe.separation.explanations import in_order
 from sepvae.recipe.separation.folder import PartFolder
+from sepvae.recipe.separation.runs import Run
 from sepvae.recipe.separation.schema import Part, SeparationRecipe
 from sepvae.systems.contract import System, SystemChoice, TrainingMixtures, describe_systems
 from sepvae.systems.grouped import Grouped
@@ -59,30 +61,30 @@ def _system(choice: SystemChoice, manifest: Manifest) -> System[Any]:
     return Grouped(partial(choice.build, sample_rate=rate), sample_rate=rate)
 
 
-def train_system(experiment: Experiment, name: str, manifest: Manifest) -> None:
-    """Train one system on the training mixtures; the test mixtures are not shown to it."""
+def train_system(experiment: Experiment, run: Run, manifest: Manifest) -> None:
+    """Train one run of a system on the training mixtures; the test mixtures are not shown to it."""
     mixtures = TrainingMixtures(
         manifest.of_split("train"),
         manifest.of_split("valid"),
         experiment.root,
-        experiment.recipe.seed,
+        run.seed,
         experiment.options.device,
         make_folder(experiment.options.out / "models"),
     )
-    folder = make_folder(experiment.folder.system(name))
-    _system(experiment.recipe.systems[name], manifest).train(mixtures, folder)
+    folder = make_folder(experiment.folder.system(run.name))
+    _system(run.choice, manifest).train(mixtures, folder)
 
 
 def _waves(folder: Path, mixture: Mixture, names: Sequence[str]) -> dict[str, Wave]:
-    """Return what a system made of a mixture, by source."""
+    """Return what a run of a system made of a mixture, by source."""
     return {name: audio.read_mono(folder / mixture.id / f"{name}.wav", mixture.sample_rate) for name in names}
 
 
-def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> None:
-    """Separate the test mixtures with one system and write an estimate of each source, and what explains them."""
-    choice, folder, tests = experiment.recipe.systems[name], experiment.folder, manifest.of_split("test")
-    system, other = _system(choice, manifest), choice.works_on
-    system.load(folder.system(name), device=experiment.options.device)
+def separate_tests(experiment: Experiment, run: Run, manifest: Manifest) -> None:
+    """Separate the test mixtures with a run of a system, and write an estimate of each source and what explains it."""
+    folder, tests = experiment.folder, manifest.of_split("test")
+    system, other = _system(run.choice, manifest), run.works_on
+    system.load(folder.system(run.name), device=experiment.options.device)
     with progress("separate", len(tests), unit="mixtures") as bar:
         for mixture in tests:
             rendered = render(mixture, experiment.root)
@@ -92,7 +94,7 @@ def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> Non
                 estimates = system.derive(_waves(folder.estimates(other), mixture, list(rendered.sources)))
             if set(estimates) != set(rendered.sources):
                 raise InputError(
-                    f"{mixture.id}: system {name} gives the sources {sorted(estimates)}, the mixture has "
+                    f"{mixture.id}: system {run.system} gives the sources {sorted(estimates)}, the mixture has "
                     f"{sorted(rendered.sources)}: train and test on the same kind of sources"
                 )
             order = [list(estimates).index(source) for source in rendered.sources]
@@ -100,10 +102,10 @@ def separate_tests(experiment: Experiment, name: str, manifest: Manifest) -> Non
                 order = best_order(rendered.sources, estimates)
             waves = list(estimates.values())
             for source, place in zip(rendered.sources, order, strict=True):
-                path = folder.estimates(name) / mixture.id / f"{source}.wav"
+                path = folder.estimates(run.name) / mixture.id / f"{source}.wav"
                 audio.write(path, waves[place], sample_rate=mixture.sample_rate)
             if system.diagnostics:
-                write_arrays(folder.diagnostics(name, mixture.id), in_order(system.diagnostics, order))
+                write_arrays(folder.diagnostics(run.name, mixture.id), in_order(system.diagnostics, order))
             bar.advance(1)
 
 
@@ -117,7 +119,7 @@ def write_references(experiment: Experiment, manifest: Manifest) -> None:
 
 
 def score_tasks(experiment: Experiment, manifest: Manifest) -> Iterator[ScoreTask]:
-    """Yield what is to be scored: every test mixture under all systems."""
+    """Yield what is to be scored: every test mixture under all runs of all systems."""
     recipe = experiment.recipe
     for mixture in manifest.of_split("test"):
         names = [source.name for source in mixture.sources]
@@ -125,7 +127,7 @@ def score_tasks(experiment: Experiment, manifest: Manifest) -> Iterator[ScoreTas
         yield ScoreTask(
             item=mixture.id,
             references=rendered.sources,
-            estimates={name: _waves(experiment.folder.estimates(name), mixture, names) for name in recipe.systems},
+            estimates={run.name: _waves(experiment.folder.estimates(run.name), mixture, names) for run in recipe.runs},
             mixture=rendered.mixture,
             sample_rate=mixture.sample_rate,
             noise=rendered.noise,
@@ -133,7 +135,7 @@ def score_tasks(experiment: Experiment, manifest: Manifest) -> Iterator[ScoreTas
 
 
 def evaluate(experiment: Experiment, manifest: Manifest) -> list[ScoreRow]:
-    """Score the estimates of all systems and the mixture, one row for each mixture, system and source."""
+    """Score the estimates of all systems and the mixture, one row for each mixture, run of a system and source."""
     tasks, n_tests = score_tasks(experiment, manifest), len(manifest.of_split("test"))
     rows: list[ScoreRow] = []
     wanted = experiment.recipe.evaluation.sources
@@ -168,22 +170,31 @@ def competitors(recipe: SeparationRecipe) -> list[str]:
     return [name for name, facts in describe_systems(recipe.systems).items() if not facts.uses_references]
 
 
+def drawn_seeds(recipe: SeparationRecipe) -> dict[str, int]:
+    """Return how many seeds each system has of those that draw."""
+    facts = describe_systems(recipe.systems)
+    return {name: n_seeds for name, n_seeds in recipe.seeds.items() if facts[name].draws}
+
+
 def split_results(recipe: SeparationRecipe, manifest: Manifest, rows: Sequence[ScoreRow]) -> dict[str, Any]:
-    """Return the summary of each system, by voices too, and the paired tests between the competitors."""
+    """Return the summary of each system, by voices too, and the paired tests between the competitors.
+
+    What systems have from several seeds is averaged first.
+    """
     names, groups, clusters = competitors(recipe), _by_voices(manifest), companies(manifest)
-    rows, failed = count_failures(rows)
+    runs = {run.name: run.system for run in recipe.runs}
+    of_runs = count_failures(rows, runs=runs)
+    rows, failed = average_runs(of_runs, runs)
+
+    def summary_of(items: Container[str]) -> Summaries:
+        own = [row for row in rows if row.item in items]
+        own_failed = [cell for cell in failed if cell[1] in items]
+        summaries = summarise(own, seed=recipe.seed, failed=own_failed, clusters=clusters)
+        return add_seeds(summaries, [row for row in of_runs.rows if row.item in items], runs)
+
     return {
-        "voices": {
-            voices: summarise(
-                [row for row in rows if row.item in items],
-                seed=recipe.seed,
-                failed=[cell for cell in failed if cell[1] in items],
-                clusters=clusters,
-            )
-            for voices, items in groups.items()
-            if len(groups) > 1
-        },
-        "systems": summarise(rows, seed=recipe.seed, failed=failed, clusters=clusters),
+        "voices": {voices: summary_of(items) for voices, items in groups.items() if len(groups) > 1},
+        "systems": summary_of({row.item for row in rows}),
         "comparisons": [
             asdict(test)
             for test in compare_systems(
@@ -192,6 +203,11 @@ def split_results(recipe: SeparationRecipe, manifest: Manifest, rows: Sequence[S
         ],
         "hypotheses": [
             asdict(test)
-            for test in check_claims(rows, [claim.to_claim() for claim in recipe.hypotheses], clusters=clusters)
+            for test in check_claims(
+                rows,
+                [claim.to_claim() for claim in recipe.hypotheses],
+                clusters=clusters,
+                seeds=drawn_seeds(recipe),
+            )
         ],
     }

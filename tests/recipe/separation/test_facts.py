@@ -13,12 +13,11 @@ from sepvae.recipe.catalogue import find_recipe
 from sepvae.recipe.kinds import load_recipe
 from sepvae.recipe.separation.schema import SeparationRecipe
 from sepvae.recipe.separation.stages import competitors
-from sepvae.systems.contract import describe_systems
+from sepvae.systems.contract import SystemFacts, describe_systems
 
 
-def described(systems: dict[str, Any]) -> dict[str, tuple[str, str, tuple[str, ...]]]:
-    recipe = parse_config(SeparationRecipe, {"title": "t", "systems": systems}, where="test")
-    return {name: tuple(facts) for name, facts in describe_systems(recipe.systems).items()}  # type: ignore[misc]
+def described(systems: dict[str, Any]) -> dict[str, SystemFacts]:
+    return describe_systems(parse_config(SeparationRecipe, {"title": "t", "systems": systems}, where="test").systems)
 
 
 def test_what_uses_the_references_is_a_ceiling_under_any_name() -> None:
@@ -31,10 +30,10 @@ def test_what_uses_the_references_is_a_ceiling_under_any_name() -> None:
             "behind": {"kind": "filtered", "settings": {"of": "my_bound"}},
         }
     )
-    assert {role for _, role, _ in found.values()} == {"ceiling"}
-    assert all("references" in needs for _, _, needs in found.values())
+    assert {facts.role for facts in found.values()} == {"ceiling"}
+    assert all("references" in facts.needs for facts in found.values())
     labels = ["Ideal ratio mask", "Ideal Wiener", "Binary", "Oracle demixing", "Ideal ratio mask + BPF"]
-    assert [label for label, _, _ in found.values()] == labels
+    assert [facts.label for facts in found.values()] == labels
 
 
 def test_names_that_look_like_others_mean_nothing() -> None:
@@ -46,9 +45,9 @@ def test_names_that_look_like_others_mean_nothing() -> None:
         }
     )
     assert found == {
-        "mixture_of_experts": ("mixture_of_experts", "ours", ()),
-        "hard_negative_vae": ("hard_negative_vae", "ours", ()),
-        "none": ("KL-NMF", "baseline", ()),
+        "mixture_of_experts": ("mixture_of_experts", "ours", (), True),
+        "hard_negative_vae": ("hard_negative_vae", "ours", (), True),
+        "none": ("KL-NMF", "baseline", (), True),
     }
 
 
@@ -59,7 +58,7 @@ def test_ica_is_a_baseline_that_does_not_compete() -> None:
         "bpf": {"kind": "filtered"},
         "nmf": {"kind": "nmf"},
     }
-    assert described(systems)["mine"] == ("ICA (2 channels)", "baseline", ("references",))
+    assert described(systems)["mine"] == ("ICA (2 channels)", "baseline", ("references",), True)
     recipe = parse_config(SeparationRecipe, {"title": "t", "systems": systems}, where="test")
     assert competitors(recipe) == ["mixture", "bpf", "nmf"]
 
@@ -95,14 +94,16 @@ def test_labels_follow_from_settings_and_from_what_is_filtered() -> None:
         }
     )
     labels = ["IS-NMF", "VAE", "VAE + BPF", "BPF", "Mixture", "VAE + NMF (MCEM)"]
-    assert [label for label, _, _ in found.values()] == labels
+    assert [facts.label for facts in found.values()] == labels
+    # A filter draws what is before it.
+    assert [facts.draws for facts in found.values()] == [True, True, True, False, False, True]
 
 
 def test_systems_that_would_be_called_alike_are_told_apart() -> None:
     found = described(
         {"few": {"kind": "nmf"}, "many": {"kind": "nmf", "settings": {"n_atoms": 80}}, "ica": {"kind": "ica"}}
     )
-    assert [label for label, _, _ in found.values()] == ["KL-NMF: few", "KL-NMF: many", "ICA (2 channels)"]
+    assert [facts.label for facts in found.values()] == ["KL-NMF: few", "KL-NMF: many", "ICA (2 channels)"]
 
 
 def test_a_label_goes_with_its_kind(tmp_path: Path) -> None:
@@ -136,5 +137,5 @@ def test_the_systems_of_the_recipes_are_what_they_were() -> None:
 
 def test_the_cells_of_a_grid_are_called_by_their_system() -> None:
     found = describe_systems(load_recipe(find_recipe("timit/hyperparameters")).systems)
-    assert found["vae_latent_32"] == ("VAE: latent 32", "ours", ())
-    assert found["itl_ae_cs_kernel_1000"] == ("ITL-AE (CS): kernel 1000", "baseline", ())
+    assert found["vae_latent_32"] == ("VAE: latent 32", "ours", (), True)
+    assert found["itl_ae_cs_kernel_1000"] == ("ITL-AE (CS): kernel 1000", "baseline", (), True)
