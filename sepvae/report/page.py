@@ -72,7 +72,7 @@ class ReportItem:
 class ReportSplit:
     """The results of one split: summary by system and measure, paired tests, claims, rows, and items to listen to.
 
-    `n_more` items beside these are not on the page.
+    `n_more` items beside these are not on the page. `named` says how often systems named the right speaker.
     """
 
     name: str
@@ -83,6 +83,7 @@ class ReportSplit:
     rows: Sequence[ScoreRow]
     items: Sequence[ReportItem]
     n_more: int = 0
+    named: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def write_report(
@@ -165,6 +166,7 @@ def _split(split: ReportSplit, known: Systems, measures: Measures, words: Words)
         "systems": [_system_row(s, split.summary, scored, known, measures) for s in systems],
         "tests": [_test(test, known, measures) for test in tested],
         "claims": [_claim(test, known, measures) for test in split.hypotheses],
+        "named": [known.named(name, split.named[name]) for name in known.ordered(split.named)],
         "violins": [_violin(split.rows, m, known, measures) for m in measures.shown(scored, "violin")],
         "items": [_item(item, split.rows, known, measures, words) for item in split.items],
         "n_more": split.n_more,

@@ -36,7 +36,8 @@ def write_page(results: Mapping[str, Any], folder: Path) -> None:
         items = [_item(part, mixture, shown) for mixture in to_hear(tests)]
         outcome = (found["systems"], found["comparisons"], found["hypotheses"])
         rows, n_more = read_rows(part.scores), len(tests) - len(items)
-        splits.append(ReportSplit(name, described[name], *outcome, rows, items, n_more))
+        named = found.get("named_speakers", {})
+        splits.append(ReportSplit(name, described[name], *outcome, rows, items, n_more, named))
     write_report(
         folder / "report.html",
         title=config["title"],

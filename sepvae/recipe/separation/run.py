@@ -17,6 +17,7 @@ from sepvae.recipe.corpus import PreparedCorpus, folder_state, prepare_corpus
 from sepvae.recipe.ledger import Ledger
 from sepvae.recipe.separation import stages
 from sepvae.recipe.separation.folder import PartFolder
+from sepvae.recipe.separation.named_speakers import named_speakers
 from sepvae.recipe.separation.schema import SeparationRecipe
 from sepvae.recipe.separation.stages import Experiment
 from sepvae.systems.contract import describe_systems
@@ -94,7 +95,9 @@ def _run_part(
     )
 
     def summarise() -> None:
-        write_json(folder.summary, stages.split_results(recipe, manifest, read_rows(folder.scores)))
+        found = stages.split_results(recipe, manifest, read_rows(folder.scores))
+        found["named_speakers"] = named_speakers(folder, recipe.systems, manifest.of_split("test"))
+        write_json(folder.summary, found)
 
     claims = [hypothesis.model_dump(mode="json") for hypothesis in recipe.hypotheses]
     competitors = stages.competitors(recipe)
