@@ -58,7 +58,7 @@ class ConditionalEstimator(Estimator):
     def about(self) -> About:
         """Return what the model is for."""
         more = f" and {len(self.speakers) - _MOST_NAMES} more" if len(self.speakers) > _MOST_NAMES else ""
-        algorithm = "fastmvae2" if isinstance(self.network, DistilledNetwork) else "fastmvae2_refined"
+        algorithm = "fastmvae2" if issubclass(self.config.model.entry, DistilledNetwork) else "fastmvae2_refined"
         return About(
             "Separates recordings of several microphones",
             f"sepvae demix FILE -m THIS_FOLDER --algorithm {algorithm} -o OUT",

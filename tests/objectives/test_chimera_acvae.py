@@ -167,6 +167,21 @@ def test_soft_labels_are_what_the_soft_terms_are_told() -> None:
     assert not torch.isclose(term(other, "soft_reconstruction"), term(other, "reconstruction"))
 
 
+def test_a_student_who_is_not_sure_has_a_label_drawn() -> None:
+    """Near a temperature of 0 the label is one of the classes, and not all of them in part."""
+    network, target = without_spread(make()), powers(1)
+    with torch.no_grad():
+        network.inferred_class.weight.zero_()
+        network.inferred_class.bias.zero_()
+        network.class_log_power.weight.mul_(5)
+    found = term(evaluate(network, target, ("bob",), temperature=1e-3), "soft_reconstruction")
+    latent = network.infer(target).posterior.mean
+    told = [*torch.eye(3, dtype=torch.float64), torch.full((3,), 1 / 3, dtype=torch.float64)]
+    *single, shared = (itakura_saito(target, network.decode(latent, one[None]).spectrum) for one in told)
+    assert any(torch.isclose(found, one, rtol=1e-2) for one in single)
+    assert not torch.isclose(found, shared, rtol=3e-2)
+
+
 def learnt_by(network: ChimeraAcvae, value: Tensor) -> set[str]:
     """Return the names of the weights that learn from a term."""
     names, weights = zip(*network.named_parameters(), strict=True)
