@@ -10,7 +10,14 @@ from sepvae.estimator.estimator import Estimator
 from sepvae.estimator.separating import JointEstimator, SourceEstimator, WaveEstimator
 from sepvae.estimator.speech_models import ConditionalEstimator, SegmentEstimator
 from sepvae.models import MODELS
-from sepvae.models.network import ConditionalNetwork, JointNetwork, Network, SourceNetwork, WaveNetwork
+from sepvae.models.network import (
+    ConditionalNetwork,
+    DistilledNetwork,
+    JointNetwork,
+    Network,
+    SourceNetwork,
+    WaveNetwork,
+)
 from sepvae.models.segment_network import SegmentNetwork, SequenceNetwork
 
 # Narrower kinds come first.
@@ -20,6 +27,7 @@ KINDS: dict[type[Network], type[Estimator]] = {
     WaveNetwork: WaveEstimator,
     SequenceNetwork: SegmentEstimator,
     SegmentNetwork: SegmentEstimator,
+    DistilledNetwork: ConditionalEstimator,
     ConditionalNetwork: ConditionalEstimator,
 }
 

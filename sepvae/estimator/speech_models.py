@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor
 
 from sepvae.estimator.estimator import About, Estimator
-from sepvae.models.network import ConditionalNetwork
+from sepvae.models.network import ConditionalNetwork, DistilledNetwork
 from sepvae.models.segment_network import SegmentNetwork
 
 # Of speakers, in words about a model.
@@ -58,8 +58,9 @@ class ConditionalEstimator(Estimator):
     def about(self) -> About:
         """Return what the model is for."""
         more = f" and {len(self.speakers) - _MOST_NAMES} more" if len(self.speakers) > _MOST_NAMES else ""
+        algorithm = "fastmvae2" if issubclass(self.config.model.entry, DistilledNetwork) else "fastmvae2_refined"
         return About(
             "Separates recordings of several microphones",
-            "sepvae demix FILE -m THIS_FOLDER --algorithm fastmvae2_refined -o OUT",
+            f"sepvae demix FILE -m THIS_FOLDER --algorithm {algorithm} -o OUT",
             f"the speakers {', '.join(self.speakers[:_MOST_NAMES])}{more} by name, and others less well",
         )

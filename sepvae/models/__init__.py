@@ -13,6 +13,7 @@ MODELS = Table(
         "conv_patch": "sepvae.models.conv_patch:ConvPatch",
         "vrnn": "sepvae.models.vrnn:Vrnn",
         "conditional_vae": "sepvae.models.conditional:ConditionalVae",
+        "chimera_acvae": "sepvae.models.chimera:ChimeraAcvae",
         "temporal_vae": "sepvae.models.temporal:TemporalVae",
         "conv_tasnet": "sepvae.models.conv_tasnet:ConvTasNet",
         "segment_conv": "sepvae.models.segment_conv:SegmentConv",

@@ -35,7 +35,32 @@ class ConditionalVaeConfig(ConditionalConfig):
     dropout: float = Field(0.0, ge=0, lt=1)
 
 
-class ConditionalVae(ConditionalNetwork):
+class SpeechDecoder(nn.Module):
+    """Latents at the frame rate and a class, (batch, classes) probabilities, to the log-variances of speech."""
+
+    def make_decoder(self, config: ConditionalVaeConfig, *, n_outputs: int) -> None:
+        """Make the layers, with fresh weights."""
+        n_hidden, n_classes = config.hidden, max(1, len(config.classes))
+        self.decoder_in, self.decoder_class = nn.Linear(config.latent, n_hidden), nn.Linear(n_classes, n_hidden)
+        self.decoder, self.to_log_power = _stack(config, config.decoder_blocks), nn.Linear(n_hidden, n_outputs)
+        # The long-term spectrum of a speaker is the first thing that tells them from others.
+        self.class_log_power = nn.Linear(n_classes, n_outputs, bias=False)
+        # It starts as the mean spectrum, whoever speaks.
+        nn.init.zeros_(self.to_log_power.weight)
+        nn.init.zeros_(self.class_log_power.weight)
+
+    @torch.no_grad()
+    def calibrate(self, targets: Tensor) -> None:
+        """Start from the mean of the powers (frames, bins) to be learnt: from 0 it would take thousands of steps."""
+        self.to_log_power.bias.copy_((targets.flatten(0, -2).mean(0) + _FLOOR).log() / _LOG_SCALE)
+
+    def log_variances(self, latent: Tensor, classes: Tensor) -> Tensor:
+        """Map latents (batch, frames, latent) and classes (batch, classes) to log-variances (batch, frames, bins)."""
+        hidden = self.decoder(self.decoder_in(latent) + self.decoder_class(classes)[:, None])
+        return _whole(_LOG_SCALE * (self.to_log_power(hidden) + self.class_log_power(classes)[:, None]))
+
+
+class ConditionalVae(SpeechDecoder, ConditionalNetwork):
     """Powers and a class to a latent sequence at their frame rate, and both to variances.
 
     A class is given as probabilities (batch, classes), which may be those of several.
@@ -52,45 +77,29 @@ class ConditionalVae(ConditionalNetwork):
         super().__init__()
         self.config = config
         n_hidden, n_classes = config.hidden, self.n_classes
-
-        def stack(blocks: int) -> GatedStack:
-            return GatedStack(n_hidden, blocks=blocks, cycle=blocks, dropout=config.dropout)
-
         self.encoder_in, self.encoder_class = nn.Linear(n_inputs, n_hidden), nn.Linear(n_classes, n_hidden, bias=False)
-        self.encoder, self.to_posterior = stack(config.encoder_blocks), nn.Linear(n_hidden, 2 * config.latent)
-        self.decoder_in, self.decoder_class = nn.Linear(config.latent, n_hidden), nn.Linear(n_classes, n_hidden)
-        self.decoder, self.to_log_power = stack(config.decoder_blocks), nn.Linear(n_hidden, n_outputs)
-        # The long-term spectrum of a speaker is the first thing that tells them from others.
-        self.class_log_power = nn.Linear(n_classes, n_outputs, bias=False)
-        self.inference_in, self.inference = nn.Linear(n_inputs, n_hidden), stack(config.inference_blocks)
+        self.encoder, self.to_posterior = _stack(config, config.encoder_blocks), nn.Linear(n_hidden, 2 * config.latent)
+        self.make_decoder(config, n_outputs=n_outputs)
+        self.inference_in, self.inference = nn.Linear(n_inputs, n_hidden), _stack(config, config.inference_blocks)
         self.inferred_posterior, self.inferred_class = (
             nn.Linear(n_hidden, 2 * config.latent),
             nn.Linear(n_hidden, n_classes),
         )
-        # It starts as the mean spectrum, whoever speaks.
-        nn.init.zeros_(self.to_log_power.weight)
-        nn.init.zeros_(self.class_log_power.weight)
-
-    @torch.no_grad()
-    def calibrate(self, targets: Tensor) -> None:
-        """Start from the mean of the powers (frames, bins) to be learnt: from 0 it would take thousands of steps."""
-        self.to_log_power.bias.copy_((targets.flatten(0, -2).mean(0) + _FLOOR).log() / _LOG_SCALE)
 
     def encode(self, power: Tensor, classes: Tensor) -> Posterior:
         """Map powers (batch, frames, bins) and classes (batch, classes) to q(z|s, c), (batch, frames, latent)."""
         hidden = self.encoder_in(_features(power)) + self.encoder_class(classes)[:, None]
         return _posterior(self.to_posterior(self.encoder(hidden)))
 
-    def log_variances(self, latent: Tensor, classes: Tensor) -> Tensor:
-        """Map latents (batch, frames, latent) and classes (batch, classes) to log-variances (batch, frames, bins)."""
-        hidden = self.decoder(self.decoder_in(latent) + self.decoder_class(classes)[:, None])
-        return _whole(_LOG_SCALE * (self.to_log_power(hidden) + self.class_log_power(classes)[:, None]))
-
     def infer(self, power: Tensor) -> Inference:
         """Map powers (batch, frames, bins) to latents and class of whoever speaks."""
         hidden = self.inference(self.inference_in(_features(power)))
         logits = _whole(self.inferred_class(hidden)).mean(1)
         return Inference(_posterior(self.inferred_posterior(hidden)), torch.log_softmax(logits, dim=-1))
+
+
+def _stack(config: ConditionalVaeConfig, blocks: int) -> GatedStack:
+    return GatedStack(config.hidden, blocks=blocks, cycle=blocks, dropout=config.dropout)
 
 
 def _features(power: Tensor) -> Tensor:

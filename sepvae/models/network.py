@@ -144,6 +144,17 @@ class ConditionalNetwork(Network):
         return self.decode(self.encode(power, classes).mean, classes).spectrum
 
 
+class DistilledNetwork(ConditionalNetwork):
+    """A conditional network that is taught: `infer` and `decode` by another decoder, and by `encode`.
+
+    What is told the class teaches what is not; recordings are separated by what has been taught.
+    """
+
+    @abstractmethod
+    def teacher_log_variances(self, latent: Tensor, classes: Tensor) -> Tensor:
+        """Map latents of `encode` and classes to the log-variances (batch, frames, bins) of the teacher."""
+
+
 class JointNetwork(Network):
     """A network that gives the spectra of all its sources at once, and is trained through the waves they make.
 

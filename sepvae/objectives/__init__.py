@@ -10,6 +10,7 @@ OBJECTIVES = Table(
         "itl": "sepvae.objectives.itl:Itl",
         "weak_class": "sepvae.objectives.weak_class:WeakClass",
         "conditional_elbo": "sepvae.objectives.conditional_elbo:ConditionalElbo",
+        "chimera_acvae": "sepvae.objectives.chimera_acvae:ChimeraAcvae",
         "hierarchical_elbo": "sepvae.objectives.hierarchical_elbo:HierarchicalElbo",
         "wave_sdr": "sepvae.objectives.wave_sdr:WaveSdr",
     },

@@ -1,7 +1,8 @@
 """The objective of a conditional VAE of speech with an inference that is not told who speaks.
 
 CVAE: Kameoka et al. 2019, Eq. (13). Class information: ACVAE, Li et al. 2019. Inference of both in one pass, taught by
-the encoder that knows the class: Li, Kameoka & Makino 2022 (FastMVAE2).
+the encoder that knows the class, after Li, Kameoka & Makino 2022 (FastMVAE2), whose own objective is `chimera_acvae`:
+here the divergence is KL(student ‖ teacher), and the soft label the probabilities as they are (decision 0015).
 """
 
 from __future__ import annotations
@@ -65,56 +66,60 @@ class ConditionalElbo(Objective):
         """Return the loss of the one conditional model on a batch whose items have a speaker each."""
         config = self.config
         ((name, model),) = models.items()
-        labels = _labels(batch, model.config.classes)
+        labels = labels_of(batch, model.config.classes, objective="conditional_elbo")
         classes = nn.functional.one_hot(labels, model.n_classes).to(batch.targets[name].dtype)
         voices = _warp(batch.targets[name], config, batch.generator)
-        target = _level(_reverberate(_colour(voices, config, batch.generator), config, batch.generator))
+        target = level(_reverberate(_colour(voices, config, batch.generator), config, batch.generator))
         posterior = model.encode(target, classes)
         latent = sample(posterior, epsilon_std=1.0, generator=batch.generator)
         decoded = model.decode(latent, classes).spectrum
         terms = {
-            "reconstruction": _divergence(target, decoded),
+            "reconstruction": itakura_saito_divergence(target, decoded),
             "kl": config.beta * kl_divergence(posterior).mean(),
         }
         if config.information:
-            log_classes = model.infer(_level(decoded)).log_classes
+            log_classes = model.infer(level(decoded)).log_classes
             terms["information"] = config.information * nn.functional.nll_loss(log_classes, labels)
-        disturbed = _level(_disturb(target, config, batch.generator))
+        disturbed = level(_disturb(target, config, batch.generator))
         found = model.infer(disturbed)
         if config.classification:
             terms["classification"] = config.classification * nn.functional.nll_loss(found.log_classes, labels)
         if config.inference:
             drawn = sample(found.posterior, epsilon_std=1.0, generator=batch.generator)
             inferred = model.decode(drawn, found.log_classes.exp()).spectrum
-            taught = Posterior(posterior.mean.detach(), _detached(posterior.log_variance))
-            terms["inferred_reconstruction"] = config.inference * _divergence(target, inferred)
-            terms["inferred_kl"] = config.inference * kl_divergence(found.posterior, taught).mean()
+            terms["inferred_reconstruction"] = config.inference * itakura_saito_divergence(target, inferred)
+            terms["inferred_kl"] = config.inference * kl_divergence(found.posterior, detached(posterior)).mean()
         return Loss(torch.stack(list(terms.values())).sum(), {f"{name}/{key}": term for key, term in terms.items()})
 
 
-def _detached(values: Tensor | None) -> Tensor | None:
-    return None if values is None else values.detach()
+def detached(posterior: Posterior) -> Posterior:
+    """Return a posterior that no gradient passes: who gave it teaches, and does not learn."""
+    spread = posterior.log_variance
+    return Posterior(posterior.mean.detach(), None if spread is None else spread.detach())
 
 
-def _labels(batch: Batch, classes: tuple[str, ...]) -> Tensor:
-    """Return the number of the class of each item (batch,)."""
+def labels_of(batch: Batch, classes: tuple[str, ...], *, objective: str) -> Tensor:
+    """Return the number of the class of each item (batch,); ConfigError, by the objective, where one has none."""
     places = {name: place for place, name in enumerate(classes)}
     if unknown := sorted(set(batch.speakers) - set(places)):
         raise ConfigError(
-            f"objective conditional_elbo: the model has no class for {', '.join(unknown)} (it has "
+            f"objective {objective}: the model has no class for {', '.join(unknown)} (it has "
             f"{', '.join(classes) or 'none'}): name all speakers of training and validation in its classes"
         )
     return torch.tensor([places[name] for name in batch.speakers], device=batch.input.device)
 
 
-def _divergence(target: Tensor, decoded: Tensor) -> Tensor:
-    """Return the Itakura–Saito divergence per frame; one floor below both keeps digital silence finite."""
+def itakura_saito_divergence(target: Tensor, decoded: Tensor) -> Tensor:
+    """Return the Itakura–Saito divergence per frame of powers (batch, frames, bins), a mean over frames.
+
+    One floor below both keeps digital silence finite.
+    """
     ratio = (target + _FLOOR) / (decoded + _FLOOR)
     return (ratio - ratio.log() - 1).sum(-1).mean()
 
 
-def _level(power: Tensor) -> Tensor:
-    """Return powers at a mean of 1 over each item, as they are at separation."""
+def level(power: Tensor) -> Tensor:
+    """Return powers (batch, frames, bins) at a mean of 1 over each item, as they are at separation."""
     return power / power.mean((1, 2), keepdim=True).clamp_min(1e-12)
 
 
@@ -170,7 +175,7 @@ def _disturb(power: Tensor, config: ConditionalElboConfig, generator: torch.Gene
     """Add to each item what another one of the batch leaks into it, in every bin as much as it likes."""
     draws = _uniform((2, len(power)), power, generator)
     low, high = config.leak_db
-    level = torch.pow(10.0, (low + (high - low) * draws[0]) / 10) * (draws[1] < config.disturbed)
+    gain = torch.pow(10.0, (low + (high - low) * draws[0]) / 10) * (draws[1] < config.disturbed)
     knots = 2 * _uniform((len(power), 1, 33), power, generator) - 1
     response = torch.pow(10.0, nn.functional.interpolate(knots, power.shape[-1], mode="linear", align_corners=True))
-    return power + level[:, None, None] * response * power.roll(1, 0)
+    return power + gain[:, None, None] * response * power.roll(1, 0)

@@ -52,6 +52,7 @@ def slim(results: Mapping[str, Any]) -> dict[str, Any]:
                 "systems": _of_systems(found["systems"], intervals=True),
                 "voices": {group: _of_systems(own, intervals=False) for group, own in found.get("voices", {}).items()},
                 "hypotheses": _rounded(found["hypotheses"]),
+                **({"named_speakers": found["named_speakers"]} if found.get("named_speakers") else {}),
             }
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"results of another version ({error!r}): run the recipe again with this one") from error
@@ -123,9 +124,9 @@ def refuse_unfit(results: Mapping[str, Any], recipe: str, *, seed: int | None = 
     if results["plugins"]:
         raise ConfigError(f"{recipe}: the results need plug-ins, {', '.join(results['plugins'])}: nobody else has them")
     overrides = [] if seed is None else [f"seed={seed}"]
-    wanted = load_recipe(find_recipe(recipe), overrides=overrides).decisive
-    if results["settings_hash"] != hash_json(wanted):
-        found = differences(results["settings"], wanted)
+    today = load_recipe(find_recipe(recipe), overrides=overrides)
+    wanted = today.decisive
+    if found := differences(today.completed(results["settings"]), wanted):
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         hashes = f"{results['settings_hash'][:12]}, not {hash_json(wanted)[:12]}"
         raise ConfigError(

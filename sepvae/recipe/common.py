@@ -135,6 +135,13 @@ class Recipe(Config):
     def decisive(self) -> dict[str, Any]:
         """What decides the figures, as JSON: everything but words, and the folders that it is given on a machine."""
 
+    def completed(self, decisive: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what decided other figures, with what settings that came later were without being there.
+
+        A setting that is added has the default that changes nothing; one whose default changes stands in what was kept.
+        """
+        return decisive
+
     @property
     @abstractmethod
     def legend(self) -> str:

@@ -73,7 +73,7 @@ class ReportSplit:
     """The results of one split: summary by system and measure, paired tests, claims, rows, and items to listen to.
 
     `n_more` items beside these are not on the page. `heard` are the rows of the sounds, where `rows` are means over
-    seeds.
+    seeds. `named` says how often systems named the right speaker.
     """
 
     name: str
@@ -85,6 +85,7 @@ class ReportSplit:
     items: Sequence[ReportItem]
     n_more: int = 0
     heard: Sequence[ScoreRow] | None = None
+    named: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def write_report(
@@ -167,6 +168,7 @@ def _split(split: ReportSplit, known: Systems, measures: Measures, words: Words)
         "systems": [_system_row(s, split.summary, scored, known, measures) for s in systems],
         "tests": [_test(test, known, measures) for test in tested],
         "claims": [_claim(test, known, measures) for test in split.hypotheses],
+        "named": [known.named(name, split.named[name]) for name in known.ordered(split.named)],
         "violins": [_violin(split.rows, m, known, measures) for m in measures.shown(scored, "violin")],
         "seeded": any(found.get("seeds", 1) > 1 for row in split.summary.values() for found in row.values()),
         "items": [

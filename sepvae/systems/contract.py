@@ -83,7 +83,8 @@ class System(ABC, Generic[C]):
     empty if nothing was. A page knows `demixing`, complex (bins, sources, microphones), with which y = W x in each bin:
     bins evenly from 0 Hz to half the sample rate, sources in the order of the estimates, microphones as they are
     recorded; and `objective` (iterations + 1,), the negative log-likelihood per bin and frame at each iteration and in
-    the end, up to a constant of the system.
+    the end, up to a constant of the system. `likely` (sources,) says by name who each estimate sounds like, of the
+    speakers that `train` has left in a `Voices`.
     """
 
     Config: ClassVar[type[Config]]

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 from filelock import FileLock
 
 from sepvae.config import Config
 from sepvae.demixing.algorithm import AlgorithmChoice
+from sepvae.demixing.class_accuracy import class_accuracy
 from sepvae.demixing.demixer import Demixer
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError
+from sepvae.estimator.speech_models import ConditionalEstimator
 from sepvae.files import hash_json, make_folder, read_json, write_json
-from sepvae.mixing.mixture import Rendered
+from sepvae.mixing.mixture import Rendered, render
 from sepvae.mixing.single_source import speech_mixtures
 from sepvae.models.network import ConditionalNetwork
 from sepvae.systems.contract import Estimates, System, SystemFacts, TrainingMixtures, check_rate, loaded, trained
+from sepvae.systems.voices import Voices, read_voices, write_voices
 from sepvae.training.config import TrainingConfig
 from sepvae.training.loop import TrainingData, train
 
@@ -77,7 +82,10 @@ class Demixing(System[DemixingSystemConfig]):
         key = hash_json([config.model_dump(mode="json"), data.hash, mixtures.seed])
         shared = make_folder(mixtures.shared / key[:16])
         with FileLock(f"{shared}.lock"):
-            train(config, data, shared, seed=mixtures.seed, device=mixtures.device)
+            checkpoint = train(config, data, shared, seed=mixtures.seed, device=mixtures.device)
+            voices = read_voices(shared) or _hear(cast("ConditionalEstimator", checkpoint.estimator), data)
+            write_voices(shared, voices)
+        write_voices(folder, voices)
         # Relative, so that the folder of a run can be moved.
         write_json(folder / _POINTER, Path(os.path.relpath(shared.resolve(), folder.resolve())).as_posix())
 
@@ -100,7 +108,16 @@ class Demixing(System[DemixingSystemConfig]):
         self.diagnostics = {"objective": found.objective}
         if found.demixing is not None:
             self.diagnostics["demixing"] = found.demixing
+        if found.likely:
+            self.diagnostics["likely"] = np.array([name for name, _ in found.likely.values()])
         return dict(zip(names, found.waves.values(), strict=True))
+
+
+def _hear(model: ConditionalEstimator, data: TrainingData) -> Voices:
+    """Return how often a model names the speakers of the utterances to validate on, of those whom it knows."""
+    known = [mixture for mixture in data.valid if mixture.sources[0].speaker in model.speakers]
+    heard = ((mixture.sources[0].speaker, render(mixture, data.root).mixture) for mixture in known)
+    return Voices(model.speakers, *class_accuracy(model, heard, model.frontend.config.sample_rate))
 
 
 def _check_training(config: DemixingSystemConfig, sample_rate: int) -> None:

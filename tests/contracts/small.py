@@ -38,6 +38,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"classes": ["a", "b", "c"], "hidden": 3, "latent": 1, **BLOCKS},
         {"classes": ["a", "b"], "hidden": 2, "latent": 2, "dropout": 0.5, **BLOCKS, "decoder_blocks": 2},
     ],
+    "chimera_acvae": [{"classes": ["a", "b", "c"], "hidden": 3, "latent": 1, **BLOCKS}],
     "segment_conv": [{"segment_frames": 4, "channels": 2, "hidden": 5, "latent": 3}],
     "segment_lstm": [{"segment_frames": 4, "hidden": 3, "latent": 2}],
     "fhvae": [{"segment_frames": 4, "hidden": 3, "latent": 2, "sequence_latent": 2, "sequences": 3}],
@@ -51,6 +52,7 @@ def on(kind: str = "dense_vae", **settings: Any) -> dict[str, Any]:
         "dense_vae": {"hidden": [5], "latent": 3, "activation": "tanh"},
         "fhvae": {"segment_frames": 2, "hidden": 3, "latent": 2, "sequence_latent": 2, "sequences": 4},
         "conditional_vae": {"classes": ["ann", "bob", "cat"], "hidden": 2, "latent": 1, **BLOCKS},
+        "chimera_acvae": {"classes": ["ann", "bob", "cat"], "hidden": 2, "latent": 1, **BLOCKS},
         "generator": {"hidden": 5, "critic": 4},
     }
     return {"model": {"kind": kind, "settings": {**small[kind], **settings}}}
@@ -83,6 +85,7 @@ OBJECTIVES: dict[str, list[dict[str, Any]]] = {
         {"inference": 0.0, "information": 0.0, "reverberant": 1.0, **on("conditional_vae")},
         {"inference": 0.0, "classification": 0.0, "disturbed": 0.0, "warp": 0.0, **on("conditional_vae")},
     ],
+    "chimera_acvae": [on("chimera_acvae"), {"distillation": 0.0, "temperature": 0.3, **on("chimera_acvae")}],
     "hierarchical_elbo": [
         on("fhvae"),
         {"discrimination": 0.0, "likelihood": "gaussian", "epsilon_std": 0.1, **on("fhvae")},

@@ -22,6 +22,7 @@ PARTS = {
     "multichannel/blind",
     "multichannel/systems",
     "protocol/develop",
+    "protocol/develop_small",
     "protocol/librispeech",
     "protocol/timit",
 }

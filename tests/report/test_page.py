@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -97,6 +98,14 @@ def test_the_page_needs_nothing_from_outside(tmp_path: Path) -> None:
     policy = next(meta for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
     assert "default-src 'none'" in str(policy["content"])
     assert not page.all("link")
+
+
+def test_how_often_speakers_were_named_is_shown_where_systems_name_them(tmp_path: Path) -> None:
+    split = make_split(tmp_path)
+    assert "Speakers named rightly" not in write_page(tmp_path, split)
+    counts = {"classes": 8, "clean": {"right": 3, "of": 4}, "separated": {"right": 9, "of": 10}}
+    page = write_page(tmp_path, replace(split, named={"vae": counts}))
+    assert "<td>8</td><td>75 % (3 of 4)</td><td>90 % (9 of 10)</td>" in page
 
 
 def test_every_signal_can_be_played_and_is_named(tmp_path: Path) -> None:

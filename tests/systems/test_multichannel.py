@@ -17,6 +17,7 @@ from sepvae.files import read_json
 from sepvae.mixing.mixture import Rendered
 from sepvae.processes import run_side_by_side
 from sepvae.systems.contract import System, SystemChoice, TrainingMixtures
+from sepvae.systems.voices import read_voices
 from sepvae.training.loop import TrainingData
 
 RATE = 8000
@@ -89,6 +90,12 @@ def test_systems_that_train_alike_train_once(
         assert set(found[algorithm]) == {"a", "b"}
         assert system.diagnostics["objective"].shape == (3,)
         assert system.diagnostics["demixing"].shape == (129, 2, 2)
+        assert set(system.diagnostics["likely"]) <= {"hiss", "hum"}
+        # Measured once, of the four utterances to validate on.
+        voices = read_voices(run / "part" / algorithm)
+        assert voices is not None
+        assert voices == read_voices(model)
+        assert (voices.speakers, voices.of) == (("hiss", "hum"), 4)
     assert not np.array_equal(found["mvae"]["a"], found["fastmvae2"]["a"])
     # Another seed, or another setting of the training, is another model; of the algorithm it is not.
     demixing("fastmvae2", training, iterations=9).train(mixtures, run / "part/mvae")
@@ -125,6 +132,8 @@ def test_blind_algorithms_train_nothing(mixtures: TrainingMixtures, item: Render
     system.load(tmp_path, device="cpu")
     assert improvement_db(system, item) > 15
     assert read_json(tmp_path / "model.json") is None
+    assert read_voices(tmp_path) is None
+    assert "likely" not in system.diagnostics
 
 
 def test_training_that_cannot_serve_is_refused(voice_settings: dict[str, Any], tmp_path: Path, item: Rendered) -> None:

@@ -26,6 +26,8 @@ def in_order(diagnostics: Mapping[str, NDArray[Any]], order: Sequence[int]) -> d
     ordered = dict(diagnostics)
     if "demixing" in ordered:
         ordered["demixing"] = ordered["demixing"][:, list(order)]
+    if "likely" in ordered:
+        ordered["likely"] = ordered["likely"][list(order)]
     return ordered
 
 

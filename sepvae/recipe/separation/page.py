@@ -42,7 +42,8 @@ def write_page(results: Mapping[str, Any], folder: Path) -> None:
         of_runs, n_more = read_rows(part.scores), len(tests) - len(items)
         rows = average_runs(count_failures(of_runs, runs=runs), runs).rows
         # What is heard is the run from the first seed, which goes by the name of its system.
-        splits.append(ReportSplit(name, described[name], *outcome, rows, items, n_more, of_runs))
+        named = found.get("named_speakers", {})
+        splits.append(ReportSplit(name, described[name], *outcome, rows, items, n_more, of_runs, named))
     write_report(
         folder / "report.html",
         title=config["title"],

@@ -18,6 +18,7 @@ from sepvae.recipe.ledger import Ledger
 from sepvae.recipe.provenance import Tested
 from sepvae.recipe.separation import provenance, stages
 from sepvae.recipe.separation.folder import PartFolder
+from sepvae.recipe.separation.named_speakers import named_speakers
 from sepvae.recipe.separation.runs import Run
 from sepvae.recipe.separation.schema import SeparationRecipe
 from sepvae.recipe.separation.stages import Experiment
@@ -105,7 +106,9 @@ def _run_part(
     )
 
     def summarise() -> None:
-        write_json(folder.summary, stages.split_results(recipe, manifest, read_rows(folder.scores)))
+        found = stages.split_results(recipe, manifest, read_rows(folder.scores))
+        found["named_speakers"] = named_speakers(folder, recipe.systems, manifest.of_split("test"))
+        write_json(folder.summary, found)
 
     claims = [hypothesis.model_dump(mode="json") for hypothesis in recipe.hypotheses]
     inputs = [scored, mixed, claims, stages.competitors(recipe), recipe.seeds]

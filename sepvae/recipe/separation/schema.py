@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
@@ -165,6 +165,21 @@ class SeparationRecipe(Recipe):
                 name: choice.model_dump(mode="json", exclude={"label", "role"}) for name, choice in self.systems.items()
             },
             "hypotheses": [claim.decisive for claim in self.hypotheses],
+        }
+
+    def completed(self, decisive: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what decided other figures, with the defaults of what was added since."""
+        try:
+            parts = {name: MixingConfig.model_validate(mixing) for name, mixing in decisive["parts"].items()}
+            systems = {name: SystemChoice.model_validate(choice) for name, choice in decisive["systems"].items()}
+        except (ConfigError, ValidationError, KeyError, TypeError, AttributeError):
+            return decisive
+        return {
+            **decisive,
+            "parts": {name: mixing.model_dump(mode="json", exclude=_FOLDERS) for name, mixing in parts.items()},
+            "systems": {
+                name: choice.model_dump(mode="json", exclude={"label", "role"}) for name, choice in systems.items()
+            },
         }
 
     @property

@@ -121,7 +121,8 @@ ROLES = {
     },
     "ours": {
         *("VAE", "β-VAE", "Temporal VAE", "VAE + NMF (MCEM)", "VAE + NMF (MAP)", "VAE + NMF (Langevin)"),
-        *("MVAE", "FastMVAE", "FastMVAE2 + gradient steps", "MVAE + WPE", "MVAE + post-filter", "GMVAE"),
+        *("MVAE", "FastMVAE", "FastMVAE2 (as published)", "FastMVAE2, our training", "FastMVAE2 + gradient steps"),
+        *("MVAE + WPE", "MVAE + post-filter", "GMVAE"),
     },
     "ceiling": {"Ideal ratio mask", "Ideal Wiener", "Oracle demixing"},
 }
