@@ -37,8 +37,9 @@ class MixingConfig(Config):
     images at the first one.
 
     `pairs`, a number or a list of pairs of speakers, is another protocol: each pair is a group with models of its own,
-    all sentences of the two train but those closest in length, which are its one test mixture (Subakan & Smaragdis
-    2018). `n_train` and `n_valid` are then for each pair.
+    and all sentences of the two train but those closest in length, which are the test: one of each for one mixture, as
+    in Subakan & Smaragdis 2018, two of each for up to four, and so on. `n_train`, `n_valid` and `n_test` are then for
+    each pair.
 
     `folds`, lists of speakers, says who is never heard in the split `speaker_open`, one fold after the other: each is a
     group with models of its own, its speakers are the test and all others train, and its share of the `n_test` mixtures

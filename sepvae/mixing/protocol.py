@@ -163,11 +163,16 @@ def _share_out(utterances: Sequence[Utterance], config: MixingConfig, seed: int)
         raise InputError("pairs: both speakers also train, which is the split speaker_seen: leave the other out")
     pairs = choose_pairs(utterances, classes, config.pairs, seed=seed)
     shares = [
-        _Share(f"pair-{number:02}", pair, pair_pools(utterances, pair, n_valid=config.n_valid), min(config.n_test, 1))
+        _Share(
+            f"pair-{number:02}",
+            pair,
+            pair_pools(utterances, pair, n_valid=config.n_valid, n_test=config.n_test),
+            config.n_test,
+        )
         for number, pair in enumerate(pairs)
     ]
     counted = (" + ".join(f"{name} ({len(own)})" for name, own in share.pools.train.items()) for share in shares)
-    note = "pairs, with the number of sentences that train; the two closest in length are the test: "
+    note = "pairs, with the number of sentences that train; those closest in length are the test: "
     return shares, [note + ", ".join(counted)]
 
 
@@ -198,8 +203,9 @@ def _mixers(config: MixingConfig, root: Path, seed: int, shares: Sequence[_Share
     """Yield a mixer for each share, and the share."""
     backgrounds = noises = None
     if BACKGROUND in config.sources:
-        kinds, together = list_backgrounds(config.background), config.background.together
-        backgrounds = Noises(kinds, together=together, sample_rate=config.sample_rate, seed=seed)
+        own, rate = config.background, config.sample_rate
+        kinds, lists = list_backgrounds(own), own.recordings
+        backgrounds = Noises(kinds, together=own.together, sample_rate=rate, seed=seed, lists=lists)
     if config.noise_folder is not None:
         kinds = list_noises(Path(config.noise_folder))
         noises = Noises(kinds, together=False, sample_rate=config.sample_rate, seed=seed)

@@ -1,4 +1,4 @@
-"""Whatever separates a mixture in an experiment: trained models, baselines, floor and ceilings, behind one contract."""
+"""Whatever separates a mixture in an experiment, behind one contract: models, baselines, floor, and what is told the truth."""
 
 from sepvae.tables import Table
 

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from sepvae.config import Config
 from sepvae.errors import CheckpointError, ConfigError
+from sepvae.frontend.stft import StftConfig
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import Rendered
 from sepvae.settings import Choice
@@ -62,7 +63,7 @@ class SystemFacts(NamedTuple):
     def behind(self, other: SystemFacts) -> SystemFacts:
         """Return the facts of a system that works on the estimates of another one: it knows what that one knows."""
         label = self.label if other.role == "floor" else f"{other.label} + {self.label}"
-        role = "ceiling" if other.role == "ceiling" else self.role
+        role = other.role if other.uses_references else self.role
         return SystemFacts(label, role, tuple(sorted({*self.needs, *other.needs})))
 
 
@@ -70,7 +71,8 @@ class System(ABC, Generic[C]):
     """One way to separate a mixture.
 
     A subclass names its `Config` and says what it is: its `label`, its `role`, and what it `needs`; `describe` may let
-    these follow from the settings. One that needs the references is a ceiling, or a baseline that never competes.
+    these follow from the settings. One that needs the references is informed, or a ceiling where it is a bound: both
+    never compete. `mask_stft` says where a system puts masks on the mixture, for the ceiling of just that.
     `blind` are those whose estimates come in any order; `mixture_consistent` those whose estimates add up to the
     mixture. After `separate`, `diagnostics` holds what was found in that mixture, for a page to show: a new dict each
     time, empty if nothing was. A page knows `demixing`, complex (bins, sources, microphones), with which y = W x in
@@ -94,6 +96,11 @@ class System(ABC, Generic[C]):
     def describe(cls, config: C) -> SystemFacts:  # noqa: ARG003 (for those whose label or role follows from settings)
         """Return what the system is with these settings; without a label a page calls it by its name in the recipe."""
         return SystemFacts(cls.label, cls.role, cls.needs)
+
+    @classmethod
+    def mask_stft(cls, config: C) -> StftConfig | None:  # noqa: ARG003
+        """Return the STFT in which the system multiplies the mixture by masks, None when it does no such thing."""
+        return None
 
     @classmethod
     def works_on(cls, config: C) -> str | None:  # noqa: ARG003
@@ -171,9 +178,10 @@ class SystemChoice(Choice):
         facts = own if other is None else own.behind(other)
         if self.role and (facts.uses_references or facts.role == "floor"):
             what = "uses the true sources" if facts.uses_references else "does nothing"
-            raise ConfigError(f"system {name}: role = {self.role}: it {what} and is a {facts.role}: leave role out")
-        # What a class forgets to say cannot make it a competitor.
-        role = "ceiling" if facts.uses_references and facts.role == "ours" else self.role or facts.role
+            raise ConfigError(f"system {name}: role = {self.role}: it {what}: leave role out")
+        # What a class forgets to say cannot make it a competitor, nor a bound.
+        forgotten = facts.uses_references and facts.role != "ceiling"
+        role = "informed" if forgotten else self.role or facts.role
         return SystemFacts(self.label or facts.label or name, role, facts.needs)
 
     def build(self, *, sample_rate: int) -> System[Any]:

@@ -255,6 +255,7 @@ FAULTS: list[tuple[str, Any, str]] = [
     ("system", changed(Halves, share=1 / 3), "what_is_consistent_adds_up_to_the_mixture"),
     ("system", changed(Halves, separate=hissing), "silence_in_silence_out"),
     ("system", changed(Halves, role="ceiling"), "it_says_what_it_is"),
+    ("system", changed(Halves, role="informed"), "it_says_what_it_is"),
 ]
 
 

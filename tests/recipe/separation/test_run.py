@@ -66,7 +66,7 @@ def test_results_say_what_each_system_is(done: Path) -> None:
     facts = read_json(done / "results.json")["system_facts"]
     assert [(one["name"], one["label"], one["role"], one["needs"]) for one in facts] == [
         ("z_floor", "Mixture", "floor", []),
-        ("my_bound", "Ideal ratio mask", "ceiling", ["references"]),
+        ("my_bound", "Ideal ratio mask, 16/8 ms", "ceiling", ["references"]),
         ("nmf", "KL-NMF", "baseline", []),
         ("a_filter", "KL-NMF + BPF", "baseline", []),
     ]
@@ -76,7 +76,7 @@ def test_the_page_shows_a_bound_as_a_ceiling_and_never_as_the_best(done: Path) -
     page = (done / "report.html").read_text()
     found = read_json(done / "results.json")
     row = page[page.index('title="my_bound"') :].partition("</tr>")[0]
-    assert 'Ideal ratio mask<span class="role ceiling">ceiling</span>' in row
+    assert 'Ideal ratio mask, 16/8 ms<span class="role ceiling">ceiling</span>' in row
     assert 'class="best"' not in row
     assert {
         test[key] for test in found["splits"]["speaker_seen"]["comparisons"] for key in ("system_a", "system_b")
@@ -109,7 +109,7 @@ def test_a_page_of_a_run_of_another_version(done: Path, tmp_path: Path) -> None:
     (out / "results.json").write_text(json.dumps(found))
     rebuild_report(out)
     page = (out / "report.html").read_text()
-    for label, role in (("Mixture", "floor"), ("Ideal ratio mask", "ceiling"), ("nmf", "baseline")):
+    for label, role in (("Mixture", "floor"), ("Ideal ratio mask, 16/8 ms", "ceiling"), ("nmf", "baseline")):
         assert f'{label}<span class="role {role}">' in page
 
 
