@@ -1,4 +1,4 @@
-"""Systems on several microphones: a model of speech that several of them share, true variances, and what they refuse."""
+"""Systems on several microphones: the model of speech that they share, true variances, and what they refuse."""
 
 from __future__ import annotations
 
