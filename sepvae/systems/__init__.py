@@ -1,4 +1,4 @@
-"""Whatever separates a mixture in an experiment, by one contract: models, baselines, floor, and what knows the truth."""
+"""Whatever separates a mixture in an experiment, by one contract: models, baselines, floor, and what is told all."""
 
 from sepvae.tables import Table
 

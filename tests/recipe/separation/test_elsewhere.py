@@ -10,7 +10,6 @@ import pytest
 from sepvae.config import parse_config
 from sepvae.mixing.config import MixingConfig
 from sepvae.recipe.separation.elsewhere import adapted
-from tests.recipe.separation.test_run import RECIPE, corpus, run  # noqa: F401
 
 LISTS = {"train": ["water/a.wav"], "valid": ["water/b.wav"], "test": ["water/c.wav"]}
 
@@ -46,17 +45,3 @@ def test_lists_of_other_recordings_are_drawn_anew(tmp_path: Path) -> None:
     # Synthetic backgrounds, and mixtures without one, have nothing to do with files.
     for other in ({**mixed, "background": {"recordings": LISTS}}, {**mixed, "sources": ["female", "male"]}):
         assert adapted(of(**other), {"eve"}) == (of(**other), [])
-
-
-def test_a_recipe_says_on_the_page_and_at_once_what_it_draws(
-    corpus: Path,  # noqa: F811
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    mixing = {**RECIPE["mixing"], "sources": ["any"], "folds": [["FVMH0"], ["MBMA1"]], "n_train": 4}
-    results = run(
-        corpus, tmp_path / "out", mixing=mixing, splits=["speaker_open"], systems={"mixture": {"kind": "mixture"}}
-    )
-    (said,) = [note for note in results["notes"] if "tests by name: others are drawn" in note]
-    assert caplog.text.count(said) == 1
-    assert said in (tmp_path / "out" / "report.html").read_text()

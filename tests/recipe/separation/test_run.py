@@ -212,3 +212,14 @@ def test_a_label_changes_the_page_and_a_claim_the_tests_and_no_system_is_trained
     changed = {stage for stage, time in made(out).items() if again[stage] != time}
     assert {"speaker_seen-train-nmf", "speaker_seen-separate-a_filter", "speaker_seen-evaluate"} <= changed
     assert "speaker_seen-separate-my_bound" not in changed
+
+
+def test_a_recipe_says_on_the_page_and_at_once_what_it_draws(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mixing = {**RECIPE["mixing"], "sources": ["any"], "folds": [["FVMH0"], ["MBMA1"]], "n_train": 4}
+    systems = {"mixture": {"kind": "mixture"}}
+    results = run(corpus, tmp_path / "out", mixing=mixing, splits=["speaker_open"], systems=systems)
+    (said,) = [note for note in results["notes"] if "tests by name: others are drawn" in note]
+    assert caplog.text.count(said) == 1
+    assert said in (tmp_path / "out" / "report.html").read_text()
