@@ -12,8 +12,9 @@ from sepvae.estimator import MASKS
 from sepvae.estimator.generative import ADDED_UP, GenerativeConfig
 from sepvae.frontend.features import NON_NEGATIVE
 from sepvae.frontend.frontend import FrontendConfig
+from sepvae.frontend.stft import StftConfig
 from sepvae.models.contract import ModelChoice
-from sepvae.models.network import SourceNetwork
+from sepvae.models.network import JointNetwork, SourceNetwork
 
 DIRECT = "direct"
 
@@ -35,6 +36,12 @@ class EstimatorConfig(Config):
     model: ModelChoice = ModelChoice()
     inference: GenerativeConfig | None = None
     mask: Annotated[str, AfterValidator(_mask)] = "ratio"
+
+    @property
+    def mask_stft(self) -> StftConfig | None:
+        """The STFT in which a mixture is multiplied by masks, None where it is not: waves, or spectra of their own."""
+        masks = issubclass(self.model.entry, (SourceNetwork, JointNetwork)) and self.mask != DIRECT
+        return self.frontend.stft if masks else None
 
     @model_validator(mode="after")
     def _has_roots(self) -> EstimatorConfig:

@@ -27,7 +27,8 @@ class MixingConfig(Config):
 
     `sources` names the class of each source: `female`, `male`, `any` or `speech` (anyone), a speaker's id, or
     `background`; repeated classes are numbered (`any_1`, `any_2`). Only the speakers of `dialects` (names, or a number:
-    so many, those with most utterances) and among `speakers` (names, or a number: so many, drawn) take part. `n_valid`
+    so many, those with most utterances; `each` makes a group with models of its own of every dialect, which has its
+    share of the `n_test` mixtures) and among `speakers` (names, or a number: so many, drawn) take part. `n_valid`
     is an upper bound, and small: what is validated on cannot be learnt from; so is `n_train` of a single source.
     `length` is `min`, all sources are heard all the time, or `max`, shorter ones are padded. `snr_db` is the range of
     the level of the first source over each other one, `noise_snr_db` of all sources over the noise. `skip_damaged`
@@ -37,8 +38,9 @@ class MixingConfig(Config):
     images at the first one.
 
     `pairs`, a number or a list of pairs of speakers, is another protocol: each pair is a group with models of its own,
-    all sentences of the two train but those closest in length, which are its one test mixture (Subakan & Smaragdis
-    2018). `n_train` and `n_valid` are then for each pair.
+    and all sentences of the two train but those closest in length, which are the test: one of each for one mixture, as
+    in Subakan & Smaragdis 2018, two of each for up to four, and so on. `n_train`, `n_valid` and `n_test` are then for
+    each pair.
 
     `folds`, lists of speakers, says who is never heard in the split `speaker_open`, one fold after the other: each is a
     group with models of its own, its speakers are the test and all others train, and its share of the `n_test` mixtures
@@ -47,7 +49,7 @@ class MixingConfig(Config):
 
     split: Split = "speaker_seen"
     sources: tuple[str, ...] = Field(("female", "male"), min_length=1)
-    dialects: Annotated[int, Field(ge=1)] | tuple[Name, ...] = ()
+    dialects: Literal["each"] | Annotated[int, Field(ge=1)] | tuple[Name, ...] = ()
     speakers: Annotated[int, Field(ge=1)] | tuple[Name, ...] | None = None
     pairs: Annotated[int, Field(ge=1)] | tuple[tuple[Name, Name], ...] | None = None
     folds: tuple[Annotated[tuple[Name, ...], Field(min_length=1)], ...] | None = Field(None, min_length=1)
@@ -76,6 +78,12 @@ class MixingConfig(Config):
     def _of_two(self) -> MixingConfig:
         if self.pairs is not None and (len(self.sources) != 2 or BACKGROUND in self.sources):
             raise ConfigError(f"pairs: needs two sources that speak, sources = {', '.join(self.sources)}")
+        return self
+
+    @model_validator(mode="after")
+    def _grouped_once(self) -> MixingConfig:
+        if self.dialects == "each" and (self.pairs is not None or self.split == "speaker_open"):
+            raise ConfigError("dialects = each: goes with speaker_seen and without pairs: name some, or leave it out")
         return self
 
     @model_validator(mode="after")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sepvae import audio
 from sepvae.audio import Wave
 from sepvae.config import Config
-from sepvae.errors import InputError
+from sepvae.errors import ConfigError, InputError
 from sepvae.files import check_folder
 from sepvae.formats import AUDIO_ENDINGS, is_audio
 from sepvae.mixing import BACKGROUNDS
@@ -28,16 +29,42 @@ _VALID_FROM, _TEST_FROM = 0.6, 0.8
 _TEST_FILES = 5
 
 
+class RecordingLists(Config):
+    """Which recordings train, validate and test: paths in the folder of the backgrounds, such as `water/rain.flac`."""
+
+    train: tuple[str, ...] = Field(min_length=1)
+    valid: tuple[str, ...] = Field(min_length=1)
+    test: tuple[str, ...] = Field(min_length=1)
+
+    def of_kind(self, kind: str) -> dict[str, tuple[str, ...]]:
+        """Return the paths of one kind by split; there are none of a kind that is not listed."""
+        splits = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {split: tuple(path for path in own if _kind(path) == kind) for split, own in splits.items()}
+
+    @model_validator(mode="after")
+    def _each_once(self) -> RecordingLists:
+        counts = Counter((*self.train, *self.valid, *self.test))
+        if twice := [path for path, count in counts.items() if count > 1]:
+            raise ConfigError(f"{min(twice)} stands in them twice: a recording is in one list")
+        for kind in sorted({_kind(path) for path in counts}):
+            if empty := [split for split, own in self.of_kind(kind).items() if not own]:
+                raise ConfigError(f"{empty[0]}: lists no recording of the kind {kind!r}: each list needs one")
+        return self
+
+
 class BackgroundConfig(Config):
     """What the source `background` is made of.
 
     `kinds` are folders in `folder`, each with recordings of one kind; without a folder, and for `gaussian` always, they
-    are synthesised. Each mixture has one of the kinds, or with `together` all of them at the same level.
+    are synthesised. Each mixture has one of the kinds, or with `together` all of them at the same level. `recordings`
+    says which files of the folder train, validate and test; of kinds that it does not list, and where it is None, that
+    is drawn.
     """
 
     kinds: tuple[str, ...] = Field(tuple(BACKGROUNDS), min_length=1)
     folder: str | None = None
     together: bool = False
+    recordings: RecordingLists | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +95,12 @@ def rms(wave: Wave, path: Path | str) -> float:
     return level
 
 
-def _listed(folder: Path, root: Path, kind: str) -> list[Recording]:
+def _kind(path: str) -> str:
+    """Return the kind of a recording: the folder that it lies in, empty where it lies in none."""
+    return path.split("/")[0] if "/" in path else ""
+
+
+def _files(folder: Path, root: Path, kind: str) -> list[Recording]:
     found = sorted(path for path in folder.rglob("*") if is_audio(path.name))
     for path in found:
         audio.inspect(path)
@@ -83,8 +115,8 @@ def list_noises(folder: Path) -> dict[str, list[Recording]]:
     """
     check_folder(folder, advice=f"give one of noise, with {', '.join(AUDIO_ENDINGS)} files")
     kinds: dict[str, list[Recording]] = {}
-    for recording in _listed(folder, folder, ""):
-        kind = recording.path.split("/")[0] if "/" in recording.path else ""
+    for recording in _files(folder, folder, ""):
+        kind = _kind(recording.path)
         kinds.setdefault(kind, []).append(replace(recording, kind=kind))
     if not kinds:
         raise InputError(f"{folder}: no noise found there: give a folder with {', '.join(AUDIO_ENDINGS)} files")
@@ -102,7 +134,7 @@ def list_backgrounds(config: BackgroundConfig) -> dict[str, list[Recording]]:
         if config.folder is not None and kind != "gaussian":
             root = Path(config.folder)
             check_folder(root, advice="give with background.folder one that has a folder for each kind")
-            found = _listed(root / kind, root, kind) if (root / kind).is_dir() else []
+            found = _files(root / kind, root, kind) if (root / kind).is_dir() else []
             there = sorted(path.name for path in root.iterdir() if path.is_dir())
             advice = f"its folders are {', '.join(there) or 'none'}"
         else:
@@ -139,13 +171,38 @@ def split_recordings(recordings: Sequence[Recording], seed: int) -> dict[str, li
     }
 
 
+def listed_recordings(recordings: Sequence[Recording], lists: RecordingLists) -> dict[str, list[Recording]] | None:
+    """Return the recordings of one kind that each split has by `lists`; None of a kind that they do not list.
+
+    Raises:
+        InputError: one that they name is not there.
+    """
+    found = {recording.path: recording for recording in recordings if recording.folder is not None}
+    named = lists.of_kind(recordings[0].kind)
+    if not found or not named["test"]:
+        return None
+    if missing := sorted({path for own in named.values() for path in own} - set(found)):
+        raise InputError(
+            f"background.recordings: {', '.join(missing)} not in {recordings[0].folder}: give a folder that has them, "
+            "or have them drawn: background.recordings=null"
+        )
+    return {split: [found[path] for path in own] for split, own in named.items()}
+
+
 class Noises:
-    """Draws stretches of noise for the mixtures of a split."""
+    """Draws stretches of noise for the mixtures of a split; `lists` say which recordings it has, else it is drawn."""
 
     def __init__(
-        self, kinds: Mapping[str, Sequence[Recording]], *, together: bool, sample_rate: int, seed: int
+        self,
+        kinds: Mapping[str, Sequence[Recording]],
+        *,
+        together: bool,
+        sample_rate: int,
+        seed: int,
+        lists: RecordingLists | None = None,
     ) -> None:
-        self._splits = {kind: split_recordings(own, seed) for kind, own in kinds.items()}
+        listed = {kind: None if lists is None else listed_recordings(own, lists) for kind, own in kinds.items()}
+        self._splits = {kind: listed[kind] or split_recordings(own, seed) for kind, own in kinds.items()}
         self._together, self._sample_rate = together, sample_rate
 
     def draw(self, name: str, split: str, n_samples: int, random: np.random.Generator) -> tuple[Source, Wave]:

@@ -1,4 +1,4 @@
-"""Pairs of speakers: every sentence of both trains but two, which are the test (Subakan & Smaragdis 2018, §4).
+"""Pairs of speakers: every sentence of both trains but a few, which are the test (Subakan & Smaragdis 2018, §4).
 
 There a pair is drawn from one dialect, each speaker has ten sentences, and the two closest in length are the test.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from math import ceil, sqrt
 
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
@@ -80,8 +81,8 @@ def _closest(one: Sequence[Utterance], two: Sequence[Utterance]) -> tuple[Uttera
     return min(((a, b) for a, b in product(one, two) if sentence(a) != sentence(b)), key=order)
 
 
-def pair_pools(utterances: Sequence[Utterance], pair: tuple[str, str], *, n_valid: int) -> Pools:
-    """Share the sentences of two speakers out: the two closest in length test, with `n_valid` the next two validate.
+def pair_pools(utterances: Sequence[Utterance], pair: tuple[str, str], *, n_valid: int, n_test: int = 1) -> Pools:
+    """Share the sentences of two speakers out: those closest in length test, with `n_valid` the next two validate.
 
     No sentence of the test, by its prompt or text, is trained or validated on.
 
@@ -89,12 +90,14 @@ def pair_pools(utterances: Sequence[Utterance], pair: tuple[str, str], *, n_vali
         utterances: long enough to be mixed.
         pair: ids of the speakers, which are the classes of the pools.
         n_valid: mixtures to validate on; one pair of sentences serves for all of them.
+        n_test: mixtures to test on; as many sentences of each are held out as give them, each with each.
 
     Raises:
         InputError: a speaker has too few sentences.
     """
     rest = {name: [u for u in utterances if u.speaker == name] for name in pair}
-    needed = 3 if n_valid else 2
+    n_held = ceil(sqrt(max(n_test, 1)))
+    needed = n_held + (2 if n_valid else 1)
     held: list[dict[str, list[Utterance]]] = []
     for _ in range(needed - 1):
         if min(len({sentence(u) for u in own}) for own in rest.values()) < 2:
@@ -107,5 +110,6 @@ def pair_pools(utterances: Sequence[Utterance], pair: tuple[str, str], *, n_vali
         held.append({u.speaker: [u] for u in chosen})
         said = {sentence(u) for u in chosen}
         rest = {name: [u for u in own if sentence(u) not in said] for name, own in rest.items()}
-    valid = held[1] if n_valid else {name: [] for name in pair}
-    return Pools(rest, valid, held[0])
+    valid = held[n_held] if n_valid else {name: [] for name in pair}
+    test = {name: [own for chosen in held[:n_held] for own in chosen[name]] for name in pair}
+    return Pools(rest, valid, test)

@@ -37,11 +37,12 @@ def _chosen_speakers(utterances: Sequence[Utterance], config: MixingConfig, seed
         counts = Counter(u.dialect for u in utterances if u.dialect is not None)
         # Of those with as many utterances the first by name.
         most = sorted(counts, key=lambda name: (-counts[name], name))
-        wanted = most[:dialects] if isinstance(dialects, int) else dialects
+        every = dialects == "each"
+        wanted = most if every else most[:dialects] if isinstance(dialects, int) else dialects
         found = [u for u in utterances if u.dialect in wanted]
         if not found or (isinstance(dialects, int) and dialects > len(most)):
             raise InputError(
-                f"dialects = {dialects if isinstance(dialects, int) else ', '.join(dialects)}: this corpus has "
+                f"dialects = {', '.join(dialects) if isinstance(dialects, tuple) else dialects}: this corpus has "
                 f"{', '.join(sorted(most)) or 'none (TIMIT has): choose a number of speakers instead'}"
             )
     return found if config.speakers is None else _among_speakers(found, config.speakers, seed)
@@ -151,10 +152,12 @@ def _combinations(mixer: Mixer, share: _Share, split: str, config: MixingConfig)
 
 
 def _share_out(utterances: Sequence[Utterance], config: MixingConfig, seed: int) -> tuple[list[_Share], list[str]]:
-    """Return what each group may use, of which there is one, or one for each pair or fold; and notes on it."""
+    """Return what each group may use, of which there is one, or one for each pair, fold or dialect; and notes on it."""
     classes = tuple(label for label in config.sources if label != BACKGROUND)
     if config.folds is not None and config.split == "speaker_open":
         return _fold_shares(utterances, config, classes, seed), []
+    if config.dialects == "each":
+        return _dialect_shares(utterances, config, classes, seed), []
     if config.pairs is None:
         n_valid, n_test = config.n_valid, config.n_test
         pools = make_pools(utterances, classes, split=config.split, n_valid=n_valid, n_test=n_test, seed=seed)
@@ -163,23 +166,27 @@ def _share_out(utterances: Sequence[Utterance], config: MixingConfig, seed: int)
         raise InputError("pairs: both speakers also train, which is the split speaker_seen: leave the other out")
     pairs = choose_pairs(utterances, classes, config.pairs, seed=seed)
     shares = [
-        _Share(f"pair-{number:02}", pair, pair_pools(utterances, pair, n_valid=config.n_valid), min(config.n_test, 1))
+        _Share(
+            f"pair-{number:02}",
+            pair,
+            pair_pools(utterances, pair, n_valid=config.n_valid, n_test=config.n_test),
+            config.n_test,
+        )
         for number, pair in enumerate(pairs)
     ]
     counted = (" + ".join(f"{name} ({len(own)})" for name, own in share.pools.train.items()) for share in shares)
-    note = "pairs, with the number of sentences that train; the two closest in length are the test: "
+    note = "pairs, with the number of sentences that train; those closest in length are the test: "
     return shares, [note + ", ".join(counted)]
 
 
 def _fold_shares(
     utterances: Sequence[Utterance], config: MixingConfig, classes: tuple[str, ...], seed: int
 ) -> list[_Share]:
-    """Return what each fold may use; of the test mixtures the first folds have one more where they do not divide."""
+    """Return what each fold may use."""
     folds = config.folds or ()
     check_folds(folds, utterances)
     shares = []
-    for number, fold in enumerate(folds):
-        n_test = (config.n_test + len(folds) - 1 - number) // len(folds)
+    for number, (fold, n_test) in enumerate(zip(folds, _divided(config.n_test, len(folds)), strict=True)):
         pools = make_pools(
             utterances,
             classes,
@@ -194,12 +201,31 @@ def _fold_shares(
     return shares
 
 
+def _dialect_shares(
+    utterances: Sequence[Utterance], config: MixingConfig, classes: tuple[str, ...], seed: int
+) -> list[_Share]:
+    """Return what each dialect may use."""
+    dialects = sorted({u.dialect for u in utterances if u.dialect is not None})
+    shares = []
+    for number, (dialect, n_test) in enumerate(zip(dialects, _divided(config.n_test, len(dialects)), strict=True)):
+        own, n_valid = [u for u in utterances if u.dialect == dialect], config.n_valid
+        pools = make_pools(own, classes, split=config.split, n_valid=n_valid, n_test=n_test, seed=seed)
+        shares.append(_Share(f"dialect-{number}", classes, pools, n_test))
+    return shares
+
+
+def _divided(count: int, parts: int) -> list[int]:
+    """Return a count in parts; the first ones have one more where it does not divide."""
+    return [(count + parts - 1 - number) // parts for number in range(parts)]
+
+
 def _mixers(config: MixingConfig, root: Path, seed: int, shares: Sequence[_Share]) -> Iterator[tuple[Mixer, _Share]]:
     """Yield a mixer for each share, and the share."""
     backgrounds = noises = None
     if BACKGROUND in config.sources:
-        kinds, together = list_backgrounds(config.background), config.background.together
-        backgrounds = Noises(kinds, together=together, sample_rate=config.sample_rate, seed=seed)
+        own, rate = config.background, config.sample_rate
+        kinds, lists = list_backgrounds(own), own.recordings
+        backgrounds = Noises(kinds, together=own.together, sample_rate=rate, seed=seed, lists=lists)
     if config.noise_folder is not None:
         kinds = list_noises(Path(config.noise_folder))
         noises = Noises(kinds, together=False, sample_rate=config.sample_rate, seed=seed)

@@ -15,6 +15,7 @@ COLOURS = {
     "floor": "#5f6875",
     "baseline": "#a65100",
     "ours": "#1f57b8",
+    "informed": "#6b3fb5",
     "ceiling": "#1e7350",
     "ink": "#1b2430",
     "rule": "#d9dee5",

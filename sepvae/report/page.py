@@ -33,9 +33,10 @@ class Words:
     about: str = (
         "Means over all sources of all test mixtures, with 95 % bootstrap intervals. Mixtures of the same "
         "speakers are a cluster: they are drawn together, and tested by their mean. SDR, SIR and SAR are BSSEval "
-        "v3 with 512 taps. The floor is the unprocessed mixture. The ceilings are made from the true sources, "
-        "which no real system has; the best of the others is marked. An estimate that failed, such as a silent "
-        "one, counts as the mixture does, or as the worst of its system where that is less."
+        "v3 with 512 taps. The floor is the unprocessed mixture. What is informed is given the true sources, which no "
+        "real system has, and so is a ceiling, which is a bound as well; the best of the others is marked. An estimate "
+        "that failed, such as a silent one, counts as the mixture does, or as the worst of its system where that is "
+        "less."
     )
     items: str = "mixtures"
     point: str = "A point is one source of one mixture, the line the mean."
@@ -191,7 +192,6 @@ def _system_row(
         "label": one.label,
         "name": system,
         "role": one.role,
-        "informed": one.uses_references and one.role != "ceiling",
         "cells": [_cell(system, summary, measure, known, measures) for measure in scored],
     }
 

@@ -1,4 +1,4 @@
-"""Whatever separates a mixture in an experiment: trained models, baselines, floor and ceilings, behind one contract."""
+"""Whatever separates a mixture in an experiment, by one contract: models, baselines, floor, and what is told all."""
 
 from sepvae.tables import Table
 

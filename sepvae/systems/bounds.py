@@ -48,9 +48,16 @@ class IdealMask(System[IdealMaskConfig]):
 
     @classmethod
     def describe(cls, config: IdealMaskConfig) -> SystemFacts:
-        """Name the mask."""
-        label = "Ideal Wiener" if config.mask == "wiener" else f"Ideal {config.mask} mask"
+        """Name the mask and its STFT, whose window is said where it is not Hann's."""
+        kind, stft = "Wiener" if config.mask == "wiener" else config.mask, config.stft
+        window = "" if stft.window == "hann" else f", {stft.window}"
+        label = f"Ideal {kind} mask, {stft.window_ms:g}/{stft.hop_ms:g} ms{window}"
         return super().describe(config)._replace(label=label)
+
+    @classmethod
+    def mask_stft(cls, config: IdealMaskConfig) -> StftConfig:
+        """Return the STFT of the mask."""
+        return config.stft
 
     def separate(self, mixture: Rendered) -> Estimates:
         """Return the masked mixture for each source; noise, where there is some, keeps its own share."""

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from sepvae.config import Config
 from sepvae.errors import CheckpointError, ConfigError
+from sepvae.frontend.stft import StftConfig
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import Rendered
 from sepvae.seeds import derive_seed
@@ -66,7 +67,7 @@ class SystemFacts(NamedTuple):
     def behind(self, other: SystemFacts) -> SystemFacts:
         """Return the facts of a system that works on the estimates of another one: it knows what that one knows."""
         label = self.label if other.role == "floor" else f"{other.label} + {self.label}"
-        role = "ceiling" if other.role == "ceiling" else self.role
+        role = other.role if other.uses_references else self.role
         return SystemFacts(label, role, tuple(sorted({*self.needs, *other.needs})), self.draws or other.draws)
 
 
@@ -74,7 +75,8 @@ class System(ABC, Generic[C]):
     """One way to separate a mixture.
 
     A subclass names its `Config` and says what it is: its `label`, its `role`, and what it `needs`; `describe` may let
-    these follow from the settings. One that needs the references is a ceiling, or a baseline that never competes.
+    these follow from the settings. One that needs the references is informed, or a ceiling where it is a bound: both
+    never compete. `mask_stft` says where a system puts masks on the mixture, for the ceiling of just that.
     `blind` are those whose estimates come in any order; `mixture_consistent` those whose estimates add up to the
     mixture; `draws` those that give other estimates from another seed: from that of `TrainingMixtures`, and where they
     draw later, from a setting called `seed`, which may stand anywhere in the settings.
@@ -103,6 +105,11 @@ class System(ABC, Generic[C]):
     def describe(cls, config: C) -> SystemFacts:  # noqa: ARG003 (for those whose label or role follows from settings)
         """Return what the system is with these settings; without a label a page calls it by its name in the recipe."""
         return SystemFacts(cls.label, cls.role, cls.needs, cls.draws)
+
+    @classmethod
+    def mask_stft(cls, config: C) -> StftConfig | None:  # noqa: ARG003
+        """Return the STFT in which the system multiplies the mixture by masks, None when it does no such thing."""
+        return None
 
     @classmethod
     def works_on(cls, config: C) -> str | None:  # noqa: ARG003
@@ -185,9 +192,10 @@ class SystemChoice(Choice):
         facts = own if other is None else own.behind(other)
         if self.role and (facts.uses_references or facts.role == "floor"):
             what = "uses the true sources" if facts.uses_references else "does nothing"
-            raise ConfigError(f"system {name}: role = {self.role}: it {what} and is a {facts.role}: leave role out")
-        # What a class forgets to say cannot make it a competitor.
-        role = "ceiling" if facts.uses_references and facts.role == "ours" else self.role or facts.role
+            raise ConfigError(f"system {name}: role = {self.role}: it {what}: leave role out")
+        # What a class forgets to say cannot make it a competitor, nor a bound.
+        forgotten = facts.uses_references and facts.role != "ceiling"
+        role = "informed" if forgotten else self.role or facts.role
         return SystemFacts(self.label or facts.label or name, role, facts.needs, facts.draws)
 
     def build(self, *, sample_rate: int) -> System[Any]:

@@ -12,6 +12,7 @@ from sepvae.enhancement.config import EnhancementConfig
 from sepvae.enhancement.enhancer import Enhancer
 from sepvae.errors import ConfigError
 from sepvae.files import read_json, write_json
+from sepvae.frontend.stft import StftConfig
 from sepvae.mixing.mixture import Rendered
 from sepvae.mixing.single_source import source_mixtures
 from sepvae.systems.contract import Estimates, System, SystemFacts, TrainingMixtures, check_rate, loaded, trained
@@ -47,6 +48,11 @@ class Enhancement(System[EnhancementSystemConfig]):
     def describe(cls, config: EnhancementSystemConfig) -> SystemFacts:
         """Name the inference."""
         return super().describe(config)._replace(label=f"VAE + NMF ({config.enhancement.inference.entry.label})")
+
+    @classmethod
+    def mask_stft(cls, config: EnhancementSystemConfig) -> StftConfig:
+        """Return the STFT of the model: the speech is a Wiener mask away from the mixture."""
+        return config.frontend.stft
 
     def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
         """Train the model of the speech; an interrupted run is continued."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from sepvae.devices import resolve_device
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.estimator.checkpoint import CONFIG
+from sepvae.frontend.stft import StftConfig
 from sepvae.mixing.mixture import Rendered
 from sepvae.mixing.single_source import source_mixtures
 from sepvae.seeds import derive_seed
@@ -31,6 +32,11 @@ class GenerativeModels(System[TrainingConfig]):
         super().__init__(config, sample_rate=sample_rate)
         check_rate(config.frontend.sample_rate, sample_rate)
         self._separator: Separator | None = None
+
+    @classmethod
+    def mask_stft(cls, config: TrainingConfig) -> StftConfig | None:
+        """Return the STFT of the models, where they mask."""
+        return config.mask_stft
 
     def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
         """Train the model of each source on its utterances; an interrupted run is continued."""

@@ -42,11 +42,11 @@ class Ica(System[IcaConfig]):
     """Unmixes two channels, and names the components after the long-term spectra of the training sources.
 
     One channel cannot be unmixed: so this system, and no other, is given a second one, made from the true sources with
-    known gains. That is all it uses them for, and it is no ceiling; but it knows more than its competitors.
+    known gains. That is all it uses them for, and it is no bound; but it knows more than the others.
     """
 
     Config = IcaConfig
-    label, role, needs = "ICA (2 channels)", "baseline", ("references",)
+    label, role, needs = "ICA (2 channels)", "informed", ("references",)
     mixture_consistent = False
 
     def __init__(self, config: IcaConfig, *, sample_rate: int) -> None:

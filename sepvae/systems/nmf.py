@@ -59,6 +59,11 @@ class Nmf(System[NmfConfig]):
         """Name the divergence."""
         return super().describe(config)._replace(label=_LABELS.get(config.divergence, "NMF"))
 
+    @classmethod
+    def mask_stft(cls, config: NmfConfig) -> StftConfig:
+        """Return the STFT of the atoms."""
+        return config.stft
+
     def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
         """Learn the atoms of each source from its clean part in the training mixtures."""
         names = source_names(mixtures.train)

@@ -1,4 +1,7 @@
-"""The best that one demixing matrix a bin can do: iterative projection with the true variances of the sources."""
+"""Iterative projection with the true variances of the sources: one demixing matrix a bin that has been told the most.
+
+It is no bound: variances that leave out what a room adds to a talker may give a better matrix than the true ones.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +49,10 @@ class _TrueVariances:
 
 
 class OracleDemixing(System[OracleDemixingConfig]):
-    """Demixes with the powers of the true images in place of a source model's: a ceiling for all of them."""
+    """Demixes with the powers of the true images in place of a source model's."""
 
     Config = OracleDemixingConfig
-    label, role, needs = "Oracle demixing", "ceiling", ("channels", "references")
+    label, role, needs = "Oracle demixing", "informed", ("channels", "references")
     draws = False
 
     def __init__(self, config: OracleDemixingConfig, *, sample_rate: int) -> None:

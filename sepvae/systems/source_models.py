@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sepvae.devices import resolve_device
+from sepvae.frontend.stft import StftConfig
 from sepvae.mixing.mixture import Rendered
 from sepvae.separation.separator import Separator
 from sepvae.systems.contract import Estimates, System, TrainingMixtures, check_rate, loaded
@@ -21,6 +22,11 @@ class TrainedSourceModels(System[TrainingConfig]):
         super().__init__(config, sample_rate=sample_rate)
         check_rate(config.frontend.sample_rate, sample_rate)
         self._separator: Separator | None = None
+
+    @classmethod
+    def mask_stft(cls, config: TrainingConfig) -> StftConfig | None:
+        """Return the STFT of the models, where they mask."""
+        return config.mask_stft
 
     def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
         """Train one model per source; an interrupted run is continued."""

@@ -200,13 +200,14 @@ def check_what_has_not_been_trained_says_so_or_needs_none(name: str, settings: S
 
 
 def check_it_says_what_it_is(name: str, settings: Settings) -> None:
-    """Role, label and needs can be shown; a ceiling is one by the references that it is given, and nothing else is."""
+    """Role, label and needs can be shown; what is given the references, and that alone, is a ceiling or informed."""
     facts = describe_systems({"mine": SystemChoice.of(name, settings)})["mine"]
     expect(facts.role in get_args(Role), f"its role is {facts.role!r}")
     expect(0 < len(facts.label) <= 60, f"its label is {facts.label!r}")
     expect(set(facts.needs) <= {"channels", "references"}, f"it needs {facts.needs}")
-    expect(facts.uses_references or facts.role != "ceiling", "a ceiling that is not given the references")
-    expect(not (facts.uses_references and facts.role in ("ours", "floor")), f"given the references, it is {facts.role}")
+    told = facts.role in ("informed", "ceiling")
+    expect(facts.uses_references or not told, f"it is {facts.role}, and not given the references")
+    expect(told or not facts.uses_references, f"given the references, it is {facts.role}")
 
 
 def check_settings_are_strict_and_kept(name: str, settings: Settings) -> None:

@@ -279,6 +279,7 @@ FAULTS: list[tuple[str, Any, str]] = [
     ("system", changed(Halves, draws=True), "another_seed_changes_the_estimates"),
     ("system", changed(Halves, separate=by_chance, draws=True), "another_seed_changes_the_estimates"),
     ("system", changed(Halves, Config=OfItsSeed, separate=by_seed), "another_seed_changes_the_estimates"),
+    ("system", changed(Halves, role="informed"), "it_says_what_it_is"),
 ]
 
 

@@ -18,7 +18,7 @@ from sepvae.formats import AUDIO_ENDINGS
 from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.manifest import Manifest, Source, read_manifest, write_manifest
 from sepvae.mixing.mixture import render
-from sepvae.mixing.noise import Recording, list_noises, split_recordings
+from sepvae.mixing.noise import Recording, RecordingLists, list_noises, split_recordings
 from sepvae.mixing.protocol import make_mixtures
 
 RATE = 8000
@@ -207,3 +207,67 @@ def test_every_sound_file_that_is_read_may_be_noise(tmp_path: Path) -> None:
         (tmp_path / f"a{ending}").write_bytes((tmp_path / "a.wav").read_bytes())
     (tmp_path / "a.txt").write_text("notes")
     assert sorted(one.path for one in list_noises(tmp_path)[""]) == sorted(f"a{ending}" for ending in AUDIO_ENDINGS)
+
+
+LISTS = {
+    "train": ["water/0.wav", "water/1.wav", "traffic/0.wav"],
+    "valid": ["water/2.wav", "traffic/1.wav"],
+    "test": ["water/3.wav", "traffic/2.wav"],
+}
+
+
+@pytest.fixture
+def listed(recordings: Path) -> Path:
+    """The recordings of `LISTS`, a fifth one of water and one of wind that they do not name."""
+    wave = np.random.default_rng(1).standard_normal(3 * RATE).astype(np.float32) * 0.1
+    audio.write(recordings / "traffic" / "2.wav", wave, sample_rate=RATE)
+    return recordings
+
+
+def heard_files(made: Manifest) -> dict[str, set[str]]:
+    """Return the files that the backgrounds of each split are made of."""
+    splits: dict[str, set[str]] = {"train": set(), "valid": set(), "test": set()}
+    for mixture in made.mixtures:
+        splits[mixture.split] |= {layer.path for layer in layers(mixture.sources[1])}
+    return splits
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_listed_recordings_keep_to_their_split_whatever_the_seed(corpus: Corpus, listed: Path, seed: int) -> None:
+    root, utterances = corpus
+    background = {"folder": str(listed), "kinds": ["water", "traffic", "wind", "gaussian"], "recordings": LISTS}
+    settings = config(background={**background, "together": True}, n_train=30, n_valid=8, n_test=8)
+    made = make_mixtures(utterances, settings, root=root, seed=seed)
+    check_disjoint(made, "source")
+    for split, files in heard_files(made).items():
+        assert {path for path in files if path.split("/")[0] in ("water", "traffic")} == set(LISTS[split])
+        # What no list names is drawn.
+        assert "wind/0.wav" in files and any(path.startswith("gaussian/") for path in files)
+
+
+def test_a_listed_recording_that_is_missing_is_named(corpus: Corpus, listed: Path) -> None:
+    root, utterances = corpus
+    (listed / "water" / "2.wav").unlink()
+    settings = config(background={"folder": str(listed), "kinds": ["water"], "recordings": LISTS})
+    with pytest.raises(InputError, match=r"background.recordings: water/2.wav not in .*: give a folder that has them"):
+        make_mixtures(utterances, settings, root=root, seed=0)
+
+
+def test_synthetic_backgrounds_need_no_lists(corpus: Corpus) -> None:
+    root, utterances = corpus
+    drawn = make_mixtures(utterances, config(), root=root, seed=0)
+    with_lists = make_mixtures(utterances, config(background={"recordings": LISTS}), root=root, seed=0)
+    assert drawn.mixtures == with_lists.mixtures
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"test": ["water/0.wav", "traffic/2.wav"]}, "water/0.wav stands in them twice: a recording is in one list"),
+        ({"test": ["water/3.wav"]}, "test: lists no recording of the kind 'traffic': each list needs one"),
+        ({"valid": []}, "valid"),
+    ],
+)
+def test_lists_that_leak_or_leave_a_split_out_are_refused(changes: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_config(RecordingLists, {**LISTS, **changes}, where="recordings")

@@ -13,6 +13,7 @@ from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance, open_corpus
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.config import MixingConfig
+from sepvae.mixing.leaks import find_leaks
 from sepvae.mixing.mixture import render
 from sepvae.mixing.pairs import list_pairs
 from sepvae.mixing.protocol import indistinct_sources, make_mixtures
@@ -71,6 +72,24 @@ def test_nine_sentences_train_and_the_closest_two_are_the_test(tens: Corpus, pai
     assert f"{pair[0]} ({trained}) + {pair[1]} ({trained})" in made.header.notes[0]
 
 
+@pytest.mark.parametrize(("n_test", "held"), [(1, 1), (2, 2), (4, 2), (5, 3)])
+def test_more_mixtures_of_a_pair_hold_more_sentences_out(tens: Corpus, n_test: int, held: int) -> None:
+    root, utterances = tens
+    made = make_mixtures(utterances, config(pairs=[["s1", "s0"]], n_valid=1, n_test=n_test), root=root, seed=0)
+    tests = made.of_split("test")
+    assert len({tuple(s.utterance for s in mixture.sources) for mixture in tests}) == n_test
+    for place in (0, 1):
+        used = {
+            split: {m.sources[place].utterance for m in made.of_split(split)} for split in ("train", "valid", "test")
+        }
+        assert len(used["test"]) <= held and len(used["valid"]) == 1 and len(used["train"]) <= 9 - held
+        assert not used["test"] & (used["train"] | used["valid"])
+    closest = make_mixtures(utterances, config(pairs=[["s1", "s0"]]), root=root, seed=0).of_split("test")[0]
+    held_out = {s.utterance for mixture in tests for s in mixture.sources}
+    assert {s.utterance for s in closest.sources} <= held_out
+    assert find_leaks(made.mixtures, speakers=False) == []
+
+
 def test_each_pair_is_a_group_with_its_own_mixtures(tens: Corpus) -> None:
     root, utterances = tens
     made = make_mixtures(utterances, config(pairs=3), root=root, seed=0)
@@ -121,9 +140,11 @@ def test_in_a_parallel_corpus_the_test_sentences_are_taken_from_both(
         ({"pairs": 17}, "pairs = 17: there are 16 pairs of female \\+ male"),
         ({"pairs": [["s0", "s1"]]}, "no speaker 's0' of the class 'female'"),
         ({"pairs": 1, "split": "speaker_open"}, "leave the other out"),
+        ({"pairs": 1, "n_test": 100}, "a speaker needs at least 11 different sentences"),
         ({"pairs": 1, "duration_s": [4.5, 9]}, "there are 0 pairs"),
         ({"dialects": [7]}, "dialects = 7: this corpus has 1, 2"),
         ({"dialects": 3}, "dialects = 3: this corpus has 1, 2"),
+        ({"dialects": [7, 8]}, "dialects = 7, 8: this corpus has 1, 2"),
         ({"speakers": 9}, "speakers = 9: 1 of them are not"),
         ({"speakers": ["s0", "bob"]}, "1 of them are not"),
     ],
@@ -156,8 +177,29 @@ def test_one_dialect_is_the_one_with_most_utterances(tens: Corpus) -> None:
     made = make_mixtures(fewer, config(n_train=20, n_test=2, dialects=1), root=root, seed=0)
     assert {s.speaker for m in made.mixtures for s in m.sources} == {"s4", "s5", "s6", "s7"}
     none = [replace(u, dialect=None) for u in utterances]
-    with pytest.raises(InputError, match=r"dialects = 1: this corpus has none .*: choose a number of speakers instead"):
-        make_mixtures(none, config(dialects=1), root=root, seed=0)
+    for dialects in (1, "each"):
+        with pytest.raises(
+            InputError, match=rf"dialects = {dialects}: this corpus has none .*: choose a number of spea"
+        ):
+            make_mixtures(none, config(dialects=dialects), root=root, seed=0)
+
+
+def test_each_dialect_is_a_group_with_its_share_of_the_tests(tens: Corpus) -> None:
+    root, utterances = tens
+    settings = config(n_train=20, n_valid=1, n_test=5, dialects="each", sources=["speech", "background"])
+    made = make_mixtures(utterances, settings, root=root, seed=0)
+    dialects = {u.speaker: u.dialect for u in utterances}
+    for group, dialect, n_test in (("dialect-0", "1", 3), ("dialect-1", "2", 2)):
+        own = [mixture for mixture in made.mixtures if mixture.group == group]
+        assert [mixture.split for mixture in own] == ["train"] * 20 + ["valid"] + ["test"] * n_test
+        assert {dialects[s.speaker] for mixture in own for s in mixture.sources if s.speaker} == {dialect}
+    assert find_leaks(made.mixtures, speakers=False) == []
+
+
+@pytest.mark.parametrize("changes", [{"split": "speaker_open"}, {"pairs": 2}])
+def test_each_dialect_goes_with_known_speakers_and_without_pairs(changes: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="dialects = each: goes with speaker_seen and without pairs"):
+        config(dialects="each", **changes)
 
 
 def test_a_number_of_speakers_is_drawn_with_both_sexes(tens: Corpus) -> None:

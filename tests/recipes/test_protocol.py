@@ -1,4 +1,4 @@
-"""The lists of the protocol: drawn by name, without anybody in two places, and mixed without a leak."""
+"""The lists of the protocol: drawn by name, nobody and no recording in two places, and mixed without a leak."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance, open_corpus
 from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.leaks import find_leaks
+from sepvae.mixing.noise import list_noises
 from sepvae.mixing.protocol import make_mixtures
+from sepvae.recipe.catalogue import find_recipe
 from sepvae.recipe.kinds import load_recipe
 from sepvae.recipe.separation.schema import SeparationRecipe
+from sepvae.recipe.separation.stages import companies
 from sepvae.seeds import derive_seed
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes" / "protocol"
@@ -63,6 +66,51 @@ def test_the_lists_are_those_that_are_drawn(corpora: Path) -> None:
     assert read("timit")["folds"] == [[*women[n : n + 2], *men[n : n + 2]] for n in (0, 2, 4)]
 
 
+def test_the_recordings_are_those_that_are_drawn(corpora: Path) -> None:
+    found: dict[str, list[str]] = {"train": [], "valid": [], "test": []}
+    for kind, own in list_noises(corpora / "noise").items():
+        order = sorted((one.path for one in own), key=lambda path: derive_seed(0, "protocol", "noise", path))
+        n_test = len(order) // 3
+        # The only recording of wind is cut in three, which needs no list.
+        if n_test:
+            found["test"] += order[:n_test]
+            found["valid"] += order[n_test : n_test + 1]
+            found["train"] += order[n_test + 1 :]
+        else:
+            assert (kind, len(order)) == ("weather", 1)
+    assert read("noise")["background"]["recordings"] == found
+    assert sum(map(len, found.values())) == 16
+
+
+def test_the_pairs_are_those_that_are_drawn(corpora: Path) -> None:
+    women, men = drawn(list(open_corpus(corpora / "timit-sample").utterances()), "pairs", None).values()
+    rings = [[own[place], own[(place + 1) % 6]] for own in (women, men) for place in range(6)]
+    assert read("timit_pairs")["pairs"] == [*rings, *([one, two] for one, two in zip(women, men, strict=True))]
+
+
+# What the README promises of each part of the recipes: test mixtures, clusters and people.
+PARTS = {
+    "timit/vae": {"speaker_seen": (36, 24, 12), "speaker_open": (36, 12, 12)},
+    "timit/same_sex": {"speaker_seen": (90, 18, 12)},
+    "noise/enhancement": {"speaker_open": (36, 12, 12)},
+    "multichannel/underdetermined": {"speaker_seen": (36, 33, 12), "speaker_open": (36, 12, 12)},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PARTS)
+def test_the_recipes_test_as_many_people_as_they_say(corpora: Path, name: str) -> None:
+    root, noise = corpora / "timit-sample", f"mixing.background.folder={corpora / 'noise'}"
+    recipe = load_recipe(find_recipe(name), overrides=[noise, "mixing.skip_damaged=false"])
+    assert isinstance(recipe, SeparationRecipe)
+    for part in recipe.parts:
+        made = make_mixtures(list(open_corpus(root).utterances()), part.mixing, root=root, seed=recipe.seed)
+        found = companies(made)
+        people = {name for company in found.values() for name in company.split(" + ")}
+        assert (len(found), len(set(found.values())), len(people)) == PARTS[name][part.name]
+        assert find_leaks(made.mixtures, speakers=part.name == "speaker_open") == []
+
+
 @pytest.mark.parametrize(
     ("name", "corpus", "pairs"),
     [("timit", "timit-sample", 12), ("develop", "librispeech-sample", 40), ("develop_small", "librispeech-sample", 40)],
@@ -76,6 +124,12 @@ def test_they_are_mixed_without_a_leak(corpora: Path, name: str, corpus: str, pa
     assert len(test) >= 36
     assert len({tuple(source.speaker for source in mixture.sources) for mixture in test}) == pairs
     assert find_leaks(made.mixtures, speakers=True) == []
+
+
+def test_recipes_for_choosing_settings_load_and_report_nothing() -> None:
+    recipe = load_recipe(find_recipe("develop/ablation"))
+    assert isinstance(recipe, SeparationRecipe)
+    assert [list(fold) for fold in recipe.mixing.folds or ()] == read("develop")["folds"]
 
 
 @pytest.mark.parametrize("name", ["timit", "develop", "develop_small", "librispeech"])

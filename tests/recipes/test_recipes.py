@@ -30,6 +30,7 @@ RECIPES = {
     "timit/temporal_vae": ("temporal_vae", 1.0),
     "timit/compare_all": ("temporal_vae", 3.0),
     "timit/gass": ("mlae", 2.0),
+    "timit/same_sex": ("temporal_vae", 1.0),
     "noise/table2": ("vae", 1.0),
     "noise/vivos": ("vae", 1.0),
     "noise/enhancement": ("vae_nmf_mcem", 1.0),
@@ -38,6 +39,8 @@ RECIPES = {
     "multichannel/reverberant": ("mvae_postfilter", 2.0),
     "multichannel/underdetermined": ("gmvae", 2.0),
 }
+# The longest and for one corpus, whose speakers they name: tests/recipes/test_protocol.py loads them.
+DEVELOP = {"develop/ablation"}
 # Recipes that measure augmentation, and not separation: tests/recipes/test_augment.py.
 AUGMENT = {"augment/does_it_help", "augment/clean_model"}
 # Those that train many systems, or what a shorter one trains too, wait for `make test-all`.
@@ -58,6 +61,7 @@ SHORTER = {
     "demo": ("corpus.demo_speakers=8", "systems.vae.settings.optimiser.epochs=5"),
     "timit/vae": ("systems.vae.settings.optimiser.epochs=6",),
     "timit/temporal_vae": ("systems.temporal_vae.settings.optimiser.epochs=1",),
+    "timit/same_sex": ("mixing.pairs=1",),
     "timit/gass": tuple(f"systems.{name}.settings.optimiser.epochs=4" for name in ("mlae", "gan", "wgan", "ae_wgan")),
     "noise/table2": (
         "systems.vae.settings.optimiser.epochs=3",
@@ -85,7 +89,9 @@ def expect_that_it_separates(recipe: str, out: Path, stdout: str) -> None:
     results: dict[str, Any] = json.loads((out / "results.json").read_text())
     systems = results["systems"]
     assert systems[system][SDR]["mean"] - systems["mixture"][SDR]["mean"] > least_db
-    assert systems["ideal_wiener"][SDR]["mean"] > systems[system][SDR]["mean"] > systems["mixture"][SDR]["mean"]
+    ceilings = [one["name"] for one in results["system_facts"] if one["role"] == "ceiling"]
+    best = max(systems[name][SDR]["mean"] for name in ceilings)
+    assert best > systems[system][SDR]["mean"] > systems["mixture"][SDR]["mean"]
     tests = read_manifest(out / results["order"][0] / "mixtures.jsonl").of_split("test")
     companies = {frozenset(source.speaker for source in mixture.sources if source.speaker) for mixture in tests}
     for summary in systems.values():
@@ -118,7 +124,7 @@ def timit_vae(demo_corpus: Path, made_once: MadeOnce, sepvae: Run) -> Path:
 
 
 def test_every_recipe_has_a_row() -> None:
-    assert set(recipe_files()) == set(RECIPES) | AUGMENT
+    assert set(recipe_files()) == set(RECIPES) | AUGMENT | DEVELOP
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Systems on several microphones: the model of speech that several of them share, ceilings, and what they refuse."""
+"""Systems on several microphones: the model of speech that they share, true variances, and what they refuse."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_mixture_without_a_room_is_refused(
         system.separate(replace(item, channels=None))
 
 
-def test_the_ceiling_is_above_what_is_blind(item: Rendered) -> None:
+def test_true_variances_are_above_what_is_blind(item: Rendered) -> None:
     oracle, blind = make("oracle_demixing", stft=STFT, iterations=10), make("fastmnmf", stft=STFT, iterations=20)
     assert improvement_db(oracle, item) > 15
     assert improvement_db(blind, item) > 5
@@ -175,7 +175,7 @@ def test_the_ceiling_is_above_what_is_blind(item: Rendered) -> None:
     assert all(snr_db(item.sources[name], wave) > 15 for name, wave in oracle.separate(swapped).items())
 
 
-def test_the_ceiling_needs_as_many_microphones_as_sources(item: Rendered) -> None:
+def test_true_variances_need_as_many_microphones_as_sources(item: Rendered) -> None:
     assert item.channels is not None
     three = replace(item, channels=np.concatenate([item.channels, item.channels[:1]]))
     with pytest.raises(InputError, match=r"as many microphones as sources: set mixing.room.n_microphones"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sepvae.corpora.records import Utterance
@@ -17,10 +18,11 @@ from sepvae.recipe.corpus import PreparedCorpus, folder_state, hash_data, prepar
 from sepvae.recipe.ledger import Ledger
 from sepvae.recipe.provenance import Tested
 from sepvae.recipe.separation import provenance, stages
+from sepvae.recipe.separation.elsewhere import adapted
 from sepvae.recipe.separation.folder import PartFolder
 from sepvae.recipe.separation.named_speakers import named_speakers
 from sepvae.recipe.separation.runs import Run
-from sepvae.recipe.separation.schema import SeparationRecipe
+from sepvae.recipe.separation.schema import Part, SeparationRecipe
 from sepvae.recipe.separation.stages import Experiment
 from sepvae.systems.contract import describe_systems
 
@@ -33,7 +35,8 @@ def run_separation(recipe: SeparationRecipe, options: RecipeOptions, ledger: Led
     splits: dict[str, Any] = {}
     shown: dict[str, Any] = {}
     tested: dict[str, Tested] = {}
-    parts, notes = recipe.parts, list(recipe.notes)
+    parts, drawn = _parts(recipe, corpus)
+    notes = [*recipe.notes, *drawn]
     for part in parts:
         experiment = Experiment(recipe, corpus.root, part, PartFolder(options.out / part.name), options)
         try:
@@ -69,6 +72,19 @@ def run_separation(recipe: SeparationRecipe, options: RecipeOptions, ledger: Led
         ],
     }
     return Finished(results, shown, provenance.stages_of([*splits], runs))
+
+
+def _parts(recipe: SeparationRecipe, corpus: PreparedCorpus) -> tuple[list[Part], list[str]]:
+    """Return the parts of a recipe as they are on this corpus, and notes on what they draw; users are told at once."""
+    speakers = {record["speaker"] for record in read_jsonl(corpus.listing)}
+    parts, notes = list[Part](), list[str]()
+    for part in recipe.parts:
+        mixing, drawn = adapted(part.mixing, speakers)
+        parts.append(replace(part, mixing=mixing))
+        notes += [note for note in drawn if note not in notes]
+    for note in notes:
+        _LOGGER.warning("%s", note)
+    return parts, notes
 
 
 def _mix(ledger: Ledger, experiment: Experiment, corpus: PreparedCorpus) -> dict[str, str]:

@@ -20,7 +20,7 @@ def described(systems: dict[str, Any]) -> dict[str, SystemFacts]:
     return describe_systems(parse_config(SeparationRecipe, {"title": "t", "systems": systems}, where="test").systems)
 
 
-def test_what_uses_the_references_is_a_ceiling_under_any_name() -> None:
+def test_what_uses_the_references_competes_under_no_name() -> None:
     found = described(
         {
             "my_bound": {"kind": "ideal_mask"},
@@ -28,12 +28,29 @@ def test_what_uses_the_references_is_a_ceiling_under_any_name() -> None:
             "ideal_binary_mask": {"kind": "ideal_mask", "label": "Binary"},
             "vae": {"kind": "oracle_demixing"},
             "behind": {"kind": "filtered", "settings": {"of": "my_bound"}},
+            "behind_it": {"kind": "filtered", "settings": {"of": "vae"}},
         }
     )
-    assert {facts.role for facts in found.values()} == {"ceiling"}
+    roles = ["ceiling", "ceiling", "ceiling", "informed", "ceiling", "informed"]
+    assert [facts.role for facts in found.values()] == roles
     assert all("references" in facts.needs for facts in found.values())
-    labels = ["Ideal ratio mask", "Ideal Wiener", "Binary", "Oracle demixing", "Ideal ratio mask + BPF"]
-    assert [facts.label for facts in found.values()] == labels
+    masks = ["Ideal ratio mask, 16/8 ms", "Ideal Wiener mask, 16/8 ms", "Binary"]
+    others = ["Oracle demixing", "Ideal ratio mask, 16/8 ms + BPF", "Oracle demixing + BPF"]
+    assert [facts.label for facts in found.values()] == [*masks, *others]
+
+
+def test_the_label_of_an_ideal_mask_has_its_stft() -> None:
+    stft = {"window_ms": 64, "hop_ms": 16}
+    found = described(
+        {
+            "hann": {"kind": "ideal_mask", "settings": {"mask": "wiener", "stft": stft}},
+            "sine": {"kind": "ideal_mask", "settings": {"stft": {**stft, "window": "sine"}}},
+        }
+    )
+    assert [facts.label for facts in found.values()] == [
+        "Ideal Wiener mask, 64/16 ms",
+        "Ideal ratio mask, 64/16 ms, sine",
+    ]
 
 
 def test_names_that_look_like_others_mean_nothing() -> None:
@@ -51,14 +68,14 @@ def test_names_that_look_like_others_mean_nothing() -> None:
     }
 
 
-def test_ica_is_a_baseline_that_does_not_compete() -> None:
+def test_ica_is_informed_and_does_not_compete() -> None:
     systems = {
         "mine": {"kind": "ica"},
         "mixture": {"kind": "mixture"},
         "bpf": {"kind": "filtered"},
         "nmf": {"kind": "nmf"},
     }
-    assert described(systems)["mine"] == ("ICA (2 channels)", "baseline", ("references",), True)
+    assert described(systems)["mine"] == ("ICA (2 channels)", "informed", ("references",), True)
     recipe = parse_config(SeparationRecipe, {"title": "t", "systems": systems}, where="test")
     assert competitors(recipe) == ["mixture", "bpf", "nmf"]
 
@@ -66,13 +83,10 @@ def test_ica_is_a_baseline_that_does_not_compete() -> None:
 @pytest.mark.parametrize(
     ("system", "message"),
     [
-        ({"kind": "ideal_mask", "role": "ours"}, "system a: role = ours: it uses the true sources and is a ceiling"),
-        ({"kind": "ica", "role": "ours"}, "system a: role = ours: it uses the true sources and is a baseline"),
-        (
-            {"kind": "filtered", "settings": {"of": "b"}, "role": "baseline"},
-            "it uses the true sources and is a ceiling",
-        ),
-        ({"kind": "mixture", "role": "ours"}, "it does nothing and is a floor: leave role out"),
+        ({"kind": "ideal_mask", "role": "ours"}, "system a: role = ours: it uses the true sources: leave role"),
+        ({"kind": "ica", "role": "baseline"}, "system a: role = baseline: it uses the true sources: leave role out"),
+        ({"kind": "filtered", "settings": {"of": "b"}, "role": "baseline"}, "it uses the true sources: leave role out"),
+        ({"kind": "mixture", "role": "ours"}, "it does nothing: leave role out"),
         ({"kind": "nmf", "role": "ceiling"}, "systems.a.role = 'ceiling'"),
         ({"kind": "nmf", "label": ""}, "systems.a.label = ''"),
     ],
@@ -115,7 +129,8 @@ def test_a_label_goes_with_its_kind(tmp_path: Path) -> None:
 ROLES = {
     "floor": {"Mixture"},
     "baseline": {
-        *("KL-NMF", "IS-NMF", "ICA (2 channels)", "Wavelet", "Filter bank", "BPF", "VAE + BPF", "Conv-TasNet"),
+        *("KL-NMF", "IS-NMF", "Wavelet", "Filter bank", "BPF", "VAE + BPF", "Conv-TasNet"),
+        "KL-NMF (100 atoms, the paper's)",
         *("MLAE", "GAN", "WGAN", "AE-WGAN", "CDAE", "VRNN", "ITL-AE (CS)", "ITL-AE (ED)", "VASS", "Weak-class VAE"),
         *("Complex VAE", "Complex VAE + BPF", "AuxIVA", "ILRMA", "FastMNMF2"),
     },
@@ -124,7 +139,11 @@ ROLES = {
         *("MVAE", "FastMVAE", "FastMVAE2 (as published)", "FastMVAE2, our training", "FastMVAE2 + gradient steps"),
         *("MVAE + WPE", "MVAE + post-filter", "GMVAE"),
     },
-    "ceiling": {"Ideal ratio mask", "Ideal Wiener", "Oracle demixing"},
+    "informed": {"ICA (2 channels)", "Oracle demixing"},
+    "ceiling": {
+        *("Ideal ratio mask, 64/16 ms", "Ideal Wiener mask, 64/16 ms", "Ideal Wiener mask, 64/16 ms, sine"),
+        *("Ideal Wiener mask, 32/16 ms", "Ideal Wiener mask, 32/8 ms", "Ideal Wiener mask, 16/8 ms"),
+    },
 }
 
 

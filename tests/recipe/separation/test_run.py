@@ -73,7 +73,7 @@ def test_results_say_what_each_system_is(done: Path) -> None:
     facts = read_json(done / "results.json")["system_facts"]
     assert [(one["name"], one["label"], one["role"], one["needs"]) for one in facts] == [
         ("z_floor", "Mixture", "floor", []),
-        ("my_bound", "Ideal ratio mask", "ceiling", ["references"]),
+        ("my_bound", "Ideal ratio mask, 16/8 ms", "ceiling", ["references"]),
         ("nmf", "KL-NMF", "baseline", []),
         ("a_filter", "KL-NMF + BPF", "baseline", []),
     ]
@@ -127,7 +127,7 @@ def test_the_page_shows_a_bound_as_a_ceiling_and_never_as_the_best(done: Path) -
     page = (done / "report.html").read_text()
     found = read_json(done / "results.json")
     row = page[page.index('title="my_bound"') :].partition("</tr>")[0]
-    assert 'Ideal ratio mask<span class="role ceiling">ceiling</span>' in row
+    assert 'Ideal ratio mask, 16/8 ms<span class="role ceiling">ceiling</span>' in row
     assert 'class="best"' not in row
     assert {
         test[key] for test in found["splits"]["speaker_seen"]["comparisons"] for key in ("system_a", "system_b")
@@ -160,7 +160,7 @@ def test_a_page_of_a_run_of_another_version(done: Path, tmp_path: Path) -> None:
     (out / "results.json").write_text(json.dumps(found))
     rebuild_report(out)
     page = (out / "report.html").read_text()
-    for label, role in (("Mixture", "floor"), ("Ideal ratio mask", "ceiling"), ("nmf", "baseline")):
+    for label, role in (("Mixture", "floor"), ("Ideal ratio mask, 16/8 ms", "ceiling"), ("nmf", "baseline")):
         assert f'{label}<span class="role {role}">' in page
 
 
@@ -263,3 +263,14 @@ def test_a_label_changes_the_page_and_a_claim_the_tests_and_no_system_is_trained
     changed = {stage for stage, time in made(out).items() if again[stage] != time}
     assert {"speaker_seen-train-nmf", "speaker_seen-separate-a_filter", "speaker_seen-evaluate"} <= changed
     assert "speaker_seen-separate-my_bound" not in changed
+
+
+def test_a_recipe_says_on_the_page_and_at_once_what_it_draws(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mixing = {**RECIPE["mixing"], "sources": ["any"], "folds": [["FVMH0"], ["MBMA1"]], "n_train": 4}
+    systems = {"mixture": {"kind": "mixture"}}
+    results = run(corpus, tmp_path / "out", mixing=mixing, splits=["speaker_open"], systems=systems)
+    (said,) = [note for note in results["notes"] if "tests by name: others are drawn" in note]
+    assert caplog.text.count(said) == 1
+    assert said in (tmp_path / "out" / "report.html").read_text()

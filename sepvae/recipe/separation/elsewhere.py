@@ -1,0 +1,44 @@
+"""Recipes on other data than their lists are of: people and recordings that are not there by name are drawn instead.
+
+A list that names some of the data and not all of it is of this data, and wrong: mixing refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from sepvae.mixing.config import BACKGROUND, MixingConfig
+
+
+def adapted(mixing: MixingConfig, speakers: Collection[str]) -> tuple[MixingConfig, list[str]]:
+    """Return what is mixed of the data at hand, and notes on what of it is drawn because its lists are of other data.
+
+    Args:
+        mixing: of a part of a recipe.
+        speakers: of the corpus.
+
+    Example:
+        >>> mixing = MixingConfig(split="speaker_open", folds=(("FVMH0",), ("MBMA1",)))
+        >>> adapted(mixing, ["ann", "bob"])[0].folds, adapted(mixing, ["FVMH0", "bob"])[0] == mixing
+        (None, True)
+    """
+    changes, notes = dict[str, Any](), list[str]()
+    if mixing.folds is not None and mixing.split == "speaker_open" and not _any_of(mixing.folds, speakers):
+        changes["folds"] = None
+        notes.append("the corpus has none of the speakers that this recipe tests by name: others are drawn")
+    if isinstance(mixing.pairs, tuple) and not _any_of(mixing.pairs, speakers):
+        changes["pairs"] = len(mixing.pairs)
+        notes.append("the corpus has none of the speakers that this recipe pairs by name: others are drawn")
+    background = mixing.background
+    if BACKGROUND in mixing.sources and background.folder is not None and background.recordings is not None:
+        lists, folder = background.recordings, Path(background.folder)
+        if not any((folder / path).is_file() for path in (*lists.train, *lists.valid, *lists.test)):
+            changes["background"] = background.model_copy(update={"recordings": None})
+            notes.append(f"{folder} has none of the recordings that this recipe lists: what trains and tests is drawn")
+    return mixing.model_copy(update=changes), notes
+
+
+def _any_of(groups: Iterable[Iterable[str]], speakers: Collection[str]) -> bool:
+    return any(name in speakers for group in groups for name in group)
