@@ -3,8 +3,11 @@
 The plain ones follow the papers' public description: one source at a time, sums by einsum over all pairs of channels.
 Both forms have the same network in single precision, the same start (W = I, or the same matrices of AuxIVA), the same
 number of iterations and of gradient steps at the same rate, and neither stops early. They take turns on each recording;
-times are those of one core, and ratios those of neighbours. Beside that, under names of their own: what the early stop
-and bfloat16 buy ours, a sweep of the projection, and how time grows with the recording.
+times are those of one core, and ratios those of neighbours. Behind AuxIVA both should find the same. From W = I they
+may part: ours takes no step that raises the objective, and asks the inference again as long as that is better.
+
+Beside that, under names of their own: what the early stop and bfloat16 buy ours, a sweep of the projection, and how
+time grows with the recording.
 
 8.2 s of two talkers and two microphones at windows of 2048 and hops of 1024 samples, in a simulated room; the sentences
 are not among those the network has learnt.
