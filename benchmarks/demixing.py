@@ -1,11 +1,17 @@
-"""Time and SDR of MVAE and of FastMVAE2 with gradient steps beside the published algorithms written plainly.
+"""CPU time and SDR of MVAE and FastMVAE2 beside the published algorithms written plainly, at equal work and starts.
 
-Also how time grows with the recording.
+The plain ones follow the papers' public description: one source at a time, sums by einsum over all pairs of channels.
+Both forms have the same network in single precision, the same start (W = I, or the same matrices of AuxIVA), the same
+number of iterations and of gradient steps at the same rate, and neither stops early. They take turns on each recording;
+times are those of one core, and ratios those of neighbours. Behind AuxIVA both should find the same. From W = I they
+may part: ours takes no step that raises the objective, and asks the inference again as long as that is better.
 
-The plain ones follow the papers' public description: from W = I, one source at a time, 100 steps of Adam an iteration
-(MVAE), sums by einsum over all pairs of channels, the same network. 8.2 s of two talkers and two microphones at windows
-of 2048 and hops of 1024 samples, in a simulated room; the sentences are not among those the network has learnt.
-Run: python benchmarks/demixing.py [--model DIR] [--iterations 60] [--mixtures 8] [--mvae 2]
+Beside that, under names of their own: what the early stop and bfloat16 buy ours, a sweep of the projection, and how
+time grows with the recording.
+
+8.2 s of two talkers and two microphones at windows of 2048 and hops of 1024 samples, in a simulated room; the sentences
+are not among those the network has learnt.
+Run: python benchmarks/demixing.py [--model DIR] [--iterations 60] [--mixtures 8] [--papers 8]
 """
 
 from __future__ import annotations
@@ -16,20 +22,22 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from sepvae.corpora.records import open_corpus
 from sepvae.demixing.algorithm import AlgorithmChoice
+from sepvae.demixing.contract import Separated
 from sepvae.demixing.covariance import Observation
-from sepvae.demixing.loop import identity
+from sepvae.demixing.loop import demix, identity
 from sepvae.demixing.projection_back import project_back
 from sepvae.demixing.updates import iterative_projection
 from sepvae.estimator.checkpoint import load_checkpoint
@@ -37,6 +45,7 @@ from sepvae.evaluation.bsseval import bss_eval_sources
 from sepvae.files import write_json
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.mixing.config import MixingConfig
+from sepvae.mixing.manifest import Manifest
 from sepvae.mixing.mixture import render
 from sepvae.mixing.protocol import make_mixtures
 from sepvae.mixing.rooms import images_of, impulse_responses
@@ -53,17 +62,29 @@ REAL = Path(os.environ.get("SEPVAE_CORPORA", ROOT.parent / "shared" / "corpora")
 RATE, SECONDS, RT60_S = 16000, 8.2, 0.15
 STFT = {"window_ms": 128, "hop_ms": 64}
 FLOOR = 1e-8
-# Ours, and what it is compared with, of so many steps of Adam an iteration.
-PAIRS = (("fastmvae2_refined", "fastmvae2", 0), ("mvae", "mvae", 100))
+
+Found = TypeVar("Found")
 
 
-def mixtures() -> Any:
+class Work(NamedTuple):
+    """How many steps of Adam an iteration makes for each source, and at what rate; 0 is one pass of the inference."""
+
+    steps: int
+    rate: float = 0.1
+
+
+# FastMVAE2 as published, with the steps of ours behind it, MVAE with the steps of ours, and with those of the papers.
+PAPERS = "mvae, 100 steps"
+WORK = {"fastmvae2": Work(0), "fastmvae2_refined, 3 steps": Work(3), "mvae, 5 steps": Work(5), PAPERS: Work(100, 0.01)}
+
+
+def mixtures() -> Manifest:
     """Return the manifest that the network is trained on and the sentences are taken from."""
     config = MixingConfig(sources=("any", "any"), room={"rt60_s": RT60_S})
     return make_mixtures(list(open_corpus(REAL).utterances()), config, root=REAL, seed=0)
 
 
-def train_model(manifest: Any, folder: Path) -> None:
+def train_model(manifest: Manifest, folder: Path) -> None:
     """Train the network of the preset conditional_vae at the STFT of the papers' code."""
     settings = preset("conditional_vae")
     settings["frontend"]["stft"] = STFT
@@ -72,10 +93,12 @@ def train_model(manifest: Any, folder: Path) -> None:
     train(TrainingConfig.model_validate(settings), data, folder, seed=0, device="cpu")
 
 
-def scenes(manifest: Any, count: int) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def scenes(manifest: Manifest, count: int) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Return what two microphones hear (channels, time), and the images at the first (sources, time), of some rooms."""
     found = []
     for mixture in manifest.of_split("test")[:count]:
+        if mixture.scene is None:
+            raise TypeError("the settings of the benchmark make no rooms")
         dry = render(mixture.model_copy(update={"scene": None}), REAL).sources.values()
         responses = impulse_responses(mixture.scene, sample_rate=RATE)
         long = [np.resize(wave, round(SECONDS * RATE)) for wave in dry]
@@ -96,19 +119,18 @@ def plain_projection(x: NDArray[Any], w: NDArray[Any], v: NDArray[Any]) -> NDArr
     return w
 
 
-def plain(x: NDArray[Any], model: ConditionalVae, *, iterations: int, steps: int) -> NDArray[Any]:
-    """Return W of MVAE (`steps` of Adam an iteration) or of FastMVAE2 (`steps` 0), for x (bins, frames, channels)."""
-    n_bins, _, n_sources = x.shape
-    w = np.tile(np.eye(n_sources, dtype=complex), (n_bins, 1, 1))
-    states: list[Any] = [None] * n_sources
+def plain(x: NDArray[Any], start: NDArray[Any], model: ConditionalVae, *, work: Work, iterations: int) -> NDArray[Any]:
+    """Return W of MVAE or of FastMVAE2 (no steps), for x (bins, frames, channels)."""
+    w = start.copy()
+    states: list[Any] = [None] * x.shape[2]
     for _ in range(iterations):
         y = np.einsum("fjm,fnm->jfn", w, x)
         scale = np.sqrt((np.abs(y) ** 2).mean((1, 2)))
         w, y = w / scale[None, :, None], y / scale[:, None, None]
         v = np.empty(y.shape)
-        for j in range(n_sources):
+        for j in range(len(states)):
             power = torch.from_numpy((np.abs(y[j]) ** 2).T[None].astype(np.float32))
-            states[j] = plain_source(model, power, states[j], steps)
+            states[j] = plain_source(model, power, states[j], work)
             with torch.no_grad():
                 variances = model.decode(states[j][0], states[j][1].softmax(-1)).spectrum[0] + FLOOR
             gain = (power[0] / variances).mean()
@@ -117,20 +139,20 @@ def plain(x: NDArray[Any], model: ConditionalVae, *, iterations: int, steps: int
     return w
 
 
-def plain_source(model: ConditionalVae, power: Tensor, state: Any, steps: int) -> Any:
+def plain_source(model: ConditionalVae, power: Tensor, state: Any, work: Work) -> Any:
     """Return latents and log-classes of one source, and their optimiser."""
-    if state is None or steps == 0:
+    if state is None or work.steps == 0:
         with torch.no_grad():
             found = model.infer(power)
         state = found.posterior.mean.clone(), found.log_classes.clone(), None
-    if steps == 0:
+    if work.steps == 0:
         return state
     latent, classes, optimiser = state
     if optimiser is None:
         latent.requires_grad_(True)
         classes.requires_grad_(True)
-        optimiser = torch.optim.Adam([latent, classes], lr=0.01)
-    for _ in range(steps):
+        optimiser = torch.optim.Adam([latent, classes], lr=work.rate)
+    for _ in range(work.steps):
         variances = model.decode(latent, classes.softmax(-1)).spectrum + FLOOR
         gain = (power / variances).mean().detach()
         loss = (variances.log() + power / (variances * gain)).sum() + 0.5 * latent.square().sum()
@@ -146,54 +168,117 @@ def sdr(images: Tensor, stft: Stft, truth: NDArray[np.float64]) -> float:
     return float(bss_eval_sources(references=truth, estimates=waves.numpy(), permutation="best").sdr.mean())
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the seconds that work takes, and what it gives."""
-    started = time.perf_counter()
+def timed(work: Callable[[], Found]) -> tuple[float, Found]:
+    """Return the seconds of a core that work takes, and what it gives."""
+    started = time.process_time()
     found = work()
-    return time.perf_counter() - started, found
+    return time.process_time() - started, found
 
 
-def ours(spectrum: Tensor, model: ConditionalVae, algorithm: str, iterations: int) -> Tensor:
+def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
+    """Return the median, the least and the greatest of some values."""
+    found = {"median": statistics.median(values), "min": min(values), "max": max(values)}
+    return {name: round(value, digits) for name, value in found.items()}
+
+
+def starts(spectrum: Tensor, model: ConditionalVae) -> dict[str, Tensor]:
+    """Return the matrices (1, bins, sources, channels) that both forms start from: I, and those of 40 of AuxIVA."""
+    first = torch.zeros(spectrum.shape[:3], dtype=spectrum.dtype)
+    first[:, :, 0] = 1
+    auxiva = AlgorithmChoice.of("fastmvae2", {}).build(model).start(spectrum, first, None)
+    return {"identity": identity(spectrum, n_sources=spectrum.shape[2]), "auxiva": auxiva}
+
+
+def ours(spectrum: Tensor, start: Tensor, model: ConditionalVae, *, work: Work, iterations: int) -> Tensor:
     """Return the images that the package makes, (1, bins, sources, frames)."""
-    choice = AlgorithmChoice.of(algorithm, {"iterations": iterations})
-    return choice.build(model).separate(spectrum, n_sources=2, sample_rate=RATE).images
+    steps = {"steps": work.steps, "learning_rate": work.rate} if work.steps else {}
+    name = "mvae" if work.steps else "fastmvae2"
+    sources = AlgorithmChoice.of(name, {"precision": "32-true", **steps}).build(model).variances(1, None)
+    demixed = demix(spectrum, sources, n_iterations=iterations, demixing=start, tolerance=0.0)
+    return project_back(demixed.demixing, demixed.separated)
+
+
+def plain_images(spectrum: Tensor, start: Tensor, model: ConditionalVae, *, work: Work, iterations: int) -> Tensor:
+    """Return the images that the plain form makes, (1, bins, sources, frames)."""
+    x = spectrum[0].transpose(1, 2).numpy()
+    demixing = torch.from_numpy(plain(x, start[0].numpy(), model, work=work, iterations=iterations))[None]
+    return project_back(demixing, demixing @ spectrum)
+
+
+class Pair(NamedTuple):
+    """Seconds of a core and SDR in dB of ours and of the plain form, on one recording."""
+
+    seconds: tuple[float, float]
+    sdr: tuple[float, float]
+
+
+def as_shipped(spectrum: Tensor, model: ConditionalVae) -> dict[str, Callable[[], Separated]]:
+    """Return our algorithms with what they come with: their own start, an early stop, and bfloat16 where it is fast."""
+    found: dict[str, Callable[[], Separated]] = {}
+    for name in ("fastmvae2", "fastmvae2_refined", "mvae"):
+        forms: dict[str, dict[str, Any]] = {
+            name: {},
+            f"{name}, to the end, single precision": {"tolerance": 0, "precision": "32-true"},
+        }
+        for form, settings in forms.items():
+            algorithm = AlgorithmChoice.of(name, settings).build(model)
+            found[form] = partial(algorithm.separate, spectrum, n_sources=2, sample_rate=RATE)
+    return found
 
 
 def compare(
-    manifest: Any, model: ConditionalVae, *, iterations: int, count: int, n_mvae: int
-) -> dict[str, dict[str, float]]:
-    """Return median times and mean SDR of both forms of both algorithms, on the same recordings in turn.
-
-    MVAE, of which the plain form takes minutes, has the first `n_mvae` of them.
-    """
+    manifest: Manifest, model: ConditionalVae, *, iterations: int, count: int, papers: int
+) -> dict[str, dict[str, Any]]:
+    """Return both comparisons over `count` recordings; the hundred steps of the papers over `papers` of them."""
     stft = Stft(StftConfig(**STFT), sample_rate=RATE)
-    found: dict[str, dict[str, list[float]]] = {}
+    pairs: dict[str, list[Pair]] = {}
+    shipped: dict[str, list[tuple[float, float, int]]] = {}
     for number, (heard, truth) in enumerate(scenes(manifest, count)):
         spectrum = stft.analyse(torch.from_numpy(heard)).permute(2, 0, 1)[None]
-        if number == 0:  # both load libraries when they are first called
-            ours(spectrum, model, "fastmvae2_refined", 1)
-            plain(spectrum[0].transpose(1, 2).numpy(), model, iterations=1, steps=1)
-        for own, name, steps in PAIRS[: 1 + (number < n_mvae)]:
-            seconds, images = timed(partial(ours, spectrum, model, own, iterations))
-            note(found, f"{own} ours", seconds, sdr(images, stft, truth))
-            x = spectrum[0].transpose(1, 2).numpy()
-            seconds, w = timed(partial(plain, x, model, iterations=iterations, steps=steps))
-            demixing = torch.from_numpy(w)[None]
-            note(found, f"{name} plain", seconds, sdr(project_back(demixing, demixing @ spectrum), stft, truth))
+        for start, demixing in starts(spectrum, model).items():
+            for name, work in WORK.items():
+                if name == PAPERS and number >= papers:
+                    continue
+                forms = [partial(form, spectrum, demixing, model, work=work) for form in (ours, plain_images)]
+                if number == 0:  # libraries load when they are first called
+                    [form(iterations=1) for form in forms]
+                # Which goes first alternates with the recordings.
+                order = (0, 1) if number % 2 == 0 else (1, 0)
+                made = {place: timed(partial(forms[place], iterations=iterations)) for place in order}
+                seconds = made[0][0], made[1][0]
+                pair = Pair(seconds, (sdr(made[0][1], stft, truth), sdr(made[1][1], stft, truth)))
+                pairs.setdefault(f"{name}, start {start}", []).append(pair)
+                print(number, name, start, pair, flush=True)
+        for name, separate in as_shipped(spectrum, model).items():
+            taken, found = timed(separate)
+            shipped.setdefault(name, []).append((taken, sdr(found.images, stft, truth), found.n_iterations))
     return {
-        name: {"seconds": round(statistics.median(entry["seconds"]), 3), "sdr": round(statistics.mean(entry["sdr"]), 2)}
-        for name, entry in found.items()
+        "equal_work": {name: summary(found) for name, found in pairs.items()},
+        "as_shipped": {
+            name: {
+                "seconds": spread([row[0] for row in rows]),
+                "sdr": round(statistics.mean(row[1] for row in rows), 2),
+                "iterations": spread([row[2] for row in rows], 0),
+            }
+            for name, rows in shipped.items()
+        },
     }
 
 
-def note(found: dict[str, dict[str, list[float]]], name: str, seconds: float, decibels: float) -> None:
-    """Add a measurement."""
-    entry = found.setdefault(name, {"seconds": [], "sdr": []})
-    entry["seconds"].append(seconds)
-    entry["sdr"].append(decibels)
+def summary(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Return how many times longer the plain form takes, and the seconds and SDR of both."""
+    own, other = zip(*(pair.seconds for pair in pairs), strict=True)
+    sdr_own, sdr_other = zip(*(pair.sdr for pair in pairs), strict=True)
+    return {
+        "mixtures": len(pairs),
+        "plain over ours": spread([there / here for here, there in zip(own, other, strict=True)]),
+        "seconds": {"ours": round(statistics.median(own), 3), "plain": round(statistics.median(other), 3)},
+        "sdr": {"ours": round(statistics.mean(sdr_own), 2), "plain": round(statistics.mean(sdr_other), 2)},
+        "sdr, ours less plain": spread([here - there for here, there in zip(sdr_own, sdr_other, strict=True)]),
+    }
 
 
-def projection_ms(rounds: int = 30) -> dict[str, float]:
+def projection(rounds: int = 30) -> dict[str, Any]:
     """Return the milliseconds of a sweep of iterative projection, both forms: 1025 bins, 128 frames, 2 sources.
 
     Each also separates the spectra by the matrices that it has found.
@@ -203,16 +288,17 @@ def projection_ms(rounds: int = 30) -> dict[str, float]:
     spectrum, weights = torch.from_numpy(values), torch.from_numpy(random.random((1, 1025, 128, 2)) + 0.1)
     observation, start = Observation(spectrum), identity(spectrum, n_sources=2)
     x, v = values[0].transpose(0, 2, 1), 1 / weights[0].permute(2, 0, 1).numpy()
-    ours = [timed(lambda: iterative_projection(start, spectrum, observation, weights))[0] for _ in range(rounds)]
-    plains = [
-        timed(lambda: np.einsum("fjm,fnm->jfn", plain_projection(x, start[0].numpy().copy(), v), x))[0]
-        for _ in range(rounds)
-    ]
-    return {"ours": round(1e3 * statistics.median(ours), 2), "plain": round(1e3 * statistics.median(plains), 2)}
+    own, other = list[float](), list[float]()
+    for _ in range(rounds):
+        own.append(1e3 * timed(lambda: iterative_projection(start, spectrum, observation, weights))[0])
+        written = timed(lambda: np.einsum("fjm,fnm->jfn", plain_projection(x, start[0].numpy().copy(), v), x))
+        other.append(1e3 * written[0])
+    milliseconds = {"ours": round(statistics.median(own), 2), "plain": round(statistics.median(other), 2)}
+    return {"milliseconds": milliseconds, "plain over ours": spread([b / a for a, b in zip(own, other, strict=True)])}
 
 
 def scaling(model: ConditionalVae) -> dict[str, dict[str, float]]:
-    """Return the seconds of ten iterations for several channels, lengths and batches of noise."""
+    """Return the seconds of a core that ten iterations take for several channels, lengths and batches of noise."""
     stft = Stft(StftConfig(**STFT), sample_rate=RATE)
     random = generator(0, "benchmark", "scaling")
 
@@ -256,28 +342,27 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--iterations", type=int, default=60)
     parser.add_argument("--mixtures", type=int, default=8)
-    parser.add_argument("--mvae", type=int, default=2, help="of these for MVAE, whose plain form takes minutes")
+    parser.add_argument("--papers", type=int, default=8, help="of these with the 100 steps of the papers: minutes each")
     args = parser.parse_args()
     if not REAL.is_dir():
         raise SystemExit(f"{REAL}: no sample of TIMIT there: set SEPVAE_CORPORA")
+    torch.set_num_threads(1)
     manifest = mixtures()
-    with tempfile.TemporaryDirectory() as scratch:
+    with threadpool_limits(1), tempfile.TemporaryDirectory() as scratch:
         folder = args.model or Path(scratch)
         if args.model is None:
             train_model(manifest, folder)
         (model,) = load_checkpoint(folder).estimator.networks.values()
-    if not isinstance(model, ConditionalVae):
-        raise SystemExit(f"{args.model}: no model of conditional_vae")
-    results: dict[str, Any] = {"torch": importlib.metadata.version("torch"), "cores": os.cpu_count()}
-    results |= {"threads": torch.get_num_threads(), "iterations": args.iterations}
-    results |= {"mixtures": args.mixtures, "mixtures of mvae": args.mvae}
-    results["projection_ms"] = projection_ms()
-    print(results["projection_ms"], flush=True)
-    results["algorithms"] = compare(manifest, model, iterations=args.iterations, count=args.mixtures, n_mvae=args.mvae)
-    for own, name, _ in PAIRS:
-        ours, written_plainly = results["algorithms"][f"{own} ours"], results["algorithms"][f"{name} plain"]
-        print(f"{own}: ours {ours}, plain {written_plainly}, {written_plainly['seconds'] / ours['seconds']:.1f} times")
-    results["scaling"] = scaling(model)
+        if not isinstance(model, ConditionalVae):
+            raise SystemExit(f"{args.model}: no model of conditional_vae")
+        model.eval()
+        results: dict[str, Any] = {name: importlib.metadata.version(name) for name in ("torch", "numpy")}
+        results |= {"cores": os.cpu_count(), "threads": 1, "iterations": args.iterations}
+        results["projection"] = projection()
+        results |= compare(manifest, model, iterations=args.iterations, count=args.mixtures, papers=args.papers)
+        for name, found in results["equal_work"].items():
+            print(f"{name}: plain over ours {found['plain over ours']}, SDR {found['sdr']}")
+        results["scaling"] = scaling(model)
     draw(results["scaling"], RESULT.with_suffix(".png"))
     write_json(RESULT, results)
 

@@ -55,8 +55,9 @@ def resolve_device(name: str) -> torch.device:
 def resolve_precision(name: Precision, device: str) -> FixedPrecision:
     """Return the precision to train at; `auto` is bfloat16 where the device multiplies it.
 
-    Of processors, those with AMX and those with AVX-512's BF16 do: a step of the temporal VAE takes a third as long.
-    Others take bfloat16 apart into float32, which saves none.
+    Of processors, those with AMX and those with AVX-512's BF16 do: forward and back through the temporal VAE then take
+    a third as long, and the whole step half (benchmarks/training_step.py). Others take bfloat16 apart into float32,
+    which saves none.
     """
     import torch
 
