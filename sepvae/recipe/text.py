@@ -23,16 +23,16 @@ def results_text(recipe: Recipe, results: Mapping[str, Any]) -> str:
         table = format_table(systems, columns, intervals=columns[:1], headings=headings, described=described)
         lines += ["", part, table]
         for test in found["hypotheses"]:
-            difference, decimals = test["mean_difference"], describe(test["claim"]["measure"], described).decimals
-            how = "no pairs" if difference is None else f"{difference:+.{decimals}f} against {test['other']}"
-            lines.append(f"{test['verdict']}: {test['claim']['text']} ({how}, {_extent(test)})")
+            difference, measure = test["mean_difference"], describe(test["claim"]["measure"], described)
+            how = "no pairs" if difference is None else f"{difference:+.{measure.decimals}f} against {test['other']}"
+            lines.append(f"{test['verdict']}: {test['claim']['text']} ({how}, {_extent(test, measure.unit)})")
     for check in results.get("checks", []):
         lines.append(f"{'passed' if check['passed'] else 'FAILED'}: {check['text']}")
     return "\n".join([*lines, "", recipe.legend, ""])
 
 
-def _extent(test: Mapping[str, Any]) -> str:
+def _extent(test: Mapping[str, Any], unit: str) -> str:
     """Return what a verdict rests on: how many items, how many clusters of them, and the margin of no difference."""
     clusters = f" in {test['n_clusters']} clusters" if test["n_clusters"] < test["n_pairs"] else ""
-    margin = f", within ±{test['claim']['margin']:g}" if test["claim"]["direction"] == "equal" else ""
+    margin = f", within ±{test['claim']['margin']:g} {unit}".rstrip() if test["claim"]["direction"] == "equal" else ""
     return f"n = {test['n_pairs']}{clusters}{margin}"

@@ -231,7 +231,8 @@ def _p_value(value: Any) -> str:
 
 def _claim(test: Mapping[str, Any], known: Systems, measures: Measures) -> dict[str, str]:
     claim = test["claim"]
-    margin = f", within ±{claim['margin']:g}" if claim["direction"] == "equal" else ""
+    unit = measures[claim["measure"]].unit
+    margin = f", within ±{claim['margin']:g} {unit}".rstrip() if claim["direction"] == "equal" else ""
     return {
         "text": claim["text"],
         "verdict": test["verdict"],
