@@ -115,7 +115,8 @@ ROLES = {
     "floor": {"Mixture"},
     "baseline": {
         *("KL-NMF", "IS-NMF", "ICA (2 channels)", "Wavelet", "Filter bank", "BPF", "VAE + BPF", "Conv-TasNet"),
-        *("MLAE", "GAN", "WGAN", "AE-WGAN", "CDAE", "VRNN", "ITL-AE (CS)", "ITL-AE (ED)", "VASS", "Weak-class VAE"),
+        *("MLAE", "GAN", "WGAN", "AE-WGAN", "CDAE", "ITL-AE (CS)", "ITL-AE (ED)", "VASS", "Weak-class VAE"),
+        "VRNN of the mixture",
         *("Complex VAE", "Complex VAE + BPF", "AuxIVA", "ILRMA", "FastMNMF2"),
     },
     "ours": {
