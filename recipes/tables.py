@@ -132,6 +132,7 @@ def _made(kind: str, words: str, committed: Committed) -> str:
         "table": tables.scores,
         "across": tables.across,
         "claims": tables.claims,
+        "named-speakers": tables.named_speakers,
         "provenance": tables.provenance,
         "value": tables.value,
     }

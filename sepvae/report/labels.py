@@ -23,6 +23,10 @@ COLOURS = {
 }
 
 
+# What systems that know speakers are asked to name, in the results of a recipe.
+NAMED = ("clean", "separated")
+
+
 class Measures:
     """The measures of a page, as they were described when they were taken; others are those of the table.
 
@@ -91,6 +95,21 @@ def p_text(value: object) -> str:
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def name_counts(counts: Mapping[str, Any]) -> dict[str, str]:
+    """Return how many speakers a system knows, and of how many it named the right one.
+
+    Example:
+        >>> one = {"classes": 12, "clean": {"right": 3, "of": 4}, "separated": {"right": 0, "of": 0}}
+        >>> name_counts(one)
+        {'classes': '12', 'clean': '75 % (3 of 4)', 'separated': '–'}
+    """
+
+    def share(right: int, of: int) -> str:
+        return f"{100 * right / of:.0f} % ({right} of {of})" if of else "–"
+
+    return {"classes": str(counts["classes"]), **{kind: share(**counts[kind]) for kind in NAMED}}
 
 
 def reason_text(reasons: Mapping[str, str], measure: str) -> str:

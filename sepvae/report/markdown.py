@@ -12,7 +12,7 @@ from sepvae.errors import ConfigError, InputError
 from sepvae.evaluation import IMPROVEMENT
 from sepvae.evaluation.contract import Description
 from sepvae.report.claims import ClaimFacts, Results, claims_of
-from sepvae.report.labels import Measures, format_value, is_number, read_measures
+from sepvae.report.labels import NAMED, Measures, format_value, is_number, name_counts, read_measures
 from sepvae.report.systems import ShownSystem, read_systems
 from sepvae.systems.roles import Role
 from sepvae.tables import unknown
@@ -20,6 +20,7 @@ from sepvae.tables import unknown
 # A figure of a system, or of its time.
 Statistic = Literal["mean", "low", "high", "n", "failed", "train_minutes", "separate_minutes"]
 _NOTHING = "–"
+_COUNTED = ("right", "of")
 _BSSEVAL = "_bsseval_v3_512"
 _FIGURES_OF_HASH = 12
 
@@ -184,6 +185,17 @@ class Tables:
         """Return a table with a line for each claim, and each result: the verdict and what it rests on."""
         part = self.part(part)
         return table(ClaimFacts.headings(), [facts for one in self.results for facts in claims_of(one, part)])
+
+    def named_speakers(self, *, part: str | None = None, labels: bool = False) -> str:
+        """Return a table of how often each system that knows speakers named the right one, counted over the results."""
+        part, rows = self.part(part), list[list[str]]()
+        parts = [one["splits"][part].get("named_speakers", {}) for one in self.results]
+        for name in self._shown:
+            if found := [one[name] for one in parts if name in one]:
+                classes = {"classes": max(one["classes"] for one in found)}
+                counts = {kind: {key: sum(one[kind][key] for one in found) for key in _COUNTED} for kind in NAMED}
+                rows.append([self._called(name, labels=labels), *name_counts({**classes, **counts}).values()])
+        return table(["system", "speakers known", "clean utterances", "separated sources"], rows)
 
     def provenance(self) -> str:
         """Return when and on what the results were made, in what time, and from which seeds, settings and data."""

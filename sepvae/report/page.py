@@ -19,7 +19,7 @@ from sepvae.evaluation import IMPROVEMENT
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.files import read_arrays, write_text
 from sepvae.report import figures, filters
-from sepvae.report.labels import Measures, format_value, is_number, p_text, reason_text
+from sepvae.report.labels import Measures, format_value, is_number, name_counts, p_text, reason_text
 from sepvae.report.overview import Overview
 from sepvae.report.rooms import Room, describe_room, describe_talkers, plan
 from sepvae.report.systems import Systems
@@ -173,7 +173,7 @@ def _split(split: ReportSplit, known: Systems, measures: Measures, words: Words)
         "systems": [_system_row(s, split.summary, scored, known, measures) for s in systems],
         "tests": [_test(test, known, measures) for test in tested],
         "claims": [_claim(test, known, measures) for test in split.hypotheses],
-        "named": [known.named(name, split.named[name]) for name in known.ordered(split.named)],
+        "named": [{"label": known[s].label, **name_counts(split.named[s])} for s in known.ordered(split.named)],
         "violins": [_violin(split.rows, m, known, measures) for m in measures.shown(scored, "violin")],
         "seeded": any(found.get("seeds", 1) > 1 for row in split.summary.values() for found in row.values()),
         "items": [

@@ -51,16 +51,6 @@ class Systems:
     def __getitem__(self, name: str) -> ShownSystem:
         return self._systems[name]
 
-    def named(self, name: str, counts: Mapping[str, Any]) -> dict[str, str]:
-        """Return how often a system named the right speaker of those it knows, in words."""
-
-        def share(kind: str) -> str:
-            right, of = counts[kind]["right"], counts[kind]["of"]
-            return f"{100 * right / of:.0f} % ({right} of {of})" if of else "–"
-
-        words = {kind: share(kind) for kind in ("clean", "separated")}
-        return {"label": self[name].label, "classes": str(counts["classes"]), **words}
-
     def ordered(self, names: Iterable[str]) -> list[str]:
         """Return the distinct systems among some names in the order of the page."""
         wanted = set(names)

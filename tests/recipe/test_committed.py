@@ -39,6 +39,15 @@ def test_they_come_back_as_they_were_kept(tmp_path: Path) -> None:
     assert max(map(len, lines)) < 400 and any('"mean": 1.2346' in line and '"n_total": 20' in line for line in lines)
 
 
+def test_how_often_speakers_were_named_stays() -> None:
+    found = results()
+    counts = {"classes": 12, "clean": {"right": 3, "of": 4}, "separated": {"right": 1, "of": 2}}
+    found["splits"]["speaker_seen"]["named_speakers"] = {"vae": counts}
+    kept = slim(found)["splits"]
+    assert kept["speaker_seen"]["named_speakers"] == {"vae": counts}
+    assert "named_speakers" not in kept["speaker_open"]
+
+
 @pytest.mark.parametrize(
     ("name", "voices"), [("timit/compare_all", []), ("multichannel/compare", ["f + f", "f + m", "m + m"])]
 )

@@ -93,6 +93,18 @@ def test_claims_say_what_they_rest_on() -> None:
     assert other == f"| {text} | contradicted | −2.00 {difference} | < 0.001 | 10 | 8 | 1 | ±0.5 dB |"
 
 
+def test_how_often_speakers_were_named_is_counted_over_seeds() -> None:
+    both = results(), results(seed=1)
+    for one, right in zip(both, (3, 4), strict=True):
+        counts = {"classes": 12, "clean": {"right": right, "of": 4}, "separated": {"right": 0, "of": 0}}
+        one["splits"]["speaker_seen"]["named_speakers"] = {"nmf": counts}
+    assert Tables(both).named_speakers(labels=True).splitlines() == [
+        "| system | speakers known | clean utterances | separated sources |",
+        "|---|---|---|---|",
+        "| KL-NMF | 12 | 88 % (7 of 8) | – |",
+    ]
+
+
 def test_single_figures() -> None:
     tables = Tables((results(failed={"nmf": 3}),))
     assert tables.value(system="nmf", minus="filtered_nmf") == "7.76"

@@ -8,40 +8,43 @@ from typing import Any
 from sepvae.files import read_arrays
 from sepvae.mixing.manifest import Mixture
 from sepvae.recipe.separation.folder import PartFolder
-from sepvae.systems.voices import read_voices
+from sepvae.recipe.separation.runs import Run
+from sepvae.systems.voices import Voices, read_voices
 
 
-def named_speakers(folder: PartFolder, systems: Iterable[str], tests: Sequence[Mixture]) -> dict[str, Any]:
+def named_speakers(folder: PartFolder, runs: Iterable[Run], tests: Sequence[Mixture]) -> dict[str, Any]:
     """Return for each system that names speakers how many it named and how many of these rightly, as JSON.
 
     `clean` are utterances of validation, `separated` the estimates of test sources by speakers whom it knows; `classes`
-    how many it chooses from. Groups of models count together.
+    how many it chooses from. Groups of models, and runs from several seeds, count together.
 
     Args:
         folder: of the part.
-        systems: their names.
+        runs: of the systems.
         tests: the test mixtures.
     """
-    found = {name: _named(folder, name, tests) for name in systems}
-    return {name: counts for name, counts in found.items() if counts}
+    groups, found = sorted({mixture.group or "" for mixture in tests}), dict[str, Any]()
+    for run in runs:
+        known = {group: voices for group in groups if (voices := read_voices(folder.system(run.name) / group))}
+        for group, voices in known.items():
+            empty = {"classes": 0, "clean": {"right": 0, "of": 0}, "separated": {"right": 0, "of": 0}}
+            counts = found.setdefault(run.system, empty)
+            counts["classes"] = max(counts["classes"], len(voices.speakers))
+            own = [mixture for mixture in tests if (mixture.group or "") == group]
+            rights = _of_separated(folder, run.name, own, voices)
+            for kind, right, of in (("clean", voices.right, voices.of), ("separated", sum(rights), len(rights))):
+                counts[kind]["right"] += right
+                counts[kind]["of"] += of
+    return found
 
 
-def _named(folder: PartFolder, name: str, tests: Sequence[Mixture]) -> dict[str, Any]:
-    groups = sorted({mixture.group or "" for mixture in tests})
-    known = {group: found for group in groups if (found := read_voices(folder.system(name) / group))}
-    if not known:
-        return {}
-    right = total = 0
+def _of_separated(folder: PartFolder, run: str, tests: Sequence[Mixture], voices: Voices) -> list[bool]:
+    """Return of each separated source by a speaker who is known whether that one was named."""
+    rights = list[bool]()
     for mixture in tests:
-        arrays, voices = folder.diagnostics(name, mixture.id), known.get(mixture.group or "")
-        likely = read_arrays(arrays).get("likely") if arrays.is_file() else None
-        if voices is None or likely is None:
-            continue
-        for source, guess in zip(mixture.sources, likely, strict=True):
-            if source.speaker in voices.speakers:
-                right, total = right + (str(guess) == source.speaker), total + 1
-    return {
-        "classes": max(len(voices.speakers) for voices in known.values()),
-        "clean": {"right": sum(one.right for one in known.values()), "of": sum(one.of for one in known.values())},
-        "separated": {"right": right, "of": total},
-    }
+        path = folder.diagnostics(run, mixture.id)
+        likely = read_arrays(path).get("likely") if path.is_file() else None
+        if likely is not None:
+            pairs = zip(mixture.sources, likely, strict=True)
+            rights += [str(name) == source.speaker for source, name in pairs if source.speaker in voices.speakers]
+    return rights

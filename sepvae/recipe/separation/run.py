@@ -123,7 +123,7 @@ def _run_part(
 
     def summarise() -> None:
         found = stages.split_results(recipe, manifest, read_rows(folder.scores))
-        found["named_speakers"] = named_speakers(folder, recipe.systems, manifest.of_split("test"))
+        found["named_speakers"] = named_speakers(folder, recipe.runs, manifest.of_split("test"))
         write_json(folder.summary, found)
 
     claims = [hypothesis.model_dump(mode="json") for hypothesis in recipe.hypotheses]
