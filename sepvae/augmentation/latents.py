@@ -1,6 +1,6 @@
 """Operations on latents, as pure functions on NumPy arrays: whatever moves an utterance is one shift p, z~ = z + p.
 
-Hsu, Zhang & Glass 2017 (ASRU), §3: nuisance attribute replacement, hard and soft perturbation.
+Hsu, Zhang & Glass 2017 (ASRU): nuisance attribute replacement, hard and soft perturbation.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def perturbation(spread: Array, directions: Array, psi: Array, *, gamma: float) 
         psi: ψ_d (latent,), one draw for an utterance.
         gamma: strength; at 1 as far as another utterance.
 
-    Source: Hsu et al. 2017 (ASRU), Eqs. (4) and (5).
+    Source: Hsu et al. 2017 (ASRU).
     """
     p: Array = gamma * ((psi * spread) @ directions)
     return p

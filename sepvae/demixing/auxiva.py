@@ -22,7 +22,7 @@ class AuxIvaVariances:
     Args:
         density: `laplace` with −log p = 2‖y‖, or `gauss`.
 
-    Source: Ono 2011, Eqs. (7)–(9); the Gaussian of Ono 2012, §III.
+    Source: Ono 2011; the Gaussian of Ono 2012.
     """
 
     def __init__(self, density: Density) -> None:

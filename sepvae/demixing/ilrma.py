@@ -25,7 +25,7 @@ class IlrmaVariances:
         generators: one stream of random numbers for each recording of the batch, so that a batch of one is as one of
             a batch.
 
-    Source: Kitamura et al. 2016, Eqs. (35)–(36).
+    Source: Kitamura et al. 2016.
     """
 
     has_scale = True

@@ -59,7 +59,7 @@ def demix(
         tolerance: a recording has converged, and is left as it is, when an iteration changes its objective by less
             than this; the loop ends when all have.
 
-    Source: Kameoka et al. 2019, Algorithm 1; Kitamura et al. 2016; Ono 2011.
+    Source: Kameoka et al. 2019; Kitamura et al. 2016; Ono 2011.
     """
     sweep: Update = UPDATES.resolve(update)
     observation = Observation(spectrum)

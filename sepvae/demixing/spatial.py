@@ -66,7 +66,7 @@ def _expected_powers(posterior: _Posterior, n_channels: int) -> Tensor:
 
 
 def _update_covariances(posterior: _Posterior, covariances: Tensor) -> Tensor:
-    """Return spatial covariances that solve R A R = B, the minimum of the majoriser (Sawada et al. 2013, Eq. 44)."""
+    """Return spatial covariances that solve R A R = B, the minimum of the majoriser (Sawada et al. 2013)."""
     n_channels = covariances.shape[-1]
     whitened, inverse = posterior.statistics()
     shares = posterior.shares.transpose(2, 3)
@@ -110,8 +110,8 @@ def fit_spatial(
         microphone: whose images are returned, as a row (batch, bins, channels) of the channels.
         fit_sources: fit the source model too, and not the spatial covariances alone.
 
-    Source: Seki et al. 2019, with the update of the sources from Duong et al. 2010, Eqs. (31)–(33), which fits any
-    model of sources as if it had heard them alone.
+    Source: Seki et al. 2019, with the update of the sources from Duong et al. 2010, which fits any model of
+    sources as if it had heard them alone.
     """
     n_channels, noise = spectrum.shape[2], noise_floor(spectrum)
     trace = list[Tensor]()

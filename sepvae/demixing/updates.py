@@ -78,8 +78,7 @@ def iterative_projection(
         observation: what is demixed.
         weights: inverse variances (batch, bins or 1, frames, sources).
 
-    Source: Ono 2011, Eqs. (18)–(19); Kameoka et al. 2019, Eqs. (8)–(9); with the
-        past Ikeshita et al. 2019.
+    Source: Ono 2011; Kameoka et al. 2019; with the past Ikeshita et al. 2019.
     """
     covariances, updated = observation.covariances(weights), demixing.clone()
     n_sources = demixing.shape[2]
@@ -119,7 +118,7 @@ def iterative_source_steering(
         observation: what is demixed; the noise of its channels counts as in `iterative_projection`.
         weights: inverse variances (batch, bins or 1, frames, sources).
 
-    Source: Scheibler & Ono 2020, Eqs. (6)–(8).
+    Source: Scheibler & Ono 2020.
     """
     demixing, separated = demixing.clone(), separated.clone()
     shares, n_frames = weights.transpose(2, 3), separated.shape[3]

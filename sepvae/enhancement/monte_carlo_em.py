@@ -1,6 +1,6 @@
 """Samples of the speech's posterior by Metropolis–Hastings, one chain for each frame, all in parallel.
 
-The E-step of Monte-Carlo EM (Leglaive, Girin & Horaud 2018, §4.1).
+The E-step of Monte-Carlo EM (Leglaive, Girin & Horaud 2018).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class MonteCarloEmConfig(Config):
 class MonteCarloEm:
     """The E-step of Monte-Carlo EM: samples of the posterior, each call from the last sample of the one before.
 
-    Source: Leglaive, Girin & Horaud 2018, §4.1.
+    Source: Leglaive, Girin & Horaud 2018.
     """
 
     Config: ClassVar[type[Config]] = MonteCarloEmConfig

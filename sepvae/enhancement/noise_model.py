@@ -1,7 +1,7 @@
 """The noise as a non-negative matrix factorisation, learnt from the noisy recording beside samples of the speech.
 
 Powers are (frames, bins), samples of the speech's power (samples, frames, bins). Every update is a step of
-majorisation–minimisation: none raises the mean negative log-likelihood (Leglaive et al. 2018, §4).
+majorisation–minimisation: none raises the mean negative log-likelihood (Leglaive et al. 2018).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def update_noise(power: Tensor, speech: Tensor, noise: NoiseModel) -> NoiseModel
         speech: samples of the power of the speech, gains included (samples, frames, bins).
         noise: the noise model so far.
 
-    Source: Leglaive et al. 2018, §4.2 (spectra, then activations); with spectra that add up to 1.
+    Source: Leglaive et al. 2018, its M-step (spectra, then activations); with spectra that add up to 1.
     """
     tiny = torch.finfo(power.dtype).tiny
     spectra, activations = noise
@@ -92,7 +92,7 @@ def update_gains(power: Tensor, speech: Tensor, gains: Tensor, noise: Tensor) ->
         gains: (frames, 1) so far.
         noise: power of the noise (frames, bins).
 
-    Source: Leglaive et al. 2018, §4.2.
+    Source: Leglaive et al. 2018, its M-step.
     """
     inverse = 1 / variance(gains * speech, noise)
     wanted = ((power + SPECTRUM_FLOOR) * (speech * inverse.square()).mean(0)).sum(-1, keepdim=True)

@@ -84,7 +84,7 @@ class SpeechPrior:
             density: with respect to the logarithm of the gain, as samples need it, and not to the gain, whose most
                 likely value is wanted.
 
-        Source: Leglaive et al. 2018, Eq. (12); the gain's prior Gamma(1, 1) as in Sadeghi & Serizel 2022.
+        Source: Leglaive et al. 2018; the gain's prior Gamma(1, 1) as in Sadeghi & Serizel 2022.
         """
         total = variance(gains * self.power(state), noise)
         energy = negative_log_likelihood(power, total).sum(-1)

@@ -87,7 +87,7 @@ def update_gains(mixture: Tensor, spectra: Tensor, gains: Tensor, config: Genera
         gains: (sources, batch, frames or 1, 1).
         config: likelihood and kind of gain.
 
-    Source: Lee & Seung 2001, Eq. (5); Févotte & Idier 2011, Table 1; with the floor as a source that stays.
+    Source: Lee & Seung 2001, Theorem 2; Févotte & Idier 2011; with the floor as a source that stays.
     """
     if config.gain == "none":
         return gains

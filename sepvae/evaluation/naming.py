@@ -14,7 +14,7 @@ from sepvae.evaluation.bsseval import bss_eval_sources
 def best_order(references: Mapping[str, NDArray[Any]], estimates: Mapping[str, NDArray[Any]]) -> list[int]:
     """Return which estimate, by its place, is which reference: the order with the highest mean SIR.
 
-    It is what BSSEval does with blind separation (Vincent et al. 2006, §V), and nothing but names are taken from it.
+    It is what BSSEval does with blind separation (Vincent et al. 2006), and nothing but names are taken from it.
 
     Args:
         references: true sources, each (time,).

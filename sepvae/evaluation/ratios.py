@@ -25,7 +25,7 @@ def si_sdr(*, reference: ArrayLike, estimate: ArrayLike) -> float:
         InputError: the signals are not two vectors of one length.
 
     Source:
-        Le Roux et al. 2019, Eqs. (4) and (5).
+        Le Roux et al. 2019.
 
     Example:
         >>> si_sdr(reference=[1.0, 0.0, 1.0, 0.0], estimate=[5.0, 1.0, 5.0, 0.0])

@@ -20,7 +20,7 @@ _MIN_COVERAGE = 0.05
 
 
 class StftConfig(Config):
-    """Window and hop of an STFT in milliseconds; the survey's best pair is the default (Entropy 2022, Fig. 21)."""
+    """Window and hop of an STFT in milliseconds; the survey's best pair is the default (its Fig. 21)."""
 
     window_ms: float = Field(16.0, gt=0, le=1000)
     hop_ms: float = Field(8.0, gt=0, le=1000)

@@ -77,7 +77,7 @@ def traffic(random: np.random.Generator, n_samples: int, rate: int) -> Wave64:
 
 
 def water(random: np.random.Generator, n_samples: int, rate: int) -> Wave64:
-    """Bubbles, decaying sinusoids whose pitch rises (van den Doel 2005, Eqs. 1-4), over a soft rush."""
+    """Bubbles, decaying sinusoids whose pitch rises (van den Doel 2005), over a soft rush."""
 
     def rush(hz: Wave64) -> Wave64:
         return np.asarray(1 / np.sqrt(np.maximum(hz, 100.0)))

@@ -1,4 +1,4 @@
-"""Pairs of speakers: every sentence of both trains but a few, which are the test (Subakan & Smaragdis 2018, §4).
+"""Pairs of speakers: every sentence of both trains but a few, which are the test (Subakan & Smaragdis 2018).
 
 There a pair is drawn from one dialect, each speaker has ten sentences, and the two closest in length are the test.
 """

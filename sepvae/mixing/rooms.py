@@ -118,7 +118,7 @@ def _high_passed(taps: Sequence[NDArray[np.floating]], *, sample_rate: int) -> R
     """Return the responses of one source (microphones, taps), each (taps,), without what is too low to be heard.
 
     All reflections have the sign of the direct path, so that a room would amplify the offset of a recording by far more
-    than speech (Allen & Berkley 1979, §III).
+    than speech (Allen & Berkley 1979).
     """
     from scipy.signal import butter, sosfilt
 

@@ -1,6 +1,6 @@
 """`complex_dense`: a VAE whose layers are complex, so that real and imaginary part are one number throughout.
 
-Trabelsi et al. 2018 for complex layers; Arjovsky et al. 2016, Eq. (8), for modReLU, made smooth here. Without biases
+Trabelsi et al. 2018 for complex layers; Arjovsky et al. 2016 for modReLU, made smooth here. Without biases
 of layers the whole network turns with its input: a mixture turned by a phase gives sources turned by it.
 """
 

@@ -29,7 +29,7 @@ class ConvTasNetConfig(ModelConfig):
 
 
 def global_norm(n_channels: int) -> nn.Module:
-    """Return normalisation over channels and frames together (gLN, Luo & Mesgarani 2019, Eq. (10))."""
+    """Return normalisation over channels and frames together (gLN, Luo & Mesgarani 2019)."""
     return nn.GroupNorm(1, n_channels, eps=1e-8)
 
 

@@ -1,7 +1,7 @@
 """Non-negative matrix factorisation of spectra with the Kullback–Leibler or the Itakura–Saito divergence.
 
-Multiplicative updates under which the divergence never rises: Lee & Seung 2001, Theorem 2; Févotte & Idier 2011, §4.1,
-whose exponent of 1/2 the Itakura–Saito divergence needs for that.
+Multiplicative updates under which the divergence never rises: Lee & Seung 2001, Theorem 2; Févotte & Idier 2011, whose
+exponent of 1/2 the Itakura–Saito divergence needs for that.
 """
 
 from __future__ import annotations

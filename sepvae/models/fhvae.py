@@ -42,7 +42,7 @@ class Fhvae(SequenceNetwork):
         n_inputs: features per frame of the input; log-mel or log-power.
         n_outputs: features per frame of the output.
 
-    Source: Hsu et al. 2017 (NIPS), Eqs. (1) to (4).
+    Source: Hsu et al. 2017 (NIPS).
     """
 
     Config: ClassVar[type[ModelConfig]] = FhvaeConfig

@@ -1,6 +1,7 @@
 """`vrnn`: a variational recurrent network from the mixture to one source, with a prior that is learnt along time.
 
-Chung et al. 2015; for separation as in Chien & Kuo 2017, where the mixture drives the inference and the state.
+After Chung et al. 2015, whose posterior sees the frame that is to be made; Chien & Kuo 2017, for separation, show it
+mixture and targets in training. Here it sees the mixture alone, in training as in use.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ class VrnnConfig(ModelConfig):
 class Vrnn(SourceNetwork):
     """A state h is carried along time by a gated recurrent unit of the mixture's frame and its latent.
 
-    The prior of z_t follows from h_{t−1}, its posterior from the mixture's frame and h_{t−1}, the source from z_t and
-    h_{t−1}.
+    The prior of z_t follows from h_{t−1}, its posterior from the mixture's frame and h_{t−1} and not from the source's
+    frame, the source from z_t and h_{t−1}.
 
     The state starts at nothing `context_frames` before the first frame, so that a block with that much context gives
     what the whole gives: memory is bounded. What `decode` takes as latent is z_t beside h_{t−1}.
@@ -40,7 +41,7 @@ class Vrnn(SourceNetwork):
         n_inputs: features per frame of the mixture.
         n_outputs: features per frame of the source.
 
-    Source: Chung et al. 2015, Eqs. (5) to (9).
+    Source: Chung et al. 2015, Eqs. (5) to (9), with the mixture in place of x_t in the state and the posterior.
     """
 
     Config: ClassVar[type[ModelConfig]] = VrnnConfig

@@ -46,7 +46,7 @@ class AdversarialConfig(Config):
 def energy_distance(samples: Tensor, others: Tensor) -> Tensor:
     """Return the energy distance of two sets of samples (n, dimensions) and (m, dimensions); 0 for equal sets.
 
-    Source: Székely & Rizzo 2013, Eq. (6.1).
+    Source: Székely & Rizzo 2013.
     """
     between = torch.cdist(samples, others).mean()
     return 2 * between - torch.cdist(samples, samples).mean() - torch.cdist(others, others).mean()

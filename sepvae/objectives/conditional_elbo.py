@@ -1,6 +1,6 @@
 """The objective of a conditional VAE of speech with an inference that is not told who speaks.
 
-CVAE: Kameoka et al. 2019, Eq. (13). Class information: ACVAE, Li et al. 2019. Inference of both in one pass, taught by
+CVAE: Kameoka et al. 2019. Class information: ACVAE, Li et al. 2019. Inference of both in one pass, taught by
 the encoder that knows the class, after Li, Kameoka & Makino 2022 (FastMVAE2), whose own objective is `chimera_acvae`:
 here the divergence is KL(student ‖ teacher), and the soft label the probabilities as they are (decision 0015).
 """

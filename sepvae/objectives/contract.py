@@ -42,9 +42,10 @@ class Batch:
         generator: the batch's own stream of random numbers, on the device of the tensors.
         speakers: who speaks in each item, for models that are told; of a mixture, whoever is its first source.
         sequences: where each item comes from, for objectives on segments that belong together.
+        present: of each source, whether the mixture of each item has it (batch,); of those not named all have it.
     """
 
-    __slots__ = ("generator", "input", "sequences", "speakers", "step", "targets")
+    __slots__ = ("generator", "input", "present", "sequences", "speakers", "step", "targets")
 
     def __init__(
         self,
@@ -54,9 +55,10 @@ class Batch:
         generator: torch.Generator,
         speakers: Sequence[str] = (),
         sequences: Sequences | None = None,
+        present: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.input, self.targets, self.step, self.generator = input, targets, step, generator
-        self.speakers, self.sequences = tuple(speakers), sequences
+        self.speakers, self.sequences, self.present = tuple(speakers), sequences, dict(present or {})
 
 
 class Loss(NamedTuple):
@@ -72,7 +74,8 @@ class Objective(ABC):
     `domain` says what its batches hold: `features` of segments of frames, or `waves`, remixed from the sources.
     An objective on waves is given a `EstimatesWaves` in place of the mapping of models. `trains` are the kinds of
     networks that it is for. `compares_inputs` marks one that compares outputs with inputs, which must be the same
-    feature, and add up.
+    feature, and add up. `from_labels` marks one that learns from which sources a mixture has: its batches have no
+    targets, and hold mixtures of each source by itself too, which are made for it.
 
     Args:
         config: its settings.
@@ -82,6 +85,7 @@ class Objective(ABC):
     domain: ClassVar[Literal["features", "waves"]] = "features"
     trains: ClassVar[tuple[type[Network], ...]] = (SourceNetwork,)
     compares_inputs: ClassVar[bool] = False
+    from_labels: ClassVar[bool] = False
     config: Any
 
     def __init__(self, config: Any) -> None:

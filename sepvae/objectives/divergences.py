@@ -2,8 +2,8 @@
 
 Information potentials of Principe 2010, chs. 2 and 10, as the ITL-autoencoder of Santana et al. 2016 uses them. With
 Gaussian windows of variance σ² the integral of the product of two densities is a mean of Gaussian kernels of variance
-2σ² over all pairs of samples. That one kernel stands in all three terms here. Singh & Ogunfunmi 2022, Eqs. (82)–(85),
-print σ² in the potentials of a set and 2σ² between sets; then D(X, X) is not 0 and D may be negative.
+2σ² over all pairs of samples. That one kernel stands in all three terms here. Singh & Ogunfunmi 2022 print σ² in the
+potential of a set, Eq. (82), and 2σ² between sets, Eq. (84); then D(X, X) is not 0 and D may be negative.
 
 Kernels have a peak of 1, without the factor (4πσ²)^(-d/2) of a density, which overflows for many dimensions. It cancels
 in the Cauchy–Schwarz divergence; the Euclidean one is, without it, the squared maximum mean discrepancy (Gretton et al.
@@ -118,7 +118,7 @@ def log_cross_potential(left: Tensor, right: Tensor, *, kernel_variance: float) 
     Raises:
         InputError: sets of no samples, or of different dimensions.
 
-    Source: Principe 2010, Eq. (10.18).
+    Source: Principe 2010, ch. 10; Singh & Ogunfunmi 2022, Eq. (84).
     """
     _check(left, right)
     return _log_mean_kernel(_at_least_single(left), _at_least_single(right), kernel_variance)
@@ -127,7 +127,7 @@ def log_cross_potential(left: Tensor, right: Tensor, *, kernel_variance: float) 
 def log_information_potential(samples: Tensor, *, kernel_variance: float) -> Tensor:
     """Return the log of the quadratic information potential of a set (n, dimensions), a scalar.
 
-    Source: Principe 2010, Eq. (2.14).
+    Source: Principe 2010, ch. 2; Singh & Ogunfunmi 2022, Eq. (82), with twice the variance.
     """
     _check(samples, samples)
     return _log_mean_kernel(_at_least_single(samples), None, kernel_variance)
@@ -148,7 +148,7 @@ def cauchy_schwarz_divergence(left: Tensor, right: Tensor, *, kernel_variance: f
         right: samples (m, dimensions).
         kernel_variance: as `log_cross_potential`.
 
-    Source: Singh & Ogunfunmi 2022, Eq. (83), with one kernel; Principe 2010, Eq. (2.31).
+    Source: Singh & Ogunfunmi 2022, Eq. (83), with one kernel; Principe 2010, ch. 2.
 
     Example:
         >>> points = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
@@ -170,7 +170,7 @@ def euclidean_divergence(left: Tensor, right: Tensor, *, kernel_variance: float)
         right: samples (m, dimensions).
         kernel_variance: as `log_cross_potential`.
 
-    Source: Singh & Ogunfunmi 2022, Eq. (82), with one kernel; Gretton et al. 2012, Eq. (5).
+    Source: Singh & Ogunfunmi 2022, Eq. (85), with one kernel; Gretton et al. 2012, Eq. (5).
     """
     own = [log_information_potential(samples, kernel_variance=kernel_variance).exp() for samples in (left, right)]
     across = log_cross_potential(left, right, kernel_variance=kernel_variance).exp()

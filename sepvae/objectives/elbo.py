@@ -38,7 +38,7 @@ class ElboConfig(Config):
 def sample(posterior: Posterior, *, epsilon_std: float, generator: torch.Generator) -> Tensor:
     """Draw z = μ + σ · ε, ε ~ N(0, epsilon_std²), of the posterior's shape (batch, frames, latent).
 
-    Source: Kingma & Welling 2014, §2.4. The survey prints σ² for σ.
+    Source: Kingma & Welling 2014, §2.4; Singh & Ogunfunmi 2022, Eq. (55).
     """
     if posterior.log_variance is None or epsilon_std == 0:
         return posterior.mean
@@ -91,7 +91,7 @@ class Elbo(Objective):
         if config.annealing == "none" or step >= END_OF_SCHEDULE:
             return config.beta
         if config.annealing == "cyclic":
-            # Half of each cycle rises, half of it stays at β (Fu et al. 2019, §3.2).
+            # Half of each cycle rises, half of it stays at β (Fu et al. 2019).
             position = step % config.annealing_steps / config.annealing_steps
             return config.beta * min(1.0, 2 * position)
         return config.beta * min(1.0, step / config.annealing_steps)

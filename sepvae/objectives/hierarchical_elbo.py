@@ -1,6 +1,6 @@
 """The objective of the FHVAE: an evidence lower bound whose prior of z2 is centred at a vector of the sequence.
 
-Hsu, Zhang & Glass 2017 (NIPS), Eqs. (3) to (5): segment lower bound and discriminative term.
+Hsu, Zhang & Glass 2017 (NIPS): segment lower bound and discriminative term.
 """
 
 from __future__ import annotations

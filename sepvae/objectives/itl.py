@@ -1,6 +1,6 @@
 """The objective of the information-theoretic-learning autoencoder: reconstruction + λ · divergence of codes and prior.
 
-Santana, Emigh & Principe 2016; Singh & Ogunfunmi 2022, Eqs. (80)–(85).
+Santana, Emigh & Principe 2016; Singh & Ogunfunmi 2022, §6.14, Eqs. (81)–(85).
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def bernoulli(target: Tensor, decoded: Decoded, std: float) -> Tensor:  # noqa: 
 
 
 def itakura_saito(target: Tensor, decoded: Decoded, std: float) -> Tensor:  # noqa: ARG001
-    """Itakura–Saito divergence of a target power from the decoded variance (Févotte et al. 2009, Eq. 6).
+    """Itakura–Saito divergence of a target power from the decoded variance (Févotte et al. 2009).
 
     Up to a constant the negative log-likelihood of a zero-mean circular complex Gaussian.
     """

@@ -39,7 +39,7 @@ def ratio_db(estimate: Tensor, reference: Tensor, *, floor: Tensor, scale_invari
         estimate: waves (…, time).
         reference: waves (…, time).
         floor: energy (…) added to both.
-        scale_invariant: project the estimate on the reference first (Le Roux et al. 2019, Eq. (3)).
+        scale_invariant: project the estimate on the reference first (Le Roux et al. 2019).
     """
     energy = reference.square().sum(-1)
     if scale_invariant:

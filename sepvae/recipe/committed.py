@@ -52,12 +52,14 @@ def slim(results: Mapping[str, Any]) -> dict[str, Any]:
                 "systems": _of_systems(found["systems"], intervals=True),
                 "voices": {group: _of_systems(own, intervals=False) for group, own in found.get("voices", {}).items()},
                 "hypotheses": _rounded(found["hypotheses"]),
-                **({"named_speakers": found["named_speakers"]} if found.get("named_speakers") else {}),
+                **{key: _rounded(found[key]) for key in ("named_speakers", "gains") if found.get(key)},
             }
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"results of another version ({error!r}): run the recipe again with this one") from error
-    # Where there are any: what was recognised after replacement, and what of the recipe's lists was drawn instead.
-    more = {key: _rounded(results[key]) for key in ("checks", "voice_check", "drawn") if key in results}
+    # Where there are any: of recipes of augmentation what was recognised after replacement and what training has heard of
+    # each condition, and what was drawn of other data than the lists of a recipe are of.
+    optional = ("checks", "voice_check", "heard", "mismatched", "drawn")
+    more = {key: _rounded(results[key]) for key in optional if key in results}
     return {**kept, **more, "splits": splits}
 
 

@@ -32,7 +32,7 @@ class Hypothesis(Config):
     """A claim that the scores are to be tested for, such as one of the survey's.
 
     `system` against each of `others` by `measure`: its scores are `greater`, `less`, or `equal` up to `margin` on both
-    sides, whichever of them are better.
+    sides, whichever of them are better. Nobody can read a margin that is not written: a claim that is `equal` gives it.
     """
 
     claim: str
@@ -46,6 +46,12 @@ class Hypothesis(Config):
     @classmethod
     def _known(cls, measure: str) -> str:
         return known_measure(measure)
+
+    @model_validator(mode="after")
+    def _equal_says_how_equal(self) -> Self:
+        if self.direction == "equal" and "margin" not in self.model_fields_set:
+            raise ConfigError(f"hypothesis {self.claim!r}: direction equal: give the margin of what is still equal")
+        return self
 
     def to_claim(self) -> Claim:
         """Return what the evaluation tests."""

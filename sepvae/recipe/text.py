@@ -23,9 +23,9 @@ def results_text(recipe: Recipe, results: Mapping[str, Any]) -> str:
         table = format_table(systems, columns, intervals=columns[:1], headings=headings, described=described)
         lines += ["", part, table]
         for test in found["hypotheses"]:
-            difference, decimals = test["mean_difference"], describe(test["claim"]["measure"], described).decimals
-            how = "no pairs" if difference is None else f"{difference:+.{decimals}f} against {test['other']}"
-            lines.append(f"{test['verdict']}: {test['claim']['text']} ({how}, {_extent(test)})")
+            difference, measure = test["mean_difference"], describe(test["claim"]["measure"], described)
+            how = "no pairs" if difference is None else f"{difference:+.{measure.decimals}f} against {test['other']}"
+            lines.append(f"{test['verdict']}: {test['claim']['text']} ({how}, {_extent(test, measure.unit)})")
     for check in results.get("checks", []):
         lines.append(f"{'passed' if check['passed'] else 'FAILED'}: {check['text']}")
     return "\n".join([*lines, "", recipe.legend, ""])
@@ -37,9 +37,9 @@ def _called(name: str, summary: Mapping[str, Mapping[str, Any]]) -> str:
     return name if n_seeds == 1 else f"{name} ({n_seeds} seeds)"
 
 
-def _extent(test: Mapping[str, Any]) -> str:
+def _extent(test: Mapping[str, Any], unit: str) -> str:
     """Return what a verdict rests on: items, clusters of them, seeds, and the margin of no difference."""
     clusters = f" in {test['n_clusters']} clusters" if test["n_clusters"] < test["n_pairs"] else ""
-    margin = f", within ±{test['claim']['margin']:g}" if test["claim"]["direction"] == "equal" else ""
+    margin = f", within ±{test['claim']['margin']:g} {unit}".rstrip() if test["claim"]["direction"] == "equal" else ""
     seeds = f", {test['seeds']} seed{'' if test['seeds'] == 1 else 's'}" if test["seeds"] is not None else ""
     return f"n = {test['n_pairs']}{clusters}{seeds}{margin}"

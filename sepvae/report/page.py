@@ -20,6 +20,7 @@ from sepvae.evaluation.rows import ScoreRow
 from sepvae.files import read_arrays, write_text
 from sepvae.report import figures, filters
 from sepvae.report.labels import Measures, format_value, is_number, p_text, reason_text
+from sepvae.report.overview import Overview
 from sepvae.report.rooms import Room, describe_room, describe_talkers, plan
 from sepvae.report.systems import Systems
 
@@ -102,6 +103,7 @@ def write_report(
     notes: Sequence[str],
     published: Sequence[Mapping[str, Any]] = (),
     words: Words | None = None,
+    overviews: Sequence[Overview] = (),
     checks: Sequence[Mapping[str, Any]] = (),
     pictures: Sequence[Picture] = (),
 ) -> None:
@@ -119,6 +121,7 @@ def write_report(
         notes: sentences to show above the results.
         published: figures of papers, with `system`, `measure`, `value` and `source`.
         words: of the experiment, by default of separation.
+        overviews: tables to show above the results.
         checks: with `text` and whether it is `passed`.
         pictures: to show after the results.
 
@@ -136,6 +139,7 @@ def write_report(
     words = words or Words()
     page = template.render(
         words=words,
+        overviews=overviews,
         checks=[{"text": check["text"], "verdict": "passed" if check["passed"] else "failed"} for check in checks],
         pictures=[
             {"picture": _data_uri("image/svg+xml", one.svg), "alt": one.alt, "caption": one.caption} for one in pictures
@@ -238,7 +242,8 @@ def _claim_extent(test: Mapping[str, Any]) -> str:
 
 def _claim(test: Mapping[str, Any], known: Systems, measures: Measures) -> dict[str, str]:
     claim = test["claim"]
-    margin = f", within ±{claim['margin']:g}" if claim["direction"] == "equal" else ""
+    unit = measures[claim["measure"]].unit
+    margin = f", within ±{claim['margin']:g} {unit}".rstrip() if claim["direction"] == "equal" else ""
     return {
         "text": claim["text"],
         "verdict": test["verdict"],

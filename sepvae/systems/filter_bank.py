@@ -1,6 +1,7 @@
 """Time–frequency filter bank: bands of an ERB scale, weighted in each short frame by what each source is like.
 
-A row of Table 2 of Do, Tran & Chau 2020, who cite no design; the scale is that of Glasberg & Moore 1990.
+Do, Tran & Chau 2020 compare with one (Table 2 of the survey); no design of theirs could be read. The scale is that of
+Glasberg & Moore 1990.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Independent component analysis (scikit-learn's FastICA) of a two-channel recording of the same scene.
 
-A row of Table 2 of Do, Tran & Chau 2020. Hyvärinen & Oja 2000.
+Do, Tran & Chau 2020 compare with it (Table 2 of the survey). Hyvärinen & Oja 2000.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Wavelet shrinkage (PyWavelets): the classical denoiser, with the variance of each sub-band learnt for each source.
 
-Donoho & Johnstone 1994; the threshold of Chang, Yu & Vetterli 2000 (BayesShrink). A row of Table 2 of Do, Tran & Chau
-2020.
+Donoho & Johnstone 1994; the threshold of Chang, Yu & Vetterli 2000 (BayesShrink). Do, Tran & Chau 2020 compare with
+wavelets (Table 2 of the survey).
 """
 
 from __future__ import annotations

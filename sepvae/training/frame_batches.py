@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sepvae.errors import InputError
 from sepvae.estimator.estimator import Estimator
 from sepvae.mixing.manifest import Mixture
+from sepvae.mixing.one_class import mixtures_of_one_class
 from sepvae.models.network import Network
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Sequences
 from sepvae.seeds import torch_generator
@@ -19,6 +21,19 @@ from sepvae.training.config import TrainingConfig
 # Validation stores nothing for a backward pass, so its batches can be larger.
 _VALIDATION_FACTOR = 8
 _FRAMES_TO_STANDARDISE = 100_000
+
+
+def _with_labels(
+    train: Sequence[Mixture], valid: Sequence[Mixture], sources: Sequence[str]
+) -> tuple[list[Mixture], list[Mixture]]:
+    """Return mixtures, and behind them such of each source by itself; InputError when nothing tells sources apart."""
+    alone = mixtures_of_one_class(train)
+    if lacking := set(sources) - {mixture.sources[0].name for mixture in alone}:
+        raise InputError(
+            f"source {min(lacking)}: is heard in one training mixture alone, and a mixture of this source by itself is "
+            "made of two: give more mixtures"
+        )
+    return [*train, *alone], [*valid, *mixtures_of_one_class(valid)]
 
 
 class FrameBatches:
@@ -49,7 +64,9 @@ class FrameBatches:
             )
             return built.to(place.device) if place.device.type != "cpu" else built
 
-        train, valid = splits
+        self._from_labels = config.objective.entry.from_labels
+        train, valid = _with_labels(*splits, estimator.sources) if self._from_labels else splits
+        self._labels = {mixture.id: {source.name for source in mixture.sources} for mixture in (*train, *valid)}
         self._speakers = {mixture.id: mixture.sources[0].speaker for mixture in (*train, *valid)}
         self.table = table(train, "train")
         self.valid_table = table(valid, "valid") if valid else None
@@ -76,13 +93,18 @@ class FrameBatches:
         counts = 1 + (last + hop - 1) // hop
         sequences = Sequences(numbers.to(rows.device), counts.to(rows.device))
         stream = torch_generator(self._place.seed, *names, device=str(self._place.device))
-        return Batch(features, targets, step, stream, speakers, sequences)
+        if not self._from_labels:
+            return Batch(features, targets, step, stream, speakers, sequences)
+        labels = [self._labels[table.items[number]] for number in numbers.tolist()]
+        present = {name: torch.tensor([name in one for one in labels], device=rows.device) for name in targets}
+        return Batch(features, {}, step, stream, speakers, sequences, present)
 
     def prepare(self, models: Mapping[str, Network]) -> None:
         """Let networks start from the targets, and take mean and spread of the features from some frames."""
         for name, network in models.items():
-            network.calibrate(self.table.targets[name])
-            network.standardise(*self.table.some_frames(name, _FRAMES_TO_STANDARDISE))
+            network.calibrate(self.table.input if self._from_labels else self.table.targets[name])
+            inputs, targets = self.table.some_frames(name, _FRAMES_TO_STANDARDISE)
+            network.standardise(inputs, inputs if self._from_labels else targets)
 
     def draw(self, step: int) -> Batch:
         """Return the batch of a step."""

@@ -75,7 +75,7 @@ OBJECTIVES: dict[str, list[dict[str, Any]]] = {
         {"kernel_variance": 1.0, "weight": 0.1, "prior": "swiss_roll", **on(deterministic=True, context_frames=1)},
         {"kernel_variance": 1.0, "weight": 0.0, **on(deterministic=True)},
     ],
-    "weak_class": [{}, {"beta": 0.5, "single_class_weight": 2.0, **on(context_frames=1)}],
+    "weak_class": [{}, {"beta": 0.5, **on(context_frames=1)}],
     "adversarial": [
         {"game": "wgan", **on("generator", latent=3)},
         {"game": "gan", "reconstruction": 2.0, **on("generator", encoder="dense")},

@@ -32,7 +32,7 @@ def divergence(power: Tensor, variances: Tensor) -> Tensor:
 
 
 def test_an_update_is_what_the_paper_prints(gaussian: Gaussian) -> None:
-    """Kitamura et al. 2016, Eqs. (35)–(36), one source and one basis at a time."""
+    """Kitamura et al. 2016, one source and one basis at a time."""
     power, model = powers(gaussian), make()
     model.fit(power)
     bases, activations = model._bases[0].numpy(), (model._activations * model._level)[0].numpy()

@@ -151,7 +151,7 @@ def test_an_update_solves_the_riccati_equation(gaussian: Gaussian, talkers: Any)
 
 
 def test_expected_powers_are_those_of_the_posterior(gaussian: Gaussian, talkers: Any) -> None:
-    """tr(R⁻¹ E[ccᴴ|x]) / I with E[ccᴴ|x] = μμᴴ + (I − vRX⁻¹) vR (Duong et al. 2010, Eqs. 31–33)."""
+    """tr(R⁻¹ E[ccᴴ|x]) / I with E[ccᴴ|x] = μμᴴ + (I − vRX⁻¹) vR (Duong et al. 2010)."""
 
     class Spy(AuxIvaVariances):
         seen: Tensor

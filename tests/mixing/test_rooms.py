@@ -43,7 +43,7 @@ def make_scene(**changes: Any) -> Scene:
 
 
 def image_spectrum(scene: Scene, source: int, microphone: int, hz: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """Return the sum over all images of 1/distance, delay and reflections (Allen & Berkley 1979, Eqs. 5 to 10)."""
+    """Return the sum over all images of 1/distance, delay and reflections (Allen & Berkley 1979)."""
     assert scene.size_m and scene.absorption is not None and scene.max_order is not None
     reflection, order = np.sqrt(1 - scene.absorption), scene.max_order
     place, ear = np.array(scene.sources_m[source]), np.array(scene.microphones_m[microphone])

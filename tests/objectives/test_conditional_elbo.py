@@ -57,7 +57,7 @@ def itakura_saito(target: Tensor, decoded: Tensor) -> Tensor:
 
 
 def test_reconstruction_and_kl_are_the_lower_bound() -> None:
-    """Kameoka et al. 2019, Eq. (13): with a posterior of no spread, a plain Itakura–Saito divergence and KL."""
+    """Kameoka et al. 2019: with a posterior of no spread, a plain Itakura–Saito divergence and KL."""
     network, target = make(), powers()
     with torch.no_grad():
         network.to_posterior.bias[3:] = -100  # log-variances at their limit of −10

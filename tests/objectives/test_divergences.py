@@ -53,7 +53,7 @@ def test_laws_of_a_divergence(name: str, n: int, m: int, d: int, shift: float, v
 
 
 def test_the_widths_of_the_survey_are_no_divergence() -> None:
-    """σ² in the potentials of a set and 2σ² between sets, as Eqs. (82)–(85) print them: D(X, X) is not 0."""
+    """σ² in the potentials of a set and 2σ² between sets, as Eqs. (82) and (84) print them: D(X, X) is not 0."""
     samples = normal(50, 2, seed=0)
     own, across = naive_potential(samples, samples, 1.0), naive_potential(samples, samples, 2.0)
     assert float(2 * own.log() - 2 * across.log()) < -0.1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from sepvae import audio
 from sepvae.errors import InputError
 from sepvae.evaluation import measure_names
 from sepvae.evaluation.contract import Description
+from sepvae.evaluation.hypotheses import Claim, check_claims
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.evaluation.statistics import compare_systems, summarise
 from sepvae.report import figures
 from sepvae.report.labels import Measures
+from sepvae.report.overview import Overview
 from sepvae.report.page import ReportItem, ReportSplit, write_report
 from sepvae.report.systems import ShownSystem, Systems
 
@@ -264,3 +266,20 @@ SHOWN = {
 def test_our_measures_are_where_they_were(place: str) -> None:
     """Improvements are in the table alone."""
     assert Measures({}).shown(measure_names(), place) == SHOWN[place]  # type: ignore[arg-type]
+
+
+def test_a_claim_of_equality_shows_its_margin_with_the_unit(tmp_path: Path) -> None:
+    split = make_split(tmp_path)
+    claims = [Claim("alike", "vae", ("kl_nmf",), SDR, "equal", 0.5), Claim("more", "vae", ("kl_nmf",), SDR, "greater")]
+    tests = [asdict(test) for test in check_claims(split.rows, claims)]
+    text = write_page(tmp_path, replace(split, hypotheses=tests))
+    assert "VAE against KL-NMF, within ±0.5 dB<" in text
+    assert "VAE against KL-NMF<" in text
+
+
+def test_overviews_stand_above_the_results(tmp_path: Path) -> None:
+    table = Overview("Gains", ["", "noise"], [["<b>soft</b>", "+1.5 (0.5 to 2.5)"]], "In percent.")
+    text = write_page(tmp_path, make_split(tmp_path), overviews=[table])
+    assert text.index("<h2>Gains</h2>") < text.index("+1.5 (0.5 to 2.5)") < text.index("<h3>Scores</h3>")
+    assert "&lt;b&gt;soft" in text and "<b>soft" not in text
+    assert "In percent." in text

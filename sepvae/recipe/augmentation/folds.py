@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,7 @@ def recordings(folders: Folders, use: Use) -> dict[str, dict[str, Any]]:
     else:
         kinds = list_noises(Path(folders.noise))
     # The only recording of a kind is the test's.
-    settings["noise"]["only"] = [path for own in kinds.values() for path in _every_second([r.path for r in own], use)]
+    settings["noise"]["only"] = [path for own in kinds.values() for path in _shared_out([r.path for r in own], use)]
     if not settings["noise"]["only"]:
         raise InputError(f"{folders.noise}: has one recording of each kind: give two or more of one kind")
     if folders.rooms is not None:
@@ -110,6 +111,18 @@ def recordings(folders: Folders, use: Use) -> dict[str, dict[str, Any]]:
             raise InputError(f"{folders.rooms}: has one impulse response: give two, one to learn from and one to test")
         settings["reverberation"]["only"] = _every_second(responses, use)
     return settings
+
+
+def _shared_out(paths: Sequence[str], use: Use) -> list[str]:
+    """Return the recordings of one kind for a use.
+
+    Files whose names differ by a number alone may be parts of one recording, and stay together where others are left.
+    """
+    parts = {path: re.sub(r"[-_ ]?\d+$", "", path.rpartition(".")[0]) or path for path in paths}
+    if len(set(parts.values())) < 2:
+        return _every_second(paths, use)
+    wanted = set(_every_second(sorted(set(parts.values())), use))
+    return sorted(path for path, name in parts.items() if name in wanted)
 
 
 def _every_second(paths: Sequence[str], use: Use) -> list[str]:

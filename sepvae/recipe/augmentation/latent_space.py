@@ -41,7 +41,7 @@ def directions(vectors: Vectors, labels: Sequence[str]) -> tuple[list[str], Vect
 def describe_space(run: FoldRun) -> None:
     """Write how far utterances differ along each direction of the nuisance space, and |cos| of phones and voices.
 
-    Source: Hsu, Zhang & Glass 2017 (Interspeech), §4.3: phones and speakers lie in orthogonal subspaces.
+    Source: Hsu, Zhang & Glass 2017 (Interspeech): phones and speakers lie in orthogonal subspaces.
     """
     augmenter, frontend = Augmenter.load(run.folder.model), SpeechFrontend(run.recipe.speech)
     coder, latents = augmenter.coder, list[Vectors]()

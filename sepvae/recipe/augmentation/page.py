@@ -14,10 +14,11 @@ from sepvae.config import parse_config
 from sepvae.errors import ConfigError
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.recipe.augmentation.folder import FoldFolder
-from sepvae.recipe.augmentation.schema import ACCURACIES, AS_IT_IS, CLEAN, MISMATCHED, Arm
+from sepvae.recipe.augmentation.schema import ACCURACIES, AS_IT_IS, CLEAN, MISMATCHED, PHONES, Arm
 from sepvae.recipe.augmentation.stages import score_rows
 from sepvae.report.labels import Measures, read_measures
 from sepvae.report.nuisance import cosine_map, variance_spectrum
+from sepvae.report.overview import Overview
 from sepvae.report.page import Picture, ReportItem, ReportSplit, Words, write_report
 from sepvae.report.systems import ShownSystem, Systems, read_systems
 
@@ -51,6 +52,7 @@ def write_page(results: Mapping[str, Any], folder: Path) -> None:
         splits.append(ReportSplit(part, _describe(results, part), *outcome, rows, [] if number else items))
     write_report(
         folder / "report.html",
+        overviews=_overviews(results, arms, measures),
         title=config["title"],
         systems=Systems([*arms.values(), *versions]),
         measures=measures,
@@ -83,8 +85,38 @@ def _arm(name: str, methods: Sequence[str]) -> Arm:
 def _describe(results: Mapping[str, Any], part: str) -> str:
     if part == MISMATCHED:
         others = ", ".join(name.replace("_", " ") for name in results["conditions"] if name != CLEAN)
-        return f"All conditions that the training speech was not recorded in: {others}."
+        return f"The mean of all conditions that the training speech was not recorded in: {others}."
     return str(results["config"]["conditions"][part]["description"])
+
+
+def _overviews(results: Mapping[str, Any], arms: Mapping[str, ShownSystem], measures: Measures) -> list[Overview]:
+    """Return what each arm gains in each part, and what of each condition training has heard; of an older run none."""
+    if not results.get("heard"):
+        return []
+    parts, splits = results["order"], results["splits"]
+    gained = [name for name in results["arms"] if name in splits[parts[0]]["gains"]]
+
+    def gain(arm: str, part: str) -> str:
+        found = splits[part]["gains"][arm][PHONES]
+        mean, low, high = (measures.write(value, PHONES) for value in (found["mean"], *found["ci95"]))
+        return f"{'+' if found['mean'] > 0 else ''}{mean} ({low} to {high})"
+
+    gains = Overview(
+        "Gain by condition",
+        ["", *(part.replace("_", " ") for part in parts)],
+        [[arms[name].label, *(gain(name, part) for part in parts)] for name in gained],
+        f"{measures[PHONES].heading}: by how much more than without augmentation, of the same utterances and seeds, "
+        "with 95 % intervals over the speakers.",
+    )
+    columns = [name for name in next(iter(results["heard"].values())) if name not in results["arms"] or name in gained]
+    heard = Overview(
+        "What of each condition was heard in training",
+        ["", *("Unlabelled speech" if name not in arms else arms[name].label for name in columns)],
+        [[part.replace("_", " "), *(of[name]["words"] for name in columns)] for part, of in results["heard"].items()],
+        "Its kind, not its recordings: no recording of noise and no place in a room is in both training and test. "
+        "Versions of arms that move latents follow the model of speech, which has heard the unlabelled speech.",
+    )
+    return [gains, heard] if gained else [heard]
 
 
 def _of_speakers(rows: Sequence[ScoreRow]) -> list[ScoreRow]:

@@ -14,8 +14,16 @@ from sepvae.files import read_json, read_jsonl, write_jsonl
 from sepvae.recipe.augmentation import provenance, stages, voice_check
 from sepvae.recipe.augmentation.folder import FoldFolder
 from sepvae.recipe.augmentation.folds import split_into_folds
+from sepvae.recipe.augmentation.heard import how_heard
 from sepvae.recipe.augmentation.latent_space import describe_space
-from sepvae.recipe.augmentation.schema import MISMATCHED, AugmentationRecipe, needs_model
+from sepvae.recipe.augmentation.leaks import refuse_leaks
+from sepvae.recipe.augmentation.schema import (
+    MISMATCHED,
+    UNLABELLED,
+    AugmentationRecipe,
+    AugmentationSettings,
+    needs_model,
+)
 from sepvae.recipe.augmentation.stages import FoldRun
 from sepvae.recipe.common import Finished, RecipeOptions
 from sepvae.recipe.corpus import folder_state, hash_data, prepare_corpus
@@ -35,6 +43,7 @@ def run_augmentation(recipe: AugmentationRecipe, options: RecipeOptions, ledger:
         FoldRun(recipe, corpus.root, fold, FoldFolder(options.out / f"fold_{fold.number}"), options.device)
         for fold in split_into_folds(utterances, recipe.folds, seed=recipe.seed)[: recipe.tested_folds]
     ]
+    _refuse_leaks(runs[0])
     tasks = {run.folder.name: (ledger, run, prepared) for run in runs}
     made = options.side_by_side(_speech_and_model, tasks)
     arms: dict[str, tuple[Any, ...]] = {
@@ -50,6 +59,7 @@ def run_augmentation(recipe: AugmentationRecipe, options: RecipeOptions, ledger:
     folders = {what: Path(folder) for what, folder in recipe.folders.model_dump().items() if folder is not None}
     results = {
         **_results(recipe, [run.folder for run in runs], options.out),
+        "heard": _heard(runs[0]),
         "data": hash_data(ledger, corpus, folders, options),
         "tested": dict.fromkeys(recipe.part_names, provenance.tested_in(runs)),
         "seeds": provenance.seeds_of(recipe, runs),
@@ -57,6 +67,29 @@ def run_augmentation(recipe: AugmentationRecipe, options: RecipeOptions, ledger:
     }
     shown = [made, *({name: found[name] for name in names} for names in (arms, checks))]
     return Finished(results, shown, provenance.stages_of(runs))
+
+
+def _training(run: FoldRun) -> dict[str, AugmentationSettings]:
+    """Return what speech for training goes through: that of the model of speech, and that of each arm."""
+    arms = {name: run.augmentation_of_arm(name) for name in run.recipe.arms}
+    return {UNLABELLED: run.augmentation_of_unlabelled(), **arms}
+
+
+def _refuse_leaks(run: FoldRun) -> None:
+    """Refuse a recording in both training and test; those of one fold are those of all."""
+    refuse_leaks(_training(run), {name: run.augmentation_of_condition(name) for name in run.recipe.conditions})
+
+
+def _heard(run: FoldRun) -> dict[str, dict[str, Any]]:
+    """Return how much of each condition training has heard: the model of speech in its speech, and each arm."""
+    return {
+        name: {
+            learnt: {**heard._asdict(), "words": heard.words}
+            for learnt, one in _training(run).items()
+            for heard in [how_heard(run.augmentation_of_condition(name), one)]
+        }
+        for name in run.recipe.mismatched
+    }
 
 
 def _call(stage: Callable[..., dict[str, str]], *arguments: Any) -> dict[str, str]:
@@ -160,4 +193,5 @@ def _results(recipe: AugmentationRecipe, folders: Sequence[FoldFolder], out: Pat
         "order": list(recipe.part_names),
         "arms": list(recipe.arms),
         "conditions": list(recipe.conditions),
+        "mismatched": recipe.mismatched,
     }

@@ -27,6 +27,8 @@ PHONES, FRAMES = "phone_accuracy", "frame_accuracy"
 ACCURACIES = {PHONES: Description("Phones", "%", 1), FRAMES: Description("Frames", "%", 1, shown=())}
 # The parts of the results: every condition, and before them all that the recogniser was not trained for.
 MISMATCHED, CLEAN = "mismatched", "clean"
+# What the speech that the model of speech learns from is called, beside the arms.
+UNLABELLED = "unlabelled"
 # Speech as it is goes through the same machinery: at a gain of 0 dB.
 AS_IT_IS = "gain"
 UNCHANGED: dict[str, dict[str, Any]] = {AS_IT_IS: {"gain_db": 0}}
@@ -91,10 +93,10 @@ class Condition(Config):
 
 
 class ArmHypothesis(Hypothesis):
-    """A claim about arms in the condition `where`; accuracies are in percent."""
+    """A claim about arms in the part `where` of the results, or in each of them; accuracies are in percent."""
 
     measure: str = PHONES
-    where: str = MISMATCHED
+    where: str | None = None
     margin: float = Field(1.0, gt=0)
 
     @field_validator("measure")
@@ -160,12 +162,14 @@ class AugmentationRecipe(Recipe):
     def _names(self) -> AugmentationRecipe:
         check_names("arm", self.arms)
         check_names("condition", self.conditions)
+        if UNLABELLED in self.arms:
+            raise ConfigError(f"arm {UNLABELLED!r}: is what the model of speech learns from: choose another name")
         if MISMATCHED in self.conditions:
             raise ConfigError(f"condition {MISMATCHED!r}: is the mean of all but {CLEAN!r}: choose another name")
         if AS_IT_IS not in self.unlabelled.methods or self.unlabelled.settings.get(AS_IT_IS) != UNCHANGED[AS_IT_IS]:
             raise ConfigError("unlabelled.methods: needs gain with gain_db: 0, the utterances as they are")
         for one in self.hypotheses:
-            if one.where not in self.part_names:
+            if one.where is not None and one.where not in self.part_names:
                 raise ConfigError(
                     f"hypothesis {one.claim!r}: where: {unknown('condition', one.where, self.part_names)}"
                 )
@@ -208,7 +212,11 @@ class AugmentationRecipe(Recipe):
         )
 
     @property
+    def mismatched(self) -> list[str]:
+        """The conditions that are not clean, which the part `mismatched` is the mean of."""
+        return [name for name in self.conditions if name != CLEAN]
+
+    @property
     def part_names(self) -> tuple[str, ...]:
         """The conditions, and before them all that are not clean, where there are several."""
-        several = sum(name != CLEAN for name in self.conditions) > 1
-        return (*((MISMATCHED,) if several else ()), *self.conditions)
+        return (*((MISMATCHED,) if len(self.mismatched) > 1 else ()), *self.conditions)

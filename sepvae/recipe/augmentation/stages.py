@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from sepvae.recipe.augmentation.schema import (
     UNCHANGED,
     AugmentationRecipe,
     AugmentationSettings,
+    Folders,
     needs_model,
 )
 from sepvae.recognition.recogniser import right, train_recogniser
@@ -67,7 +68,8 @@ class FoldRun:
     def augmentation_of_arm(self, name: str) -> AugmentationSettings:
         """Return the augmentation of an arm, with recordings where it has them."""
         arm = self.recipe.arms[name]
-        return with_recordings(arm, recordings(self.recipe.folders, "train")) if arm.recordings else arm
+        # Synthetic noise is shared out too: where there are no recordings it is the test's as well.
+        return with_recordings(arm, recordings(self.recipe.folders if arm.recordings else Folders(), "train"))
 
     def augmentation_of_condition(self, name: str) -> AugmentationSettings:
         """Return the augmentation that makes a condition; clean speech is played at a gain of 0 dB."""
@@ -191,12 +193,24 @@ def score_rows(folders: Sequence[FoldFolder], arms: Sequence[str], part: str) ->
     return rows
 
 
+def gain_rows(rows: Sequence[ScoreRow], floor: str) -> list[ScoreRow]:
+    """Return by how much the scores of the other arms lie above those of `floor`, of the same utterance and seed."""
+    without = {(row.item, row.source): row.values for row in rows if row.system == floor}
+    return [
+        replace(row, values={name: value - without[row.item, row.source][name] for name, value in row.values.items()})
+        for row in rows
+        if row.system != floor
+    ]
+
+
 def part_results(recipe: AugmentationRecipe, part: str, rows: Sequence[ScoreRow]) -> dict[str, Any]:
-    """Return the summary of each arm, paired tests over the speakers, and claims, for one part of the results."""
-    claims = [claim.to_claim() for claim in recipe.hypotheses if claim.where == part]
+    """Return the summary of each arm, what it gains, paired tests over the speakers, and claims, for one part."""
+    claims = [claim.to_claim() for claim in recipe.hypotheses if claim.where in (None, part)]
+    floor = next((name for name, arm in recipe.arms.items() if not arm.methods), None)
     seeds = dict.fromkeys(recipe.compared, recipe.seeds)
     return {
         "systems": summarise(rows, seed=recipe.seed),
+        "gains": {} if floor is None else summarise(gain_rows(rows, floor), seed=recipe.seed),
         "comparisons": [asdict(test) for test in compare_systems(rows, measures=tuple(ACCURACIES))],
         "hypotheses": [asdict(test) for test in check_claims(rows, claims, seeds=seeds)],
     }

@@ -97,6 +97,16 @@ def test_no_recording_is_in_training_and_test(folders: Folders) -> None:
     assert train["noise"]["folder"] == folders.noise
 
 
+def test_parts_of_a_recording_stay_together(tmp_path: Path) -> None:
+    """Names that differ by a number alone; where a kind has no others, they are all there is to share out."""
+    wave = np.full(800, 0.1, np.float32)
+    for name in ("traffic/bus", "traffic/street_0", "traffic/street_1", "traffic/tram", "rain/rain-1", "rain/rain-2"):
+        audio.write(tmp_path / f"{name}.wav", wave, sample_rate=RATE)
+    train, test = (recordings(Folders(noise=str(tmp_path)), use)["noise"]["only"] for use in ("train", "test"))  # type: ignore[arg-type]
+    assert train == ["rain/rain-2.wav", "traffic/street_0.wav", "traffic/street_1.wav"]
+    assert test == ["rain/rain-1.wav", "traffic/bus.wav", "traffic/tram.wav"]
+
+
 def test_nor_are_synthetic_ones() -> None:
     train, test = (set(recordings(Folders(), use)["noise"]["only"]) for use in ("train", "test"))  # type: ignore[arg-type]
     assert train and test and not train & test

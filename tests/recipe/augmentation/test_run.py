@@ -13,10 +13,13 @@ import yaml
 
 from sepvae import audio
 from sepvae.config import parse_config
-from sepvae.errors import Cancelled, ConfigError
+from sepvae.errors import Cancelled, ConfigError, InputError
 from sepvae.files import remove
 from sepvae.progress import Event, listening
+from sepvae.recipe.augmentation.folder import FoldFolder
+from sepvae.recipe.augmentation.folds import Fold
 from sepvae.recipe.augmentation.schema import AugmentationRecipe
+from sepvae.recipe.augmentation.stages import FoldRun
 from sepvae.recipe.committed import slim
 from sepvae.recipe.kinds import load_recipe
 from sepvae.recipe.run import rebuild_report, run_recipe
@@ -122,8 +125,11 @@ def test_results_have_the_form_of_all_recipes(done: Path) -> None:
             low, high = summary["ci95"]
             assert 0 <= low <= summary["mean"] <= high <= 100
         assert len(found["splits"][part]["comparisons"]) == 3 * 2
-    (claim,) = found["splits"]["mismatched"]["hypotheses"]
-    assert claim["n_pairs"] == 4
+    # A claim is tested in each part, over the speakers.
+    for part in found["order"]:
+        (claim,) = found["splits"][part]["hypotheses"]
+        assert claim["n_pairs"] == claim["n_clusters"] == 4
+    assert found["mismatched"] == ["noise", "room"]
     assert {"config", "plugins", "versions", "seed", "data", "notes"} <= set(found)
     assert parse_config(AugmentationRecipe, found["config"], where="results") == load()
 
@@ -147,6 +153,44 @@ def test_the_main_part_is_the_mean_of_the_others(done: Path) -> None:
     for arm in ("none", "classical", "replace"):
         of = {part: splits[part]["systems"][arm]["phone_accuracy"]["mean"] for part in splits}
         assert of["mismatched"] == pytest.approx((of["noise"] + of["room"]) / 2)
+
+
+def test_the_gain_of_an_arm_is_told_by_condition(done: Path) -> None:
+    splits = results(done)["splits"]
+    for part in splits:
+        means = {arm: found["phone_accuracy"]["mean"] for arm, found in splits[part]["systems"].items()}
+        assert set(splits[part]["gains"]) == {"classical", "replace"}
+        for arm, found in splits[part]["gains"].items():
+            gain = found["phone_accuracy"]
+            assert gain["mean"] == pytest.approx(means[arm] - means["none"])
+            assert gain["ci95"][0] <= gain["mean"] <= gain["ci95"][1]
+            assert gain["n_total"] == splits[part]["systems"][arm]["phone_accuracy"]["n_total"]
+
+
+def test_what_training_has_heard_of_a_condition_stands_in_the_results(done: Path) -> None:
+    heard = results(done)["heard"]
+    assert set(heard) == {"noise", "room"}
+    how = {condition: {name: one["how"] for name, one in found.items()} for condition, found in heard.items()}
+    assert how["noise"] == {"unlabelled": "beyond", "none": "never", "classical": "beyond", "replace": "never"}
+    assert heard["noise"]["unlabelled"]["outside"] == ["snr_db"]
+    assert set(how["room"].values()) == {"never"}
+
+
+def test_a_recording_of_the_test_in_training_is_refused(corpus: Path, tmp_path: Path) -> None:
+    """Settings of an arm that bring back what was kept for the test."""
+    arm = {"methods": ["noise"], "settings": {"noise": {"only": ["water/0", "water/1"]}}}
+    planted = load(arms={**RECIPE["arms"], "classical": arm})
+    with pytest.raises(InputError, match="condition noise has the synthetic recording water/0, which training has too"):
+        run_recipe(planted, out=tmp_path, corpus=corpus, device="cpu")
+    assert not (tmp_path / "fold_1").exists()
+
+
+def test_arms_with_synthetic_noise_do_not_hear_that_of_the_test(done: Path, corpus: Path) -> None:
+    recipe = load(arms={**RECIPE["arms"], "classical": {"methods": ["noise"]}})
+    run = FoldRun(recipe, corpus, Fold(1, (), ()), FoldFolder(done), "cpu")
+    arm, test = run.augmentation_of_arm("classical"), run.augmentation_of_condition("noise")
+    assert arm.settings["noise"]["only"] and test.settings["noise"]["only"]
+    assert not set(arm.settings["noise"]["only"]) & set(test.settings["noise"]["only"])
 
 
 def test_the_checks_of_voices_say_what_was_recognised(done: Path) -> None:
@@ -198,7 +242,8 @@ def test_a_run_repeats_itself_and_goes_on_where_it_was(done: Path, corpus: Path,
 
 def test_the_page_shows_before_and_after_and_can_be_built_again(done: Path) -> None:
     page = (done / "report.html").read_text()
-    for text in ("As recorded", "Replacement", "Classical: speed+noise", "The nuisance space", "Better"):
+    shown = ("As recorded", "Replacement", "Classical: speed+noise", "The nuisance space", "Better")
+    for text in (*shown, "Gain by condition", "What of each condition was heard", "heard, of other snr_db"):
         assert text in page
     assert "BSSEval" not in page
     # A woman and a man in two arms each, and a test utterance in two conditions beside the clean one.
@@ -212,7 +257,7 @@ def test_a_page_of_a_run_of_another_version(done: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     shutil.copytree(done, out)
     found = results(out)
-    del found["system_facts"], found["measure_facts"]
+    del found["system_facts"], found["measure_facts"], found["heard"]
     found["config"] = {**found["config"], "identity": {"targets": 2}, "model": {"of": "then"}}
     found["config"]["arms"]["replace"]["methods"] = ["of_then"]
     (out / "results.json").write_text(json.dumps(found))

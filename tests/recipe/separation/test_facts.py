@@ -131,7 +131,18 @@ ROLES = {
     "baseline": {
         *("KL-NMF", "IS-NMF", "Wavelet", "Filter bank", "BPF", "VAE + BPF", "Conv-TasNet"),
         "KL-NMF (100 atoms, the paper's)",
-        *("MLAE", "GAN", "WGAN", "AE-WGAN", "CDAE", "VRNN", "ITL-AE (CS)", "ITL-AE (ED)", "VASS", "Weak-class VAE"),
+        *(
+            "MLAE",
+            "GAN",
+            "WGAN",
+            "AE-WGAN",
+            "CDAE",
+            "VRNN of the mixture",
+            "ITL-AE (CS)",
+            "ITL-AE (ED)",
+            "VASS",
+            "Weak-class VAE",
+        ),
         *("Complex VAE", "Complex VAE + BPF", "AuxIVA", "ILRMA", "FastMNMF2"),
     },
     "ours": {

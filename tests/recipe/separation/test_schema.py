@@ -189,6 +189,7 @@ def test_mistakes_in_a_grid_are_named(tmp_path: Path, grid: object, message: str
         ({"system": "vea"}, "hypothesis 'c': unknown system 'vea': choose one of mixture"),
         ({"measure": "sdr"}, "unknown measure 'sdr'"),
         ({"others": []}, "others"),
+        ({"direction": "equal"}, "hypothesis 'c': direction equal: give the margin of what is still equal"),
     ],
 )
 def test_mistakes_in_a_hypothesis_are_named(tmp_path: Path, changes: dict[str, object], message: str) -> None:
