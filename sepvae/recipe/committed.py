@@ -56,8 +56,8 @@ def slim(results: Mapping[str, Any]) -> dict[str, Any]:
             }
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"results of another version ({error!r}): run the recipe again with this one") from error
-    # Where there are any: of recipes of augmentation what was recognised after replacement and what training has heard of
-    # each condition, and what was drawn of other data than the lists of a recipe are of.
+    # Where there are any: of recipes of augmentation what was recognised after replacement and what training has heard
+    # of each condition, and what was drawn of other data than the lists of a recipe are of.
     optional = ("checks", "voice_check", "heard", "mismatched", "drawn")
     more = {key: _rounded(results[key]) for key in optional if key in results}
     return {**kept, **more, "splits": splits}
