@@ -56,8 +56,10 @@ def slim(results: Mapping[str, Any]) -> dict[str, Any]:
             }
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"results of another version ({error!r}): run the recipe again with this one") from error
-    # Of recipes of augmentation: what was recognised after replacement, and what training has heard of each condition.
-    more = {key: _rounded(results[key]) for key in ("checks", "voice_check", "heard", "mismatched") if key in results}
+    # Where there are any: of recipes of augmentation what was recognised after replacement and what training has heard
+    # of each condition, and what was drawn of other data than the lists of a recipe are of.
+    optional = ("checks", "voice_check", "heard", "mismatched", "drawn")
+    more = {key: _rounded(results[key]) for key in optional if key in results}
     return {**kept, **more, "splits": splits}
 
 
@@ -116,13 +118,17 @@ def read_committed(path: Path) -> dict[str, Any]:
 def refuse_unfit(results: Mapping[str, Any], recipe: str, *, seed: int | None = None) -> None:
     """Raise ConfigError for results that may not be shown as those of a recipe.
 
-    They are of its quick form, need plug-ins that are not released, or were made with other settings, of which nothing
-    but the seed may differ, where `seed` gives another one.
+    They are of its quick form or of other data than its lists are of, need plug-ins that are not released, or were made
+    with other settings, of which nothing but the seed may differ, where `seed` gives another one.
     """
     if results["quick"]:
         raise ConfigError(f"{recipe}: the results are of its quick form: run it without --quick")
     if results["plugins"]:
         raise ConfigError(f"{recipe}: the results need plug-ins, {', '.join(results['plugins'])}: nobody else has them")
+    if results.get("drawn"):
+        raise ConfigError(
+            f"{recipe}: the results are of other data than the recipe is for: {'; '.join(results['drawn'])}"
+        )
     overrides = [] if seed is None else [f"seed={seed}"]
     today = load_recipe(find_recipe(recipe), overrides=overrides)
     wanted = today.decisive

@@ -61,6 +61,16 @@ def test_the_largest_fit_a_repository(tmp_path: Path, name: str, voices: list[st
     assert (tmp_path / "all.json").stat().st_size < 256_000
 
 
+def test_results_of_other_data_are_not_let_in(tmp_path: Path) -> None:
+    kept = slim({**results(), "drawn": ["the corpus has none of the speakers: others are drawn"]})
+    write_committed(tmp_path / "vae.json", kept)
+    with pytest.raises(
+        ConfigError, match=r"timit/vae: the results are of other data than the recipe is for: the corpus"
+    ):
+        refuse_unfit(read_committed(tmp_path / "vae.json"), "timit/vae")
+    refuse_unfit(slim(results()), "timit/vae")
+
+
 def test_settings_that_were_changed_by_hand_are_seen(tmp_path: Path) -> None:
     kept = slim(results())
     kept["settings"]["seed"] = 5
@@ -96,7 +106,7 @@ def test_results_of_other_settings_are_refused_and_the_settings_named() -> None:
     other = results("timit/vae", "systems.vae.settings.optimiser.epochs=7", "mixing.n_test=3")
     message = (
         r"made with other settings than the recipe has \([0-9a-f]{12}, not [0-9a-f]{12}\): "
-        r"parts\.speaker_open\.n_test is 3, not 10; .*systems\.vae\.settings\.optimiser\.epochs is 7, not 20"
+        r"parts\.speaker_open\.n_test is 3, not 36; .*systems\.vae\.settings\.optimiser\.epochs is 7, not 20"
     )
     with pytest.raises(ConfigError, match=message):
         refuse_unfit(other, "timit/vae")

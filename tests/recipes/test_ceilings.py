@@ -19,7 +19,8 @@ COMPLEX = preset("complex_vae")
 
 
 def separation_recipes() -> dict[str, SeparationRecipe]:
-    loaded = {name: load_recipe(path) for name, path in recipe_files().items()}
+    """Return the recipes whose results are reported: those in develop/ choose settings, cell by cell."""
+    loaded = {name: load_recipe(path) for name, path in recipe_files().items() if not name.startswith("develop/")}
     return {name: recipe for name, recipe in loaded.items() if isinstance(recipe, SeparationRecipe)}
 
 

@@ -71,7 +71,9 @@ def run_separation(recipe: SeparationRecipe, options: RecipeOptions, ledger: Led
             for name, facts in describe_systems(recipe.systems).items()
         ],
     }
-    return Finished(results, shown, provenance.stages_of([*splits], runs))
+    # Of a run on other data than the lists of its recipe are of: no result of the recipe's.
+    more = {"drawn": drawn} if drawn else {}
+    return Finished({**results, **more}, shown, provenance.stages_of([*splits], runs))
 
 
 def _parts(recipe: SeparationRecipe, corpus: PreparedCorpus) -> tuple[list[Part], list[str]]:

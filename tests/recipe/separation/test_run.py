@@ -271,6 +271,7 @@ def test_a_recipe_says_on_the_page_and_at_once_what_it_draws(
     mixing = {**RECIPE["mixing"], "sources": ["any"], "folds": [["FVMH0"], ["MBMA1"]], "n_train": 4}
     systems = {"mixture": {"kind": "mixture"}}
     results = run(corpus, tmp_path / "out", mixing=mixing, splits=["speaker_open"], systems=systems)
-    (said,) = [note for note in results["notes"] if "tests by name: others are drawn" in note]
+    (said,) = results["drawn"]
+    assert said in results["notes"] and "tests by name: others are drawn" in said
     assert caplog.text.count(said) == 1
     assert said in (tmp_path / "out" / "report.html").read_text()
