@@ -63,9 +63,9 @@ class DemixingConfig(Config):
 
 
 class BlindConfig(DemixingConfig):
-    """What an algorithm without a model of speech is told: also its own STFT."""
+    """What an algorithm without a model of speech is told: also its own STFT, whose windows are long, for rooms."""
 
-    stft: StftConfig = StftConfig(window_ms=128, hop_ms=32)
+    stft: StftConfig = StftConfig(window_ms=256, hop_ms=64)
 
 
 class DemixingAlgorithm(ABC):

@@ -36,7 +36,7 @@ class NmfConfig(Config):
     """
 
     divergence: Divergence = "kullback_leibler"
-    n_atoms: int = Field(40, ge=1)
+    n_atoms: int = Field(10, ge=1)
     train_iterations: int = Field(100, ge=1)
     fit_iterations: int = Field(150, ge=1)
     stft: StftConfig = StftConfig(window_ms=64, hop_ms=16)
