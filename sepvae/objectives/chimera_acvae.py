@@ -84,7 +84,7 @@ class ChimeraAcvae(Objective):
 def _teach(
     model: DistilledNetwork, target: Tensor, classes: Tensor, generator: torch.Generator
 ) -> tuple[dict[str, Tensor], _Taught]:
-    """Return the terms of the teacher (Kameoka et al. 2019, Eq. (13)), and what it says, which no gradient passes."""
+    """Return the terms of the teacher (Kameoka et al. 2019), and what it says, which no gradient passes."""
     posterior, n_bins = model.encode(target, classes), target.shape[-1]
     latent = sample(posterior, epsilon_std=1.0, generator=generator)
     terms = {
@@ -109,7 +109,7 @@ def _per_latent(per_frame: Tensor, latent: Tensor) -> Tensor:
 def soft_labels(log_classes: Tensor, *, temperature: float, generator: torch.Generator) -> Tensor:
     """Draw classes by the Gumbel-softmax, (batch, classes): near a corner of the simplex, and differentiable.
 
-    Source: Jang, Gu & Poole 2017, Eq. (2).
+    Source: Jang, Gu & Poole 2017.
 
     Args:
         log_classes: log-probabilities (batch, classes).

@@ -17,7 +17,7 @@ TABLES = {"models": MODELS, "objectives": OBJECTIVES, "systems": SYSTEMS}
 HELPERS = {
     "models": {"dictionary", "layers", "network", "segment_network"},
     "objectives": {"divergences", "likelihoods", "priors"},
-    "systems": {"grouped", "profiles", "roles"},
+    "systems": {"grouped", "profiles", "roles", "voices"},
 }
 
 

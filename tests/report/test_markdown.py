@@ -25,7 +25,13 @@ RECIPE = parse_config(
         },
         "evaluation": {"measures": [SDR, f"{SDR}_improvement", "stoi"]},
         "hypotheses": [
-            {"claim": "NMF is as good as | another", "system": "nmf", "others": ["filtered_nmf"], "direction": "equal"}
+            {
+                "claim": "NMF is as good as | another",
+                "system": "nmf",
+                "others": ["filtered_nmf"],
+                "direction": "equal",
+                "margin": 0.5,
+            }
         ],
     },
     where="test",
