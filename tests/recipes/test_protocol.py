@@ -126,7 +126,7 @@ def test_they_are_mixed_without_a_leak(corpora: Path, name: str, corpus: str, pa
     assert find_leaks(made.mixtures, speakers=True) == []
 
 
-def test_recipes_for_choosing_settings_load_and_report_nothing() -> None:
+def test_the_ablation_is_of_development_speakers() -> None:
     recipe = load_recipe(find_recipe("develop/ablation"))
     assert isinstance(recipe, SeparationRecipe)
     assert [list(fold) for fold in recipe.mixing.folds or ()] == read("develop")["folds"]

@@ -39,10 +39,8 @@ RECIPES = {
     "multichannel/reverberant": ("mvae_postfilter", 2.0),
     "multichannel/underdetermined": ("gmvae", 2.0),
 }
-# The longest and for one corpus, whose speakers they name: tests/recipes/test_protocol.py loads them.
-DEVELOP = {
-    f"develop/{name}" for name in ("ablation", "blind", "generative", "masks", "mvae", "nmf", "nmf_known", "noise")
-}
+# Those that choose settings are long, and for one corpus, whose speakers they name.
+DEVELOP = {name for name in recipe_files() if name.startswith("develop/")}
 # Recipes that measure augmentation, and not separation: tests/recipes/test_augment.py.
 AUGMENT = {"augment/does_it_help", "augment/clean_model"}
 # Those that train many systems, or what a shorter one trains too, wait for `make test-all`.
