@@ -78,7 +78,12 @@ def _options(words: str, committed: Committed) -> tuple[Tables, dict[str, Any]]:
         options["decimals"] = int(options["decimals"])
     if "labels" in options:
         options["labels"] = options["labels"] == "yes"
-    return Tables(tuple(committed.read(committed.folder.parent / name) for name in files)), options
+    paths = [committed.folder.parent / name for name in files]
+    results = tuple(committed.read(path) for path in paths)
+    # A mean over the seeds of a recipe is one of nothing else.
+    if len({committed.name(path)[0] for path in paths}) > 1 or len({*paths}) < len(paths):
+        raise ConfigError(f"{', '.join(files)}: give files of one recipe, each from another seed, and once")
+    return Tables(results), options
 
 
 def _claims(committed: Committed) -> Iterator[tuple[str, str, ClaimFacts]]:
@@ -160,6 +165,9 @@ def rewritten(path: Path, committed: Committed) -> str:
             return f"{mark} -->{_made(match['kind'], match['words'], committed)}<!-- end -->"
         except (SepvaeError, ValueError) as error:
             raise ConfigError(f"{where}: {mark} -->: {error}") from error
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            again = "keep the finished run there again"
+            raise ConfigError(f"{where}: {mark} -->: results of another form ({error!r}): {again}") from error
 
     return _MARK.sub(replace, text)
 
@@ -187,17 +195,23 @@ def _chosen_problems(committed: Committed) -> Iterator[str]:
     )
 
 
-def problems(project: Path) -> list[str]:
-    """Return what is wrong: results that are not those of their recipes, chosen settings, and tables made by hand."""
-    committed, found = Committed(project), list[str]()
+def _unfit(committed: Committed) -> list[str]:
+    """Return what is wrong with results: they are damaged, or not those of their recipes."""
+    found = list[str]()
     for path in committed.files:
         try:
             recipe, seed = committed.name(path)
             refuse_unfit(committed.read(path), recipe, seed=seed)
         except SepvaeError as error:
-            found.append(f"{path.relative_to(project).as_posix()}: {error}")
+            found.append(f"{path.relative_to(committed.folder.parent).as_posix()}: {error}")
+    return found
+
+
+def problems(project: Path) -> list[str]:
+    """Return what is wrong: results that are not those of their recipes, chosen settings, and tables made by hand."""
+    committed = Committed(project)
     # Of damaged results neither choices nor tables can be judged.
-    if found:
+    if found := _unfit(committed):
         return found
     found += _chosen_problems(committed)
     for page in filter(Path.is_file, pages(project)):
@@ -211,8 +225,14 @@ def problems(project: Path) -> list[str]:
 
 
 def write(project: Path) -> list[Path]:
-    """Make all tables anew and return the files that have changed; errors as of `rewritten`."""
+    """Make all tables anew and return the files that have changed; errors as of `rewritten`.
+
+    Raises:
+        ConfigError: results are damaged, or not those of their recipes: no table is made from any.
+    """
     committed = Committed(project)
+    if found := _unfit(committed):
+        raise ConfigError("; ".join(found))
     texts = {page: rewritten(page, committed) for page in filter(Path.is_file, pages(project))}
     changed = [page for page, text in texts.items() if text != read_text(page)]
     for page in changed:

@@ -54,12 +54,13 @@ _ALL = range(1)
 
 def _traces(mixture: Mixture, *, speakers: bool) -> Iterator[tuple[str, range]]:
     """Yield all by which the sources of a mixture, and its noise, are known again, and the samples of it."""
-    noise = () if mixture.noise is None else (mixture.noise,)
-    for source in (*mixture.sources, *noise, *(layer for one in mixture.sources for layer in one.layers)):
+    for source in mixture.everything:
         if not source.speaker:
             # One recording of noise may be cut in three: a part of it trains, and another one is the test.
             start, stop = source.loop or (source.start, source.start + source.n_samples)
             yield f"the recording {source.path}", range(start, stop)
+            if source.sha256:
+                yield f"a file (of SHA-256 {source.sha256[:12]}…)", range(start, stop)
             continue
         yield f"the utterance {source.utterance}", _ALL
         if source.sha256:

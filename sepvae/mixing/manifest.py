@@ -102,6 +102,12 @@ class Mixture(Config):
             raise ConfigError("scene: a mixture in a room has neither noise nor a ready mixture: make it anew")
         return self
 
+    @property
+    def everything(self) -> list[Source]:
+        """All that is heard in it: its sources, its noise, and the layers of its sources."""
+        noise = [] if self.noise is None else [self.noise]
+        return [*self.sources, *noise, *(layer for source in self.sources for layer in source.layers)]
+
     def to_json(self) -> dict[str, Any]:
         """Return the record of the manifest."""
         return self.model_dump(mode="json")

@@ -99,17 +99,23 @@ def pair_pools(utterances: Sequence[Utterance], pair: tuple[str, str], *, n_vali
     n_held = ceil(sqrt(max(n_test, 1)))
     needed = n_held + (2 if n_valid else 1)
     held: list[dict[str, list[Utterance]]] = []
-    for _ in range(needed - 1):
-        if min(len({sentence(u) for u in own}) for own in rest.values()) < 2:
+
+    def refuse_fewer(n_sentences: int) -> None:
+        if min(len({sentence(u) for u in own}) for own in rest.values()) < n_sentences:
             counts = ", ".join(f"{name} {sum(u.speaker == name for u in utterances)}" for name in pair)
             raise InputError(
-                f"pair {' + '.join(pair)}: a speaker needs at least {needed} different sentences ({counts} whole "
-                "utterances that are long enough): choose other speakers"
+                f"pair {' + '.join(pair)}: a speaker needs at least {needed} different sentences, which the other one "
+                f"does not say ({counts} whole utterances that are long enough): choose other speakers"
             )
+
+    for _ in range(needed - 1):
+        refuse_fewer(2)
         chosen = _closest(*rest.values())
         held.append({u.speaker: [u] for u in chosen})
         said = {sentence(u) for u in chosen}
         rest = {name: [u for u in own if sentence(u) not in said] for name, own in rest.items()}
+    # Of sentences that both say none may be left.
+    refuse_fewer(1)
     valid = held[n_held] if n_valid else {name: [] for name in pair}
     test = {name: [own for chosen in held[:n_held] for own in chosen[name]] for name in pair}
     return Pools(rest, valid, test)

@@ -48,7 +48,8 @@ def check_chosen(
 
     Returns:
         Sentences: it was chosen elsewhere than on development data, or on somebody whom the recipe is tested on, there
-        is no such result, or another value of the setting is the best one and nobody says why it was not taken.
+        is no such result, it has no two values of the setting, or another one is the best and nobody says why it was
+        not taken.
     """
     what = f"{chosen.setting} (chosen on {chosen.result})"
     if not chosen.result.startswith(f"{DEVELOP}/"):
@@ -60,10 +61,13 @@ def check_chosen(
     value = _at(recipe.decisive, chosen.keys)
     if value is _ABSENT:
         return [f"{what}: the recipe has no such setting: correct the key"]
-    part = chosen.part or developed[0]["order"][0]
+    part = chosen.part or next(iter(developed[0]["order"]), "no part")
     means = dict(_candidates(recipe, chosen, developed, part))
     if not means:
         return [f"{what}: {chosen.result} has no {chosen.system} with this setting and a {chosen.measure} in {part}"]
+    tried = [_at(developed[0]["settings"][chosen.keys[0]][name], chosen.keys[2:]) for name in means]
+    if all(one == tried[0] for one in tried):
+        return [f"{what}: {chosen.result} has {chosen.system} with {tried[0]!r:.60} alone: nothing was chosen there"]
     best = (min if describe(chosen.measure).better == "lower" else max)(means, key=lambda name: means[name])
     found = _at(developed[0]["settings"][chosen.keys[0]][best], chosen.keys[2:])
     if found == value or chosen.because:
@@ -92,17 +96,21 @@ def _candidates(
 def shared_test(developed: Mapping[str, Any], reported: Mapping[str, Any]) -> str:
     """Return who or what was tested both in a development result and in one that is reported; empty when nothing was.
 
-    Speakers are the same who are called alike, whatever copy of a corpus they come from, and utterances those whose
-    files have the same bytes.
+    Speakers are the same who are called alike, whatever copy of a corpus they come from, and utterances and recordings
+    of noise those whose files have the same bytes.
     """
-    speakers, utterances = (_tested(developed, key) & _tested(reported, key) for key in ("speakers", "utterances"))
+    kinds = ("speakers", "utterances", "recordings")
+    speakers, utterances, recordings = (_tested(developed, kind) & _tested(reported, kind) for kind in kinds)
     if speakers:
         return f"the speaker {min(speakers)}" + (f" and {len(speakers) - 1} more" if len(speakers) > 1 else "")
-    return f"an utterance (SHA-256 {min(utterances)}…)" if utterances else ""
+    if utterances:
+        return f"an utterance (SHA-256 {min(utterances)}…)"
+    return f"a recording of noise (SHA-256 {min(recordings)}…)" if recordings else ""
 
 
 def _tested(results: Mapping[str, Any], key: str) -> set[str]:
     found: set[str] = set()
     for one in results["tested"].values():
-        found |= {*one[key]} if key == "speakers" else {*one[key].values()} - {""}
+        # Results of before recordings were noted have none.
+        found |= {*one[key]} if key == "speakers" else {*one.get(key, {}).values()} - {""}
     return found

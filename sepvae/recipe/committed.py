@@ -110,9 +110,23 @@ def read_committed(path: Path) -> dict[str, Any]:
     results = read_json(path)
     if not isinstance(results, dict) or any(key not in results for key in (*_KEPT, "splits")):
         raise InputError(f"{path}: holds no results of this version: keep a finished run there")
+    if not _is_whole(results):
+        raise InputError(f"{path}: its parts are not of the form of results: keep the finished run there again")
     if results["settings_hash"] != hash_json(results["settings"]):
         raise InputError(f"{path}: its settings are not those of its hash: keep the finished run there again")
     return results
+
+
+def _is_whole(results: Mapping[str, Any]) -> bool:
+    """Return whether every part that results name has systems, claims, and who was tested."""
+    splits, tested, order = (results[key] for key in ("splits", "tested", "order"))
+    if not (isinstance(splits, dict) and isinstance(tested, dict) and isinstance(order, list)):
+        return False
+    forms = {"systems": dict, "voices": dict, "hypotheses": list}
+    return {*splits} == {*tested} == {*map(str, order)} and all(
+        isinstance(one, dict) and all(isinstance(one.get(key), form) for key, form in forms.items())
+        for one in splits.values()
+    )
 
 
 def refuse_unfit(results: Mapping[str, Any], recipe: str, *, seed: int | None = None) -> None:

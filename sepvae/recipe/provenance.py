@@ -15,15 +15,19 @@ _SHORT_HASH = 16
 
 
 class Tested(TypedDict):
-    """Who and what a part was tested on: speakers, utterances with the hash of each file, and a hash of all of it."""
+    """Who and what a part was tested on: speakers, utterances and recordings of noise with the hash of each file.
+
+    Synthetic recordings have an empty one. `hash` is of all of it.
+    """
 
     speakers: list[str]
     utterances: dict[str, str]
+    recordings: dict[str, str]
     hash: str
 
 
 class Heard(NamedTuple):
-    """An utterance of a test: its speaker, its name, and the SHA-256 of its file."""
+    """An utterance or, without a speaker, a recording of a test: its name, and the SHA-256 of its file."""
 
     speaker: str
     utterance: str
@@ -33,9 +37,11 @@ class Heard(NamedTuple):
 def tested_set(heard: Iterable[Heard]) -> Tested:
     """Return who and what was tested, each once."""
     found = sorted({*heard})
-    speakers = sorted({one.speaker for one in found})
-    utterances = {one.utterance: one.sha256[:_SHORT_HASH] for one in found}
-    return {"speakers": speakers, "utterances": utterances, "hash": hash_json([speakers, utterances])}
+    speakers = sorted({one.speaker for one in found if one.speaker})
+    utterances = {one.utterance: one.sha256[:_SHORT_HASH] for one in found if one.speaker}
+    recordings = {one.utterance: one.sha256[:_SHORT_HASH] for one in found if not one.speaker}
+    everything = hash_json([speakers, utterances, recordings])
+    return {"speakers": speakers, "utterances": utterances, "recordings": recordings, "hash": everything}
 
 
 def sum_seconds(receipts: Iterable[Receipt]) -> float | None:

@@ -231,8 +231,12 @@ class Tables:
         _known("system", system, self._shown)
         name = self.measure(part, measure or self._usual(part)[0])
         places = _decimals(self.measures[name], decimals)
-        if _known("stat", stat, get_args(Statistic)).endswith("_minutes"):
-            return format_value(self._minutes(part, system, stat.removesuffix("_minutes")), decimals or 0)
+        if _known("stat", stat, get_args(Statistic)) != "mean" and minus is not None:
+            raise ConfigError(f"minus={minus}, stat={stat}: of two systems there is the difference of means alone")
+        if stat.endswith("_minutes"):
+            if (minutes := self._minutes(part, system, stat.removesuffix("_minutes"))) is None:
+                raise ConfigError(f"how long {system} took in {part} is not known: leave {stat} out")
+            return format_value(minutes, decimals or 0)
         score = self.score(part, system, name, voices=voices)
         if score is None:
             raise ConfigError(f"{system} has no {name} in {part}: choose another measure")

@@ -90,6 +90,19 @@ def test_a_stretch_of_noise_is_a_leak_and_another_one_of_the_same_recording_is_n
     assert find_leaks(planted(mixtures, lambda own, other: {**same(own, other), "start": 10**9}), speakers=False) == []
 
 
+def test_a_recording_of_noise_is_known_by_its_bytes_under_another_name(corpus: Corpus) -> None:
+    mixtures = mix(corpus, sources=["background", "speech"])
+    noise = {"loop": (0, 400), "start": 0, "n_samples": 400, "synthetic": False, "sha256": "a" * 64}
+    mixtures = [
+        one.model_copy(update={"sources": (one.sources[0].model_copy(update=noise | change), *one.sources[1:])})
+        for one in mixtures
+        for change in [{"path": f"{one.split}.wav"} | ({} if one.split == "test" else {"loop": (400, 800)})]
+    ]
+    assert find_leaks(mixtures, speakers=False) == []
+    found = find_leaks(planted(mixtures, lambda own, other: {"loop": other.loop}), speakers=False)
+    assert len(found) == 1 and "shares a file (of SHA-256 aaaaaaaaaaaa…)" in found[0]
+
+
 def test_folds_know_nothing_of_each_other(corpus: Corpus) -> None:
     mixtures = mix(corpus, folds=[["s0", "s1", "s2"], ["s3", "s4", "s5"]], split="speaker_open")
     assert find_leaks([mixture.model_copy(update={"group": None}) for mixture in mixtures], speakers=True)

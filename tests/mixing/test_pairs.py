@@ -15,7 +15,7 @@ from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.leaks import find_leaks
 from sepvae.mixing.mixture import render
-from sepvae.mixing.pairs import list_pairs
+from sepvae.mixing.pairs import list_pairs, pair_pools
 from sepvae.mixing.protocol import indistinct_sources, make_mixtures
 
 RATE = 8000
@@ -153,6 +153,19 @@ def test_what_is_not_there_is_named(tens: Corpus, settings: dict[str, object], m
     root, utterances = tens
     with pytest.raises(InputError, match=message):
         make_mixtures(utterances, config(**settings), root=root, seed=0)
+
+
+def test_where_both_say_the_same_few_sentences_something_is_left_to_train() -> None:
+    both = [
+        Utterance(
+            f"{name}_{number}", f"{name}_{number}.wav", name, "female", None, RATE, 3 * RATE, text=f"say {number}"
+        )
+        for name in ("ann", "eve")
+        for number in range(3)
+    ]
+    assert [len(own) for own in pair_pools(both, ("ann", "eve"), n_valid=0).train.values()] == [1, 1]
+    with pytest.raises(InputError, match="a speaker needs at least 2 different sentences, which the other one"):
+        pair_pools([one for one in both if one.text != "say 2"], ("ann", "eve"), n_valid=0)
 
 
 @pytest.mark.parametrize("sources", [["any"], ["speech", "background"]])

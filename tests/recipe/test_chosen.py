@@ -76,9 +76,12 @@ def test_a_file_that_was_tested_is_known_by_its_bytes() -> None:
     copied = next(iter(one["tested"]["speaker_seen"]["utterances"].values()))
     reported["tested"]["speaker_seen"]["utterances"]["renamed"] = copied
     assert shared_test(one, reported) == f"an utterance (SHA-256 {copied}…)"
-    # Files whose bytes nobody has looked at are not the same for that.
     for results in (one, reported):
-        results["tested"]["speaker_seen"]["utterances"] = {"x": ""}
+        results["tested"]["speaker_seen"] |= {"utterances": {}, "recordings": {"rain.flac": "0123"}}
+    assert shared_test(one, reported) == "a recording of noise (SHA-256 0123…)"
+    # Files whose bytes nobody has looked at, and synthetic noise, are not the same for that.
+    for results in (one, reported):
+        results["tested"]["speaker_seen"] |= {"utterances": {"x": ""}, "recordings": {"gaussian/0": ""}}
     assert shared_test(one, reported) == ""
 
 
@@ -94,6 +97,13 @@ def test_a_file_that_was_tested_is_known_by_its_bytes() -> None:
 def test_choices_that_cannot_be_looked_up_are_refused(changes: dict[str, Any], message: str) -> None:
     (problem,) = problems(20, **changes)
     assert message in problem
+
+
+def test_nothing_is_chosen_where_only_one_value_was_tried() -> None:
+    mine = recipe({"nmf": nmf(20)}, ATOMS)
+    one = made_results(recipe({"nmf_20_atoms": nmf(20)}), {"nmf_20_atoms": 6.0}, speakers=["dev1"])
+    (problem,) = check_chosen(mine, mine.chosen[0], [one])
+    assert "develop/nmf has nmf with 20 alone: nothing was chosen there" in problem
 
 
 def test_a_choice_without_results_is_refused() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import ConfigError, InputError, SepvaeError
 from sepvae.files import write_json
 from sepvae.recipe import catalogue
 from sepvae.recipe.committed import slim, write_committed
@@ -155,6 +155,34 @@ def test_results_of_other_settings_are_refused_and_named(tables: ModuleType, pro
     assert tables.problems(project) == []
 
 
+def test_no_table_is_made_of_results_of_other_settings(tables: ModuleType, project: Path) -> None:
+    (project / "recipes" / "timit" / "mine.yaml").write_text(RECIPE.replace("n_atoms: 20", "n_atoms: 10"))
+    with pytest.raises(ConfigError, match=r"mine\.json: timit/mine: .*n_atoms is 20, not 10"):
+        tables.write(project)
+    assert (project / "README.md").read_text() == PAGE
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"splits": []},
+        {"splits": {"speaker_seen": {}}},
+        {"splits": {"speaker_seen": {"systems": [], "voices": {}, "hypotheses": []}}},
+        {"order": []},
+        {"order": ["speaker_open"]},
+        {"tested": {}},
+        {"measure_facts": [{}]},
+        {"system_facts": [{}]},
+    ],
+)
+def test_damaged_results_are_told_of(tables: ModuleType, project: Path, damage: dict[str, Any]) -> None:
+    path = project / "recipes" / "timit" / "results" / "mine.json"
+    write_json(path, json.loads(path.read_text()) | damage)
+    with pytest.raises(SepvaeError, match=r"mine\.json.*keep the finished run there"):
+        tables.write(project)
+    assert any("mine.json" in problem for problem in tables.problems(project))
+
+
 def test_results_without_a_recipe_are_refused(tables: ModuleType, project: Path) -> None:
     (project / "recipes" / "timit" / "mine.yaml").unlink()
     (problem,) = tables.problems(project)
@@ -195,6 +223,10 @@ def test_a_setting_of_a_system_that_no_recipe_has_is_refused(tables: ModuleType,
         ("value: recipes/timit/results/mine.json system=vae", r"unknown system 'vae'"),
         ("across: recipes/timit/results/mine.json", r"or none that it needs"),
         ("table: recipes/timit/results/mine.json decimals=few", r"invalid literal for int"),
+        ("table: recipes/timit/results/mine.json 'measures=sdr", r"No closing quotation"),
+        ("table: recipes/timit/results/mine.json,recipes/develop/results/nmf.json", r"give files of one recipe"),
+        ("table: recipes/timit/results/mine.json,recipes/timit/results/mine.json", r"and once"),
+        ("value: recipes/timit/results/mine.json system=nmf minus=mixture stat=n", r"the difference of means alone"),
     ],
 )
 def test_marks_that_mean_nothing_are_named(tables: ModuleType, project: Path, mark: str, message: str) -> None:

@@ -120,6 +120,12 @@ def test_single_figures() -> None:
     assert tables.value(system="nmf", stat="separate_minutes", decimals=1) == "0.5"
 
 
+def test_a_time_that_is_not_known_is_no_figure() -> None:
+    unknown = {"speaker_seen": {"nmf": {"train": None, "separate": 1.0}}}
+    with pytest.raises(ConfigError, match=r"how long nmf took in speaker_seen is not known: leave train_minutes out"):
+        Tables((results(core_seconds_of=unknown),)).value(system="nmf", stat="train_minutes")
+
+
 def test_where_results_come_from() -> None:
     line = Tables((results(data={"layout": "x", "corpus": "d" * 64, "folders": {"noise": "e" * 64}}),)).provenance()
     assert line.startswith(

@@ -110,7 +110,8 @@ class ArmHypothesis(Hypothesis):
 class Folders(Config):
     """Recordings of noise, a folder for each kind, and impulse responses of rooms; both synthetic when not given.
 
-    Of each kind of noise, and of the responses, every second one is for training and the others for the test.
+    Of each kind of noise, and of the responses, every second one is for training and the others for the test; noises
+    whose names differ by a number alone count as one, where the kind has others.
     """
 
     noise: str | None = None

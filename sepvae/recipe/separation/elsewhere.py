@@ -25,15 +25,24 @@ def adapted(mixing: MixingConfig, speakers: Collection[str]) -> tuple[MixingConf
         (None, True)
     """
     changes, notes = dict[str, Any](), list[str]()
-    if mixing.folds is not None and mixing.split == "speaker_open" and not _any_of(mixing.folds, speakers):
+    # Where they are known folds are not made, but say all the same whom the recipe is of.
+    if mixing.folds is not None and not _any_of(mixing.folds, speakers):
         changes["folds"] = None
         notes.append("the corpus has none of the speakers that this recipe tests by name: others are drawn")
     if isinstance(mixing.pairs, tuple) and not _any_of(mixing.pairs, speakers):
         changes["pairs"] = len(mixing.pairs)
         notes.append("the corpus has none of the speakers that this recipe pairs by name: others are drawn")
     background = mixing.background
-    if BACKGROUND in mixing.sources and background.folder is not None and background.recordings is not None:
-        lists, folder = background.recordings, Path(background.folder)
+    lists = background.recordings if BACKGROUND in mixing.sources else None
+    if (
+        lists is not None
+        and background.folder is None
+        and any(lists.of_kind(kind)["test"] for kind in background.kinds)
+    ):
+        changes["background"] = background.model_copy(update={"recordings": None})
+        notes.append("no folder has the recordings that this recipe lists: backgrounds are synthetic")
+    elif lists is not None and background.folder is not None:
+        folder = Path(background.folder)
         if not any((folder / path).is_file() for path in (*lists.train, *lists.valid, *lists.test)):
             changes["background"] = background.model_copy(update={"recordings": None})
             notes.append(f"{folder} has none of the recordings that this recipe lists: what trains and tests is drawn")

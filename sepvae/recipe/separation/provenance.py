@@ -22,9 +22,9 @@ def runs_of(recipe: SeparationRecipe) -> dict[str, dict[str, int]]:
 
 
 def tested_in(manifest: Manifest) -> Tested:
-    """Return who speaks, and which utterances, in the test mixtures."""
-    sources = [source for mixture in manifest.of_split("test") for source in mixture.sources if source.speaker]
-    return tested_set(Heard(one.speaker, one.utterance, one.sha256) for one in sources)
+    """Return who speaks, which utterances, and which recordings of noise are in the test mixtures."""
+    sources = [source for mixture in manifest.of_split("test") for source in mixture.everything]
+    return tested_set(Heard(one.speaker, one.utterance if one.speaker else one.path, one.sha256) for one in sources)
 
 
 def _of_system(part: str, runs: Mapping[str, int]) -> dict[str, list[str]]:

@@ -23,7 +23,9 @@ def of(**settings: Any) -> MixingConfig:
     [
         ({"split": "speaker_open", "folds": [["ann"], ["bob"]]}, {"folds": None}, "tests by name: others are drawn"),
         ({"split": "speaker_open", "folds": [["eve"], ["bob"]]}, {}, ""),
-        ({"folds": [["ann"], ["bob"]]}, {}, ""),
+        # Of known speakers, too: the recipe is of others.
+        ({"folds": [["ann"], ["bob"]]}, {"folds": None}, "tests by name: others are drawn"),
+        ({"folds": [["eve"], ["bob"]]}, {}, ""),
         ({"pairs": [["ann", "bob"], ["bob", "cid"]]}, {"pairs": 2}, "pairs by name: others are drawn"),
         ({"pairs": [["ann", "bob"], ["eve", "cid"]]}, {}, ""),
         ({"pairs": 3}, {}, ""),
@@ -42,6 +44,13 @@ def test_lists_of_other_recordings_are_drawn_anew(tmp_path: Path) -> None:
     (tmp_path / "water").mkdir()
     (tmp_path / "water" / "b.wav").touch()
     assert adapted(of(**mixed), {"eve"}) == (of(**mixed), [])
-    # Synthetic backgrounds, and mixtures without one, have nothing to do with files.
-    for other in ({**mixed, "background": {"recordings": LISTS}}, {**mixed, "sources": ["female", "male"]}):
+    # Backgrounds of kinds that are not listed, and mixtures without one, have nothing to do with files.
+    gaussian = {"recordings": LISTS, "kinds": ["gaussian"]}
+    for other in ({**mixed, "background": gaussian}, {**mixed, "sources": ["female", "male"]}):
         assert adapted(of(**other), {"eve"}) == (of(**other), [])
+
+
+def test_without_a_folder_backgrounds_are_synthetic_and_it_is_said() -> None:
+    mixed = {"sources": ["speech", "background"], "background": {"recordings": LISTS}}
+    mixing, (note,) = adapted(of(**mixed), {"eve"})
+    assert mixing.background.recordings is None and "backgrounds are synthetic" in note
