@@ -218,7 +218,7 @@ def test_the_help_has_a_line_on_each_algorithm_and_its_usual_settings(call: Call
         assert entry.__doc__.splitlines()[0].split()[0] in text
     assert "fastmvae2 (FastMVAE2, needs -m): A VAE of many speakers says" in out
     assert "steps=3" in out
-    assert "stft.window_ms=128.0" in out
+    assert "stft.window_ms=256.0" in out
 
 
 def test_a_model_that_is_none_of_speech(call: Call, model: Path, recording: Path) -> None:

@@ -171,7 +171,7 @@ def test_a_changed_key_runs_again_only_what_depends_on_it(
     demo_corpus: Path, timit_vae: Path, sepvae: Run, tmp_path: Path
 ) -> None:
     shutil.copytree(timit_vae / "out", tmp_path / "out")
-    changed = ("--jobs", "1", "--set", "systems.kl_nmf.settings.n_atoms=10")
+    changed = ("--jobs", "1", "--set", "systems.kl_nmf.settings.n_atoms=12")
     done = sepvae(*arguments("timit/vae", tmp_path / "out", demo_corpus, *changed))
     assert done.returncode == 0, done.stderr
     assert "speaker_seen-train-vae: nothing has changed, skipped" in done.stderr
