@@ -136,11 +136,12 @@ class SegmentCoder:
                 f"is too short: {len(wave) / sample_rate:.2f} s are {n_frames} frames, the model needs "
                 f"{self.segment_frames}"
             )
-        spectrum = stft.analyse(torch.from_numpy(np.ascontiguousarray(wave)).to(self.device))
-        if not bool((spectrum != 0).any()):
+        samples = torch.from_numpy(np.ascontiguousarray(wave)).to(self.device)
+        spectrum, heard = stft.analyse(samples), stft.analyse(self.frontend.heard(samples))
+        if not bool((heard != 0).any()):
             raise InputError("is silent: there is nothing to augment")
-        level = self.frontend.meter().add(spectrum).level
-        features = self.frontend.input(spectrum / level)
+        level = self.frontend.meter().add(heard).level
+        features = self.frontend.input(heard / level)
         hop = max(1, self.segment_frames // 2)
         starts = segment_starts(n_frames, segment_frames=self.segment_frames, hop_frames=hop)
         parts = [

@@ -18,7 +18,7 @@ from sepvae.enhancement.speech_prior import SpeechPrior, check_speech_model
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
 from sepvae.estimator.masks import scale_spectrum
-from sepvae.separation.arrays import Reader, separate_array
+from sepvae.separation.arrays import THE_MIXTURE, Reader, separate_array
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -106,12 +106,20 @@ class Enhancer:
         """
         return separate_array(self, wave, sample_rate)
 
-    def stream(self, read: Reader, *, n_samples: int, block_s: float = BLOCK_S) -> Iterator[dict[str, Tensor]]:
+    def stream(
+        self,
+        read: Reader,
+        *,
+        n_samples: int,
+        name: str = THE_MIXTURE,  # noqa: ARG002 (it warns of nothing)
+        block_s: float = BLOCK_S,
+    ) -> Iterator[dict[str, Tensor]]:
         """Yield speech and noise (channels, block) of a signal that is read block by block.
 
         Args:
             read: returns samples [start, stop) of every channel, (channels, stop - start) float32.
             n_samples: length of the signal.
+            name: what a warning calls it.
             block_s: longest block in seconds, what it shares with the next one aside.
         """
         hop = self.frontend.stft.hop_samples
@@ -134,7 +142,7 @@ class Enhancer:
     @torch.no_grad()
     def _enhance_channel(self, wave: Tensor) -> Tensor:
         """Return the speech in a wave (time,)."""
-        spectrum = self.frontend.stft.analyse(wave)
+        spectrum = self.frontend.stft.analyse(self.frontend.heard(wave))
         normalised = scale_spectrum(spectrum, 1 / self.frontend.levels(spectrum[None])[0])
         fit = fit_noisy(self.frontend.target(normalised), self._prior, self._prior.start(normalised), self.config)
         if not torch.isfinite(fit.share).all():

@@ -72,8 +72,9 @@ class SpectralEstimator(SeparatingEstimator):
     def context_samples(self) -> int:
         """Samples before and after a sample that its estimate depends on: a multiple of the hop."""
         stft = self.frontend.stft
-        # A sample depends on the frames that cover it, and these on their context.
-        return (math.ceil(2 * stft.window_samples / stft.hop_samples) + self.context_frames) * stft.hop_samples
+        # A sample depends on the frames that cover it, and these on their context, and on what is heard of it.
+        frames = math.ceil((2 * stft.window_samples + self.frontend.heard_samples) / stft.hop_samples)
+        return (frames + self.context_frames) * stft.hop_samples
 
     @abstractmethod
     def infer(self, normalised: Tensor, sample: Sampler) -> dict[str, Reconstruction]:
@@ -89,17 +90,23 @@ class SpectralEstimator(SeparatingEstimator):
         mask: str | None = None,
     ) -> WaveEstimate:
         """Map mixtures to the estimates of all sources; arguments as of the base."""
-        spectrum = self.frontend.stft.analyse(mixture)
+        heard = self.frontend.heard(mixture)
+        spectrum = self.frontend.stft.analyse(heard)
         levels = self.frontend.levels(spectrum) if levels is None else levels
         estimators = [self, *(cast("SpectralEstimator", other) for other in beside)]
         found = _reconstructions(estimators, scale_spectrum(spectrum, 1 / levels), sample)
-        return WaveEstimate(self._rebuilt(found, mixture, spectrum, levels, mask or self.config.mask), found)
+        mask = mask or self.config.mask
+        waves = self._rebuilt(found, heard, spectrum, levels, mask)
+        if mask != DIRECT:
+            # Estimates behind masks add up to the mixture: what no network has heard is nobody's, and shared by all.
+            waves = {name: wave + (mixture - heard) / len(waves) for name, wave in waves.items()}
+        return WaveEstimate(waves, found)
 
     def _rebuilt(
-        self, found: dict[str, Reconstruction], mixture: Tensor, spectrum: Tensor, levels: Tensor, mask: str
+        self, found: dict[str, Reconstruction], heard: Tensor, spectrum: Tensor, levels: Tensor, mask: str
     ) -> dict[str, Tensor]:
-        """Return the wave (batch, time) of each source."""
-        stft, target, n_samples = self.frontend.stft, self.frontend.target, mixture.shape[-1]
+        """Return the wave (batch, time) of each source, of what is heard of the mixture."""
+        stft, target, n_samples = self.frontend.stft, self.frontend.target, heard.shape[-1]
         decoded = [item.decoded.spectrum for item in found.values()]
         if mask == DIRECT:
             direct = torch.stack([target.spectrum(features) for features in decoded])
@@ -110,7 +117,7 @@ class SpectralEstimator(SeparatingEstimator):
         masks = make_masks(torch.stack([target.magnitude(features) for features in decoded]), kind=mask)
         # Masks add up to one and synthesis is linear, so the last source is what the others leave of the mixture.
         waves = stft.synthesise(apply_masks(spectrum, masks[:-1]), n_samples=n_samples)
-        return dict(zip(found, [*waves, mixture - waves.sum(0)], strict=True))
+        return dict(zip(found, [*waves, heard - waves.sum(0)], strict=True))
 
 
 def _reconstructions(
@@ -193,7 +200,7 @@ class WaveEstimator(SeparatingEstimator):
     def context_samples(self) -> int:
         """Samples before and after a sample that its estimate depends on: a multiple of the hop."""
         hop = self.frontend.stft.hop_samples
-        return math.ceil(self.network.context_samples / hop) * hop
+        return math.ceil((self.network.context_samples + self.frontend.heard_samples) / hop) * hop
 
     def estimate(
         self,
@@ -205,11 +212,11 @@ class WaveEstimator(SeparatingEstimator):
         mask: str | None = None,  # noqa: ARG002
     ) -> WaveEstimate:
         """Map mixtures to the estimates of all sources; it has no latents and no mask, and stands alone."""
-        stft = self.frontend.stft
-        levels = self.frontend.levels(stft.analyse(mixture)) if levels is None else levels
+        stft, heard = self.frontend.stft, self.frontend.heard(mixture)
+        levels = self.frontend.levels(stft.analyse(heard)) if levels is None else levels
         # By Parseval, the level of the waves from that of their spectra.
         scale = levels[:, 0] / math.sqrt(stft.window_energy)
-        estimates: Tensor = self.network(mixture / scale) * scale
+        estimates: Tensor = self.network(heard / scale) * scale
         return WaveEstimate(dict(zip(self.sources, estimates, strict=True)), {})
 
 

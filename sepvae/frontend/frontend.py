@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.frontend.features import FeatureConfig, Features
+from sepvae.frontend.levels import LevelMeter, Normalisation, batch_levels, make_meter
+from sepvae.frontend.rumble import rumble, support_samples
 from sepvae.frontend.stft import Stft, StftConfig
-
-# A file whose level lies below this (−240 dB) is silence: it keeps its level instead of being blown up.
-_SILENCE = 1e-12
 
 
 class FrontendConfig(Config):
@@ -22,44 +19,16 @@ class FrontendConfig(Config):
 
     `normalisation` divides each file's spectrum by its root mean square (`rms`) or by its largest magnitude
     (`peak`); sources are divided by the level of their mixture, and multiplying by it undoes that. `levels` is the rule
-    by which a level is taken: of everything in the file (`whole`).
+    by which a level is taken: where somebody speaks, and of what lies above 65 Hz, which is all that a model then hears
+    (`gated`); or of everything in the file (`whole`).
     """
 
     sample_rate: int = Field(16000, ge=1000, le=384000)
     stft: StftConfig = StftConfig()
-    normalisation: Literal["none", "rms", "peak"] = "rms"
-    levels: Literal["whole"] = "whole"
+    normalisation: Normalisation = "rms"
+    levels: Literal["gated", "whole"] = "gated"
     input: FeatureConfig = FeatureConfig()
     target: FeatureConfig = FeatureConfig()
-
-
-@dataclass
-class LevelMeter:
-    """The level of a file gathered block by block, so that a long file is normalised like a short one."""
-
-    normalisation: str
-    total: float = 0.0
-    count: int = 0
-    peak: float = 0.0
-
-    def add(self, spectrum: Tensor) -> LevelMeter:
-        """Take in complex spectra (…, frames, bins) and return itself."""
-        if spectrum.numel():
-            power = spectrum.real.double().square() + spectrum.imag.double().square()
-            self.total += float(power.sum())
-            self.count += power.numel()
-            self.peak = max(self.peak, float(power.max()) ** 0.5)
-        return self
-
-    @property
-    def level(self) -> float:
-        """The number to divide by: 1 for silence and for no normalisation."""
-        level = 1.0
-        if self.normalisation == "rms" and self.count:
-            level = (self.total / self.count) ** 0.5
-        elif self.normalisation == "peak":
-            level = self.peak
-        return level if level > _SILENCE else 1.0
 
 
 class Frontend:
@@ -72,20 +41,26 @@ class Frontend:
         self.input = Features(config.input, sample_rate=rate, n_bins=n_bins)
         self.target = Features(config.target, sample_rate=rate, n_bins=n_bins)
 
+    @property
+    def heard_samples(self) -> int:
+        """Samples before and after a sample that what is heard of it depends on."""
+        return support_samples(self.config.sample_rate) if self.config.levels == "gated" else 0
+
+    def heard(self, wave: Tensor) -> Tensor:
+        """Return what a model hears of waves (…, time): all of them, or what lies above their rumble."""
+        if self.config.levels == "whole":
+            return wave
+        return wave - rumble(wave, sample_rate=self.config.sample_rate)
+
     def meter(self) -> LevelMeter:
         """Return an empty level meter for one file."""
-        return LevelMeter(self.config.normalisation)
+        config = self.config
+        return make_meter(config.levels, config.normalisation, hop_ms=config.stft.hop_ms)
 
     def levels(self, spectra: Tensor) -> Tensor:
         """Return the level of each of several spectra (batch, frames, bins), (batch, 1, 1), to divide it by."""
-        values, normalisation = spectra.detach(), self.config.normalisation
-        levels = values.real.new_ones((len(values), 1, 1))
-        if values.numel() and normalisation == "rms":
-            energies = torch.view_as_real(values).flatten(1).square().sum(1)
-            levels = (energies / values[0].numel()).sqrt()[:, None, None]
-        elif values.numel() and normalisation == "peak":
-            levels = values.abs().amax((-2, -1), keepdim=True)
-        return torch.where(levels > _SILENCE, levels, 1.0)
+        config = self.config
+        return batch_levels(spectra, config.levels, config.normalisation, hop_ms=config.stft.hop_ms)
 
     def training_pair(self, mixture: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
         """Return input and target features of one mixture, normalised by the level of the mixture.
@@ -97,6 +72,6 @@ class Frontend:
         Returns:
             Input (frames, n_inputs) and targets (sources, frames, n_targets).
         """
-        spectrum = self.stft.analyse(mixture)
+        spectrum = self.stft.analyse(self.heard(mixture))
         level = self.meter().add(spectrum).level
-        return self.input(spectrum / level), self.target(self.stft.analyse(sources) / level)
+        return self.input(spectrum / level), self.target(self.stft.analyse(self.heard(sources)) / level)

@@ -38,7 +38,8 @@ class SpeechConfig(Config):
         """Return the front-end that makes these features, of spectra at a level of 1."""
         kind = FeatureConfig(kind="log_mel", n_mels=self.n_mels, floor=self.floor)
         stft = StftConfig(window_ms=self.window_ms, hop_ms=self.hop_ms)
-        return FrontendConfig(sample_rate=self.sample_rate, stft=stft, input=kind, target=kind)
+        # Its levels go with the mean of each feature, and filters as low as rumble are a part of what it is tested on.
+        return FrontendConfig(sample_rate=self.sample_rate, stft=stft, levels="whole", input=kind, target=kind)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from sepvae.errors import InputError
 # Returns samples [start, stop) of every channel, (channels, stop - start) float32.
 Reader = Callable[[int, int], Tensor]
 
+# What a warning calls a mixture that is no file.
+THE_MIXTURE = "the mixture"
+
 # No recording has more channels; arrays the wrong way round do.
 _MOST_CHANNELS = 256
 
@@ -58,8 +61,8 @@ class BlockSeparator(Protocol):
         """In Hz."""
         ...
 
-    def stream(self, read: Reader, *, n_samples: int) -> Iterator[dict[str, Tensor]]:
-        """Yield the estimates (channels, block) of a signal of `n_samples`, block after block."""
+    def stream(self, read: Reader, *, n_samples: int, name: str = THE_MIXTURE) -> Iterator[dict[str, Tensor]]:
+        """Yield the estimates (channels, block) of a signal of `n_samples`, called `name` in warnings, by blocks."""
         ...
 
 

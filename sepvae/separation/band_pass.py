@@ -18,7 +18,7 @@ from torch import Tensor
 from sepvae.audio import Wave
 from sepvae.config import Config
 from sepvae.errors import ConfigError
-from sepvae.separation.arrays import BlockSeparator, Reader
+from sepvae.separation.arrays import THE_MIXTURE, BlockSeparator, Reader
 
 # The longest that a filter may ring: blocks wait for it, and sections this near to instability lose their precision.
 _MAX_SETTLING_S = 60.0
@@ -155,11 +155,11 @@ class BandPassed:
         self.device, self.sources, self.sample_rate = separator.device, separator.sources, separator.sample_rate
         self._settling = settling_samples(config, sample_rate=self.sample_rate)
 
-    def stream(self, read: Reader, *, n_samples: int) -> Iterator[dict[str, Tensor]]:
+    def stream(self, read: Reader, *, n_samples: int, name: str = THE_MIXTURE) -> Iterator[dict[str, Tensor]]:
         """Yield the filtered estimates (channels, block); blocks may be longer or shorter than the separator's."""
         filters: dict[str, Any] = {}
         done = 0
-        for block in self._separator.stream(read, n_samples=n_samples):
+        for block in self._separator.stream(read, n_samples=n_samples, name=name):
             done += next(iter(block.values())).shape[-1]
             filtered = {}
             for name, wave in block.items():

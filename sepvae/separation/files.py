@@ -96,7 +96,9 @@ def separate_file(
             source = work / "input.wav"
             audio.resample_file(path, source, to_rate=separator.sample_rate)
         separated = {name: work / f"{name}.wav" for name in finals} if wanted else finals
-        clipped = _separate_to(separator, source, separated, subtype="float" if wanted else subtype, tell=tell)
+        clipped = _separate_to(
+            separator, source, separated, subtype="float" if wanted else subtype, name=str(path), tell=tell
+        )
         if wanted:
             clipped = 0
             for name, final in finals.items():
@@ -121,6 +123,7 @@ def _separate_to(
     targets: dict[str, Path],
     *,
     subtype: str,
+    name: str,
     tell: Callable[[float], object],
 ) -> int:
     """Separate a file at the model's rate into one file for each source; return the number of clipped samples."""
@@ -136,7 +139,7 @@ def _separate_to(
             )
             for name, target in targets.items()
         }
-        for block in separator.stream(read, n_samples=info.n_samples):
+        for block in separator.stream(read, n_samples=info.n_samples, name=name):
             for name, wave in block.items():
                 writers[name].write(wave.cpu().numpy())
             tell(next(iter(writers.values())).n_samples / info.sample_rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,12 @@ from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
 from sepvae.estimator.masks import MaskKind
 from sepvae.estimator.separating import Together
 from sepvae.frontend.frontend import Frontend
-from sepvae.separation.arrays import Reader, separate_array
+from sepvae.frontend.levels import LevelMeter
+from sepvae.frontend.rumble import rumble, support_samples
+from sepvae.separation.arrays import THE_MIXTURE, Reader, separate_array
+from sepvae.separation.old_levels import LevelDoubt
+
+_LOGGER = logging.getLogger(__name__)
 
 # A block of 20 s keeps the spectra and activations of one block under 200 MB for the survey's networks.
 BLOCK_S = 20.0
@@ -93,36 +99,48 @@ class Separator:
         return separate_array(self, wave, sample_rate)
 
     @torch.inference_mode()
-    def stream(self, read: Reader, *, n_samples: int, block_s: float = BLOCK_S) -> Iterator[dict[str, Tensor]]:
+    def stream(
+        self, read: Reader, *, n_samples: int, name: str = THE_MIXTURE, block_s: float = BLOCK_S
+    ) -> Iterator[dict[str, Tensor]]:
         """Yield the estimates (channels, block) of a signal that is read twice: for its level, then block by block.
 
         Args:
             read: returns samples [start, stop) of every channel, (channels, stop - start) float32.
             n_samples: length of the signal.
+            name: what a warning calls it.
             block_s: length of a block in seconds.
         """
         hop, context = self.frontend.stft.hop_samples, self._estimators.context_samples
         block = max(1, round(block_s * self.sample_rate / hop)) * hop
         starts = range(0, n_samples, block)
-        levels = self._levels(read, starts, n_samples=n_samples, block=block)
+        levels = self._levels(read, starts, n_samples=n_samples, block=block, name=name)
         for start in starts:
             stop = min(start + block, n_samples)
             before, after = max(0, start - context), min(n_samples, stop + context)
             estimates = self._separate_block(read(before, after).to(self.device), levels)
             yield {name: wave[:, start - before : stop - before] for name, wave in estimates.items()}
 
-    def _levels(self, read: Reader, starts: range, *, n_samples: int, block: int) -> Tensor:
+    def _levels(self, read: Reader, starts: range, *, n_samples: int, block: int, name: str) -> Tensor:
         """Return the level of each channel (channels, 1, 1), from the frames of the whole signal, each taken once."""
-        stft, meters = self.frontend.stft, list[Any]()
-        hop = stft.hop_samples
+        frontend, stft = self.frontend, self.frontend.stft
+        hop, around = stft.hop_samples, support_samples(self.sample_rate)
         before = -(-(stft.window_samples - hop) // hop)
+        meters = list[LevelMeter]()
+        doubt = LevelDoubt(frontend.config) if LevelDoubt.is_needed(frontend.config) else None
         for start in starts:
             stop, first = min(start + block, n_samples), max(0, start // hop - before)
-            spectrum = stft.analyse(read(first * hop, stop).to(self.device))
-            last = None if stop == n_samples else stop // hop - first
-            meters = meters or [self.frontend.meter() for _ in spectrum]
-            for meter, channel in zip(meters, spectrum[:, start // hop - first : last], strict=True):
+            frames = slice(start // hop - first, None if stop == n_samples else stop // hop - first)
+            left, right = max(0, first * hop - around), min(n_samples, stop + around)
+            wave, samples = read(left, right).to(self.device), slice(first * hop - left, stop - left)
+            spectra = stft.analyse(frontend.heard(wave)[:, samples])[:, frames]
+            meters = meters or [frontend.meter() for _ in spectra]
+            for meter, channel in zip(meters, spectra, strict=True):
                 meter.add(channel)
+            if doubt is not None:
+                above = (wave - rumble(wave, sample_rate=self.sample_rate))[:, samples]
+                doubt.add(stft.analyse(above)[:, frames])
+        if doubt is not None and (told := doubt.told(meters)):
+            _LOGGER.warning("%s: %s", name, told)
         return torch.tensor([meter.level for meter in meters], device=self.device)[:, None, None]
 
     def _separate_block(self, wave: Tensor, levels: Tensor) -> dict[str, Tensor]:
