@@ -77,6 +77,8 @@ def _options(words: str, committed: Committed) -> tuple[Tables, dict[str, Any]]:
     if "decimals" in options:
         options["decimals"] = int(options["decimals"])
     if "labels" in options:
+        if options["labels"] not in ("yes", "no"):
+            raise ConfigError(f"labels={options['labels']}: give yes or no")
         options["labels"] = options["labels"] == "yes"
     paths = [committed.folder.parent / name for name in files]
     results = tuple(committed.read(path) for path in paths)
@@ -207,13 +209,28 @@ def _unfit(committed: Committed) -> list[str]:
     return found
 
 
+def _other_copies(committed: Committed) -> Iterator[str]:
+    """Yield the utterances and recordings that are other files in one result than in another, as of a damaged copy."""
+    seen = dict[tuple[str, str], tuple[str, str]]()
+    told = set[tuple[str, str]]()
+    for path in committed.files:
+        results, where = committed.read(path), path.relative_to(committed.folder).as_posix()
+        layout = str(results["data"]["layout"])
+        for tested in results["tested"].values():
+            for name, own in {**tested["utterances"], **tested["recordings"]}.items():
+                before, there = seen.setdefault((layout, name), (own, where))
+                if own != before and (there, where) not in told:
+                    told.add((there, where))
+                    yield f"{where}: {name} is another file than in {there}: measure both on one copy of the data"
+
+
 def problems(project: Path) -> list[str]:
     """Return what is wrong: results that are not those of their recipes, chosen settings, and tables made by hand."""
     committed = Committed(project)
     # Of damaged results neither choices nor tables can be judged.
     if found := _unfit(committed):
         return found
-    found += _chosen_problems(committed)
+    found += [*_chosen_problems(committed), *_other_copies(committed)]
     for page in filter(Path.is_file, pages(project)):
         try:
             if rewritten(page, committed) != read_text(page):

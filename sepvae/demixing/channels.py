@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from sepvae.demixing.contract import algorithms
+from sepvae.demixing.same_channel import largest_correlation, same_but_for, step_of
 from sepvae.errors import InputError
 
-# Two channels that differ by less than this share of their power are one recording twice, rounding aside.
-_SAME = 1e-7
+# A channel so far below the loudest (−40 dB) that has nothing in common with it hears the noise of its own input.
+_FAR_BELOW, _NOTHING_IN_COMMON = 1e-4, 0.1
+# A talker so far below the recording (−60 dB) is none.
+_SILENT = 1e-6
 # A channel whose samples differ by less than this share of their power holds one value, and no sound.
 _CONSTANT = 1e-20
 # Of a second: a demixing matrix for each bin has to be learnt from the frames there are.
@@ -28,7 +32,8 @@ def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool, numbe
         numbers: of the channels where they come from; counted from 0 when empty.
 
     Raises:
-        InputError: too few channels, or channels that are silent or identical; the message names them.
+        InputError: too few channels, or channels that are silent, not connected, or one recording twice (at another
+            gain, polarity, offset or delay); the message names them.
     """
     n_channels = len(wave)
     if n_channels < 2:
@@ -42,21 +47,52 @@ def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool, numbe
             f"each: use the algorithm {algorithms(underdetermined=True)}, which allows fewer, or name fewer talkers"
         )
     numbers = numbers or range(n_channels)
-    powers = wave.double().square().mean(1)
-    changes = (wave.double() - wave.double().mean(1, keepdim=True)).square().mean(1)
+    centred = wave.double() - wave.double().mean(1, keepdim=True)
+    powers, changes = wave.double().square().mean(1), centred.square().mean(1)
     if dead := [numbers[place] for place in range(n_channels) if changes[place] <= _CONSTANT * powers[place]]:
         raise InputError(
             f"channel {', '.join(map(str, dead))} of the recording is silent or constant: a dead microphone? Leave it "
             "out with --channels"
         )
+    loudest, step = int(changes.argmax()), step_of(wave)
     for one in range(n_channels):
         for other in range(one + 1, n_channels):
-            difference = (wave[one].double() - wave[other].double()).square().mean()
-            if difference < _SAME * powers[one]:
+            if told := same_but_for(centred[one], centred[other], step=step):
                 raise InputError(
-                    f"channels {numbers[one]} and {numbers[other]} of the recording are identical: nothing tells where "
-                    "a sound comes from: give the channels of different microphones"
+                    f"channels {numbers[one]} and {numbers[other]} of the recording are {told}: nothing tells "
+                    "where a sound comes from: give the channels of different microphones"
                 )
+    for one in range(n_channels):
+        if changes[one] < _FAR_BELOW * changes[loudest] and not _hears_the_same(centred, one):
+            raise InputError(
+                f"channel {numbers[one]} of the recording lies "
+                f"{10 * math.log10(changes[loudest] / changes[one]):.0f} dB below channel {numbers[loudest]} and has "
+                "nothing in common with any: a microphone that is not plugged in? Leave it out with --channels"
+            )
+
+
+def _hears_the_same(wave: Tensor, one: int) -> bool:
+    """Return whether a channel of several (channels, time) has something in common with another."""
+    others = (other for other in range(len(wave)) if other != one)
+    return any(largest_correlation(wave[other], wave[one]) >= _NOTHING_IN_COMMON for other in others)
+
+
+def check_found(waves: Mapping[str, Tensor], wave: Tensor) -> None:
+    """Refuse a separation in which a talker is silent.
+
+    Args:
+        waves: of the talkers by name, each (time,).
+        wave: the recording (channels, time).
+
+    Raises:
+        InputError: a talker lies 60 dB below the recording; the message names them.
+    """
+    least = _SILENT * float(wave.double().square().mean())
+    if silent := [name for name, found in waves.items() if float(found.double().square().mean()) <= least]:
+        raise InputError(
+            f"{', '.join(silent)} would be silent: fewer talk in the recording, or its channels do not tell more "
+            f"apart: say how many talk with --talkers (from Python: n_sources=), fewer than {len(waves)}"
+        )
 
 
 def check_frames(spectrum: Tensor) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sepvae.demixing.algorithm import AlgorithmChoice, BlindConfig
-from sepvae.demixing.channels import check_channels, check_frames
+from sepvae.demixing.channels import check_channels, check_found, check_frames
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.checkpoint import load_checkpoint
 from sepvae.estimator.speech_models import ConditionalEstimator
@@ -158,7 +158,8 @@ class Demixer:
             channels: their numbers in messages, where they were chosen from more; counted from 0 when empty.
 
         Raises:
-            InputError: another rate, or channels that cannot be demixed; the message says which.
+            InputError: another rate, channels that cannot be demixed, or a talker who would be silent; the message
+                says which.
             ConfigError: speakers that the model does not know, or a microphone that is not there.
         """
         samples = _checked(wave)
@@ -179,6 +180,7 @@ class Demixer:
             spectrum, n_sources=wanted, sample_rate=self.sample_rate, speakers=classes, reference=reference
         )
         waves = self.stft.synthesise(found.images[0].permute(1, 2, 0), n_samples=samples.shape[1])
+        check_found(dict(zip(names, waves, strict=True)), samples)
         likely = dict[str, tuple[str, float]]()
         if found.log_classes is not None:
             for name, logs in zip(names, found.log_classes[0].softmax(-1), strict=True):

@@ -34,7 +34,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class ClaimTest:
-    """The outcome of a claim: of all others, the one that is hardest to tell the system from.
+    """The outcome of a claim: of all others, the one that is hardest to tell the system from, or that contradicts it.
 
     `p_for` is the probability of such scores if the claim is false, `p_against` if its opposite is false, both
     corrected by Holm's method over all claims tested together; None where there are too few clusters. `mean_difference`
@@ -76,13 +76,17 @@ def check_claims(
             which are the same from every seed.
     """
     rows = list(rows)
-    tests = [_hardest([_against(rows, claim, other, clusters) for other in claim.others]) for claim in claims]
-    tests = [replace(test, seeds=_fewest_seeds(test.claim, seeds or {})) for test in tests]
+    each = [[_against(rows, claim, other, clusters) for other in claim.others] for claim in claims]
+    tests = [replace(_hardest(own), seeds=_fewest_seeds(own[0].claim, seeds or {})) for own in each]
     p_for, p_against = (_corrected([getattr(test, side) for test in tests]) for side in ("p_for", "p_against"))
     tests = [
         replace(test, p_for=own, p_against=other) for test, own, other in zip(tests, p_for, p_against, strict=True)
     ]
-    return [replace(test, verdict=_verdict(test)) for test in tests]
+    tests = [replace(test, verdict=_verdict(test)) for test in tests]
+    return [
+        _shown_by(test, _furthest(own)) if test.verdict == "contradicted" else test
+        for test, own in zip(tests, each, strict=True)
+    ]
 
 
 def _fewest_seeds(claim: Claim, seeds: Mapping[str, int]) -> int | None:
@@ -124,6 +128,22 @@ def _hardest(tests: Sequence[ClaimTest]) -> ClaimTest:
     hardest = max(tests, key=lambda test: math.inf if test.p_for is None else test.p_for)
     against = [test.p_against for test in tests if test.p_against is not None]
     return replace(hardest, p_against=min(1.0, len(tests) * min(against)) if against else None)
+
+
+def _furthest(tests: Sequence[ClaimTest]) -> ClaimTest:
+    """Return the test of the system that contradicts a claim most."""
+    return min(tests, key=lambda test: math.inf if test.p_against is None else test.p_against)
+
+
+def _shown_by(test: ClaimTest, other: ClaimTest) -> ClaimTest:
+    """Return a test with the system and the figures of another of the same claim."""
+    return replace(
+        test,
+        other=other.other,
+        n_pairs=other.n_pairs,
+        n_clusters=other.n_clusters,
+        mean_difference=other.mean_difference,
+    )
 
 
 def _p_greater(differences: NDArray[np.float64]) -> float | None:

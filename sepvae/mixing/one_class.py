@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 from sepvae.mixing.manifest import Mixture, Source
 
@@ -17,20 +19,39 @@ def mixtures_of_one_class(mixtures: Sequence[Mixture]) -> list[Mixture]:
     Args:
         mixtures: of one split.
     """
+    heard = dict[tuple[str | None, str], list[tuple[int, Source]]]()
+    for index, mixture in enumerate(mixtures):
+        for own in mixture.sources:
+            heard.setdefault((mixture.group, own.name), []).append((index, own))
+    # What tells two sources of a class apart: who speaks, or what is said where it is always the same person.
+    tells = {key: _who if len({_who(one) for _, one in sources}) > 1 else _what for key, sources in heard.items()}
     made = []
     for index, mixture in enumerate(mixtures):
-        others = [one for one in (*mixtures[index + 1 :], *mixtures[:index]) if one.group == mixture.group]
         for own in mixture.sources:
-            same = [one for other in others for one in other.sources if one.name == own.name]
-            found = [one for one in same if _who(one) != _who(own)] or [o for o in same if o.utterance != own.utterance]
-            if found:
-                made.append(_together(mixture, own, found[0]))
+            key = (mixture.group, own.name)
+            other = _next_other(heard[key], index, own, tells[key])
+            if other is not None:
+                made.append(_together(mixture, own, other))
     return made
+
+
+def _next_other(
+    sources: Sequence[tuple[int, Source]], index: int, own: Source, tell: Callable[[Source], str]
+) -> Source | None:
+    """Return the next source that is another one, behind the mixture of a number and then from the first on."""
+    first = bisect_right(sources, index, key=itemgetter(0))
+    behind = (sources[(first + step) % len(sources)] for step in range(len(sources)))
+    return next((one for number, one in behind if number != index and tell(one) != tell(own)), None)
 
 
 def _who(source: Source) -> str:
     """Return who speaks, or of a background its recording."""
     return source.speaker or source.path
+
+
+def _what(source: Source) -> str:
+    """Return what is said."""
+    return source.utterance
 
 
 def _together(mixture: Mixture, one: Source, other: Source) -> Mixture:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from sepvae.demixing.auxiva import AuxIvaVariances
-from sepvae.demixing.channels import check_channels, check_frames, reduce_channels
+from sepvae.demixing.channels import check_channels, check_found, check_frames, reduce_channels
 from sepvae.demixing.loop import demix, identity
 from sepvae.errors import InputError
 
@@ -57,6 +57,70 @@ def test_one_recording_twice_is_refused() -> None:
     wave[2] = wave[0] + 1e-6 * wave[1]
     with pytest.raises(InputError, match="channels 0 and 2 of the recording are identical: nothing tells where"):
         check_channels(wave, n_sources=2, underdetermined=False)
+
+
+@given(
+    gain=st.floats(0.003, 30),
+    polarity=st.sampled_from([1, -1]),
+    offset=st.floats(-0.1, 0.1),
+    delay=st.integers(-300, 300),
+    bits=st.sampled_from([None, 16, 24]),
+)
+@settings(max_examples=40, deadline=None)
+def test_one_recording_twice_is_refused_whatever_was_done_to_it(
+    gain: float, polarity: int, offset: float, delay: int, bits: int | None
+) -> None:
+    wave = waves(3) * min(1.0, 1 / gain)
+    wave[2] = polarity * gain * wave[0].roll(delay) + offset
+    if delay > 0:
+        wave[2, :delay] = offset
+    elif delay < 0:
+        wave[2, delay:] = offset
+    if bits:
+        wave = (wave * 2 ** (bits - 1)).round() / 2 ** (bits - 1)
+    if bits == 16 and gain * 0.1 * min(1.0, 1 / gain) < 0.002:
+        return
+    with pytest.raises(InputError, match="channels 0 and 2 of the recording are identical"):
+        check_channels(wave, n_sources=2, underdetermined=False)
+
+
+def test_how_a_recording_comes_twice_is_said() -> None:
+    wave = waves(2)
+    wave[1] = -0.5 * wave[0].roll(7)
+    wave[1, :7] = 0
+    with pytest.raises(
+        InputError, match=r"but for a gain of -6.0 dB and the polarity and a delay of 7 samples: nothing"
+    ):
+        check_channels(wave, n_sources=2, underdetermined=False)
+
+
+@pytest.mark.parametrize("level_db", [-40.5, -60, -90])
+def test_a_channel_that_is_not_plugged_in_is_named(level_db: float) -> None:
+    wave = waves(3)
+    wave[2] = 0.5 * wave[0] + 0.5 * wave[1]
+    wave[1] = 10 ** (level_db / 20) * waves(1, seed=5)[0]
+    with pytest.raises(InputError, match=r"channel 1 of the recording lies \d+ dB below channel [02] .* plugged in\?"):
+        check_channels(wave, n_sources=2, underdetermined=False)
+
+
+def test_a_far_microphone_that_hears_the_same_passes() -> None:
+    wave = waves(2)
+    wave[1] = 0.003 * wave[0].roll(40) + 0.001 * wave[1]
+    check_channels(wave, n_sources=2, underdetermined=False)
+
+
+def test_two_ends_of_a_call_pass() -> None:
+    """Channels without anything in common are talkers who are apart already."""
+    wave = waves(2)
+    wave[1] *= 0.05
+    check_channels(wave, n_sources=2, underdetermined=False)
+
+
+def test_a_silent_talker_is_no_talker() -> None:
+    wave = waves(2)
+    check_found({"a": wave[0], "b": 0.002 * wave[1]}, wave)
+    with pytest.raises(InputError, match=r"b would be silent: .* --talkers \(from Python: n_sources=\), fewer than 2"):
+        check_found({"a": wave[0], "b": 0.0005 * wave[1]}, wave)
 
 
 @given(level_db=st.integers(-90, 0))

@@ -55,6 +55,14 @@ def test_the_best_of_several_must_beat_each() -> None:
     assert (beaten.verdict, beaten.other) == ("contradicted", "z")
 
 
+def test_a_contradicted_claim_shows_the_system_that_contradicts_it() -> None:
+    """And not the one of which least is known, whose difference would stand beside the p-value of another."""
+    scores = rows({"x": 2.0, "z": 3.0}) + rows({"y": 0.0}, n=3)
+    (found,) = check_claims(scores, [claim("greater", "y", "z")])
+    assert (found.verdict, found.other, found.n_pairs) == ("contradicted", "z", 12)
+    assert found.mean_difference == pytest.approx(-1, abs=0.25)
+
+
 def test_few_items_decide_nothing() -> None:
     (found,) = check_claims(rows({"x": 9.0, "y": 0.0}, n=5), [claim("greater", "y")])
     assert (found.verdict, found.p_for) == ("undecided", None)

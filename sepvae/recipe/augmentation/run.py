@@ -65,8 +65,20 @@ def run_augmentation(recipe: AugmentationRecipe, options: RecipeOptions, ledger:
         "seeds": provenance.seeds_of(recipe, runs),
         "core_seconds_of": {run.folder.name: provenance.time_of_arms(ledger, run) for run in runs},
     }
+    if drawn := _synthetic(recipe):
+        results["drawn"] = drawn
+        results["notes"] = [*results["notes"], *drawn]
     shown = [made, *({name: found[name] for name in names} for names in (arms, checks))]
     return Finished(results, shown, provenance.stages_of(runs))
+
+
+def _synthetic(recipe: AugmentationRecipe) -> list[str]:
+    """Return what is synthetic although recordings can be given: such a run is no result of the recipe's."""
+    return [
+        f"folders.{what} is not given: {'noise is' if what == 'noise' else 'rooms are'} synthetic"
+        for what, folder in recipe.folders.model_dump().items()
+        if folder is None
+    ]
 
 
 def _training(run: FoldRun) -> dict[str, AugmentationSettings]:
