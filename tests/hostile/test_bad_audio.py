@@ -139,35 +139,11 @@ def test_a_header_that_promises_too_much_costs_no_memory(tmp_path: Path) -> None
             read(tmp_path / "a.flac")
 
 
-def test_a_flac_file_that_does_not_say_its_length(tmp_path: Path) -> None:
-    """As encoders leave it in a pipe; libsndfile loses the end of it."""
-    audio.write(tmp_path / "a.flac", noise(), sample_rate=16000, subtype="pcm16")
-    data = bytearray((tmp_path / "a.flac").read_bytes())
-    data[21] &= 0xF0
-    data[22:26] = bytes(4)
-    (tmp_path / "a.flac").write_bytes(data)
-    refused(tmp_path / "a.flac", r"a.flac: does not say how long it is \(it was written to a pipe\): encode it again")
-
-
 @pytest.mark.parametrize("ending", [".raw", ".vox", ".gsm", ".au", ".SND"])
 def test_text_is_no_sound_whatever_its_name(tmp_path: Path, ending: str) -> None:
     """libsndfile takes text in .au and .snd for noise at 8 kHz."""
     (tmp_path / f"a{ending}").write_text("hello, this is text\n" * 40)
     refused(tmp_path / f"a{ending}", rf"a{ending}: has no header that says its rate and format: convert it to WAV")
-
-
-def test_a_wav_stream_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
-    data = bytearray(encoded(tmp_path, "WAV", "PCM_16"))
-    data[4:8] = data[40:44] = b"\xff" * 4
-    (tmp_path / "pipe.wav").write_bytes(data)
-    assert audio.read(tmp_path / "pipe.wav").wave.shape == (1, 4000)
-
-
-def test_a_recording_that_was_killed_is_not_an_empty_one(tmp_path: Path) -> None:
-    data = bytearray(encoded(tmp_path, "WAV", "PCM_16"))
-    data[4:8], data[40:44] = struct.pack("<I", 36), bytes(4)
-    (tmp_path / "a.wav").write_bytes(data)
-    refused(tmp_path / "a.wav", r"a.wav: its header was never finished: it declares no samples, but 8000 bytes follow")
 
 
 def test_chunks_of_other_programs_are_passed_over(tmp_path: Path) -> None:
