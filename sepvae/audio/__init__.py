@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sepvae.audio.rates import resample, resample_file
 from sepvae.audio.readers import Audio, AudioInfo, Wave, check_finite, inspect, read, read_blocks, read_mono
+from sepvae.audio.space import check_space
 from sepvae.audio.writers import Writer, check_format, encode, write, writing
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Writer",
     "check_finite",
     "check_format",
+    "check_space",
     "encode",
     "inspect",
     "read",

@@ -22,6 +22,8 @@ Wave = NDArray[np.float32]
 
 _LOGGER = logging.getLogger(__name__)
 _BLOCK_SAMPLES = 1 << 18
+# Bytes and samples of a block of GSM 6.10: libsndfile counts one too many where their number is odd.
+_GSM = {"AIFF": (33, 160), "WAV": (65, 320), "W64": (65, 320)}
 # Samples that are decoded and thrown away at a time.
 _SKIP_SAMPLES = 1 << 16
 _MOST_32_BIT = (1 << 32) - 1
@@ -135,6 +137,9 @@ def _open(path: Path, contents: Contents, stack: contextlib.ExitStack) -> _Sourc
             f"{path}: holds {samples.n_bytes} bytes of {subtype}, more than its header can count ({_MOST_32_BIT}): "
             "expand it to WAV first"
         )
+    elif samples is not None and subtype == "GSM610" and container in _GSM:
+        block_bytes, block_samples = _GSM[container]
+        n_samples = min(file.frames, samples.n_bytes // block_bytes * block_samples)
     if n_samples is None and file.frames == _UNKNOWN_FRAMES:
         raise InputError(f"{path}: does not say how long it is (it was written to a pipe): encode it again")
     finds = subtype in _FINDS and file.seekable()

@@ -135,6 +135,10 @@ def examine(file: BinaryIO, path: Path, layout: Layout, size: int) -> Contents:
     )
     found = extent.contents(file, path, counted, size)
     samples = found.samples
+    if samples is not None and found.note and 0 < samples.n_bytes % max(1, samples.frame_bytes) < layout.align:
+        # Behind what the header does not count, padding is known by not filling a frame.
+        samples = replace(samples, n_bytes=samples.n_bytes - samples.n_bytes % samples.frame_bytes)
+        found = replace(found, samples=samples)
     if samples is None or (not _needs_view(file, layout, samples, value, size)):
         return found
     return replace(found, pieces=_mended(file, layout, header, samples, overhead))
