@@ -189,15 +189,20 @@ def _before_chunks(file: BinaryIO, layout: Layout, begin: int, end: int) -> int:
     first = max(begin, end - _TAIL_BYTES)
     file.seek(first)
     tail = file.read(end - first)
+    vain = set[int]()  # chunks from which the end is not reached
     for match in layout.others.finditer(tail):
-        position = match.start()
-        while position + layout.head_bytes <= len(tail) and layout.others.match(tail, position):
+        position, passed = match.start(), list[int]()
+        while (
+            position not in vain and position + layout.head_bytes <= len(tail) and layout.others.match(tail, position)
+        ):
+            passed.append(position)
             at = position + len(layout.samples)
             length = int.from_bytes(tail[at : at + layout.size_bytes], layout.order)
             position += max(length, layout.head_bytes) if layout.inclusive else layout.head_bytes + length
             position += -(first + position) % layout.align
         if len(tail) <= position < len(tail) + layout.align:
             return first + match.start()
+        vain.update(passed)
     return end
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -19,6 +20,8 @@ _SECOND = MAGIC + bytes([0, 0, 0, _INFO_BYTES])
 # The largest frame has 65 535 samples of 8 channels and 32 bits.
 _TAIL_BYTES, _MOST_TAIL_BYTES = 1 << 17, 3 << 20
 _LONGEST_HEAD = 16
+# Places looked at for the last frame, from the end.
+_CANDIDATES = 16
 _READ_BYTES = 1 << 20
 _TAG_BYTES = 128
 
@@ -46,11 +49,14 @@ def _crc8(data: bytes) -> int:
     return crc
 
 
-def _crc16(data: bytes) -> int:
+def _whole_bytes(data: bytes, *, exactly: bool) -> bool:
+    """Say whether data, or a beginning of it unless `exactly`, is a frame with its own remainder at its end."""
     crc = 0
-    for byte in data:
+    for count, byte in enumerate(data):
         crc = (crc << 8 & 0xFF00) ^ _CRC16[crc >> 8 ^ byte]
-    return crc
+        if crc == 0 and not exactly and count >= _LONGEST_HEAD:
+            return True
+    return crc == 0
 
 
 class _Frame(NamedTuple):
@@ -110,19 +116,29 @@ def _frames_backwards(data: bytes, block: int) -> Iterator[_Frame]:
             yield frame
 
 
-def _last_sample(file: BinaryIO, begin: int, end: int, block: int) -> tuple[int, bool] | None:
-    """Return how many samples the frames make that are whole, and whether a part of one follows; None where unknown."""
+class _End(NamedTuple):
+    """How many samples end with the last frame, how many begin with it, and whether it is whole, if that is known."""
+
+    stop: int
+    start: int
+    whole: bool
+
+
+def _last_frame(file: BinaryIO, begin: int, end: int, block: int) -> _End | None:
+    """Return what the last frame says; None where none is found."""
     for tail_bytes in (_TAIL_BYTES, _MOST_TAIL_BYTES):
         first = max(begin, end - tail_bytes)
         file.seek(first)
         data = file.read(end - first)
-        frames = list(_frames_backwards(data, block))
+        frames = list(islice(_frames_backwards(data, block), _CANDIDATES))
         for frame in frames:
-            # Behind a whole frame lies the remainder of its bytes; it makes their own remainder 0.
-            if _crc16(data[frame.at :]) == 0:
-                return frame.stop, False
-        if frames:
-            return frames[0].start, True
+            if _whole_bytes(data[frame.at :], exactly=True):
+                return _End(frame.stop, frame.start, whole=True)
+        # Bytes may look like a frame by chance, but hardly like one that goes on where the one before ends.
+        stops = {frame.stop for frame in frames}
+        for frame in frames:
+            if frame.start == 0 or frame.start in stops:
+                return _End(frame.stop, frame.start, _whole_bytes(data[frame.at :], exactly=False))
         if first == begin:
             break
     return None
@@ -159,20 +175,18 @@ def examine(file: BinaryIO, path: Path, size: int, begin: int) -> Contents:
     declared = int.from_bytes(head[_COUNT_AT : _COUNT_AT + _COUNT_BYTES], "big") & (1 << _COUNT_BITS) - 1
     file.seek(max(0, size - _TAG_BYTES))
     end = size - _TAG_BYTES if file.read(3) == b"TAG" else size
-    found = _last_sample(file, begin + len(head), end, int.from_bytes(head[10:12], "big"))
-    if found is None or found == (declared, False):
-        return Contents()
-    there, cut = found
-    if declared and (cut or declared > there):
-        if declared <= there:
-            return Contents()  # something else than frames follows all of them
+    found = _last_frame(file, begin + len(head), end, int.from_bytes(head[10:12], "big"))
+    if found is None or found.stop == declared:
+        return Contents()  # a last frame that is cut off is a fault of the samples, and libsndfile finds it
+    there = found.stop if found.whole else found.start
+    if declared > there:
         raise truncated(path, declared - there, declared, there, "samples")
     if _holds_several(file, begin + len(head)):
         raise InputError(f"{path}: holds several recordings one after the other: split or encode it again")
-    if cut:
+    if not found.whole:
         raise InputError(
-            f"{path}: truncated: it ends within a frame, after {there} samples, and its header does not say how many "
-            "there were; copy the file again, or encode it again"
+            f"{path}: truncated: it ends within a frame, after {there} samples (its header counts "
+            f"{declared or 'none'}); copy the file again, or encode it again"
         )
     note = differs(declared, there, "samples") if declared else UNKNOWN
     count = (head[_COUNT_AT] & 0xF0) << 32 | there

@@ -14,6 +14,8 @@ ENDINGS = {".mp3", ".mp2", ".mp1", ".mpga"}
 _CHAIN, _SHORT_CHAIN = 4, 2
 _SEARCH_BYTES = 1 << 16
 _READ_BYTES = 1 << 20
+# Something else than frames is searched through so far, and passed over so often, before the rest is given up.
+_GAP_BYTES, _GAPS = 1 << 26, 10_000
 _HEAD_BYTES = 4
 _TAG_BYTES = 128
 # A decoder makes a length of the size and the first frames; it must not be less than what is there.
@@ -150,8 +152,8 @@ def _scan(file: BinaryIO, size: int, first: int) -> _Scan:
             continue
         scan.pieces.append((begin, position))
         tag = _id3_bytes(data, position)
-        found = _search(data, position + tag, size, _SHORT_CHAIN, kind)
-        if found is None:
+        found = _search(data, position + tag, min(size, position + tag + _GAP_BYTES), _SHORT_CHAIN, kind)
+        if found is None or len(scan.pieces) > _GAPS:
             return scan
         scan.between += found - position - tag
         position = begin = found
