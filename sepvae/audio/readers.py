@@ -21,11 +21,14 @@ from sepvae.errors import InputError
 Wave = NDArray[np.float32]
 
 _LOGGER = logging.getLogger(__name__)
-_BLOCK_SAMPLES = 1 << 18
+# Samples of a block in every channel, and in all of them together.
+_BLOCK_SAMPLES, _BLOCK_VALUES = 1 << 18, 1 << 22
 # Bytes and samples of a block of GSM 6.10: libsndfile counts one too many where their number is odd.
 _GSM = {"AIFF": (33, 160), "WAV": (65, 320), "W64": (65, 320)}
 # Samples that are decoded and thrown away at a time.
 _SKIP_SAMPLES = 1 << 16
+# A file that is read whole is held in memory so often for a moment: its blocks, and all of them as one.
+_COPIES = 2
 _MOST_32_BIT = (1 << 32) - 1
 _UNKNOWN_FRAMES = (1 << 63) - 1  # what libsndfile says of a file that does not say its length
 # Bytes of a sample, by libsndfile's names: what can be read without a header.
@@ -169,6 +172,7 @@ def _decode(file: Any, n_samples: int) -> Wave:
 
 def _blocks(source: _Source, n_samples: int, block_samples: int) -> Iterator[Wave]:
     """Yield up to `n_samples` in blocks (channels, time): memory follows what is there, not what a header claims."""
+    block_samples = min(block_samples, max(1, _BLOCK_VALUES // source.info.n_channels))
     while n_samples > 0:
         block = _decode(source.file, min(n_samples, block_samples))
         if block.shape[1] == 0:
@@ -217,12 +221,31 @@ def read(path: str | os.PathLike[str], *, start: int = 0, n_samples: int | None 
         stop = total if n_samples is None else start + n_samples
         if not 0 <= start <= stop <= total:
             raise InputError(f"{source}: samples {start} to {stop} asked for, the file has {total}")
+        _check_memory(source, opened.info, stop - start)
         received = _go_to(opened, start)
         blocks = list(_blocks(opened, stop - start, _BLOCK_SAMPLES))
     received += sum(block.shape[1] for block in blocks)
     _check_count(source, received, stop)
     wave = np.concatenate(blocks, axis=1) if blocks else np.zeros((opened.info.n_channels, 0), np.float32)
     return Audio(check_finite(np.ascontiguousarray(wave), str(source)), opened.info.sample_rate)
+
+
+def _check_memory(path: Path, info: AudioInfo, n_samples: int) -> None:
+    """Raise InputError when samples would fill most of the memory: a system kills who takes all of it."""
+    needed = _COPIES * n_samples * info.n_channels * np.dtype(np.float32).itemsize
+    if needed > _memory_bytes():
+        raise InputError(
+            f"{path}: {n_samples / info.sample_rate / 3600:.1f} h of {info.n_channels} channels do not fit into memory "
+            f"({needed / 1e9:.0f} GB are needed): cut it into parts, or use 'sepvae separate', which reads in blocks"
+        )
+
+
+def _memory_bytes() -> float:
+    """Return how much memory the machine has; infinite where it does not say."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return float("inf")
 
 
 def _check_count(path: Path, received: int, expected: int) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from sepvae.containers.contents import Contents, Piece, differs, truncated
+from sepvae.containers.extent import is_tag
 
 ENDINGS = {".mp3", ".mp2", ".mp1", ".mpga"}
 # Frames that must follow one another for bytes to count as MPEG audio; two where the place of the first is known.
 _CHAIN, _SHORT_CHAIN = 4, 2
 _SEARCH_BYTES = 1 << 16
+_LOOKS_LIKE_A_HEAD = re.compile(rb"(?=\xff[\xe2-\xff][\x10-\xef])")
 _READ_BYTES = 1 << 20
 # Something else than frames is searched through so far, and passed over so often, before the rest is given up.
-_GAP_BYTES, _GAPS = 1 << 26, 10_000
+_GAP_BYTES, _GAPS = 1 << 23, 10_000
 _HEAD_BYTES = 4
 _TAG_BYTES = 128
 # A decoder makes a length of the size and the first frames; it must not be less than what is there.
@@ -62,12 +65,13 @@ def _frame(head: bytes) -> _Frame | None:
 
 @dataclass
 class _Scan:
-    """The frames of a file: where they lie, how many there are, and what lies between them."""
+    """The frames of a file: where they lie, how many there are, and how many bytes lie between and behind them."""
 
     pieces: list[Piece] = field(default_factory=list)
     n_frames: int = 0
     largest: int = 0
     between: int = 0
+    behind: int = 0
     cut: bool = False
 
 
@@ -110,13 +114,11 @@ def _chain(data: _Bytes, position: int, count: int, kind: tuple[int, int, int] |
 def _search(data: _Bytes, position: int, stop: int, count: int, kind: tuple[int, int, int] | None = None) -> int | None:
     """Return the first place from `position` on where frames begin."""
     while position < stop:
-        block = data.at(position, min(_SEARCH_BYTES, stop - position))
-        at = block.find(b"\xff")
-        if at >= 0 and _chain(data, position + at, count, kind):
-            return position + at
-        if not block:
-            return None
-        position += len(block) if at < 0 else at + 1
+        block = data.at(position, min(_SEARCH_BYTES, stop - position) + _HEAD_BYTES - 1)
+        for match in _LOOKS_LIKE_A_HEAD.finditer(block):
+            if position + match.start() < stop and _chain(data, position + match.start(), count, kind):
+                return position + match.start()
+        position += _SEARCH_BYTES
     return None
 
 
@@ -154,6 +156,7 @@ def _scan(file: BinaryIO, size: int, first: int) -> _Scan:
         tag = _id3_bytes(data, position)
         found = _search(data, position + tag, min(size, position + tag + _GAP_BYTES), _SHORT_CHAIN, kind)
         if found is None or len(scan.pieces) > _GAPS:
+            scan.behind = 0 if is_tag(file, position) else size - position
             return scan
         scan.between += found - position - tag
         position = begin = found
@@ -188,9 +191,9 @@ def examine(file: BinaryIO, path: Path, size: int, first: int) -> Contents:
     if frame is None or not scan.n_frames:
         return Contents()
     counted = _declared(file, first, frame)
-    skipped = f"{scan.between} bytes in it are no frames of MPEG audio and are left out" if scan.between else ""
+    oddities = _oddities(scan)
     if counted is None:
-        return _view(scan, scan.n_frames, frame, note=skipped)
+        return _view(scan, scan.n_frames, frame, note=oddities)
     declared, is_xing = counted
     there = scan.n_frames - 1  # the frame that counts holds no sound
     if declared > there and (scan.cut or scan.between or declared > there + 1):
@@ -199,11 +202,19 @@ def examine(file: BinaryIO, path: Path, size: int, first: int) -> Contents:
     if is_xing and declared == there and not scan.between:
         # A decoder leaves out what the encoder added at both ends.
         return Contents()
-    note = differs(declared * frame.n_samples, there * frame.n_samples, "samples") if 0 < declared < there else skipped
+    note = differs(declared * frame.n_samples, there * frame.n_samples, "samples") if 0 < declared < there else oddities
     begin, end = first + frame.n_bytes, scan.pieces[0]
     if isinstance(end, tuple):
         scan.pieces[0] = (begin, end[1])
     return _view(scan, there, frame, note=note)
+
+
+def _oddities(scan: _Scan) -> str:
+    """Return what has to be said of a file beside its length."""
+    left_out = scan.between + scan.behind
+    if left_out:
+        return f"{left_out} bytes in it are no frames of MPEG audio and are left out"
+    return "its last frame is cut off, and nothing says whether there were more" if scan.cut else ""
 
 
 def _view(scan: _Scan, n_frames: int, frame: _Frame, *, note: str) -> Contents:

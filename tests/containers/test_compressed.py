@@ -87,6 +87,8 @@ def test_mp3_cut_within_a_frame(tmp_path: Path) -> None:
     cut = frames[-4][0] + 50
     (tmp_path / "b.mp3").write_bytes(data[frames[1][0] : cut])
     assert length_read(tmp_path / "b.mp3") == (len(frames) - 5) * 576
+    note = "its last frame is cut off, and nothing says whether there were more"
+    assert audio.inspect(tmp_path / "b.mp3").note == note
     (tmp_path / "c.mp3").write_bytes(data[:cut])
     there, counted = (len(frames) - 5) * 576, (len(frames) - 1) * 576
     words = rf"c.mp3: truncated: {counted - there} samples are missing; .*counts {counted}, {there} are there"
@@ -116,8 +118,13 @@ def test_mp3_with_something_between_its_frames(tmp_path: Path, n_bytes: int) -> 
     middle = frames[20][0]
     (tmp_path / "b.mp3").write_bytes(data[frames[1][0] : middle] + bytes(n_bytes) + data[middle:])
     assert length_read(tmp_path / "b.mp3") == (len(frames) - 1) * 576
-    expected = f"{n_bytes} bytes in it are no frames of MPEG audio and are left out"
-    assert audio.inspect(tmp_path / "b.mp3").note == expected
+    note = f"{n_bytes} bytes in it are no frames of MPEG audio and are left out"
+    assert audio.inspect(tmp_path / "b.mp3").note == note
+    (tmp_path / "b.mp3").write_bytes(data[frames[1][0] :] + bytes(n_bytes))
+    assert length_read(tmp_path / "b.mp3") == (len(frames) - 1) * 576
+    assert audio.inspect(tmp_path / "b.mp3").note == note
+    (tmp_path / "b.mp3").write_bytes(data + bytes(n_bytes))
+    assert length_read(tmp_path / "b.mp3") == 20_000
 
 
 @pytest.mark.parametrize("less", [0, 10])

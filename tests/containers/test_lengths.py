@@ -200,6 +200,23 @@ def test_long_files_are_read_in_bounded_memory(tmp_path: Path) -> None:
     assert n_samples == 50_000_000 and peak < 10_000_000
 
 
+@sparse_files
+def test_what_no_memory_holds_is_not_read_whole(tmp_path: Path) -> None:
+    kind = KINDS["RF64"]
+    n_bytes = 2000 * GIB
+    right = kind.resized(encoded("RF64", "PCM_16", 8, 1, tmp_path), n_bytes)
+    try:
+        sparse(tmp_path / "a.wav", right[: kind.start(right)], n_bytes)
+    except OSError:
+        pytest.skip("the disk takes no file of this size")
+    assert audio.inspect(tmp_path / "a.wav").n_samples == n_bytes // 2
+    with pytest.raises(
+        InputError, match=r"a.wav: .* h of 1 channels do not fit into memory \(8590 GB are needed\): cut"
+    ):
+        audio.read(tmp_path / "a.wav")
+    assert audio.read(tmp_path / "a.wav", start=n_bytes // 2 - 2).wave.shape == (1, 2)
+
+
 def test_bytes_that_are_neither_chunks_nor_samples(tmp_path: Path) -> None:
     """Padding and tags behind the samples are not heard."""
     right = encoded("WAV", "PCM_16", 800, 1, tmp_path)
