@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,7 +45,7 @@ class Layout:
 
 _RIFF_CHUNKS = re.compile(
     rb"LIST|list|fact|cue |plst|labl|note|smpl|inst|bext|cart|iXML|axml|chna|_PMX|umid|PEAK|JUNK|junk|PAD |FLLR|afsp|"
-    rb"levl|link|id3 |ID3 |DISP|acid|strc|minf|elm1|regn|slnt|SNDM|MARK|MD5 |DGDA|olym|sinf|vmsg|LGWV|CSET|qlty|mext"
+    rb"link|id3 |ID3 |DISP|acid|strc|minf|elm1|regn|slnt|SNDM|MARK|MD5 |DGDA|olym|sinf|vmsg|LGWV|CSET|qlty|mext"
 )
 _AIFF_CHUNKS = re.compile(
     rb"COMT|COMM|MARK|INST|MIDI|AESD|APPL|NAME|AUTH|\(c\) |ANNO|ID3 |PEAK|basc|trns|cate|FVER|CHAN"
@@ -216,7 +217,7 @@ def _needs_view(file: BinaryIO, layout: Layout, samples: Samples, declared: int,
 
 
 def _mended(file: BinaryIO, layout: Layout, header: _Header, samples: Samples, overhead: int) -> tuple[Piece, ...]:
-    """Return the pieces of a view that ends with the samples, whose header counts them (up to 4 GiB in 32 bits)."""
+    """Return the pieces of a view whose header counts the samples that are there (up to 4 GiB in 32 bits)."""
     size = samples.n_bytes + overhead + (layout.head_bytes if layout.inclusive else 0)
     fields = {header.size_at: min(size, (1 << 8 * layout.size_bytes) - 1).to_bytes(layout.size_bytes, layout.order)}
     file.seek(0)
@@ -228,4 +229,8 @@ def _mended(file: BinaryIO, layout: Layout, header: _Header, samples: Samples, o
     for at, data in sorted(fields.items()):
         pieces += [(position, at), data]
         position = at + len(data)
-    return (*pieces, (position, samples.begin + samples.n_bytes))
+    end = samples.begin + samples.n_bytes
+    if layout is _CAF:  # what follows may be the sizes of its packets
+        file.seek(0, os.SEEK_END)
+        end = file.tell()
+    return (*pieces, (position, end))

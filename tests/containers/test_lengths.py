@@ -238,6 +238,14 @@ def test_a_header_that_counts_itself(tmp_path: Path, slip: int) -> None:
     assert info.note == f"its header counts {len(right) - slip} bytes of audio, 1600 are there: these are read"
 
 
+def test_packets_whose_sizes_stand_behind_them(tmp_path: Path) -> None:
+    """ALAC in CAF, from a writer that did not count its bytes."""
+    right = encoded("CAF", "ALAC_16", 40_000, 2, tmp_path)
+    expected = reference(tmp_path / "right", right, 40_000)
+    (tmp_path / "a.caf").write_bytes(KINDS["CAF"].resized(right, (1 << 64) - 1))
+    assert check_read(tmp_path / "a.caf", expected).note == UNKNOWN
+
+
 @pytest.mark.parametrize("container", ["WAV", "AIFF"])
 def test_a_recording_without_samples_stays_one(tmp_path: Path, container: str) -> None:
     right = encoded(container, "PCM_16", 0, 1, tmp_path)
