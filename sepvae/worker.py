@@ -135,6 +135,8 @@ def serve(pipe: Connection[Any, Any], setup: Setup) -> None:
     logger = logging.getLogger("sepvae")
     logger.addHandler(_ToParent(send))
     logger.setLevel(setup.level)
+    # What is odd about a sound file was said by the process that listed it.
+    logging.getLogger("sepvae.audio.readers").setLevel(logging.ERROR)
     if setup.has_listeners:
         progress.forward(send)
     else:

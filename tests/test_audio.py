@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,7 +183,7 @@ def test_resampling_keeps_a_tone_and_removes_what_would_alias() -> None:
 def test_long_files_are_resampled_block_by_block_to_any_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wave = noise(10_000, 2)
     audio.write(tmp_path / "in.wav", wave, sample_rate=16000)
-    monkeypatch.setattr(audio, "_BLOCK_SAMPLES", 999)
+    monkeypatch.setattr(audio.readers, "_BLOCK_SAMPLES", 999)
     monkeypatch.setattr(audio.read_blocks, "__kwdefaults__", {"block_samples": 999})
     audio.resample_file(tmp_path / "in.wav", tmp_path / "out.wav", to_rate=8000)
     expected = audio.resample(wave, from_rate=16000, to_rate=8000)
@@ -254,13 +255,61 @@ def test_bad_samples_are_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wav_file_does_not_pass_4_gib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio, "_MAX_WAV_BYTES", 4000)
-    audio.write(tmp_path / "a.wav", noise(1000), sample_rate=16000)
-    audio.write(tmp_path / "a.wav", noise(666, 2), sample_rate=16000, subtype="pcm24")
-    with pytest.raises(OutputError, match=r"b.wav: a WAV file holds no more than 4 GiB: choose .* ending in .flac"):
-        audio.write(tmp_path / "b.wav", noise(1001), sample_rate=16000)
-    audio.write(tmp_path / "b.flac", noise(2000), sample_rate=16000)
+@pytest.mark.parametrize("subtype", ["float", "pcm16", "pcm24"])
+def test_wav_files_beyond_4_gib_are_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtype: str) -> None:
+    """4000 bytes stand for 4 GiB."""
+    monkeypatch.setattr(audio.writers, "_MAX_WAV_BYTES", 4000)
+    width = {"float": 4, "pcm16": 2, "pcm24": 3}[subtype]
+    for n_samples, container in ((4000 // width, "WAV"), (4000 // width + 1, "RF64")):
+        audio.write(tmp_path / "a.wav", noise(n_samples), sample_rate=16000, subtype=subtype)
+        assert audio.inspect(tmp_path / "a.wav").container == container
+        found = audio.read(tmp_path / "a.wav").wave
+        assert found.shape == (1, n_samples) and np.abs(found - noise(n_samples)).max() < 1e-4
+        data = audio.encode(noise(n_samples), sample_rate=16000, container="WAV", subtype=subtype)
+        assert data == (tmp_path / "a.wav").read_bytes()
+
+
+def test_a_length_that_is_not_known_becomes_what_it_needs(tmp_path: Path) -> None:
+    """libsndfile makes WAV of RF64 that stayed small when it closes the file."""
+    with audio.writing(tmp_path / "a.wav", sample_rate=16000, n_channels=1) as file:
+        for _ in range(3):
+            file.write(noise(1000))
+    info = audio.inspect(tmp_path / "a.wav")
+    assert (info.container, info.n_samples, info.note) == ("WAVEX", 3000, "")
+    assert (tmp_path / "a.wav").read_bytes()[:4] == b"RIFF"
+    assert np.array_equal(audio.read(tmp_path / "a.wav").wave, np.tile(noise(1000), 3))
+
+
+def test_more_samples_than_promised_are_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match=r"a.wav: received 1001 samples, 1000 were promised"),
+        audio.writing(tmp_path / "a.wav", sample_rate=16000, n_channels=1, n_samples=1000) as file,
+    ):
+        file.write(noise(1000))
+        file.write(noise(1))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("a.mp3", {}, r"a.mp3: cannot write 'float' into '.mp3'"),
+        ("a.wav", {"subtype": "pcm8"}, r"a.wav: cannot write 'pcm8'"),
+        ("a.wav", {"n_channels": 1025}, r"a.wav: WAV cannot hold 1025 channels at 16000 Hz"),
+        ("a.ogg", {"sample_rate": 200_001}, r"a.ogg: OGG cannot hold 1 channels at 200001 Hz"),
+        ("a.flac", {"n_samples": 1 << 36}, r"a.flac: this format holds no 68719476736 samples: choose .wav"),
+        ("a.flac", {"n_samples": 0}, r"a.flac: this format holds no recording without samples: choose .wav"),
+    ],
+)
+def test_what_cannot_be_written_is_known_before_there_are_samples(
+    tmp_path: Path, name: str, options: dict[str, Any], words: str
+) -> None:
+    wanted = {"sample_rate": 16000, "n_channels": 1, "n_samples": 1000, **options}
+    with pytest.raises((ConfigError, OutputError), match=words):
+        audio.check_format(tmp_path / name, **wanted)
+    with pytest.raises((ConfigError, OutputError), match=words), audio.writing(tmp_path / name, **wanted):
+        pytest.fail("the file was opened")
+    assert audio.check_format("a.wav", sample_rate=16000, n_channels=2, n_samples=10, subtype="pcm24") == 60
 
 
 def test_flac_in_memory_is_what_a_page_plays() -> None:

@@ -42,7 +42,7 @@ def _longest_run(mask: NDArray[np.bool_]) -> int:
 
 @dataclass(frozen=True)
 class Sound:
-    """What one pass over a file's samples tells."""
+    """What one pass over a file's samples tells; `note` is what its header says otherwise about their number."""
 
     n_channels: int
     high: Extreme
@@ -51,6 +51,7 @@ class Sound:
     rms: float
     digest: str
     damage: Damage
+    note: str = ""
 
     @property
     def swing(self) -> float:
@@ -85,4 +86,4 @@ def scan(path: Path) -> Sound:
         total += float(block.sum(dtype=np.float64))
         power += float(np.square(block, dtype=np.float64).sum())
     rms = (power / n_values) ** 0.5
-    return Sound(n_channels, high, low, total / n_values, rms, digest.hexdigest(), examination.damage)
+    return Sound(n_channels, high, low, total / n_values, rms, digest.hexdigest(), examination.damage, info.note)

@@ -39,6 +39,7 @@ MEANINGS: dict[str, tuple[Severity, str]] = {
     "broken_speaker_table": ("error", "the table of speakers cannot be read in full"),
     "clipped": ("warning", "clipped audio"),
     "text_mode": ("warning", "bytes 13 turned into 10 by a transfer in text mode: clicks"),
+    "header_length": ("warning", "a header that says another length, or none"),
     "short": ("warning", "very short audio"),
     "dc_offset": ("warning", "a constant offset in the audio"),
     "unusual_sample_rate": ("warning", "the whole corpus was resampled"),
@@ -146,7 +147,7 @@ def _check_audio(corpus: Corpus, utterance: Utterance, by_digest: dict[str, Utte
         sound = scan(corpus.root / path)
     except InputError as error:
         return [Problem("broken", path, str(error))]
-    problems = []
+    problems = [Problem("header_length", path, f"{path}: {sound.note}")] if sound.note else []
     if sound.n_channels > 1:
         problems.append(Problem("channels", path, f"{path}: has {sound.n_channels} channels, expected one"))
     if utterance.duration_s < _SHORT_S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,14 +108,18 @@ def demix_files(
     wave, rate = read_microphones(paths, channels)
     names = demixer.names(len(wave), n_sources=n_sources, speakers=speakers)
     finals = _finals(folder, names, overwrite=overwrite)
+    shape = {"sample_rate": rate, "n_channels": 1, "n_samples": wave.shape[1]}
+    audio.check_space(folder, sum(audio.check_format(final, **shape, subtype=subtype) for final in finals.values()))
+    make_folder(folder)
     resampled = audio.resample(wave, from_rate=rate, to_rate=demixer.sample_rate)
     try:
         found = demixer.separate(
             resampled, demixer.sample_rate, n_sources=n_sources, speakers=speakers, channels=channels
         )
     except InputError as error:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # where nothing is in it
         raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
-    make_folder(folder)
     clipped, outputs = 0, dict[str, str]()
     for name, part in found.waves.items():
         back = audio.resample(part[None], from_rate=demixer.sample_rate, to_rate=rate)

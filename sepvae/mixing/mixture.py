@@ -166,18 +166,40 @@ def _ready_mixture(mixture: Mixture, root: Path, total: Wave) -> Wave:
     return ready
 
 
+def _signals(mixture: Mixture) -> list[str]:
+    return ["mixture", *(source.name for source in mixture.sources), *(["noise"] if mixture.noise else [])]
+
+
+def _check_room(manifest: Manifest, out: Path) -> None:
+    """Check that all files can be written; those that are there already make room for their successors."""
+    needed, largest = 0, 0
+    for mixture in manifest.mixtures:
+        n_channels = 1 if mixture.scene is None else mixture.scene.n_microphones
+        for kind in _signals(mixture):
+            path = out / mixture.split / kind / f"{mixture.id}.wav"
+            n_bytes = audio.check_format(
+                path, sample_rate=mixture.sample_rate, n_channels=n_channels, n_samples=mixture.n_samples
+            )
+            needed += n_bytes - (path.stat().st_size if path.is_file() else 0)
+            largest = max(largest, n_bytes)
+    audio.check_space(out, max(needed, largest))
+
+
 def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path) -> None:
     """Render a manifest to `out/<split>/{mixture,<source>…,noise}/<id>.wav`, over what is there.
 
     Of a mixture in a room the files have a channel for each microphone.
 
+    Whether they can be written is checked before the first is made.
+
     Raises:
-        InputError, OutputError: a mixture cannot be rebuilt or written.
+        ConfigError, InputError, OutputError: a mixture cannot be rebuilt or written.
     """
+    _check_room(manifest, Path(out))
     with progress("mixtures", len(manifest.mixtures), unit="mixtures") as bar:
         for mixture in manifest.mixtures:
             folder, name = Path(out) / mixture.split, f"{mixture.id}.wav"
-            names = ["mixture", *(source.name for source in mixture.sources), *(["noise"] if mixture.noise else [])]
+            names = _signals(mixture)
             rendered = render(mixture, root)
             waves = [rendered.mixture, *rendered.sources.values()]
             if rendered.channels is not None and rendered.images is not None:

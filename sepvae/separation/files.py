@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from sepvae import audio
@@ -69,7 +70,8 @@ def separate_file(
 ) -> SeparatedFile:
     """Separate one audio file into `folder/<source>.wav`, at the rate and length of the input.
 
-    A file at another rate than the model's is resampled there and back. Every channel is separated by itself.
+    A file at another rate than the model's is resampled there and back. Every channel is separated by itself. Whether
+    the outputs can be written is checked before the first sample is separated.
 
     Args:
         separator: what separates it.
@@ -88,11 +90,14 @@ def separate_file(
     finals = {name: folder / f"{name}.wav" for name in separator.sources}
     for final in finals.values():
         check_free(final, overwrite=overwrite)
+    wanted = info.sample_rate != separator.sample_rate
+    audio.check_space(folder, _needed_bytes(info, list(finals.values()), separator.sample_rate, subtype))
     make_folder(folder)
     with contextlib.ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".sepvae-", dir=folder)))
-        source, wanted = path, info.sample_rate != separator.sample_rate
-        if wanted:
+        source = path
+        if wanted or not info.finds_samples:
+            # A block is read by itself, from its first sample on, which not every codec finds.
             source = work / "input.wav"
             audio.resample_file(path, source, to_rate=separator.sample_rate)
         separated = {name: work / f"{name}.wav" for name in finals} if wanted else finals
@@ -117,6 +122,16 @@ def separate_file(
     )
 
 
+def _needed_bytes(info: audio.AudioInfo, finals: Sequence[Path], model_rate: int, subtype: str) -> int:
+    """Return how many bytes the outputs take, with what lies beside them while they are made."""
+    shape = {"sample_rate": info.sample_rate, "n_channels": info.n_channels, "n_samples": info.n_samples}
+    total = sum(audio.check_format(final, **shape, subtype=subtype) for final in finals)
+    resampled = info.sample_rate != model_rate
+    copies = 1 + len(finals) if resampled else 0 if info.finds_samples else 1
+    n_samples = round(info.n_samples * model_rate / info.sample_rate)
+    return total + copies * n_samples * info.n_channels * np.dtype(np.float32).itemsize
+
+
 def _separate_to(
     separator: BlockSeparator,
     source: Path,
@@ -135,7 +150,13 @@ def _separate_to(
     with contextlib.ExitStack() as stack:
         writers = {
             name: stack.enter_context(
-                audio.writing(target, sample_rate=info.sample_rate, n_channels=info.n_channels, subtype=subtype)
+                audio.writing(
+                    target,
+                    sample_rate=info.sample_rate,
+                    n_channels=info.n_channels,
+                    n_samples=info.n_samples,
+                    subtype=subtype,
+                )
             )
             for name, target in targets.items()
         }

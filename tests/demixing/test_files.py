@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -142,5 +143,16 @@ def test_bad_recordings_are_named(heard: Any, demixer: Demixer, tmp_path: Path, 
     path = tmp_path / f"{name}.wav"
     soundfile.write(path, wave.T, RATE, subtype="FLOAT")
     with pytest.raises(InputError, match=rf"{name}.wav: .*({message})"):
+        demix_files(demixer, [path], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_told_before_the_work(
+    heard: Any, demixer: Demixer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "a.wav", heard)
+    monkeypatch.setattr("sepvae.audio.space.shutil.disk_usage", lambda _: SimpleNamespace(total=10**9, free=1000))
+    monkeypatch.setattr(Demixer, "separate", lambda *_, **__: pytest.fail("the recording was demixed"))
+    with pytest.raises(OutputError, match=r"cannot write into .*out: the disk is full: .* are needed, 1.0 kB are free"):
         demix_files(demixer, [path], tmp_path / "out")
     assert not (tmp_path / "out").exists()

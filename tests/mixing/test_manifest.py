@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from sepvae import audio
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
-from sepvae.errors import InputError
+from sepvae.errors import InputError, OutputError
 from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.manifest import Manifest, read_manifest, write_manifest
 from sepvae.mixing.mixture import render, write_mixtures
@@ -137,3 +138,18 @@ def test_files_are_those_of_the_manifest_whatever_was_there(made: tuple[Path, Ma
     audio.write(path, np.zeros(9, np.float32), sample_rate=RATE)
     write_mixtures(manifest, root, tmp_path)
     assert audio.read(path).wave[0].tobytes() == render(mixture, root).mixture.tobytes()
+
+
+def test_a_full_disk_is_told_before_the_first_mixture(
+    made: tuple[Path, Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that are there make room for their successors."""
+    root, manifest = made
+    write_mixtures(manifest, root, tmp_path / "there")
+    total = sum(path.stat().st_size for path in (tmp_path / "there").rglob("*.wav"))
+    disk = SimpleNamespace(total=10**9, free=total // 2)
+    monkeypatch.setattr("sepvae.audio.space.shutil.disk_usage", lambda _: disk)
+    with pytest.raises(OutputError, match=r"cannot write into .*new: the disk is full: .* are needed, .* are free"):
+        write_mixtures(manifest, root, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    write_mixtures(manifest, root, tmp_path / "there")
