@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 from sepvae.errors import InputError, OutputError
+from sepvae.reading import check_ordinary, unlisted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -221,26 +221,26 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 def check_folder(folder: Path, *, advice: str) -> None:
     """Raise InputError, with advice on what to do, when something is no folder."""
-    if not folder.is_dir():
-        what = "is a file, expected a folder" if folder.exists() else "no such folder"
-        raise InputError(f"{folder}: {what}: {advice}")
+    try:
+        with os.scandir(folder):
+            return
+    except FileNotFoundError:
+        what = "no such folder"
+    except NotADirectoryError:
+        what = "is a file, expected a folder"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{folder}: cannot be listed: {unlisted(error)}") from error
+    raise InputError(f"{folder}: {what}: {advice}")
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise OutputError when a file, or a folder with something in it, is there and must stay."""
-    taken = any(path.iterdir()) if path.is_dir() else path.is_file()
+    try:
+        taken = any(path.iterdir()) if path.is_dir() else path.is_file()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise OutputError(f"cannot write {str(path)!r}: {unlisted(error)}: or choose another output") from error
     if taken and not overwrite:
         raise OutputError(f"{path} exists: pass --overwrite to replace it, or choose another output")
-
-
-def check_ordinary(path: Path) -> None:
-    """Raise InputError for a pipe or a device, which would be read for ever; what is not there is left to others."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):  # ValueError: a NUL in the name
-        return
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise InputError(f"{path}: is not an ordinary file (a pipe or a device): save it to a file first")
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

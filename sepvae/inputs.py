@@ -6,7 +6,6 @@ What sepvae wrote itself is no input.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,14 +14,10 @@ from pathlib import Path
 
 from sepvae.formats import is_audio
 from sepvae.outputs import LIST_NAME, listed_outputs
+from sepvae.reading import unlisted
 
 # Examples that a message names.
 _NAMED = 5
-_NEXT_STEP = {
-    errno.EACCES: "permission denied: give yourself the right to read it (chmod u+rx), or move it elsewhere",
-    errno.EPERM: "permission denied: give yourself the right to read it (chmod u+rx), or move it elsewhere",
-    errno.ENAMETOOLONG: "its path is longer than the system takes: move it further up",
-}
 
 
 @dataclass
@@ -164,13 +159,6 @@ def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:
         return entry.is_dir(), entry.is_symlink()
     except OSError:
         return False, True
-
-
-def unlisted(error: OSError | ValueError) -> str:
-    """Return why a folder cannot be listed, and what to do."""
-    if isinstance(error, OSError):
-        return _NEXT_STEP.get(error.errno or 0, error.strerror or str(error))
-    return str(error)
 
 
 def made_files(out: Path | None) -> frozenset[str]:

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sepvae.errors import InputError
-from sepvae.files import check_ordinary, make_folder, output_error, read_bytes
+from sepvae.files import make_folder, output_error, read_bytes
+from sepvae.reading import check_ordinary
 
 LIST_NAME = "sepvae-outputs.jsonl"
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from sepvae.errors import InputError
 from sepvae.files import read_bytes
 from sepvae.formats import BEGINNING_BYTES, begins_like_audio, is_audio
-from sepvae.inputs import PassedOver, Tree, distinct, is_made, made_files, unlisted
+from sepvae.inputs import PassedOver, Tree, distinct, is_made, made_files
 from sepvae.outputs import listed_outputs
+from sepvae.reading import unlisted
 
 _LOGGER = logging.getLogger(__name__)
 _PATTERN = re.compile(r"[*?\[]")

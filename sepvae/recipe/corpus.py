@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sepvae.corpora.records import Corpus, open_corpus, read_all
 from sepvae.errors import ConfigError
 from sepvae.files import hash_file, hash_json, read_json, read_jsonl, write_json, write_jsonl
+from sepvae.inputs import Tree
 from sepvae.recipe.common import Recipe, RecipeOptions
 from sepvae.recipe.ledger import Ledger, fingerprint
 
@@ -86,5 +87,6 @@ def write_listing(corpus: Corpus, path: Path) -> None:
 
 def folder_state(root: Path) -> str:
     """Return a hash that changes when a file in a folder is added, removed or written."""
-    stats = [(file.relative_to(root).as_posix(), file.stat()) for file in sorted(root.rglob("*")) if file.is_file()]
+    found = [(name, root / name) for name in sorted(Tree(root).files(), key=lambda name: name.split("/"))]
+    stats = [(name, path.stat()) for name, path in found if path.is_file()]
     return hash_json([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
