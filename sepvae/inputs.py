@@ -189,3 +189,11 @@ def distinct(paths: Iterable[Path], passed_over: PassedOver) -> list[Path]:
         if kept.setdefault(place, path) is not path:
             passed_over.twice.append(str(path))
     return list(kept.values())
+
+
+def name_bytes(name: str) -> bytes:
+    """Return a file name, or a part of one, as the bytes that it is on disk."""
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a letter, from a name of Windows or from JSON
+        return name.encode("utf-8", "surrogatepass")

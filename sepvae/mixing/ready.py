@@ -11,6 +11,7 @@ from sepvae.files import check_folder, hash_file
 from sepvae.formats import is_audio
 from sepvae.inputs import Tree
 from sepvae.mixing.manifest import Header, Manifest, Mixture, Source
+from sepvae.mixing.names import id_of
 from sepvae.progress import progress
 
 # Both corpora keep one folder per signal, with the same file name in each.
@@ -86,7 +87,7 @@ def _read_split(root: Path, split: Path, wanted: str | None) -> list[Mixture]:
             parts = [_part(root, part / file.name, part.name, info) for part in sources]
             found.append(
                 Mixture(
-                    id=f"{split.name}-{file.stem}",
+                    id=f"{split.name}-{id_of(file.stem)}",
                     split=_SPLITS[split.name.lower()],
                     sample_rate=info.sample_rate,
                     n_samples=info.n_samples,
