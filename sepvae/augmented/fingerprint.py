@@ -136,6 +136,8 @@ def _size(path: Path) -> int:
 def _start(path: Path) -> str:
     """Return a hash of the first bytes of a file; one that cannot be read is for the reader of the corpus to report."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return ""
         with path.open("rb") as file:
             return hashlib.sha256(file.read(_PROBE_BYTES)).hexdigest()
     except OSError:
