@@ -63,6 +63,8 @@ def list_inputs(names: Sequence[str], *, out: Path | None = None) -> Listing:
     if not listing.paths:
         what = " ".join(names)
         reasons = [message for _, message in listing.failures] + ([f"passed over: {said}"] if said else [])
+        if listing.passed_over.outputs:
+            reasons.append("give a folder of outputs itself, and another --out, to take them")
         raise InputError("; ".join((f"{what}: no audio files found there", *reasons)))
     if said:
         _LOGGER.info("%d files taken; passed over: %s", len(listing.paths), said)

@@ -63,6 +63,10 @@ def hash_data(
 def _locate(recipe: Recipe, options: RecipeOptions) -> Path:
     """Return the corpus folder: the given one, or the demo corpus, synthesised when it is not there yet."""
     if options.corpus is not None:
+        if options.out.resolve().is_relative_to(options.corpus.resolve()):
+            raise ConfigError(
+                f"{options.out}: lies in the corpus, which would grow by it: choose a folder beside {options.corpus}"
+            )
         return options.corpus
     if recipe.corpus.demo_speakers is None:
         raise ConfigError(

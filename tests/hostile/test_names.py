@@ -31,7 +31,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wave = root / "wave.wav"
     for speaker in SPEAKERS:
         folder = os.fsencode(root) + b"/corpus/" + speaker
-        os.makedirs(folder)
+        Path(os.fsdecode(folder)).mkdir(parents=True)
         for number in range(4):
             audio.write(wave, rng.uniform(-0.2, 0.2, (1, 8000)).astype(np.float32), sample_rate=4000)
             wave.rename(os.fsdecode(folder + b"/u\xe9%d.wav" % number))
