@@ -134,8 +134,14 @@ def parse_config(config_class: type[C], data: Any, *, where: str | Callable[[str
 def _keys_with_nul(data: Any) -> Iterator[str]:
     """Yield the dotted keys of texts, and of keys, that hold a NUL: no system call takes one."""
     waiting: list[tuple[str, Any]] = [("", data)]
+    # YAML can put a list into itself, or twice into each of a hundred others.
+    seen: set[int] = set()
     while waiting:
         key, value = waiting.pop()
+        if isinstance(value, Mapping | list | tuple):
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
         if isinstance(value, Mapping):
             waiting += [(f"{key}.{name}".lstrip("."), part) for name, part in value.items()]
             waiting += [(repr(name), name) for name in value]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -16,16 +15,7 @@ from sepvae.inputs import PassedOver, Tree, distinct, made_files
 from sepvae.outputs import LIST_NAME, OutputList, listed_outputs
 from sepvae.reading import check_ordinary
 
-from .rights import needs_permissions, place_for_all, without_rights
-
-needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights of an administrator on Windows")
-only_linux = pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are those of Linux")
-
-
-def touch(root: Path, *paths: str) -> None:
-    for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(b"")
+from .places import needs_links, needs_permissions, only_linux, place_for_all, touch, without_rights
 
 
 def test_hidden_names_are_passed_over_and_counted(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from sepvae.cli.printing import printing_any_name
 from sepvae.errors import InputError
 from sepvae.formats import AUDIO_ENDINGS, FOREIGN_ENDINGS
 from sepvae.outputs import OutputList
-from tests.rights import needs_permissions, place_for_all, without_rights
-from tests.test_inputs import needs_links, only_linux, touch
+
+from ..places import needs_links, needs_permissions, only_linux, place_for_all, touch, without_rights
 
 
 def names(root: Path, *given_names: str, out: Path | None = None) -> list[str]:

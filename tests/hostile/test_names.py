@@ -17,8 +17,8 @@ from sepvae.corpora.records import open_corpus
 from sepvae.errors import InputError
 from sepvae.mixing.manifest import read_manifest
 from sepvae.mixing.mixture import render
-from tests.rights import needs_permissions, place_for_all, without_rights
-from tests.test_inputs import only_linux
+
+from ..places import needs_permissions, only_linux, place_for_all, without_rights
 
 # No UTF-8; a line end; what is a drive, a folder or a variable elsewhere.
 SPEAKERS = [b"b\xf6rn", b"Anna Lee", b"c\nx", "zoë".encode(), b"10:30", b"a\\b", b"$x,;\"'"]

@@ -1,4 +1,4 @@
-"""Folders and files without permission, for an administrator too: on Linux and macOS."""
+"""Files and folders for tests of what a system allows: names, links, and rights, also for an administrator."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ import pytest
 _NOBODY = 65534
 
 needs_permissions = pytest.mark.skipif(sys.platform == "win32", reason="permissions are those of Unix")
+needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights of an administrator on Windows")
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes, and pipes, are those of Linux")
+
+
+def touch(root: Path, *paths: str) -> None:
+    """Make empty files and the folders that they lie in."""
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"")
 
 
 @contextlib.contextmanager
