@@ -109,6 +109,9 @@ def parse_config(config_class: type[C], data: Any, *, where: str | Callable[[str
     Raises:
         ConfigError: every unknown key, wrong type and impossible value, each with its path.
     """
+    if with_nul := next(_keys_with_nul(data), None):
+        place = where if isinstance(where, str) else where(with_nul)
+        raise ConfigError(f"{place}: {with_nul}: holds a NUL, which no name and no path does: take it out")
     try:
         return config_class.model_validate(data)
     except ValidationError as error:
@@ -126,6 +129,26 @@ def parse_config(config_class: type[C], data: Any, *, where: str | Callable[[str
             found.setdefault(f"{place}: {what}", []).append(advice)
         lines = (f"{what}: {_either(advice)}".removesuffix(": ") for what, advice in found.items())
         raise ConfigError("\n".join(lines)) from error
+
+
+def _keys_with_nul(data: Any) -> Iterator[str]:
+    """Yield the dotted keys of texts, and of keys, that hold a NUL: no system call takes one."""
+    waiting: list[tuple[str, Any]] = [("", data)]
+    # YAML can put a list into itself, or twice into each of a hundred others.
+    seen: set[int] = set()
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, Mapping | list | tuple):
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+        if isinstance(value, Mapping):
+            waiting += [(f"{key}.{name}".lstrip("."), part) for name, part in value.items()]
+            waiting += [(repr(name), name) for name in value]
+        elif isinstance(value, list | tuple):
+            waiting += [(f"{key}.{place}".lstrip("."), part) for place, part in enumerate(value)]
+        elif isinstance(value, str) and "\0" in value:
+            yield key
 
 
 def _is_above(path: Sequence[int | str], problems: Sequence[ErrorDetails]) -> bool:

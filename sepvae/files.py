@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 from sepvae.errors import InputError, OutputError
+from sepvae.reading import check_ordinary, unlisted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -206,8 +207,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """Return strict JSON with sorted keys (NaN and infinity are errors: they are not JSON)."""
-    return json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    r"""Return strict JSON with sorted keys (NaN and infinity are errors: they are not JSON).
+
+    It can be written as UTF-8: of a file name that is none, what is none becomes an escape such as `\udcff`.
+    """
+    return _encode(json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False, allow_nan=False)).decode()
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
@@ -217,20 +221,32 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 def check_folder(folder: Path, *, advice: str) -> None:
     """Raise InputError, with advice on what to do, when something is no folder."""
-    if not folder.is_dir():
-        what = "is a file, expected a folder" if folder.exists() else "no such folder"
-        raise InputError(f"{folder}: {what}: {advice}")
+    try:
+        with os.scandir(folder):
+            return
+    except FileNotFoundError:
+        what = "no such folder"
+    except NotADirectoryError:
+        what = "is a file, expected a folder"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{folder}: cannot be listed: {unlisted(error)}") from error
+    raise InputError(f"{folder}: {what}: {advice}")
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise OutputError when a file, or a folder with something in it, is there and must stay."""
-    taken = any(path.iterdir()) if path.is_dir() else path.is_file()
+    try:
+        taken = any(path.iterdir()) if path.is_dir() else path.is_file()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise OutputError(f"cannot write {str(path)!r}: {unlisted(error)}: or choose another output") from error
     if taken and not overwrite:
         raise OutputError(f"{path} exists: pass --overwrite to replace it, or choose another output")
 
 
-def _read_bytes(path: str | os.PathLike[str]) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Return what a file holds; InputError when it is missing, a folder, a pipe or a device, or may not be read."""
     source = Path(path)
+    check_ordinary(source)
     try:
         return source.read_bytes()
     except FileNotFoundError:
@@ -252,7 +268,7 @@ def _decode(data: bytes, path: str | os.PathLike[str]) -> str:
 
 def read_text(path: str | os.PathLike[str]) -> str:
     """Read UTF-8 text; InputError when it is missing, a folder, or not text."""
-    return _decode(_read_bytes(path), path)
+    return _decode(read_bytes(path), path)
 
 
 def _refuse_constant(name: str) -> None:
@@ -281,7 +297,7 @@ def write_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
 
 def read_jsonl(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Yield the records of a JSONL file; InputError names the file and the line that is not JSON."""
-    for number, line in enumerate(_decode(_read_bytes(path), path).split("\n"), start=1):
+    for number, line in enumerate(_decode(read_bytes(path), path).split("\n"), start=1):
         if line.strip():
             yield _parse_json(line, f"{path}, line {number}")
 
@@ -306,6 +322,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """Read what `write_arrays` wrote; InputError when it is missing, is no npz, or holds Python objects."""
     import numpy as np
 
+    check_ordinary(Path(path))
     try:
         with open(path, "rb") as file:
             loaded = np.load(file, allow_pickle=False)
@@ -319,6 +336,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
 
 def hash_file(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file's bytes as hex."""
+    check_ordinary(Path(path))
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

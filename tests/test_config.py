@@ -133,3 +133,24 @@ def test_values_of_several_types_are_told_in_plain_words(data: Any, words: str) 
 
 def test_a_range_of_one_number() -> None:
     assert parse_config(Wide, {"levels": [3, "1e1", [1, 2]]}, where="a").levels == ((3, 3), (10, 10), (1, 2))
+
+
+def test_a_nul_is_refused_wherever_it_stands_and_circles_end() -> None:
+    for data, key in (
+        ({"seed": "a\0"}, "seed"),
+        ({"seed": 1, "window": {"kind": "\0"}}, "window.kind"),
+        ({"seed": 1, "layers": [1, "a\0b"]}, "layers.1"),
+        ({"seed": 1, "a\0": 1}, "'a\\x00'"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            parse_config(Settings, data, where="x.yaml")
+        assert str(caught.value) == f"x.yaml: {key}: holds a NUL, which no name and no path does: take it out"
+    circle: list[Any] = [1]
+    circle.append(circle)
+    with pytest.raises(ConfigError, match=r"layers.1"):
+        parse_config(Settings, {"seed": 1, "layers": circle}, where="x.yaml")
+    doubled: list[Any] = [1]
+    for _ in range(200):
+        doubled = [doubled, doubled]
+    with pytest.raises(ConfigError):
+        parse_config(Settings, {"seed": doubled}, where="x.yaml")

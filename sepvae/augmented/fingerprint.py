@@ -13,10 +13,10 @@ from typing import Any
 
 from sepvae.augmented.config import AugmentConfig
 from sepvae.augmented.journal import checked
-from sepvae.corpora.listing import list_files
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError
 from sepvae.files import hash_file, hash_json
+from sepvae.inputs import Tree
 from sepvae.progress import counting
 
 # Two versions of a corpus, such as clean and noisy, often have the same names and sizes: some files are looked into.
@@ -38,7 +38,7 @@ class CorpusSnapshot:
     @classmethod
     def take(cls, corpus: Corpus) -> CorpusSnapshot:
         """Return that of a corpus on disk: a call of `stat` for each visible file, and a few files read."""
-        files = list_files(corpus.root)
+        files = Tree(corpus.root).files()
         return cls(str(corpus.root.resolve()), corpus.name, len(files), _hash(corpus.root, files))
 
     def is_same(self, found: CorpusSnapshot) -> bool:
@@ -78,7 +78,7 @@ def fingerprint(config: AugmentConfig, root: Path, model_hash: str | None) -> st
     """
     value = config.model_dump(mode="json")
     for settings, key, place in _named(value["settings"], root):
-        settings[key] = _hash(place, list_files(place)) if place.is_dir() else _hash(place.parent, [place.name])
+        settings[key] = _hash(place, Tree(place).files()) if place.is_dir() else _hash(place.parent, [place.name])
     return hash_json({"version": 2, "config": value, "model": model_hash})
 
 
@@ -136,6 +136,8 @@ def _size(path: Path) -> int:
 def _start(path: Path) -> str:
     """Return a hash of the first bytes of a file; one that cannot be read is for the reader of the corpus to report."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return ""
         with path.open("rb") as file:
             return hashlib.sha256(file.read(_PROBE_BYTES)).hexdigest()
     except OSError:

@@ -18,6 +18,7 @@ import numpy as np
 
 from sepvae.errors import InputError, OutputError
 from sepvae.files import make_folder, output_error, read_json
+from sepvae.reading import check_ordinary
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ def read_checked(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
 
 def scan_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the whole lines of a file with their places in it; a last line without its end, torn by a kill, is not."""
+    check_ordinary(path)
     try:
         with path.open("rb") as file:
             offset = 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from sepvae.augmented.journal import parse_line, scan_lines
 from sepvae.corpora.records import Interval
+from sepvae.inputs import name_bytes
 
 RECORDS = "records.jsonl"
 
@@ -129,11 +130,13 @@ def scale_labels(labels: Sequence[Interval], scale: float, n_samples: int) -> tu
 def safe_name(text: str) -> str:
     """Return an id as a name of a file and a key of Kaldi: other than letters, digits and `_+=@,.-` become `%XX`.
 
+    What is no UTF-8 in the name of a file becomes the bytes that it is there.
+
     Example:
         >>> safe_name("anna b/1")
         'anna%20b%2F1'
     """
-    plain = re.sub(r"[^\w+=@,.-]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8")), text)
+    plain = re.sub(r"[^\w+=@,.-]", lambda match: "".join(f"%{byte:02X}" for byte in name_bytes(match[0])), text)
     return f"%2E{plain[1:]}" if plain.startswith(".") else plain
 
 

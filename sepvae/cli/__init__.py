@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from sepvae.cli.printing import printing_any_name
 from sepvae.errors import Cancelled, ConfigError, SepvaeError
 from sepvae.plugins import VARIABLE, from_environment, load
 
@@ -126,7 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     progress.configure(quiet=args.quiet)
     try:
-        return int(args.run(args))
+        with printing_any_name():
+            return int(args.run(args))
     except ConfigError as error:
         sys.stderr.write(f"sepvae: error: {error}\n")
         return 2

@@ -108,7 +108,7 @@ def _fetch(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from sepvae.corpora.records import open_corpus
+    from sepvae.corpora.records import has_lost, open_corpus
     from sepvae.files import to_json
 
     corpus = open_corpus(args.corpus, args.layout)
@@ -122,7 +122,7 @@ def _list(args: argparse.Namespace) -> int:
             sys.stdout.write(line.rstrip() + "\n")
     for problem in corpus.problems:
         sys.stderr.write(f"sepvae: {problem.message}\n")
-    return 0
+    return 1 if has_lost(corpus.problems) else 0
 
 
 def _validate(args: argparse.Namespace) -> int:

@@ -19,7 +19,8 @@ from sepvae.cli.arguments import (
     describe_settings,
     read_settings,
 )
-from sepvae.cli.separate import SECONDS, add_files, durations, list_files
+from sepvae.cli.files import list_inputs
+from sepvae.cli.separate import SECONDS, add_files, durations, tell_failures
 from sepvae.demixing import ALGORITHMS
 
 if TYPE_CHECKING:
@@ -76,14 +77,16 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.demixing.files import demix_files
     from sepvae.errors import SepvaeError
     from sepvae.files import to_json
+    from sepvae.outputs import OutputList
     from sepvae.progress import progress
     from sepvae.separation.files import output_folders
 
-    paths = list_files(args.files)
+    listing = list_inputs(args.files, out=args.out)
+    paths, outputs = listing.paths, OutputList(args.out)
     demixer_for = _demixers(args)
     recordings = [paths] if args.microphones else [[path] for path in paths]
     firsts = [files[0] for files in recordings]
-    failed, ends = 0, durations(firsts)
+    failed, ends = tell_failures(args, listing), durations(firsts)
     with progress(args.verb, ends[-1], unit=SECONDS) as bar:
         for files, folder, end in zip(recordings, output_folders(firsts, args.out), ends[1:], strict=True):
             try:
@@ -96,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
                     speakers=args.speakers,
                     subtype=args.subtype,
                     overwrite=args.overwrite,
+                    outputs=outputs,
                 )
             except SepvaeError as error:
                 failed += 1
@@ -114,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write("\n".join(lines) + "\n")
             bar.reach(end)
     if failed:
-        _LOGGER.error("%d of %d recordings failed", failed, len(recordings))
+        _LOGGER.error("%d of %d recordings failed", failed, len(recordings) + len(listing.failures))
     return 1 if failed else 0
 
 

@@ -14,7 +14,8 @@ from sepvae.cli.arguments import (
     describe_settings,
     read_settings,
 )
-from sepvae.cli.separate import add_files, list_files, run_files
+from sepvae.cli.files import list_inputs
+from sepvae.cli.separate import add_files, run_files
 from sepvae.enhancement import INFERENCES
 
 
@@ -54,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.enhancement.config import EnhancementConfig
     from sepvae.enhancement.enhancer import Enhancer
 
-    paths = list_files(args.files)
+    listing = list_inputs(args.files, out=args.out)
     options = {"inference": {"kind": args.inference}} if args.inference else {}
     config = read_settings(args, EnhancementConfig, options=options, names={"inference": "--inference"})
     enhancer = Enhancer.load(args.model, config, device=str(resolve_device(args.device)))
-    return run_files(args, paths, enhancer, done="enhanced")
+    return run_files(args, listing, enhancer, done="enhanced")

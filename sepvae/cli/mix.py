@@ -52,12 +52,13 @@ def _room_options(room: str | None) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> int:
     """Write the manifest."""
-    from sepvae.corpora.records import open_corpus, read_all
+    from sepvae.corpora.records import has_lost, open_corpus, read_all
     from sepvae.mixing.config import MixingConfig
     from sepvae.mixing.protocol import make_mixtures
 
     config = read_settings(args, MixingConfig, options=_room_options(args.room), names={"room": "--room"})
     check_out(args)
-    utterances = read_all(open_corpus(args.corpus, args.layout))
+    corpus = open_corpus(args.corpus, args.layout)
+    utterances = read_all(corpus)
     write_out(args, make_mixtures(utterances, config, root=args.corpus, seed=args.seed), args.corpus)
-    return 0
+    return 1 if has_lost(corpus.problems) else 0

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import add_device, add_overwrite, choice
+from sepvae.cli.files import Listing, add_inputs, list_inputs
 from sepvae.estimator import MASKS
-from sepvae.formats import SUBTYPES, is_audio
+from sepvae.formats import SUBTYPES
 
 if TYPE_CHECKING:
     from sepvae.separation.arrays import BlockSeparator
@@ -47,7 +48,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
 def add_files(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a verb that makes several files of each one."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="audio files or folders of them; - reads a list")
+    add_inputs(parser)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the outputs")
     parser.add_argument(
         "--subtype", **choice(SUBTYPES, "kind of samples"), default="float", help="samples of the outputs"
@@ -55,27 +56,6 @@ def add_files(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     add_overwrite(parser)
     parser.add_argument("--json", action="store_true", help="for programs: one JSON record per file on stdout")
-
-
-def list_files(files: Sequence[str]) -> list[Path]:
-    """Return the files named, those in folders named, and those listed on stdin for `-`; InputError when none."""
-    from sepvae.errors import InputError
-
-    paths = list(dict.fromkeys(_listed(files)))
-    if not paths:
-        raise InputError(f"{' '.join(files)}: no audio files found there")
-    return paths
-
-
-def _listed(files: Sequence[str]) -> Iterator[Path]:
-    for name in files:
-        path = Path(name)
-        if name == "-":
-            yield from (Path(line.rstrip("\n")) for line in sys.stdin if line.strip())
-        elif path.is_dir():
-            yield from (p for p in sorted(path.rglob("*")) if is_audio(p.name) and p.is_file())
-        else:
-            yield path
 
 
 def durations(paths: Sequence[Path]) -> list[int]:
@@ -101,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.separation.band_pass import BandPassConfig, BandPassed
     from sepvae.separation.separator import Separator
 
-    paths = list_files(args.files)
+    listing = list_inputs(args.files, out=args.out)
     separator: BlockSeparator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
     if args.band_pass:
         low_hz, high_hz = args.band_pass
@@ -109,24 +89,42 @@ def run(args: argparse.Namespace) -> int:
         settings = {"family": "chebyshev1", "low_hz": low_hz, "high_hz": high_hz}
         config = parse_config(BandPassConfig, settings, where="--band-pass")
         separator = BandPassed(separator, config)
-    return run_files(args, paths, separator, done="separated")
+    return run_files(args, listing, separator, done="separated")
 
 
-def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockSeparator, *, done: str) -> int:
+def tell_failure(args: argparse.Namespace, path: str, message: str) -> None:
+    """Say what became of a file that cannot be done."""
+    from sepvae.files import to_json
+
+    _LOGGER.error("%s", message)
+    if args.json:
+        sys.stdout.write(to_json({"path": path, "error": message}) + "\n")
+
+
+def tell_failures(args: argparse.Namespace, listing: Listing) -> int:
+    """Say what could not be looked at for files, and return how many places that are."""
+    for path, message in listing.failures:
+        tell_failure(args, path, message)
+    return len(listing.failures)
+
+
+def run_files(args: argparse.Namespace, listing: Listing, separator: BlockSeparator, *, done: str) -> int:
     """Take every file apart, and return the exit code; one that fails is named and does not stop the others.
 
     Args:
         args: with the arguments of `add_files`.
-        paths: the files.
+        listing: the files.
         separator: what takes them apart.
         done: what becomes of them, for messages.
     """
     from sepvae.errors import SepvaeError
     from sepvae.files import to_json
+    from sepvae.outputs import OutputList
     from sepvae.progress import progress
     from sepvae.separation.files import output_folders, separate_file
 
-    failed, ends = 0, durations(paths)
+    paths, outputs = listing.paths, OutputList(args.out)
+    failed, ends = tell_failures(args, listing), durations(paths)
     with progress(args.verb, ends[-1], unit=SECONDS) as bar:
         for path, folder, before, end in zip(paths, output_folders(paths, args.out), ends, ends[1:], strict=False):
 
@@ -134,12 +132,12 @@ def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockS
                 bar.reach(min(before + round(seconds), end))
 
             try:
-                made = separate_file(separator, path, folder, subtype=args.subtype, overwrite=args.overwrite, tell=tell)
+                made = separate_file(
+                    separator, path, folder, subtype=args.subtype, overwrite=args.overwrite, outputs=outputs, tell=tell
+                )
             except SepvaeError as error:
                 failed += 1
-                _LOGGER.error("%s", error)
-                if args.json:
-                    sys.stdout.write(to_json({"path": str(path), "error": str(error)}) + "\n")
+                tell_failure(args, str(path), str(error))
                 bar.reach(end)
                 continue
             if made.resampled_to:
@@ -152,5 +150,5 @@ def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockS
             sys.stdout.write("\n".join(lines) + "\n")
             bar.reach(end)
     if failed:
-        _LOGGER.error("%d of %d files failed", failed, len(paths))
+        _LOGGER.error("%d of %d files failed", failed, len(paths) + len(listing.failures))
     return 1 if failed else 0

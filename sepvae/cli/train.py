@@ -110,9 +110,12 @@ def _check_purpose(args: argparse.Namespace, config: TrainingConfig) -> None:
 
 def _utterances(args: argparse.Namespace) -> list[Utterance]:
     """Return the utterances of the corpus; what its reader had to leave out is said."""
-    from sepvae.corpora.records import open_corpus, read_all
+    from sepvae.corpora.records import open_corpus, read_all, refuse_unreadable
 
-    return read_all(open_corpus(args.corpus, args.layout))
+    corpus = open_corpus(args.corpus, args.layout)
+    utterances = read_all(corpus)
+    refuse_unreadable(corpus.problems, args.corpus)
+    return utterances
 
 
 def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData]:

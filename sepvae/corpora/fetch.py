@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sepvae.corpora.timit_sample import TimitSample
 from sepvae.errors import InputError, OutputError
 from sepvae.files import atomic_folder, make_folder, output_error
+from sepvae.inputs import name_bytes
 from sepvae.progress import Job, progress
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ _BLOCK_BYTES = 1 << 16
 _KB = 1000
 _MAX_UNPACKED_BYTES = 200_000_000
 _MAX_MEMBERS = 10_000
+# No file system takes more, and looking for the folders of a name takes the square of their number.
+_MAX_NAME, _MAX_DEPTH, _MAX_PART_BYTES = 1000, 50, 255
+_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,22 @@ def _contents(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
         raise InputError(f"{path}: not a whole zip file ({error}): remove it and download it again") from error
 
 
+def _longest(place: PurePosixPath) -> int:
+    """Return the bytes of the longest part of a path."""
+    return max((len(name_bytes(part)) for part in place.parts), default=0)
+
+
+def _check_name(name: str, place: PurePosixPath, path: Path) -> None:
+    """Raise InputError for the name of a member that leaves the folder, or that no file system takes."""
+    if place.is_absolute() or ".." in place.parts or any(char in name for char in "\\:\0"):
+        raise InputError(f"{path}: refused: member {name!r} would be written outside the folder")
+    if len(name) > _MAX_NAME or len(place.parts) > _MAX_DEPTH or _longest(place) > _MAX_PART_BYTES:
+        raise InputError(
+            f"{path}: refused: member {name[:_SHOWN]!r} has a name of {len(name)} letters in "
+            f"{len(place.parts)} parts, allowed are {_MAX_NAME} in {_MAX_DEPTH}, each of {_MAX_PART_BYTES} bytes"
+        )
+
+
 def _checked_members(archive: ZipFile, path: Path) -> dict[PurePosixPath, ZipInfo]:
     """Return the files of a zip by their relative place; InputError when one of them could do harm."""
     members: dict[PurePosixPath, ZipInfo] = {}
@@ -214,8 +234,7 @@ def _checked_members(archive: ZipFile, path: Path) -> dict[PurePosixPath, ZipInf
     for info in infos:
         place = PurePosixPath(info.filename)
         kind = stat.S_IFMT(info.external_attr >> 16)
-        if place.is_absolute() or ".." in place.parts or any(char in info.filename for char in "\\:\0"):
-            raise InputError(f"{path}: refused: member {info.filename!r} would be written outside the folder")
+        _check_name(info.filename, place, path)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise InputError(f"{path}: refused: member {info.filename!r} is a link or a device, not a file")
         if info.flag_bits & 1:

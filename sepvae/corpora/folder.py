@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import walk
 from sepvae.corpora.reader import AudioFile, CorpusReader, Labels
 from sepvae.corpora.records import Problem, Sex
 from sepvae.errors import InputError
 from sepvae.files import read_text
 from sepvae.formats import AUDIO_ENDINGS, is_audio
+from sepvae.inputs import Tree
 
 _TABLES = {"speakers.csv": ",", "speakers.tsv": "\t"}
 _SEXES: dict[str, Sex] = {
@@ -63,7 +63,7 @@ class SpeakerFolders(CorpusReader):
     @classmethod
     def matches(cls, root: Path) -> bool:
         """Whether a folder inside holds an audio file."""
-        return any(is_audio(name) for prefix, names in walk(root) if prefix for name in names)
+        return any(is_audio(name) for prefix, names in Tree(root).walk() if prefix for name in names)
 
     def find(self, files: Sequence[str]) -> Iterable[AudioFile]:
         """Return the recordings (`anna_monday_001`); InputError when the table of speakers is malformed."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sepvae.corpora.listing import subfolders
+from sepvae.corpora.listing import file_names, subfolders
 from sepvae.corpora.reader import AudioFile, CorpusReader, Labels, PublishedCorpus
 from sepvae.corpora.records import Problem, Sex
 from sepvae.formats import is_audio
@@ -46,7 +46,7 @@ def _looks_like_subset(folder: Path) -> bool:
     """Whether a folder holds `<speaker>` folders of digits with `<speaker>-*.flac`, at once or by chapters."""
     speakers = (place for place in subfolders(folder) if place.name.isdecimal())
     places = (place for speaker in speakers for place in (speaker, *subfolders(speaker)))
-    return any(_AUDIO.fullmatch(file.name) for place in places for file in place.iterdir())
+    return any(_AUDIO.fullmatch(name) for place in places for name in file_names(place))
 
 
 class LibriSpeech(CorpusReader):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,14 +11,17 @@ from typing import ClassVar, cast
 
 from sepvae import audio
 from sepvae.corpora import CORPORA
-from sepvae.corpora.listing import find_table, list_files
+from sepvae.corpora.listing import find_table
 from sepvae.corpora.records import Interval, Problem, Sex, Utterance
 from sepvae.errors import InputError
 from sepvae.files import read_text
+from sepvae.inputs import Tree
 from sepvae.progress import counting
 
+_LOGGER = logging.getLogger(__name__)
+
 # Problems that stand for an audio file which became no utterance.
-LEFT_OUT = frozenset({"broken", "empty", "unrecognised"})
+LEFT_OUT = frozenset({"broken", "empty", "unrecognised", "unreadable"})
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class CorpusReader(abc.ABC):
         """
         self.problems.clear()
         n_read = 0
-        found = self._with_unique_ids(self.find(list_files(self.root)))
+        found = self._with_unique_ids(self.find(self._files()))
         for item in counting("reading headers", found, unit="files"):
             opened = self._inspect(item)
             if opened is None:
@@ -119,6 +123,15 @@ class CorpusReader(abc.ABC):
             left_out = [problem for problem in self.problems if problem.code in LEFT_OUT]
             why = f" ({len(left_out)} audio files were left out, the first: {left_out[0].message})" if left_out else ""
             raise InputError(f"{self.root}: no utterances found, expected {self.layout}{why}")
+
+    def _files(self) -> list[str]:
+        """Return the visible files; a folder that cannot be listed is a problem, and the rest is said."""
+        tree = Tree(self.root)
+        files = tree.files()
+        self.problems += [Problem("unreadable", *failure) for failure in tree.passed_over.failures()]
+        if said := tree.passed_over.describe():
+            _LOGGER.info("%s: passed over: %s", self.root, said)
+        return files
 
     def _with_unique_ids(self, found: Iterable[AudioFile]) -> list[AudioFile]:
         """Sort by id; a second file of the same speaker and sentence stays in, under an id with a number."""

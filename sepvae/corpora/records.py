@@ -14,6 +14,8 @@ from sepvae.errors import InputError
 from sepvae.files import check_folder
 
 _LOGGER = logging.getLogger(__name__)
+# Codes of audio that is there and was lost.
+_LOST = frozenset({"broken", "empty", "unreadable"})
 # Problems of a corpus that are named one by one.
 _NAMED = 10
 
@@ -129,6 +131,18 @@ def read_all(corpus: Corpus) -> list[Utterance]:
     utterances = list(corpus.utterances())
     warn_of(corpus.problems, corpus.root)
     return utterances
+
+
+def has_lost(problems: Sequence[Problem]) -> bool:
+    """Whether something that is there could not be read: what was asked for is then not all done."""
+    return any(problem.code in _LOST for problem in problems)
+
+
+def refuse_unreadable(problems: Sequence[Problem], root: Path) -> None:
+    """Raise InputError for folders that cannot be listed, before work that lasts is done without what is in them."""
+    if unread := [problem.message for problem in problems if problem.code == "unreadable"]:
+        more = f" (and {len(unread) - 1} more)" if len(unread) > 1 else ""
+        raise InputError(f"{root}: not all of it can be read: {unread[0]}{more}")
 
 
 def warn_of(problems: Sequence[Problem], root: Path) -> None:

@@ -19,6 +19,7 @@ Severity = Literal["error", "warning"]
 # Every code that a reader or `validate` uses, worst first: the order of the report.
 MEANINGS: dict[str, tuple[Severity, str]] = {
     "no_utterances": ("error", "nothing can be read"),
+    "unreadable": ("error", "folders that cannot be listed"),
     "broken": ("error", "audio that cannot be read"),
     "empty": ("error", "audio without samples"),
     "shifted_bytes": ("error", "samples torn apart by a lost byte: a transfer in text mode"),

@@ -15,6 +15,7 @@ from sepvae import audio
 from sepvae.demixing.demixer import Demixer
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import check_free, make_folder
+from sepvae.outputs import OutputList
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def demix_files(
     speakers: Sequence[str] = (),
     subtype: str = "float",
     overwrite: bool = False,
+    outputs: OutputList | None = None,
 ) -> DemixedFile:
     """Separate one recording into `folder/<talker>.wav`, at its own rate and length, as its first channel hears them.
 
@@ -98,6 +100,7 @@ def demix_files(
         speakers: who talks, when it is known.
         subtype: `float`, `pcm16` or `pcm24`; integers saturate, and how often is counted.
         overwrite: replace outputs that exist.
+        outputs: list of the folder of all outputs, which these are added to.
 
     Raises:
         InputError: the files cannot be read or demixed.
@@ -120,17 +123,19 @@ def demix_files(
         with contextlib.suppress(OSError):
             folder.rmdir()  # where nothing is in it
         raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
-    clipped, outputs = 0, dict[str, str]()
+    if outputs is not None:
+        outputs.add(finals.values())
+    clipped, written = 0, dict[str, str]()
     for name, part in found.waves.items():
         back = audio.resample(part[None], from_rate=demixer.sample_rate, to_rate=rate)
         fitted = np.zeros((1, wave.shape[1]), np.float32)
         count = min(back.shape[1], wave.shape[1])
         fitted[:, :count] = back[:, :count]
-        outputs[name] = str(finals[name])
-        clipped += audio.write(outputs[name], fitted, sample_rate=rate, subtype=subtype)
+        written[name] = str(finals[name])
+        clipped += audio.write(written[name], fitted, sample_rate=rate, subtype=subtype)
     return DemixedFile(
         paths=tuple(map(str, paths)),
-        outputs=outputs,
+        outputs=written,
         likely=found.likely,
         sample_rate=rate,
         resampled_to=None if rate == demixer.sample_rate else demixer.sample_rate,

@@ -26,6 +26,7 @@ from sepvae.estimator.kinds import make_estimator
 from sepvae.estimator.versions import upgraded
 from sepvae.estimator.weights import Storage, pack, packed_like, read_tensors, unpack, write_tensors
 from sepvae.files import atomic_folder, hash_file, hash_json, read_json, write_json, write_text
+from sepvae.reading import unlisted
 
 WEIGHTS, CONFIG, PROVENANCE, CARD = "model.safetensors", "config.json", "provenance.json", "README.md"
 
@@ -122,10 +123,13 @@ def find_model_folder(path: str | Path) -> Path:
     """
     folder = Path(path)
     try:
-        exists = folder.exists()
-    except OSError as error:
-        raise CheckpointError(f"{folder}: cannot be read ({error.strerror})") from error
-    if not exists:
+        return _model_folder(folder)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise CheckpointError(f"{folder}: cannot be read: {unlisted(error)}") from error
+
+
+def _model_folder(folder: Path) -> Path:
+    if not folder.exists():
         raise CheckpointError(f"{folder}: no such model folder: train one with 'sepvae train'")
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: is a file, expected a model folder with {WEIGHTS} and {CONFIG}")

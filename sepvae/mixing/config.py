@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -72,6 +73,10 @@ class MixingConfig(Config):
     def _someone_speaks(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
         if sources.count(BACKGROUND) > 1 or set(sources) == {BACKGROUND}:
             raise ConfigError(f"needs someone who speaks, and at most one {BACKGROUND}: such as [speech, background]")
+        if strange := [name for name in sources if not re.fullmatch(r"[\w-]+", name)]:
+            raise ConfigError(
+                f"{strange[0]!r} cannot name a source: only letters, digits, _ and - may be in it: rename that folder"
+            )
         return sources
 
     @model_validator(mode="after")

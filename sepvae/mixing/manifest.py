@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -13,6 +13,7 @@ from sepvae.config import Config, parse_config
 from sepvae.corpora.records import Sex
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import read_jsonl, write_jsonl
+from sepvae.mixing.names import Name, PathInside
 from sepvae.mixing.scene import Scene
 
 
@@ -26,10 +27,10 @@ class Source(Config):
     """
 
     name: str = Field(min_length=1, pattern=r"^[\w-]+$")
-    utterance: str
-    path: str = Field(min_length=1)
-    folder: str | None = None
-    speaker: str
+    utterance: Name
+    path: PathInside
+    folder: Name | None = None
+    speaker: Name
     sex: Sex
     text: str | None = None
     sha256: str = Field(pattern=r"^([0-9a-f]{64})?$")
@@ -40,17 +41,6 @@ class Source(Config):
     loop: tuple[int, int] | None = None
     synthetic: bool = False
     layers: tuple[Source, ...] = ()
-
-    @field_validator("path")
-    @classmethod
-    def _stays_inside(cls, path: str) -> str:
-        """Refuse commands, absolute paths and paths that leave the corpus."""
-        parts = PurePosixPath(path)
-        if parts.is_absolute() or ".." in parts.parts or "\\" in path or ":" in path.split("/")[0]:
-            raise ConfigError("must be a path inside the corpus, with forward slashes and without '..'")
-        if path.rstrip().endswith("|"):
-            raise ConfigError("is a command, not a file: sepvae runs no commands from a manifest")
-        return path
 
     @field_validator("loop")
     @classmethod
@@ -80,7 +70,7 @@ class Mixture(Config):
     sources: tuple[Source, ...] = Field(min_length=1)
     noise: Source | None = None
     seed: int | None = None
-    mixture_path: str | None = None
+    mixture_path: PathInside | None = None
     group: str | None = Field(None, pattern=r"^[\w-]+$")
     scene: Scene | None = None
 

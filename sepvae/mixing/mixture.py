@@ -16,6 +16,7 @@ from sepvae.mixing.backgrounds import synthesise
 from sepvae.mixing.manifest import Manifest, Mixture, Source
 from sepvae.mixing.rooms import images_of, impulse_responses
 from sepvae.mixing.scene import Scene
+from sepvae.outputs import OutputList
 from sepvae.progress import progress
 
 # Ready mixtures are sums rounded to 16 bits; each file in the sum adds half a step.
@@ -196,6 +197,7 @@ def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path) -> Non
         ConfigError, InputError, OutputError: a mixture cannot be rebuilt or written.
     """
     _check_room(manifest, Path(out))
+    outputs = OutputList(Path(out))
     with progress("mixtures", len(manifest.mixtures), unit="mixtures") as bar:
         for mixture in manifest.mixtures:
             folder, name = Path(out) / mixture.split, f"{mixture.id}.wav"
@@ -205,6 +207,7 @@ def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path) -> Non
             if rendered.channels is not None and rendered.images is not None:
                 waves = [rendered.channels, *rendered.images.values()]
             waves += [] if rendered.noise is None else [rendered.noise]
+            outputs.add(folder / kind / name for kind in names)
             for kind, wave in zip(names, waves, strict=True):
                 audio.write(folder / kind / name, wave, sample_rate=mixture.sample_rate)
             bar.advance(1)

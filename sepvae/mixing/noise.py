@@ -13,9 +13,11 @@ from pydantic import Field, model_validator
 from sepvae import audio
 from sepvae.audio import Wave
 from sepvae.config import Config
+from sepvae.corpora.listing import subfolders
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import check_folder
 from sepvae.formats import AUDIO_ENDINGS, is_audio
+from sepvae.inputs import Tree
 from sepvae.mixing import BACKGROUNDS
 from sepvae.mixing.backgrounds import N_RECORDINGS, synthesise
 from sepvae.mixing.manifest import Source
@@ -101,7 +103,10 @@ def _kind(path: str) -> str:
 
 
 def _files(folder: Path, root: Path, kind: str) -> list[Recording]:
-    found = sorted(path for path in folder.rglob("*") if is_audio(path.name))
+    tree = Tree(folder)
+    found = [folder / path for path in tree.files() if is_audio(path)]
+    for _, message in tree.passed_over.failures():
+        raise InputError(message)
     for path in found:
         audio.inspect(path)
     return [Recording(kind, path.relative_to(root).as_posix(), root) for path in found]
@@ -135,7 +140,7 @@ def list_backgrounds(config: BackgroundConfig) -> dict[str, list[Recording]]:
             root = Path(config.folder)
             check_folder(root, advice="give with background.folder one that has a folder for each kind")
             found = _files(root / kind, root, kind) if (root / kind).is_dir() else []
-            there = sorted(path.name for path in root.iterdir() if path.is_dir())
+            there = [path.name for path in subfolders(root)]
             advice = f"its folders are {', '.join(there) or 'none'}"
         else:
             numbers = range(N_RECORDINGS) if kind in BACKGROUNDS else ()

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae import audio
+from sepvae.corpora.listing import file_names
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import check_folder, hash_file
+from sepvae.formats import is_audio
 from sepvae.mixing.scene import Point, RoomConfig, Scene, describe_size, reverberation
 
 _ATTEMPTS = 20_000
@@ -152,10 +154,10 @@ def _point(values: object) -> Point:
 def _list_responses(folder: Path) -> tuple[list[str], int]:
     """Return the names of the impulse responses in a folder, and their number of channels."""
     check_folder(folder, advice="give one of impulse responses")
-    found = sorted(path.name for path in folder.iterdir() if path.suffix.lower() == ".wav")
+    found = [name for name in file_names(folder) if is_audio(name)]
     if not found:
         raise InputError(
-            f"{folder}: no impulse responses found there: give a folder of WAV files, one for each place, with a "
+            f"{folder}: no impulse responses found there: give a folder of audio files, one for each place, with a "
             "channel for each microphone"
         )
     channels = {name: audio.inspect(folder / name).n_channels for name in found}

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from sepvae import audio
+from sepvae.corpora.listing import file_names
 from sepvae.errors import InputError
-from sepvae.files import hash_file
+from sepvae.files import check_folder, hash_file
+from sepvae.formats import is_audio
+from sepvae.inputs import Tree
 from sepvae.mixing.manifest import Header, Manifest, Mixture, Source
+from sepvae.mixing.names import id_of
 from sepvae.progress import progress
 
 # Both corpora keep one folder per signal, with the same file name in each.
@@ -28,7 +32,11 @@ _SOURCE_FOLDERS = ("s1", "s2", "s3", "source1", "source2", "source3")
 
 
 def _split_folders(root: Path) -> list[Path]:
-    found = sorted(p for p in (root, *root.rglob("*")) if p.is_dir() and p.name.lower() in _SPLITS)
+    """Return the folders of splits; InputError names a folder that cannot be looked into."""
+    tree = Tree(root)
+    found = sorted(p for p in (root / prefix for prefix, _ in tree.walk()) if p.name.lower() in _SPLITS)
+    for _, message in tree.passed_over.failures():
+        raise InputError(message)
     return [p for p in found if any((p / name).is_dir() for name in _MIXTURE_FOLDERS)]
 
 
@@ -47,6 +55,7 @@ def read_ready_mixtures(root: str | Path, *, mixture: str | None = None) -> Mani
         InputError: no such folders, several rates or lengths of one mixture, or a source without its file.
     """
     folder = Path(root)
+    check_folder(folder, advice="give that of the mixtures, such as wav8k/min")
     splits = _split_folders(folder)
     groups = {p.parent for p in splits}
     if not splits or len(groups) > 1:
@@ -68,9 +77,9 @@ def _read_split(root: Path, split: Path, wanted: str | None) -> list[Mixture]:
     if mixed is None or not sources:
         raise InputError(f"{split}: has no folder {' or '.join(names)} beside s1 and s2")
     noise = split / "noise" if mixed.name == "mix_both" else None
-    files = sorted(mixed.glob("*.wav"))
+    files = [mixed / name for name in file_names(mixed) if is_audio(name)]
     if not files:
-        raise InputError(f"{mixed}: holds no .wav files")
+        raise InputError(f"{mixed}: holds no audio files")
     found = []
     with progress(split.name, len(files), unit="mixtures") as bar:
         for file in files:
@@ -78,7 +87,7 @@ def _read_split(root: Path, split: Path, wanted: str | None) -> list[Mixture]:
             parts = [_part(root, part / file.name, part.name, info) for part in sources]
             found.append(
                 Mixture(
-                    id=f"{split.name}-{file.stem}",
+                    id=f"{split.name}-{id_of(file.stem)}",
                     split=_SPLITS[split.name.lower()],
                     sample_rate=info.sample_rate,
                     n_samples=info.n_samples,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import combinations
 from math import ceil, hypot, log, prod
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.mixing.names import Name, PathInside
 from sepvae.settings import PositiveRange
 
 SPEED_OF_SOUND_M_S = 343.0
@@ -164,23 +164,14 @@ class Scene(Config):
     array: str | None = None
     microphones_m: tuple[Point, ...] = ()
     sources_m: tuple[Point, ...] = ()
-    folder: str | None = None
-    files: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    folder: Name | None = None
+    files: tuple[PathInside, ...] = ()
     sha256: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
 
     @property
     def n_sources(self) -> int:
         """How many sources are in the room."""
         return len(self.azimuths_deg)
-
-    @field_validator("files")
-    @classmethod
-    def _stay_inside(cls, files: tuple[str, ...]) -> tuple[str, ...]:
-        for name in files:
-            parts = PurePosixPath(name)
-            if parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name or name.rstrip().endswith("|"):
-                raise ConfigError(f"{name}: must be a file inside the folder, with forward slashes and without '..'")
-        return files
 
     @model_validator(mode="after")
     def _complete(self) -> Scene:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sepvae.corpora.records import Corpus, open_corpus, read_all
 from sepvae.errors import ConfigError
 from sepvae.files import hash_file, hash_json, read_json, read_jsonl, write_json, write_jsonl
+from sepvae.inputs import Tree
 from sepvae.recipe.common import Recipe, RecipeOptions
 from sepvae.recipe.ledger import Ledger, fingerprint
 
@@ -62,6 +63,10 @@ def hash_data(
 def _locate(recipe: Recipe, options: RecipeOptions) -> Path:
     """Return the corpus folder: the given one, or the demo corpus, synthesised when it is not there yet."""
     if options.corpus is not None:
+        if options.out.resolve().is_relative_to(options.corpus.resolve()):
+            raise ConfigError(
+                f"{options.out}: lies in the corpus, which would grow by it: choose a folder beside {options.corpus}"
+            )
         return options.corpus
     if recipe.corpus.demo_speakers is None:
         raise ConfigError(
@@ -86,5 +91,6 @@ def write_listing(corpus: Corpus, path: Path) -> None:
 
 def folder_state(root: Path) -> str:
     """Return a hash that changes when a file in a folder is added, removed or written."""
-    stats = [(file.relative_to(root).as_posix(), file.stat()) for file in sorted(root.rglob("*")) if file.is_file()]
+    found = [(name, root / name) for name in sorted(Tree(root).files(), key=lambda name: name.split("/"))]
+    stats = [(name, path.stat()) for name, path in found if path.is_file()]
     return hash_json([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ import torch
 
 from sepvae import audio
 from sepvae.files import check_free, make_folder
+from sepvae.inputs import as_seen
+from sepvae.outputs import OutputList
 from sepvae.separation.arrays import BlockSeparator
 
 
@@ -34,20 +37,41 @@ class SeparatedFile:
 def output_folders(paths: Sequence[Path], out: Path) -> list[Path]:
     """Return an output folder for each input, different for different inputs.
 
-    Named after the file; where two inputs share a name, after their paths below their common folder, and with the
-    ending where that is still not enough.
+    Named after the file as the user sees it, behind a link too. Where two inputs share a name, or one that differs in
+    letter case alone, these are named after their paths below the common folder of all, and with the ending where that
+    is still not enough.
 
     Example:
-        >>> [str(p) for p in output_folders([Path("A/a.wav"), Path("B/a.wav")], Path("out"))]
-        ['out/A/a', 'out/B/a']
+        >>> [str(p) for p in output_folders([Path("A/a.wav"), Path("B/a.wav"), Path("B/b.wav")], Path("out"))]
+        ['out/A/a', 'out/B/a', 'out/b']
+        >>> [str(p) for p in output_folders([Path("a.wav"), Path("a.mp3")], Path("out"))]
+        ['out/a.wav', 'out/a.mp3']
     """
-    resolved = [path.resolve() for path in paths]
-    common = Path(*_common_parts([path.parent.parts for path in resolved]))
-    below = [path.relative_to(common) for path in resolved]
-    for names in ([Path(path.stem) for path in below], [path.with_suffix("") for path in below], below):
-        if len(set(names)) == len(set(resolved)):
-            break
-    return [out / name for name in names]
+    seen = [as_seen(path) for path in paths]
+    n_common = len(_common_parts([path.parent.parts for path in seen]))
+    # A drive of Windows is a part with a colon, and no folder can be called so.
+    below = [[part.rstrip("\\/").rstrip(":") for part in path.parts[n_common:]] for path in seen]
+    choices = [_names_of(parts) for parts in below]
+    level = [0] * len(paths)
+    while True:
+        names = [own[at] for own, at in zip(choices, level, strict=True)]
+        groups: dict[str, set[int]] = {}
+        for place, name in enumerate(names):
+            groups.setdefault(unicodedata.normalize("NFC", name.as_posix()).casefold(), set()).add(place)
+        shared = [group for group in groups.values() if len({seen[place] for place in group}) > 1]
+        longer = {place for group in shared for place in group if level[place] + 1 < len(choices[place])}
+        if not longer:
+            return [out / name for name in names]
+        level = [at + (place in longer) for place, at in enumerate(level)]
+
+
+def _names_of(parts: Sequence[str]) -> tuple[Path, ...]:
+    """Return the names of an output folder for a file from its parts below the common folder, the shortest first."""
+    *folders, name = parts
+    stem = name.rpartition(".")[0]
+    # Of `...wav` nothing would be left but the folder above.
+    stem = stem if stem.strip(".") else name
+    return Path(stem), Path(*folders, stem), Path(*folders, name)
 
 
 def _common_parts(parts: Sequence[tuple[str, ...]]) -> list[str]:
@@ -66,6 +90,7 @@ def separate_file(
     *,
     subtype: str = "float",
     overwrite: bool = False,
+    outputs: OutputList | None = None,
     tell: Callable[[float], object] = lambda _: None,
 ) -> SeparatedFile:
     """Separate one audio file into `folder/<source>.wav`, at the rate and length of the input.
@@ -79,6 +104,7 @@ def separate_file(
         folder: folder of the outputs.
         subtype: `float`, `pcm16` or `pcm24`; integers saturate, and how often is counted.
         overwrite: replace outputs that exist.
+        outputs: list of the folder of all outputs, which these are added to.
         tell: is called with the seconds of the file that are separated, after each block.
 
     Raises:
@@ -93,6 +119,8 @@ def separate_file(
     wanted = info.sample_rate != separator.sample_rate
     audio.check_space(folder, _needed_bytes(info, list(finals.values()), separator.sample_rate, subtype))
     make_folder(folder)
+    if outputs is not None:
+        outputs.add(finals.values())
     with contextlib.ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".sepvae-", dir=folder)))
         source = path

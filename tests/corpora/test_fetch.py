@@ -260,12 +260,15 @@ def link(name: str) -> zipfile.ZipInfo:
         (make_zip((link("timit/link"), b"/etc/passwd")), "'timit/link' is a link or a device, not a file"),
         (make_zip(("a/B.txt", b"x"), ("a/b.txt", b"y")), "'a/b.txt' is there twice"),
         (make_zip(("a/b", b"x"), ("a/b/c", b"y")), "a member is a file and a folder at once"),
+        (make_zip(("a/" * 30_000 + "b", b"x")), "has a name of 60001 letters in 30001 parts, allowed are 1000 in 50"),
+        (make_zip(("a/" * 60 + "b", b"x")), "in 61 parts"),
+        (make_zip(("a/" + "é" * 200, b"x")), "each of 255 bytes"),
         (make_zip(("a/bomb", b"\0" * 300_000_000)), "refused: unpacks to 1 files and 300000000 bytes"),
         (make_zip(), "the zip file is empty"),
         (b"not a zip file", "not a whole zip file (File is not a zip file)"),
         (make_zip(("a/b", b"hello" * 50))[:-30], "not a whole zip file"),
     ],
-    ids=range(12),
+    ids=range(15),
 )  # fmt: skip
 def test_hostile_archives_write_nothing(tmp_path: Path, site: Site, data: bytes, message: str) -> None:
     site.data = data

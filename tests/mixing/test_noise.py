@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -202,9 +203,11 @@ def test_the_recordings_at_hand(corpus: Corpus, corpora: Path) -> None:
 def test_every_sound_file_that_is_read_may_be_noise(tmp_path: Path) -> None:
     wave = np.full((1, 100), 0.1, np.float32)
     audio.write(tmp_path / "a.wav", wave, sample_rate=RATE)
+    soundfile.write(tmp_path / "a.au", wave[0], RATE, format="AU")
     # The ending says that it may be one, the contents what it is.
     for ending in AUDIO_ENDINGS[1:]:
-        (tmp_path / f"a{ending}").write_bytes((tmp_path / "a.wav").read_bytes())
+        source = "a.au" if ending in (".au", ".snd") else "a.wav"
+        (tmp_path / f"a{ending}").write_bytes((tmp_path / source).read_bytes())
     (tmp_path / "a.txt").write_text("notes")
     assert sorted(one.path for one in list_noises(tmp_path)[""]) == sorted(f"a{ending}" for ending in AUDIO_ENDINGS)
 

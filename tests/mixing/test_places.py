@@ -163,7 +163,7 @@ def test_folders_that_give_no_places(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="x: no such folder: give one of impulse responses"):
         draw(**settings)
     (tmp_path / "x").mkdir()
-    with pytest.raises(InputError, match="no impulse responses found there: give a folder of WAV files"):
+    with pytest.raises(InputError, match="no impulse responses found there: give a folder of audio files"):
         draw(**settings)
     write_responses(tmp_path / "x", ["az0.wav", "az10.wav"])
     with pytest.raises(ConfigError, match=r"the 2 impulse responses in .* give no 3 places 30 degrees apart"):

@@ -141,9 +141,9 @@ def test_the_settings_of_the_other_kind_do_not_matter() -> None:
         ({"sources_m": [[2, 2, 1], [1, 9, 1]]}, r"the place \(1.0, 9.0, 1.0\) is outside of the room"),
         ({"kind": "measured"}, "the measured room is incomplete"),
         ({"kind": "measured", "folder": "x", "files": ["a.wav"], "sha256": [SHA]}, "the measured room is incomplete"),
-        ({"files": ["../a.wav"]}, "must be a file inside the folder"),
-        ({"files": ["/a.wav"]}, "must be a file inside the folder"),
-        ({"files": ["sox |"]}, "must be a file inside the folder"),
+        ({"files": ["../a.wav"]}, "must be a path inside the corpus"),
+        ({"files": ["/a.wav"]}, "must be a path inside the corpus"),
+        ({"files": ["sox |"]}, "is a command, not a file"),
         ({"sha256": ["beef"]}, "sha256.0 = 'beef'"),
     ],
 )

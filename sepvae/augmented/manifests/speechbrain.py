@@ -24,7 +24,10 @@ def speechbrain(folder: Path, place: Callable[[str], str]) -> Iterator[Callable[
         folder: where.
         place: returns how a path of a record is to be written.
     """
-    with atomic_file(folder / "manifest.csv") as part, part.open("w", encoding="utf-8", newline="") as file:
+    with (
+        atomic_file(folder / "manifest.csv") as part,
+        part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(_COLUMNS)
 
