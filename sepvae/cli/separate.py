@@ -121,6 +121,7 @@ def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockS
         separator: what takes them apart.
         done: what becomes of them, for messages.
     """
+    from sepvae.batch import one_of_many
     from sepvae.errors import SepvaeError
     from sepvae.files import to_json
     from sepvae.progress import progress
@@ -134,7 +135,10 @@ def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockS
                 bar.reach(min(before + round(seconds), end))
 
             try:
-                made = separate_file(separator, path, folder, subtype=args.subtype, overwrite=args.overwrite, tell=tell)
+                with one_of_many(str(path)):
+                    made = separate_file(
+                        separator, path, folder, subtype=args.subtype, overwrite=args.overwrite, tell=tell
+                    )
             except SepvaeError as error:
                 failed += 1
                 _LOGGER.error("%s", error)

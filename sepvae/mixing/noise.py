@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +13,10 @@ from pydantic import Field, model_validator
 
 from sepvae import audio
 from sepvae.audio import Wave
+from sepvae.batch import one_of_many
 from sepvae.config import Config
-from sepvae.errors import ConfigError, InputError
+from sepvae.corpora.damaged_files import SILENCE_RMS, level
+from sepvae.errors import ConfigError, InputError, SepvaeError
 from sepvae.files import check_folder
 from sepvae.formats import AUDIO_ENDINGS, is_audio
 from sepvae.mixing import BACKGROUNDS
@@ -22,8 +25,10 @@ from sepvae.mixing.manifest import Source
 from sepvae.mixing.mixture import load_source
 from sepvae.seeds import derive_seed
 
-# A stretch this quiet (−80 dBFS) has no level to normalise.
-SILENCE_RMS = 1e-4
+_LOGGER = logging.getLogger(__name__)
+
+# Draws of a stretch before the loudest one is taken: a pause may be most of a recording.
+_DRAWS = 20
 # Shares of time where a kind has too few files to split them: the first 60 % train, then validation, then test.
 _VALID_FROM, _TEST_FROM = 0.6, 0.8
 _TEST_FILES = 5
@@ -89,10 +94,24 @@ class Recording:
 
 def rms(wave: Wave, path: Path | str) -> float:
     """Return the root mean square of a stretch; InputError names the file where there is only silence."""
-    level = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) if wave.size else 0.0
-    if level < SILENCE_RMS:
+    found = level(wave)
+    if found < SILENCE_RMS:
         raise InputError(f"{path}: the stretch to be mixed is silent: leave the file out ('sepvae corpus validate')")
-    return level
+    return found
+
+
+def heard_stretch(wave: Wave, count: int, random: np.random.Generator) -> int:
+    """Return where a stretch of `count` samples begins in a wave (time,): drawn, and again where it is a pause.
+
+    Of a wave that is nearly all pause it is the loudest stretch; whether that is heard is for the caller to see.
+    """
+    last = len(wave) - count
+    for _ in range(_DRAWS):
+        start = int(random.integers(last + 1))
+        if level(wave[start : start + count]) >= SILENCE_RMS:
+            return start
+    energy = np.concatenate([[0.0], np.cumsum(np.square(wave, dtype=np.float64))])
+    return int(np.argmax(energy[count:] - energy[: last + 1]))
 
 
 def _kind(path: str) -> str:
@@ -101,17 +120,24 @@ def _kind(path: str) -> str:
 
 
 def _files(folder: Path, root: Path, kind: str) -> list[Recording]:
-    found = sorted(path for path in folder.rglob("*") if is_audio(path.name))
-    for path in found:
-        audio.inspect(path)
-    return [Recording(kind, path.relative_to(root).as_posix(), root) for path in found]
+    """Return the recordings below a folder; those that cannot be read are left out, and named in warnings."""
+    found = list[Recording]()
+    for path in sorted(path for path in folder.rglob("*") if is_audio(path.name)):
+        try:
+            with one_of_many(str(path)):
+                audio.inspect(path)
+        except SepvaeError as error:
+            _LOGGER.warning("%s: left out", error)
+            continue
+        found.append(Recording(kind, path.relative_to(root).as_posix(), root))
+    return found
 
 
 def list_noises(folder: Path) -> dict[str, list[Recording]]:
     """Return the recordings of a folder by kind, which is the folder inside it where they lie.
 
     Raises:
-        InputError: there is no such folder, nothing in it, or something that cannot be read.
+        InputError: there is no such folder, or nothing in it that can be read.
     """
     check_folder(folder, advice=f"give one of noise, with {', '.join(AUDIO_ENDINGS)} files")
     kinds: dict[str, list[Recording]] = {}
@@ -204,25 +230,43 @@ class Noises:
         listed = {kind: None if lists is None else listed_recordings(own, lists) for kind, own in kinds.items()}
         self._splits = {kind: listed[kind] or split_recordings(own, seed) for kind, own in kinds.items()}
         self._together, self._sample_rate = together, sample_rate
+        # What was found to be of no use when it was drawn, and why.
+        self.left_out: dict[str, str] = {}
 
     def draw(self, name: str, split: str, n_samples: int, random: np.random.Generator) -> tuple[Source, Wave]:
         """Return a stretch (time,) with an RMS of 1 and its record: of one kind drawn, or of all kinds together.
 
         Raises:
-            InputError: the stretch is silent.
+            InputError: all recordings of a kind are silent, or cannot be read.
         """
         kinds = sorted(self._splits)
         if not self._together:
             kinds = [kinds[int(random.integers(len(kinds)))]]
         layers, total = list[Source](), np.zeros(n_samples, np.float64)
         for kind in kinds:
-            own = self._splits[kind][split]
-            source, part = self._stretch(name, own[int(random.integers(len(own)))], n_samples, random)
+            source, part = self._one_of(name, self._splits[kind][split], n_samples, random)
             layers.append(source)
             total += source.gain * part
         whole = layers[0].model_copy(update={"layers": tuple(layers[1:])})
         gain = 1 / rms(total.astype(np.float32), whole.path)
         return whole.amplified(gain), (gain * total).astype(np.float32)
+
+    def _one_of(
+        self, name: str, recordings: Sequence[Recording], n_samples: int, random: np.random.Generator
+    ) -> tuple[Source, Wave]:
+        """Return a stretch of a recording that is drawn, and of another one where that is of no use."""
+        left = list(recordings)
+        while True:
+            recording = left.pop(int(random.integers(len(left))))
+            try:
+                with one_of_many(recording.path):
+                    return self._stretch(name, recording, n_samples, random)
+            except SepvaeError as error:
+                if not left:
+                    raise
+                if recording.path not in self.left_out:
+                    self.left_out[recording.path] = str(error)
+                    _LOGGER.warning("%s: another recording is drawn in its place", error)
 
     def _stretch(
         self, name: str, recording: Recording, n_samples: int, random: np.random.Generator
@@ -232,7 +276,7 @@ class Noises:
         path = recording.path if recording.folder is None else recording.folder / recording.path
         if last <= first:
             raise InputError(f"{path}: holds {len(wave)} samples, too few to be noise: leave the file out")
-        start = first + int(random.integers(max(last - first - n_samples, 0) + 1))
+        start = first + heard_stretch(wave[first:last], min(n_samples, last - first), random)
         part = wave[first + (np.arange(start, start + n_samples) - first) % (last - first)]
         source = Source(
             name=name,
