@@ -22,7 +22,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def one_of_many(item: str, *, advice: str = "cut it into shorter recordings, or use a machine with more") -> Iterator[None]:
+def one_of_many(
+    item: str, *, advice: str = "cut it into shorter recordings, or use a machine with more"
+) -> Iterator[None]:
     """Let nothing but a `SepvaeError` out of the block that works on one item, so that a loop goes on with the next.
 
     An error of ours passes as it is, for it names what it is about. The place of any other is logged with `--verbose`.

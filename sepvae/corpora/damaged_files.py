@@ -1,4 +1,4 @@
-"""Which files of a corpus cannot be used: unreadable, silent, of several channels, or shifted by a byte and so noise."""
+"""Which files of a corpus cannot be used: unreadable, silent, of several channels, or noise by a lost byte."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from sepvae.evaluation.contract import Description
@@ -71,7 +72,7 @@ def count_failures(
                 del reasons[measure]
                 failed.add((row.system, row.item, row.source, measure))
         if row.system != UNPROCESSED:
-            counted.append(ScoreRow(row.system, row.item, row.source, values, reasons))
+            counted.append(replace(row, values=values, reasons=reasons))
     return Counted(counted, frozenset(failed))
 
 
