@@ -133,8 +133,13 @@ def safe_name(text: str) -> str:
         >>> safe_name("anna b/1")
         'anna%20b%2F1'
     """
-    plain = re.sub(r"[^\w+=@,.-]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8")), text)
+    plain = re.sub(r"[^\w+=@,.-]", lambda match: "".join(f"%{byte:02X}" for byte in _bytes(match[0])), text)
     return f"%2E{plain[1:]}" if plain.startswith(".") else plain
+
+
+def _bytes(character: str) -> bytes:
+    """Return UTF-8, also of what stands for a byte of a file name that is none."""
+    return character.encode("utf-8", "surrogatepass")
 
 
 def read_records(folder: Path) -> Iterator[Record]:
