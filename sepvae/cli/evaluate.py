@@ -82,13 +82,20 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         check_free(args.out, overwrite=args.overwrite)
     mixtures = (args.mixture,) if args.mixture else MIXTURES
+    references = Folder.read(args.references, advice="give that of the true sources, see 'sepvae evaluate --help'")
+    estimates = Folder.read(args.estimates, advice="give that of the estimates, see 'sepvae evaluate --help'")
     pair = pair_folders(
-        Folder.read(args.references, advice="give that of the true sources, see 'sepvae evaluate --help'"),
-        Folder.read(args.estimates, advice="give that of the estimates, see 'sepvae evaluate --help'"),
+        references,
+        estimates,
         layout=args.layout,
         estimates_layout=args.estimates_layout,
         mixtures=mixtures,
     )
+    for folder in (references, estimates):
+        if folder.n_elsewhere:
+            text = "%s: %d audio files are not in its folders themselves, and are passed over"
+            _LOGGER.warning(text, folder.root, folder.n_elsewhere)
+    _LOGGER.info("%s: read as %s, %d items", references.root, pair.layout, len(pair.references))
     found = find_items(pair, system=args.name, permutation=args.permutation, mixtures=mixtures, channel=args.channel)
     for note in found.notes:
         _LOGGER.warning("%s", note)

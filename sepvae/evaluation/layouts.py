@@ -106,8 +106,8 @@ def pair_folders(
     """Return what both folders hold, in the one way in which they can be read.
 
     A layout that is not given is the one that the references speak for: by where mixtures lie, by names that sources
-    have in this field, by lengths (the signals of an item are of one length). Where they speak for none it is the only
-    one in which items have both references and estimates, and something to separate.
+    have in this field, by lengths (the signals of an item are of one length). Where they speak for none, or for both,
+    it is the only one in which an item has both references and estimates.
 
     Args:
         references: folder of the true sources.
@@ -124,8 +124,6 @@ def pair_folders(
     if not fitting:
         raise InputError(_nothing_in_common(references, estimates))
     possible = list(dict.fromkeys(one for one, _ in fitting))
-    if len(possible) > 1:
-        possible = [one for one in possible if _separates(references, one)] or possible
     chosen = _only(references, possible, mixtures, "--layout")
     second = [other for one, other in fitting if one == chosen]
     if len(second) > 1:
@@ -195,11 +193,6 @@ def _are_alike(folder: Folder, layout: Layout) -> bool | None:
                 return False
             found = True
     return found
-
-
-def _separates(folder: Folder, layout: Layout) -> bool:
-    """Whether there is something to separate: more than one signal in an item, and all of them alike."""
-    return bool(_are_alike(folder, layout))
 
 
 def _printable(name: str) -> str:
