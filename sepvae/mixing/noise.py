@@ -92,6 +92,24 @@ class Recording:
         return load_source(self.folder / self.path, sample_rate)
 
 
+class UnusableRecordingError(InputError):
+    """A recording of which no stretch can be mixed; the message names its file."""
+
+    def __init__(self, recording: Recording, message: str) -> None:
+        super().__init__(message)
+        self.recording = recording
+
+
+def without(kinds: Mapping[str, Sequence[Recording]], unusable: Mapping[str, str]) -> dict[str, list[Recording]]:
+    """Return recordings by kind without some, by their paths; InputError when nothing is left of a kind."""
+    left = {kind: [one for one in own if one.path not in unusable] for kind, own in kinds.items()}
+    for kind, own in left.items():
+        if not own:
+            first = next(unusable[one.path] for one in kinds[kind])
+            raise InputError(f"background or noise {kind!r}: none of its recordings can be used, the first: {first}")
+    return left
+
+
 def rms(wave: Wave, path: Path | str) -> float:
     """Return the root mean square of a stretch; InputError names the file where there is only silence."""
     found = level(wave)
@@ -230,14 +248,12 @@ class Noises:
         listed = {kind: None if lists is None else listed_recordings(own, lists) for kind, own in kinds.items()}
         self._splits = {kind: listed[kind] or split_recordings(own, seed) for kind, own in kinds.items()}
         self._together, self._sample_rate = together, sample_rate
-        # What was found to be of no use when it was drawn, and why.
-        self.left_out: dict[str, str] = {}
 
     def draw(self, name: str, split: str, n_samples: int, random: np.random.Generator) -> tuple[Source, Wave]:
         """Return a stretch (time,) with an RMS of 1 and its record: of one kind drawn, or of all kinds together.
 
         Raises:
-            InputError: all recordings of a kind are silent, or cannot be read.
+            UnusableRecordingError: the recording cannot be read, or nothing is heard in it.
         """
         kinds = sorted(self._splits)
         if not self._together:
@@ -254,19 +270,13 @@ class Noises:
     def _one_of(
         self, name: str, recordings: Sequence[Recording], n_samples: int, random: np.random.Generator
     ) -> tuple[Source, Wave]:
-        """Return a stretch of a recording that is drawn, and of another one where that is of no use."""
-        left = list(recordings)
-        while True:
-            recording = left.pop(int(random.integers(len(left))))
-            try:
-                with one_of_many(recording.path):
-                    return self._stretch(name, recording, n_samples, random)
-            except SepvaeError as error:
-                if not left:
-                    raise
-                if recording.path not in self.left_out:
-                    self.left_out[recording.path] = str(error)
-                    _LOGGER.warning("%s: another recording is drawn in its place", error)
+        """Return a stretch of one of some recordings."""
+        recording = recordings[int(random.integers(len(recordings)))]
+        try:
+            with one_of_many(recording.path):
+                return self._stretch(name, recording, n_samples, random)
+        except SepvaeError as error:
+            raise UnusableRecordingError(recording, str(error)) from error
 
     def _stretch(
         self, name: str, recording: Recording, n_samples: int, random: np.random.Generator

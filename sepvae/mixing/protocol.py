@@ -16,7 +16,14 @@ from sepvae.mixing.config import BACKGROUND, MixingConfig
 from sepvae.mixing.folds import by_speaker, check_folds, list_companies
 from sepvae.mixing.manifest import Header, Manifest, Mixture
 from sepvae.mixing.mixer import Mixer, UnusableUtteranceError
-from sepvae.mixing.noise import Noises, list_backgrounds, list_noises
+from sepvae.mixing.noise import (
+    Noises,
+    Recording,
+    UnusableRecordingError,
+    list_backgrounds,
+    list_noises,
+    without,
+)
 from sepvae.mixing.pairs import choose_pairs, pair_pools
 from sepvae.mixing.places import Rooms
 from sepvae.mixing.pools import Pools, make_pools
@@ -100,9 +107,16 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
     """
     root, ordered = Path(root), sorted(utterances, key=lambda u: u.id)
     left_out = unusable_files(ordered, root) if config.skip_damaged else {}
+    unheard = dict[str, str]()
     while True:
         try:
-            return _draw(ordered, config, root, seed, left_out)
+            return _draw(ordered, config, root, seed, left_out, unheard)
+        except UnusableRecordingError as error:
+            # What a list names is part of a protocol, and what is synthesised cannot be left out.
+            if error.recording.folder is None or _is_listed(error.recording, config):
+                raise
+            unheard[error.recording.path] = str(error)
+            _LOGGER.warning("%s: left out", error)
         except UnusableUtteranceError as error:
             # Where no file was looked at before, there may be more of them: all are found at once.
             if not config.skip_damaged and not left_out:
@@ -114,12 +128,18 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
 
 
 def _draw(
-    ordered: Sequence[Utterance], config: MixingConfig, root: Path, seed: int, left_out: Mapping[str, Problem]
+    ordered: Sequence[Utterance],
+    config: MixingConfig,
+    root: Path,
+    seed: int,
+    left_out: Mapping[str, Problem],
+    unheard: Mapping[str, str],
 ) -> Manifest:
-    """Draw the mixtures from the utterances, sorted by id, that are not left out.
+    """Draw the mixtures from the utterances, sorted by id, and the recordings of noise that are not left out.
 
     Raises:
         UnusableUtteranceError: one more has to be left out.
+        UnusableRecordingError: one more has to be left out.
         InputError: as `make_mixtures`.
     """
     usable = [u for u in ordered if u.id not in left_out]
@@ -132,7 +152,7 @@ def _draw(
     # Whether there are enough combinations is known before the first file is read.
     drawn = [
         (mixer, split, index, combination)
-        for mixer, share in _mixers(config, root, seed, shares)
+        for mixer, share in _mixers(config, root, seed, shares, unheard)
         for split in ("train", "valid", "test")
         for index, combination in enumerate(_combinations(mixer, share, split, config))
     ]
@@ -147,8 +167,6 @@ def _draw(
 
         notes.append(f"the rooms were simulated by pyroomacoustics {metadata.version('pyroomacoustics')}")
     notes += _left_out_notes(left_out, len(ordered))
-    noises = (one for mixer, *_ in drawn for one in (mixer.backgrounds, mixer.noises) if one is not None)
-    unheard = {path: why for one in dict.fromkeys(noises) for path, why in one.left_out.items()}
     notes += [f"{path} was left out of the noise: {why}" for path, why in unheard.items()]
     if any(u.text is None and u.prompt is None for u in long_enough):
         notes.append("some utterances have no text: sentences are told apart by utterance")
@@ -158,6 +176,12 @@ def _draw(
         notes.append(describe_indistinct(alike))
         _LOGGER.warning("%s", notes[-1])
     return Manifest(Header(config=config.model_dump(mode="json"), seed=seed, notes=tuple(notes)), tuple(mixtures))
+
+
+def _is_listed(recording: Recording, config: MixingConfig) -> bool:
+    """Whether the lists of the recordings name one."""
+    lists = config.background.recordings
+    return lists is not None and recording.path in {*lists.train, *lists.valid, *lists.test}
 
 
 def _left_out_notes(left_out: Mapping[str, Problem], n_all: int) -> Iterator[str]:
@@ -260,15 +284,17 @@ def _divided(count: int, parts: int) -> list[int]:
     return [(count + parts - 1 - number) // parts for number in range(parts)]
 
 
-def _mixers(config: MixingConfig, root: Path, seed: int, shares: Sequence[_Share]) -> Iterator[tuple[Mixer, _Share]]:
-    """Yield a mixer for each share, and the share."""
+def _mixers(
+    config: MixingConfig, root: Path, seed: int, shares: Sequence[_Share], unheard: Mapping[str, str]
+) -> Iterator[tuple[Mixer, _Share]]:
+    """Yield a mixer for each share, and the share; recordings of noise that cannot be used are left out."""
     backgrounds = noises = None
     if BACKGROUND in config.sources:
         own, rate = config.background, config.sample_rate
-        kinds, lists = list_backgrounds(own), own.recordings
+        kinds, lists = without(list_backgrounds(own), unheard), own.recordings
         backgrounds = Noises(kinds, together=own.together, sample_rate=rate, seed=seed, lists=lists)
     if config.noise_folder is not None:
-        kinds = list_noises(Path(config.noise_folder))
+        kinds = without(list_noises(Path(config.noise_folder)), unheard)
         noises = Noises(kinds, together=False, sample_rate=config.sample_rate, seed=seed)
     rooms = None if config.room is None else Rooms(config.room)
     for share in shares:
