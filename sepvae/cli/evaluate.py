@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.evaluation.folders import find_items
     from sepvae.evaluation.layouts import Folder, pair_folders
     from sepvae.evaluation.many import score_many
-    from sepvae.evaluation.rows import ScoreRow, write_rows
+    from sepvae.evaluation.rows import ScoreRow, check_table, write_rows
     from sepvae.evaluation.statistics import summarise
     from sepvae.evaluation.table import format_table
     from sepvae.evaluation.unusable import UNUSABLE
@@ -97,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
             _LOGGER.warning(text, folder.root, folder.n_elsewhere)
     _LOGGER.info("%s: read as %s, %d items", references.root, pair.layout, len(pair.references))
     found = find_items(pair, system=args.name, permutation=args.permutation, mixtures=mixtures, channel=args.channel)
+    if args.out:
+        check_table(args.out)
     for note in found.notes:
         _LOGGER.warning("%s", note)
     rows = list[ScoreRow]()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sepvae.evaluation.contract import Description
 from sepvae.evaluation.measures import describe
 from sepvae.evaluation.rows import ScoreRow
+from sepvae.evaluation.unusable import PASSING
 
 # A name that no system of a recipe can have.
 UNPROCESSED = "unprocessed mixture"
@@ -82,7 +83,7 @@ def _worse(measure: str, known: Mapping[str, Description] | None, values: Iterab
 
 def _failed(reason: str, mixture: ScoreRow, measure: str) -> bool:
     """Whether an estimate without a value is to blame for that, and not the references, the noise or a package."""
-    if reason == _BETTER_THAN_ALL:
+    if reason == _BETTER_THAN_ALL or reason in PASSING:
         return False
     of_mixture = mixture.reasons.get(measure)
     return reason != of_mixture and of_mixture in (None, _BECAUSE_IT_IS_THE_MIXTURE)

@@ -43,17 +43,16 @@ class Folder:
         check_folder(root, advice=advice)
         files, n_elsewhere = dict[tuple[str, str], Path](), 0
         try:
-            for path in sorted(root.rglob("*")):
-                if not is_audio(path.name) or path.name.startswith(".") or not path.is_file():
-                    continue
-                place = path.relative_to(root).parts
-                if len(place) != 2:
-                    n_elsewhere += 1
-                    continue
-                key = _printable(place[0]), _printable(path.stem)
-                if key in files:
-                    raise InputError(f"{path}: {files[key]} is there too: leave one of the two out")
-                files[key] = path
+            for folder in sorted(root.iterdir()):
+                n_elsewhere += not folder.is_dir() and _is_signal(folder)
+                for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+                    if path.is_dir():
+                        n_elsewhere += sum(map(_is_signal, path.rglob("*")))
+                    elif _is_signal(path):
+                        key = _printable(folder.name), _printable(path.stem)
+                        if key in files:
+                            raise InputError(f"{path}: {files[key]} is there too: leave one of the two out")
+                        files[key] = path
         except OSError as error:
             raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
         return cls(root, files, n_elsewhere)
@@ -193,6 +192,11 @@ def _are_alike(folder: Folder, layout: Layout) -> bool | None:
                 return False
             found = True
     return found
+
+
+def _is_signal(path: Path) -> bool:
+    """Whether a path is that of an audio file, and not of what another system keeps beside one."""
+    return is_audio(path.name) and not path.name.startswith(".") and path.is_file()
 
 
 def _printable(name: str) -> str:

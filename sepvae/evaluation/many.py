@@ -27,6 +27,8 @@ from sepvae.evaluation.unusable import NOT_SCORED, OUT_OF_MEMORY, PROCESS_KILLED
 from sepvae.processes import one_thread, run
 
 _LOGGER = logging.getLogger(__name__)
+# Messages that are told one by one: all items of a corpus may have the same fault.
+_NAMED = 20
 # What a measure says of the signal that stands for one that cannot be used.
 _STANDS_FOR_ANOTHER = "not_finite"
 
@@ -124,6 +126,7 @@ def _score_all(
             expected.append(task.sources)
             yield task
 
+    n_told = 0
     results = run(work, remembered(), jobs=jobs, name=attrgetter("item"))
     with contextlib.closing(results):
         for result in results:
@@ -133,9 +136,12 @@ def _score_all(
                 scored = _Scored(rows, (f"item {result.name!r} cannot be scored: {result.text}",))
             else:
                 scored = result.value(f"item {result.name!r} cannot be scored")
-            for message in scored.messages:
+            for message in scored.messages[: max(0, _NAMED - n_told)]:
                 _LOGGER.error("%s", message)
+            n_told += len(scored.messages)
             yield scored.rows
+    if n_told > _NAMED:
+        _LOGGER.error("%d more messages of this kind: the reasons are in the rows", n_told - _NAMED)
 
 
 def _score(task: Scorable, *, measures: Sequence[str] | None, floor: str | None, alone: bool) -> _Scored:

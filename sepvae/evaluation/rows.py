@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sepvae.errors import ConfigError, InputError
-from sepvae.files import read_json, read_text, write_json, write_text
+from sepvae.files import make_folder, read_json, read_text, write_json, write_text
 
 _KEYS = ("system", "item", "source")
 # A column of its own where estimates have names, as those of a folder.
@@ -53,6 +53,12 @@ class ScoreRow:
                 raise InputError(f"{where}: {measure} is {value}: a value needs no reason, and NaN needs one")
         if surplus := self.reasons.keys() - self.values.keys():
             raise InputError(f"{where}: a reason without a value for {', '.join(sorted(surplus))}")
+
+
+def check_table(path: str | os.PathLike[str]) -> None:
+    """Raise ConfigError when rows cannot be written under a name, OutputError when its folder cannot be made."""
+    _ending(path)
+    make_folder(Path(path).parent)
 
 
 def write_rows(path: str | os.PathLike[str], rows: Iterable[ScoreRow]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -250,6 +251,27 @@ def test_names_that_no_table_can_hold_are_written_out(tmp_path: Path) -> None:
     assert ("it\\n\\u3000\\x07", "male") in by_item(tmp_path / "scores.csv")
 
 
+def test_a_table_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, estimates = folders(tmp_path)
+    monkeypatch.setattr("sepvae.evaluation.many.score_many", lambda *_, **__: pytest.fail("it was scored"))
+    assert evaluate(references, estimates, tmp_path / "scores.txt") == 2
+    assert evaluate(references, estimates, references / "it0" / "male.wav" / "scores.csv") == 1
+    assert "scores are files in .csv or .json" in capsys.readouterr().err
+
+
+def test_many_items_with_one_fault_are_not_told_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    waves = np.zeros((2, 600), np.float32)
+    for number in range(30):
+        for folder in ("ref", "est"):
+            audio.write(tmp_path / folder / f"it{number}" / "female.wav", waves, sample_rate=RATE)
+    assert evaluate(tmp_path / "ref", tmp_path / "est", tmp_path / "s.csv", "--layout", "item/source") == 1
+    told = capsys.readouterr().err
+    assert told.count("has 2 channels") == 20 and "10 more messages of this kind" in told
+    assert len(read_rows(tmp_path / "s.csv")) == 30
+
+
 def test_the_permutation_is_kept_in_both_kinds_of_tables(tmp_path: Path) -> None:
     rows = [
         ScoreRow("vae", "it", "male", {"si_sdr": 1.0}, {}, "talker_2"),
@@ -262,3 +284,47 @@ def test_the_permutation_is_kept_in_both_kinds_of_tables(tmp_path: Path) -> None
         write_rows(tmp_path / name, rows[1:])
         assert "estimate" not in (tmp_path / name).read_text().replace("estimate_missing", "")
     assert [row.estimate for row in count_failures(rows).rows] == ["talker_2", ""]
+
+
+NAMES = st.sampled_from(
+    ["it0", "it1", "s1", "s2", "female", "mixture", "mix", "noise", "talker_1", "Ünï ○", "a b", ".x", "-", "\n"]
+)
+CONTENTS = st.sampled_from(["ok", "ok", "ok", *FAULTS, "folder", "silent", "no samples"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    trees=st.tuples(*[st.dictionaries(st.tuples(NAMES, NAMES), CONTENTS, min_size=1, max_size=8)] * 2),
+    options=st.fixed_dictionaries(
+        {},
+        optional={
+            "--layout": st.sampled_from(LAYOUTS),
+            "--estimates-layout": st.sampled_from(LAYOUTS),
+            "--permutation": st.sampled_from(["fixed", "best"]),
+            "--mixture": st.sampled_from(["it0", "mix"]),
+            "--channel": st.sampled_from(["0", "1", "7", "-1"]),
+        },
+    ),
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="names of files are freer elsewhere")
+def test_any_two_folders_have_scores_reasons_or_a_message(trees: Any, options: dict[str, str]) -> None:
+    with TemporaryDirectory() as made:
+        roots = Path(made) / "ref", Path(made) / "est"
+        for root, tree in zip(roots, trees, strict=True):
+            for number, ((folder, name), how) in enumerate(tree.items()):
+                path = root / folder / f"{name}.wav"
+                if how == "folder":
+                    path.mkdir(parents=True)
+                    continue
+                n_samples = 0 if how == "no samples" else 1200
+                wave = np.random.default_rng(number).standard_normal(n_samples).astype(np.float32) * (how != "silent")
+                audio.write(path, wave, sample_rate=RATE)
+                if how in FAULTS:
+                    FAULTS[how][0](path)
+        table = Path(made) / "scores.csv"
+        code = evaluate(*roots, table, *[part for pair in options.items() for part in pair])
+        assert code in (0, 1)
+        if code == 0:
+            assert all(not UNUSABLE & set(row.reasons.values()) for row in read_rows(table))
+        elif table.exists():
+            assert any(UNUSABLE & set(row.reasons.values()) for row in read_rows(table))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -128,6 +129,14 @@ def test_estimates_of_another_split_are_not_scored_as_something_else(tmp_path: P
         InputError, match=r"no item has both references and estimates: the folders are called s1, s2 and"
     ):
         pair_folders(*folders)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_folders_behind_links_are_read(tmp_path: Path) -> None:
+    write(tmp_path / "data", "item/source", {"it0": {"anna": wave(9)}})
+    (tmp_path / "ref").mkdir()
+    (tmp_path / "ref" / "mine").symlink_to(tmp_path / "data" / "it0")
+    assert list(Folder.read(tmp_path / "ref", advice=ADVICE).files) == [("mine", "anna")]
 
 
 def test_what_lies_elsewhere_is_counted_and_endings_are_no_names(tmp_path: Path) -> None:
