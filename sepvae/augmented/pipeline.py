@@ -149,17 +149,17 @@ class Pipeline:
             return [Failure(code, utterance.path, within(str(error), self.spec.root))]
         failures = []
         for spec in specs:
-            name = record_id(utterance.id, spec.method, spec.copy)
+            name, where = record_id(utterance.id, spec.method, spec.copy), f"{utterance.path}: {spec.method}: "
             try:
                 if spec.failure:
                     raise InputError(spec.failure)
                 # One file of a thousand hours must not end the run, whatever a library makes of it.
-                with one_of_many(name):
+                with one_of_many(where.removesuffix(": ")):
                     made = self._made(utterance, wave, spec)
             except (ConfigError, OutputError, MissingExtra):
                 raise  # about the run, not about this file
             except SepvaeError as error:
-                message = f"{utterance.path}: {spec.method}: {within(str(error), self.spec.root)}"
+                message = where + within(str(error).removeprefix(where), self.spec.root)
                 failures.append(Failure("method", utterance.path, message, name))
                 continue
             block.add(*made)

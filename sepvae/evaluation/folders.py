@@ -93,10 +93,9 @@ class ItemFiles:
 
     def _read_references(self) -> tuple[dict[str, NDArray[np.float32]], Audio, NDArray[np.float32] | None]:
         """Return the true sources (time,), the mixture (1, time), and the noise (time,)."""
-        paths = dict(self.references)
         read = {
             name: read_signal(path, "reference", where=f"{self.item}/{name}", channel=self.channel)
-            for name, path in paths.items()
+            for name, path in self.references.items()
         }
         noise = mixture = None
         if self.noise is not None:
@@ -105,15 +104,15 @@ class ItemFiles:
             mixture = read_signal(self.mixture, "mixture", where=self.item, channel=self.channel)
         usual, of = mixture, "the mixture"
         if usual is None:
-            # The shape of most; where there is none, the first one is compared with the second.
+            # The shape that most have, or the first one.
             shapes = Counter((one.wave.shape, one.sample_rate) for one in read.values())
             shape = max(shapes, key=lambda one: shapes[one])
             name, usual = next((key, one) for key, one in read.items() if (one.wave.shape, one.sample_rate) == shape)
             of = f"the reference of {name}"
         for name, one in read.items():
-            check_like(_there(paths[name]), one, usual, "reference", of=of)
+            check_like(self.references[name], one, usual, "reference", of=of)
         if noise is not None:
-            check_like(_there(self.noise), noise, usual, "noise", of=of)
+            check_like(self.noise, noise, usual, "noise", of=of)
         if mixture is None:
             parts = [one.wave for one in (*read.values(), *([noise] if noise else []))]
             mixture = Audio(np.sum(parts, axis=0), usual.sample_rate)
@@ -147,18 +146,10 @@ class ItemFiles:
         return best_names(sources, blind)
 
 
-def _there(path: Path | None) -> Path:
-    """Return the path of a signal that was read."""
-    if path is None:
-        raise InputError("a signal without a file was read")
-    return path
-
-
 class Found(NamedTuple):
     """The items to score, and notes for people: how they are read, and which files belong to none."""
 
     items: list[ItemFiles]
-    permutation: Permutation
     notes: list[str]
 
 
@@ -204,7 +195,7 @@ def find_items(
     notes = _left_over(pair, items)
     if permutation is None and rule == "best":
         notes.append("the estimates have numbers for names: each item is scored by its best permutation")
-    return Found(items, rule, notes)
+    return Found(items, notes)
 
 
 def _without(signals: Mapping[str, Path], mixtures: Sequence[str]) -> dict[str, Path]:

@@ -69,7 +69,7 @@ def read_signal(path: Path | None, role: str, *, where: str, channel: int | None
     raise UnusableSignalError(f"{role}_channels", message)
 
 
-def check_like(path: Path, found: Audio, expected: Audio, role: str, *, of: str) -> None:
+def check_like(path: Path | None, found: Audio, expected: Audio, role: str, *, of: str) -> None:
     """Raise UnusableSignalError when a signal has another rate or length than another one, called `of`."""
     if found.sample_rate != expected.sample_rate:
         raise UnusableSignalError(
