@@ -27,6 +27,10 @@ class KilledWorker(SepvaeError):
     """A process was ended from outside before its work was done; the message names the work."""
 
 
+class OutOfMemory(SepvaeError):
+    """An item needs more memory than there is; the message names it."""
+
+
 class MissingExtra(SepvaeError, ImportError):
     """A feature needs an optional package that is not installed or does not load."""
 

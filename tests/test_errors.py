@@ -13,6 +13,7 @@ FAMILY = {
     "ConfigError": ValueError,
     "CheckpointError": Exception,
     "KilledWorker": Exception,
+    "OutOfMemory": Exception,
     "MissingExtra": ImportError,
 }
 

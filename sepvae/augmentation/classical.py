@@ -19,8 +19,9 @@ from sepvae import audio
 from sepvae.audio import Wave
 from sepvae.augmentation.contract import Augmentation, DrawContext
 from sepvae.config import Config
+from sepvae.corpora.damaged_files import SILENCE_RMS
 from sepvae.errors import ConfigError, InputError
-from sepvae.mixing.noise import SILENCE_RMS, BackgroundConfig, Recording, list_backgrounds, list_noises
+from sepvae.mixing.noise import BackgroundConfig, Recording, list_backgrounds, list_noises
 from sepvae.seeds import generator
 from sepvae.settings import Range
 

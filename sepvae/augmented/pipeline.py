@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -22,13 +21,12 @@ from sepvae.augmented.contents import Contents
 from sepvae.augmented.records import Failure, Record, record_id, scale_labels, within
 from sepvae.augmented.usable import UnusableError, read_utterance
 from sepvae.augmented.writers.contract import Block, RecordWriter
+from sepvae.batch import one_of_many
 from sepvae.config import parse_config
 from sepvae.corpora.records import Utterance
-from sepvae.errors import ConfigError, InputError, MissingExtra, OutputError
+from sepvae.errors import ConfigError, InputError, MissingExtra, OutOfMemory, OutputError, SepvaeError
 from sepvae.files import to_json
 from sepvae.seeds import derive_seed
-
-_LOGGER = logging.getLogger(__name__)
 
 # The largest amplitude of integer formats: beyond it a record is made quieter as a whole instead of being clipped.
 _FULL_SCALE = 1 - 2.0**-15
@@ -144,24 +142,24 @@ class Pipeline:
 
     def _utterance(self, utterance: Utterance, specs: Sequence[RecordSpec], block: Block) -> list[Failure]:
         try:
-            wave = read_utterance(utterance, self.root, skip_damaged=self.config.skip_damaged)
-        except InputError as error:
+            with one_of_many(utterance.path):
+                wave = read_utterance(utterance, self.root, skip_damaged=self.config.skip_damaged)
+        except (InputError, OutOfMemory) as error:
             code = error.code if isinstance(error, UnusableError) else "unreadable"
             return [Failure(code, utterance.path, within(str(error), self.spec.root))]
         failures = []
         for spec in specs:
-            name = record_id(utterance.id, spec.method, spec.copy)
+            name, where = record_id(utterance.id, spec.method, spec.copy), f"{utterance.path}: {spec.method}: "
             try:
                 if spec.failure:
                     raise InputError(spec.failure)
-                made = self._made(utterance, wave, spec)
+                # One file of a thousand hours must not end the run, whatever a library makes of it.
+                with one_of_many(where.removesuffix(": ")):
+                    made = self._made(utterance, wave, spec)
             except (ConfigError, OutputError, MissingExtra):
                 raise  # about the run, not about this file
-            except Exception as error:
-                # One file of a thousand hours must not end the run, whatever a library makes of it.
-                _LOGGER.debug("%s", name, exc_info=True)
-                reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-                message = f"{utterance.path}: {spec.method}: {within(reason, self.spec.root)}"
+            except SepvaeError as error:
+                message = where + within(str(error).removeprefix(where), self.spec.root)
                 failures.append(Failure("method", utterance.path, message, name))
                 continue
             block.add(*made)

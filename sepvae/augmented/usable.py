@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from sepvae import audio
 from sepvae.audio import Wave
 from sepvae.augmented.records import Failure, within
-from sepvae.corpora.damaged_files import shifted
+from sepvae.corpora.damaged_files import SILENCE_RMS, level, shifted
 from sepvae.corpora.records import Problem, Utterance
 from sepvae.errors import InputError
-from sepvae.mixing.noise import SILENCE_RMS
 
 # TIMIT itself has last phones and sentences that end one or two samples after the audio.
 _OVERHANG_SAMPLES = 2
@@ -87,7 +84,7 @@ def read_utterance(utterance: Utterance, root: Path, *, skip_damaged: bool = Tru
     wave, rate = audio.read(path)
     if (rate, wave.shape[1]) != (utterance.sample_rate, utterance.n_samples):
         raise InputError(f"{utterance.path}: has changed since the run began: start again in another folder")
-    if np.sqrt(np.square(wave, dtype=np.float64).mean()) < SILENCE_RMS:
+    if level(wave) < SILENCE_RMS:
         what = "silent: leave it out ('sepvae corpus validate' lists such files)"
         raise UnusableError("silent", f"{utterance.path}: {what}")
     if skip_damaged and shifted(path, wave):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sepvae.demixing.demixer import Demixer
 
 _LOGGER = logging.getLogger(__name__)
+# All of a recording is in memory at once: the filters are learnt from all of it.
+_LESS_MEMORY = "cut it into shorter recordings, take fewer --channels, or use a machine with more"
 
 
 def _describe_algorithms(_: argparse.Namespace) -> Iterator[str]:
@@ -74,6 +76,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Demix every recording, and return the exit code; one that fails is named and does not stop the others."""
+    from sepvae.batch import one_of_many
     from sepvae.demixing.files import demix_files
     from sepvae.errors import SepvaeError
     from sepvae.files import to_json
@@ -90,17 +93,18 @@ def run(args: argparse.Namespace) -> int:
     with progress(args.verb, ends[-1], unit=SECONDS) as bar:
         for files, folder, end in zip(recordings, output_folders(firsts, args.out), ends[1:], strict=True):
             try:
-                made = demix_files(
-                    demixer_for(files[0]),
-                    files,
-                    folder,
-                    channels=args.channels,
-                    n_sources=args.talkers,
-                    speakers=args.speakers,
-                    subtype=args.subtype,
-                    overwrite=args.overwrite,
-                    outputs=outputs,
-                )
+                with one_of_many(", ".join(map(str, files)), advice=_LESS_MEMORY):
+                    made = demix_files(
+                        demixer_for(files[0]),
+                        files,
+                        folder,
+                        channels=args.channels,
+                        n_sources=args.talkers,
+                        speakers=args.speakers,
+                        subtype=args.subtype,
+                        overwrite=args.overwrite,
+                        outputs=outputs,
+                    )
             except SepvaeError as error:
                 failed += 1
                 _LOGGER.error("%s", error)

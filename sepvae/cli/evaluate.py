@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sepvae.cli.arguments import add_jobs, add_overwrite, checked, comma_list
-from sepvae.evaluation import IMPROVEMENT, MEASURES, known_measure
+from sepvae.cli.arguments import add_jobs, add_overwrite, checked, choice, comma_list
+from sepvae.evaluation import IMPROVEMENT, LAYOUTS, MEASURES, MIXTURES, PERMUTATIONS, known_measure
 
-if TYPE_CHECKING:
-    from sepvae.evaluation.many import ScoreTask
+_LOGGER = logging.getLogger(__name__)
 
 _FOLDERS = """\
-Estimates lie as 'sepvae separate' and the recipes write them, references in
-the same way or as 'sepvae mix --audio' writes a split (give one split, such as
-DIR/test):
-  ESTIMATES/<item>/<source>.wav
-  REFERENCES/<item>/<source>.wav   REFERENCES/<item>/mixture.wav
-  REFERENCES/<source>/<item>.wav   REFERENCES/mixture/<item>.wav
-The mixture may be missing in the first form: then it is the sum of the
-references. A reference called noise is scored where there is an estimate of
-it; otherwise it is what was added to the sources.
-An estimate that failed, silent or with samples that are no numbers, counts as
-the mixture does, or as the worst of the others where that is less."""
+References and estimates lie in folders of one of two layouts, each by itself
+(of what 'sepvae mix --audio' writes give one split, such as DIR/test):
+  item/source: DIR/<item>/<source>.wav    DIR/<item>/mixture.wav
+  source/item: DIR/<source>/<item>.wav    DIR/mixture/<item>.wav
+A layout that is not given is recognised; where the same files can be read in
+both ways, and nothing decides, that is an error. Where no item has a mixture
+(mixture, mix, mix_clean or mix_both) it is the sum of the references. A
+reference called noise is scored where there are estimates of it; otherwise it
+is what was added to the sources.
+An item, a reference or an estimate that cannot be used has a reason in its
+row, all others have their values, and the exit code is 1. An estimate that is
+missing or failed, silent or with samples that are no numbers, counts in the
+means as the mixture does, or as the worst of the others where that is less."""
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -49,90 +50,70 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         metavar="N",
         help="channel of references with several: 0 is the reference microphone of 'sepvae mix --room'",
     )
+    parser.add_argument("--layout", **choice(LAYOUTS, "layout"), help="layout of the references, see below")
+    parser.add_argument("--estimates-layout", **choice(LAYOUTS, "layout"), help="layout of the estimates")
+    parser.add_argument(
+        "--permutation",
+        **choice(PERMUTATIONS, "permutation"),
+        help="which estimate belongs to a source: fixed, the one of its name; best, that of the permutation with the "
+        "highest mean SIR in each item, for outputs in any order; the rows of --out say which it was. Not given, it is "
+        "best where all estimates have numbers for names that no source has, as talker_1",
+    )
+    parser.add_argument("--mixture", metavar="NAME", help="how the mixture is called, where it has another name or two")
     add_jobs(parser)
     add_overwrite(parser, "replace the file of --out")
     parser.add_argument("--json", action="store_true", help="for programs: the summary as JSON on stdout")
     parser.set_defaults(run=run)
 
 
-def _reference_files(references: Path) -> dict[str, dict[str, Path]]:
-    """Return the files of each item by signal, from either layout; InputError when there are none."""
-    from sepvae.errors import InputError
-    from sepvae.files import check_folder
-
-    check_folder(references, advice="give that of the true sources, see 'sepvae evaluate --help'")
-    folders = sorted(path for path in references.glob("*") if path.is_dir())
-    if (references / "mixture").is_dir():
-        items = sorted(path.name for path in (references / "mixture").glob("*.wav"))
-        return {Path(item).stem: {folder.name: folder / item for folder in folders} for item in items}
-    found = {folder.name: {file.stem: file for file in sorted(folder.glob("*.wav"))} for folder in folders}
-    if not found:
-        raise InputError(f"{references}: no folders of references found there: see 'sepvae evaluate --help'")
-    for item, files in found.items():
-        if not set(files) - {"mixture", "noise"}:
-            raise InputError(f"{references / item}: holds no references: see 'sepvae evaluate --help'")
-    return found
-
-
-def _reference(path: Path, rate: int, channel: int | None) -> Any:
-    """Return a reference (time,): the only channel of a file, or the one asked for."""
-    from sepvae import audio
-    from sepvae.errors import InputError
-
-    wave, found = audio.read(path)
-    if len(wave) == 1 or found != rate:
-        return audio.read_mono(path, rate)
-    if channel is None:
-        raise InputError(
-            f"{path}: has {len(wave)} channels: say which of them the estimates belong to with --channel, 0 for the "
-            "reference microphone of 'sepvae mix --room'"
-        )
-    if not 0 <= channel < len(wave):
-        raise InputError(f"{path}: has {len(wave)} channels, there is no --channel {channel}: the first is 0")
-    return wave[channel]
-
-
-def _tasks(
-    references: Mapping[str, dict[str, Path]], estimates: Path, name: str, channel: int | None
-) -> Iterator[ScoreTask]:
-    """Yield the items of both folders; InputError names an item or source that has no estimate."""
-    import numpy as np
-
-    from sepvae import audio
-    from sepvae.evaluation.many import ScoreTask
-
-    for item, files in references.items():
-        rate = audio.inspect(next(iter(files.values()))).sample_rate
-        waves = {signal: _reference(path, rate, channel) for signal, path in files.items()}
-        mixture = waves.pop("mixture") if "mixture" in waves else np.sum(list(waves.values()), axis=0)
-        noise = None if (estimates / item / "noise.wav").is_file() else waves.pop("noise", None)
-        found = {source: audio.read_mono(estimates / item / f"{source}.wav", rate) for source in waves}
-        yield ScoreTask(item, waves, {name: found}, mixture, rate, noise)
-
-
 def run(args: argparse.Namespace) -> int:
-    """Score, print the table, and write the rows."""
+    """Score, print the table, and write the rows; return 1 where an item has a reason in place of a value."""
     from sepvae.evaluation.failures import UNPROCESSED, count_failures
+    from sepvae.evaluation.folders import find_items
+    from sepvae.evaluation.layouts import Folder, pair_folders
     from sepvae.evaluation.many import score_many
-    from sepvae.evaluation.rows import ScoreRow, write_rows
+    from sepvae.evaluation.rows import ScoreRow, check_table, write_rows
     from sepvae.evaluation.statistics import summarise
     from sepvae.evaluation.table import format_table
-    from sepvae.files import check_folder, check_free, to_json
+    from sepvae.evaluation.unusable import UNUSABLE
+    from sepvae.files import check_free, to_json
     from sepvae.progress import progress
 
     if args.out:
         check_free(args.out, overwrite=args.overwrite)
-    check_folder(args.estimates, advice="give that of the estimates, see 'sepvae evaluate --help'")
-    files, rows = _reference_files(args.references), list[ScoreRow]()
-    tasks = _tasks(files, args.estimates, args.name, args.channel)
-    scores = score_many(tasks, measures=args.measures, floor=UNPROCESSED, jobs=args.jobs)
-    with closing(scores), progress("evaluate", len(files), unit="items") as job:
-        for found in scores:
-            rows += found
-            job.advance()
+    mixtures = (args.mixture,) if args.mixture else MIXTURES
+    references = Folder.read(args.references, advice="give that of the true sources, see 'sepvae evaluate --help'")
+    estimates = Folder.read(args.estimates, advice="give that of the estimates, see 'sepvae evaluate --help'")
+    pair = pair_folders(
+        references,
+        estimates,
+        layout=args.layout,
+        estimates_layout=args.estimates_layout,
+        mixtures=mixtures,
+    )
+    for folder in (references, estimates):
+        if folder.n_elsewhere:
+            text = "%s: %d audio files are not in its folders themselves, and are passed over"
+            _LOGGER.warning(text, folder.root, folder.n_elsewhere)
+    _LOGGER.info("%s: read as %s, %d items", references.root, pair.layout, len(pair.references))
+    found = find_items(pair, system=args.name, permutation=args.permutation, mixtures=mixtures, channel=args.channel)
     if args.out:
-        write_rows(args.out, (row for row in rows if row.system != UNPROCESSED))
+        check_table(args.out)
+    for note in found.notes:
+        _LOGGER.warning("%s", note)
+    rows = list[ScoreRow]()
+    scores = score_many(found.items, measures=args.measures, floor=UNPROCESSED, jobs=args.jobs)
+    with closing(scores), progress("evaluate", len(found.items), unit="items") as job:
+        for own in scores:
+            rows += own
+            job.advance()
     counted = count_failures(rows)
     summary = summarise(counted.rows, failed=counted.failed)
     sys.stdout.write((to_json(summary, indent=2) if args.json else format_table(summary)) + "\n")
-    return 0
+    if args.out:
+        write_rows(args.out, (row for row in rows if row.system != UNPROCESSED))
+    bad = {row.item for row in rows if UNUSABLE & set(row.reasons.values())}
+    if bad:
+        where = f"; the reasons are in {args.out}" if args.out else ""
+        _LOGGER.error("%d of %d items could not be scored in full%s", len(bad), len(found.items), where)
+    return 1 if bad else 0

@@ -117,6 +117,7 @@ def run_files(args: argparse.Namespace, listing: Listing, separator: BlockSepara
         separator: what takes them apart.
         done: what becomes of them, for messages.
     """
+    from sepvae.batch import one_of_many
     from sepvae.errors import SepvaeError
     from sepvae.files import to_json
     from sepvae.outputs import OutputList
@@ -132,9 +133,16 @@ def run_files(args: argparse.Namespace, listing: Listing, separator: BlockSepara
                 bar.reach(min(before + round(seconds), end))
 
             try:
-                made = separate_file(
-                    separator, path, folder, subtype=args.subtype, overwrite=args.overwrite, outputs=outputs, tell=tell
-                )
+                with one_of_many(str(path)):
+                    made = separate_file(
+                        separator,
+                        path,
+                        folder,
+                        subtype=args.subtype,
+                        overwrite=args.overwrite,
+                        outputs=outputs,
+                        tell=tell,
+                    )
             except SepvaeError as error:
                 failed += 1
                 tell_failure(args, str(path), str(error))

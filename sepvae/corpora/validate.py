@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from sepvae.batch import one_of_many
 from sepvae.corpora.damage import Damage
 from sepvae.corpora.reader import LEFT_OUT, CorpusReader, corpus_class
 from sepvae.corpora.records import Corpus, Interval, Problem, Utterance
 from sepvae.corpora.sound import scan
-from sepvae.errors import InputError
+from sepvae.errors import InputError, SepvaeError
 from sepvae.progress import counting
 
 Severity = Literal["error", "warning"]
@@ -145,8 +146,9 @@ def validate(corpus: Corpus) -> ValidationReport:
 def _check_audio(corpus: Corpus, utterance: Utterance, by_digest: dict[str, Utterance]) -> list[Problem]:
     path = utterance.path
     try:
-        sound = scan(corpus.root / path)
-    except InputError as error:
+        with one_of_many(path):
+            sound = scan(corpus.root / path)
+    except SepvaeError as error:
         return [Problem("broken", path, str(error))]
     problems = [Problem("header_length", path, f"{path}: {sound.note}")] if sound.note else []
     if sound.n_channels > 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from sepvae.errors import ConfigError
 from sepvae.tables import Table, unknown
 
@@ -20,6 +22,14 @@ MEASURES = Table(
         "pesq_wb": "sepvae.evaluation.perceptual:pesq_wb_measure",
     },
 )
+
+# How the files of a folder lie, how mixtures are called by sepvae, WSJ0-2mix and LibriMix, and which estimate is scored
+# for a source: the one of its name, or that of the best permutation.
+Layout = Literal["item/source", "source/item"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+MIXTURES = ("mixture", "mix", "mix_clean", "mix_both")
+Permutation = Literal["fixed", "best"]
+PERMUTATIONS: tuple[Permutation, ...] = get_args(Permutation)
 
 # Behind the name of a measure: how much better it is than that of the unprocessed mixture, positive when it is better,
 # also where lower values are.

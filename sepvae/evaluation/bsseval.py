@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Items are worked through in groups whose Gram matrices stay below this: on a CPU they fit its cache.
 _GROUP_BYTES_CPU = 1 << 23
 _GROUP_BYTES_OTHER = 1 << 30
+# Beyond every score that means something.
+_WORST_DB = 1e3
 # Energies in this range and its inverse square without underflow or overflow.
 _SAFE_ENERGY = 1e-100
 
@@ -192,6 +194,16 @@ def _ratio_db(signal: Tensor, error: Tensor) -> Tensor:
     return 10 * ratio
 
 
+def criterion(scores: PairScores) -> Tensor:
+    """Return what the best permutation has most of (batch, n_sources, n_candidates): SIR, or SDR where it has none.
+
+    A pair without either comes last: it is taken only where nothing else is left. Infinite scores do not upset a sum.
+    """
+    import torch
+
+    return torch.where(scores.sir.isnan(), scores.sdr, scores.sir).nan_to_num(-_WORST_DB).clamp(-_WORST_DB, _WORST_DB)
+
+
 def _best_assignment(scores: PairScores) -> Tensor:
     """Return which candidate of each source (batch, n_sources) gives the highest mean SIR (SDR where it has none)."""
     import torch
@@ -199,9 +211,7 @@ def _best_assignment(scores: PairScores) -> Tensor:
 
     if scores.sdr.shape[-1] == 1:
         return torch.zeros(scores.sdr.shape[:2], dtype=torch.int64, device=scores.sdr.device)
-    # Scores that are not defined have no say, and infinite ones must not upset the sum.
-    criterion = torch.where(scores.sir.isnan(), scores.sdr, scores.sir).nan_to_num(0.0).clamp(-1e3, 1e3)
-    chosen = [linear_sum_assignment(item, maximize=True)[1].tolist() for item in criterion.cpu().numpy()]
+    chosen = [linear_sum_assignment(item, maximize=True)[1].tolist() for item in criterion(scores).cpu().numpy()]
     return torch.tensor(chosen, device=scores.sdr.device)
 
 

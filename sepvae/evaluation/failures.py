@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from sepvae.evaluation.contract import Description
 from sepvae.evaluation.measures import describe
 from sepvae.evaluation.rows import ScoreRow
+from sepvae.evaluation.unusable import PASSING
 
 # A name that no system of a recipe can have.
 UNPROCESSED = "unprocessed mixture"
@@ -71,7 +73,7 @@ def count_failures(
                 del reasons[measure]
                 failed.add((row.system, row.item, row.source, measure))
         if row.system != UNPROCESSED:
-            counted.append(ScoreRow(row.system, row.item, row.source, values, reasons))
+            counted.append(replace(row, values=values, reasons=reasons))
     return Counted(counted, frozenset(failed))
 
 
@@ -81,7 +83,7 @@ def _worse(measure: str, known: Mapping[str, Description] | None, values: Iterab
 
 def _failed(reason: str, mixture: ScoreRow, measure: str) -> bool:
     """Whether an estimate without a value is to blame for that, and not the references, the noise or a package."""
-    if reason == _BETTER_THAN_ALL:
+    if reason == _BETTER_THAN_ALL or reason in PASSING:
         return False
     of_mixture = mixture.reasons.get(measure)
     return reason != of_mixture and of_mixture in (None, _BECAUSE_IT_IS_THE_MIXTURE)

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sepvae.evaluation.bsseval import bss_eval_sources
+from sepvae.evaluation.bsseval import bss_eval_sources, criterion, score_pairs
+
+# Of BSSEval v3.
+N_TAPS = 512
 
 
 def best_order(references: Mapping[str, NDArray[Any]], estimates: Mapping[str, NDArray[Any]]) -> list[int]:
@@ -23,3 +26,27 @@ def best_order(references: Mapping[str, NDArray[Any]], estimates: Mapping[str, N
     truth, found = (np.stack(list(waves.values())).astype(np.float64) for waves in (references, estimates))
     order: list[int] = bss_eval_sources(references=truth, estimates=found, permutation="best").permutation.tolist()
     return order
+
+
+def best_names(references: Mapping[str, NDArray[Any]], estimates: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """Return the name of an estimate for each reference: the permutation with the highest mean SIR, as `best_order`.
+
+    With more estimates some are left over, with fewer some references have none and are not in the result.
+
+    Args:
+        references: true sources, each (time,), of at least `N_TAPS` samples for each source.
+        estimates: each (time,), any number.
+    """
+    import torch
+    from scipy.optimize import linear_sum_assignment
+
+    if not references or not estimates:
+        return {}
+    truth, found = (
+        torch.as_tensor(np.stack(list(waves.values())), dtype=torch.float64) for waves in (references, estimates)
+    )
+    pairs = torch.arange(len(found)).expand(len(truth), len(found))
+    scores = score_pairs(references=truth[None], estimates=found[None], pairs=pairs, n_taps=N_TAPS)
+    places = linear_sum_assignment(criterion(scores)[0].numpy(), maximize=True)
+    of_references, of_estimates = list(references), list(estimates)
+    return {of_references[k]: of_estimates[j] for k, j in zip(*(own.tolist() for own in places), strict=True)}

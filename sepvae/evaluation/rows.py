@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sepvae.errors import ConfigError, InputError
-from sepvae.files import read_json, read_text, write_json, write_text
+from sepvae.files import make_folder, read_json, read_text, write_json, write_text
 
 _KEYS = ("system", "item", "source")
+# A column of its own where estimates have names, as those of a folder.
+_ESTIMATE = "estimate"
 _REASON = "_reason"
 _VERSION = 1
 
@@ -24,6 +26,8 @@ class ScoreRow:
     """The scores of one system's estimate of one source of one item.
 
     A measure without a value is NaN in `values` and named in `reasons`; no other is. Values are finite or NaN.
+    `estimate` is the name of the estimate that was scored, where it has one: under the best permutation it may be
+    another than the source's. It is empty where there is none.
 
     Raises:
         InputError: NaN and reasons disagree, a value is infinite, or a name is empty or has control characters.
@@ -34,10 +38,12 @@ class ScoreRow:
     source: str
     values: dict[str, float]
     reasons: dict[str, str]
+    estimate: str = ""
 
     def __post_init__(self) -> None:
         where = f"scores of {self.system!r}, {self.item!r}, {self.source!r}"
-        for name in (self.system, self.item, self.source, *self.values, *self.reasons.values()):
+        names = (self.system, self.item, self.source, *self.values, *self.reasons.values())
+        for name in (*names, *([self.estimate] if self.estimate else [])):
             if not name or not name.isprintable():
                 raise InputError(f"{where}: {name!r} is not a name: it is empty or has control characters")
         for measure, value in self.values.items():
@@ -47,6 +53,12 @@ class ScoreRow:
                 raise InputError(f"{where}: {measure} is {value}: a value needs no reason, and NaN needs one")
         if surplus := self.reasons.keys() - self.values.keys():
             raise InputError(f"{where}: a reason without a value for {', '.join(sorted(surplus))}")
+
+
+def check_table(path: str | os.PathLike[str]) -> None:
+    """Raise ConfigError when rows cannot be written under a name, OutputError when its folder cannot be made."""
+    _ending(path)
+    make_folder(Path(path).parent)
 
 
 def write_rows(path: str | os.PathLike[str], rows: Iterable[ScoreRow]) -> None:
@@ -82,7 +94,8 @@ def _ending(path: str | os.PathLike[str]) -> str:
 
 def _to_json(row: ScoreRow) -> dict[str, Any]:
     values = {measure: None if math.isnan(value) else value for measure, value in row.values.items()}
-    return asdict(row) | {"values": values}
+    record = asdict(row) | {"values": values}
+    return record if row.estimate else {key: value for key, value in record.items() if key != _ESTIMATE}
 
 
 def _from_json(path: str | os.PathLike[str], data: Any) -> list[ScoreRow]:
@@ -93,7 +106,7 @@ def _from_json(path: str | os.PathLike[str], data: Any) -> list[ScoreRow]:
         try:
             values = {name: math.nan if value is None else 1.0 * value for name, value in record["values"].items()}
             system, item, source = (record[key] for key in _KEYS)
-            rows.append(ScoreRow(system, item, source, values, dict(record["reasons"])))
+            rows.append(ScoreRow(system, item, source, values, dict(record["reasons"]), record.get(_ESTIMATE, "")))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(f"{path}, row {number}: not a row of scores ({error})") from error
     return rows
@@ -103,9 +116,10 @@ def _to_csv(rows: list[ScoreRow]) -> str:
     measures = list(dict.fromkeys(measure for row in rows for measure in row.values))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_KEYS, *(measure + suffix for measure in measures for suffix in ("", _REASON))])
+    keys = (*_KEYS, _ESTIMATE) if any(row.estimate for row in rows) else _KEYS
+    writer.writerow([*keys, *(measure + suffix for measure in measures for suffix in ("", _REASON))])
     for row in rows:
-        cells = [row.system, row.item, row.source]
+        cells = [row.system, row.item, row.source, row.estimate][: len(keys)]
         for measure in measures:
             value = row.values.get(measure, math.nan)
             cells += ["" if math.isnan(value) else repr(float(value)), row.reasons.get(measure, "")]
@@ -118,15 +132,16 @@ def _from_csv(path: str | os.PathLike[str], text: str) -> list[ScoreRow]:
     rows = []
     try:
         header = next(reader, [])
-        measures = header[len(_KEYS) :: 2]
-        if header != [*_KEYS, *(measure + suffix for measure in measures for suffix in ("", _REASON))]:
+        keys = (*_KEYS, _ESTIMATE) if header[len(_KEYS) : len(_KEYS) + 1] == [_ESTIMATE] else _KEYS
+        measures = header[len(keys) :: 2]
+        if header != [*keys, *(measure + suffix for measure in measures for suffix in ("", _REASON))]:
             raise InputError(
                 f"{path}: not a table of scores: the first line must be {','.join(_KEYS)} and the measures"
             )
         for cells in reader:
             if len(cells) != len(header):
                 raise InputError(f"{path}, line {reader.line_num}: {len(cells)} cells, the header has {len(header)}")
-            rows.append(_from_cells(measures, cells))
+            rows.append(_from_cells(measures, cells[: len(keys)], cells[len(keys) :]))
     except InputError:
         raise
     except (csv.Error, ValueError) as error:
@@ -134,13 +149,13 @@ def _from_csv(path: str | os.PathLike[str], text: str) -> list[ScoreRow]:
     return rows
 
 
-def _from_cells(measures: list[str], cells: list[str]) -> ScoreRow:
+def _from_cells(measures: list[str], names: list[str], cells: list[str]) -> ScoreRow:
     """Return the row; a measure with neither value nor reason was not asked for."""
     values, reasons = {}, {}
-    for measure, value, reason in zip(measures, cells[len(_KEYS) :: 2], cells[len(_KEYS) + 1 :: 2], strict=True):
+    for measure, value, reason in zip(measures, cells[::2], cells[1::2], strict=True):
         if value or reason:
             values[measure] = float(value) if value else math.nan
         if reason:
             reasons[measure] = reason
-    system, item, source = cells[: len(_KEYS)]
-    return ScoreRow(system, item, source, values, reasons)
+    system, item, source, *estimate = names
+    return ScoreRow(system, item, source, values, reasons, *estimate)

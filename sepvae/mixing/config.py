@@ -33,10 +33,11 @@ class MixingConfig(Config):
     is an upper bound, and small: what is validated on cannot be learnt from; so is `n_train` of a single source.
     `length` is `min`, all sources are heard all the time, or `max`, shorter ones are padded. `snr_db` is the range of
     the level of the first source over each other one, `noise_snr_db` of all sources over the noise. `skip_damaged`
-    leaves out files that a lost byte has turned into noise (`sepvae corpus validate` names them); it reads every file
-    once. `background` says what that source is drawn from; `noise_folder` lays noise under the mixtures that is no
-    source. With `room` they are heard in rooms by several microphones; levels and level ratios are then those of the
-    images at the first one.
+    reads every file once before anything is drawn, and leaves out those that cannot be used: unreadable, silent, of
+    several channels, or turned into noise by a lost byte (`sepvae corpus validate` names them). Without it files that a
+    byte was lost from are taken, and the others are left out when they come up. `background` says what that source is
+    drawn from; `noise_folder` lays noise under the mixtures that is no source. With `room` they are heard in rooms by
+    several microphones; levels and level ratios are then those of the images at the first one.
 
     `pairs`, a number or a list of pairs of speakers, is another protocol: each pair is a group with models of its own,
     and all sentences of the two train but those closest in length, which are the test: one of each for one mixture, as

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from sepvae.audio import Wave
+from sepvae.batch import one_of_many
 from sepvae.corpora.records import Utterance
-from sepvae.errors import InputError
+from sepvae.errors import InputError, SepvaeError
 from sepvae.mixing.config import BACKGROUND, MixingConfig
 from sepvae.mixing.manifest import Mixture, Source
 from sepvae.mixing.mixture import load_source
-from sepvae.mixing.noise import Noises, rms
+from sepvae.mixing.noise import Noises, heard_stretch, rms
 from sepvae.mixing.places import Rooms
 from sepvae.mixing.pools import sentence
 from sepvae.mixing.rooms import images_of, impulse_responses
@@ -25,6 +26,14 @@ from sepvae.seeds import derive_seed, generator
 _PEAK = 0.99
 # How often a combination is drawn again when the first utterances left nothing for the last source.
 _ATTEMPTS = 200
+
+
+class UnusableUtteranceError(InputError):
+    """An utterance of which no stretch can be mixed; the message names its file."""
+
+    def __init__(self, utterance: Utterance, message: str) -> None:
+        super().__init__(message)
+        self.utterance = utterance
 
 
 def _power(wave: Wave) -> float:
@@ -176,10 +185,11 @@ class Mixer:
         """Return the record of a mixture: stretches of utterances and backgrounds, and their levels.
 
         Raises:
-            InputError: a file cannot be read, or a stretch is silent.
+            UnusableUtteranceError: a file cannot be read, or nothing is heard in it.
+            InputError: a background cannot be used, or a source is not heard in its room.
         """
         config, random = self.config, generator(self.seed, "mixture", *self._stream, split, index)
-        files = [load_source(self.root / u.path, config.sample_rate) for u in utterances]
+        files = [self._load(utterance) for utterance in utterances]
         longest = round(config.duration_s[1] * config.sample_rate)
         lengths = [min(len(wave), longest) for wave, _ in files]
         n_samples = min(lengths) if config.length == "min" else max(lengths)
@@ -220,6 +230,18 @@ class Mixer:
             scene=scene,
         )
 
+    def _load(self, utterance: Utterance) -> tuple[Wave, str]:
+        """Return the samples (time,) of an utterance, and the hash of its file."""
+        path = self.root / utterance.path
+        try:
+            with one_of_many(str(path)):
+                wave, digest = load_source(path, self.config.sample_rate)
+                if not len(wave):
+                    raise InputError(f"{path}: holds no samples")
+                return wave, digest
+        except SepvaeError as error:
+            raise UnusableUtteranceError(utterance, str(error)) from error
+
     def _levelled(self, scene: Scene, sources: Sequence[Source], dry: Sequence[Wave]) -> Scene:
         """Return a room whose gains bring the images at the reference to the levels of the dry sources, each (time,).
 
@@ -254,10 +276,13 @@ class Mixer:
         """Return a stretch of an utterance placed in the mixture (time,), with `level` as RMS of the stretch."""
         wave, digest = file
         count = min(len(wave), n_samples)
-        start = int(random.integers(len(wave) - count + 1))
+        start = heard_stretch(wave, count, random)
         offset = int(random.integers(n_samples - count + 1))
         part = wave[start : start + count]
-        gain = level / rms(part, self.root / utterance.path)
+        try:
+            gain = level / rms(part, self.root / utterance.path)
+        except InputError as error:
+            raise UnusableUtteranceError(utterance, str(error)) from error
         facts = {"speaker": utterance.speaker, "sex": utterance.sex, "text": utterance.text, "sha256": digest}
         place = {"start": start, "n_samples": count, "offset": offset, "gain": gain}
         placed = np.zeros(n_samples, np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +13,11 @@ from pydantic import Field, model_validator
 
 from sepvae import audio
 from sepvae.audio import Wave
+from sepvae.batch import one_of_many
 from sepvae.config import Config
+from sepvae.corpora.damaged_files import SILENCE_RMS, level
 from sepvae.corpora.listing import subfolders
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import ConfigError, InputError, SepvaeError
 from sepvae.files import check_folder
 from sepvae.formats import AUDIO_ENDINGS, is_audio
 from sepvae.inputs import Tree
@@ -24,8 +27,10 @@ from sepvae.mixing.manifest import Source
 from sepvae.mixing.mixture import load_source
 from sepvae.seeds import derive_seed
 
-# A stretch this quiet (−80 dBFS) has no level to normalise.
-SILENCE_RMS = 1e-4
+_LOGGER = logging.getLogger(__name__)
+
+# Draws of a stretch before the loudest one is taken: a pause may be most of a recording.
+_DRAWS = 20
 # Shares of time where a kind has too few files to split them: the first 60 % train, then validation, then test.
 _VALID_FROM, _TEST_FROM = 0.6, 0.8
 _TEST_FILES = 5
@@ -89,12 +94,44 @@ class Recording:
         return load_source(self.folder / self.path, sample_rate)
 
 
+class UnusableRecordingError(InputError):
+    """A recording of which no stretch can be mixed; the message names its file."""
+
+    def __init__(self, recording: Recording, message: str) -> None:
+        super().__init__(message)
+        self.recording = recording
+
+
+def without(kinds: Mapping[str, Sequence[Recording]], unusable: Mapping[str, str]) -> dict[str, list[Recording]]:
+    """Return recordings by kind without some, by their paths; InputError when nothing is left of a kind."""
+    left = {kind: [one for one in own if one.path not in unusable] for kind, own in kinds.items()}
+    for kind, own in left.items():
+        if not own:
+            first = next(unusable[one.path] for one in kinds[kind])
+            raise InputError(f"background or noise {kind!r}: none of its recordings can be used, the first: {first}")
+    return left
+
+
 def rms(wave: Wave, path: Path | str) -> float:
     """Return the root mean square of a stretch; InputError names the file where there is only silence."""
-    level = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) if wave.size else 0.0
-    if level < SILENCE_RMS:
+    found = level(wave)
+    if found < SILENCE_RMS:
         raise InputError(f"{path}: the stretch to be mixed is silent: leave the file out ('sepvae corpus validate')")
-    return level
+    return found
+
+
+def heard_stretch(wave: Wave, count: int, random: np.random.Generator) -> int:
+    """Return where a stretch of `count` samples begins in a wave (time,): drawn, and again where it is a pause.
+
+    Of a wave that is nearly all pause it is the loudest stretch; whether that is heard is for the caller to see.
+    """
+    last = len(wave) - count
+    for _ in range(_DRAWS):
+        start = int(random.integers(last + 1))
+        if level(wave[start : start + count]) >= SILENCE_RMS:
+            return start
+    energy = np.concatenate([[0.0], np.cumsum(np.square(wave, dtype=np.float64))])
+    return int(np.argmax(energy[count:] - energy[: last + 1]))
 
 
 def _kind(path: str) -> str:
@@ -103,20 +140,27 @@ def _kind(path: str) -> str:
 
 
 def _files(folder: Path, root: Path, kind: str) -> list[Recording]:
-    tree = Tree(folder)
-    found = [folder / path for path in tree.files() if is_audio(path)]
+    """Return the recordings below a folder; those that cannot be read are left out, and named in warnings."""
+    tree, found = Tree(folder), list[Recording]()
+    paths = [folder / path for path in tree.files() if is_audio(path)]
     for _, message in tree.passed_over.failures():
         raise InputError(message)
-    for path in found:
-        audio.inspect(path)
-    return [Recording(kind, path.relative_to(root).as_posix(), root) for path in found]
+    for path in paths:
+        try:
+            with one_of_many(str(path)):
+                audio.inspect(path)
+        except SepvaeError as error:
+            _LOGGER.warning("%s: left out", error)
+            continue
+        found.append(Recording(kind, path.relative_to(root).as_posix(), root))
+    return found
 
 
 def list_noises(folder: Path) -> dict[str, list[Recording]]:
     """Return the recordings of a folder by kind, which is the folder inside it where they lie.
 
     Raises:
-        InputError: there is no such folder, nothing in it, or something that cannot be read.
+        InputError: there is no such folder, or nothing in it that can be read.
     """
     check_folder(folder, advice=f"give one of noise, with {', '.join(AUDIO_ENDINGS)} files")
     kinds: dict[str, list[Recording]] = {}
@@ -214,20 +258,30 @@ class Noises:
         """Return a stretch (time,) with an RMS of 1 and its record: of one kind drawn, or of all kinds together.
 
         Raises:
-            InputError: the stretch is silent.
+            UnusableRecordingError: the recording cannot be read, or nothing is heard in it.
         """
         kinds = sorted(self._splits)
         if not self._together:
             kinds = [kinds[int(random.integers(len(kinds)))]]
         layers, total = list[Source](), np.zeros(n_samples, np.float64)
         for kind in kinds:
-            own = self._splits[kind][split]
-            source, part = self._stretch(name, own[int(random.integers(len(own)))], n_samples, random)
+            source, part = self._one_of(name, self._splits[kind][split], n_samples, random)
             layers.append(source)
             total += source.gain * part
         whole = layers[0].model_copy(update={"layers": tuple(layers[1:])})
         gain = 1 / rms(total.astype(np.float32), whole.path)
         return whole.amplified(gain), (gain * total).astype(np.float32)
+
+    def _one_of(
+        self, name: str, recordings: Sequence[Recording], n_samples: int, random: np.random.Generator
+    ) -> tuple[Source, Wave]:
+        """Return a stretch of one of some recordings."""
+        recording = recordings[int(random.integers(len(recordings)))]
+        try:
+            with one_of_many(recording.path):
+                return self._stretch(name, recording, n_samples, random)
+        except SepvaeError as error:
+            raise UnusableRecordingError(recording, str(error)) from error
 
     def _stretch(
         self, name: str, recording: Recording, n_samples: int, random: np.random.Generator
@@ -237,7 +291,7 @@ class Noises:
         path = recording.path if recording.folder is None else recording.folder / recording.path
         if last <= first:
             raise InputError(f"{path}: holds {len(wave)} samples, too few to be noise: leave the file out")
-        start = first + int(random.integers(max(last - first - n_samples, 0) + 1))
+        start = first + heard_stretch(wave[first:last], min(n_samples, last - first), random)
         part = wave[first + (np.arange(start, start + n_samples) - first) % (last - first)]
         source = Source(
             name=name,

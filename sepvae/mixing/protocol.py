@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from sepvae.corpora.damaged_files import list_damaged
-from sepvae.corpora.records import Utterance
+from sepvae.corpora.damaged_files import unusable_files, warn_of_left_out
+from sepvae.corpora.records import Problem, Utterance
 from sepvae.errors import InputError
 from sepvae.mixing.config import BACKGROUND, MixingConfig
 from sepvae.mixing.folds import by_speaker, check_folds, list_companies
 from sepvae.mixing.manifest import Header, Manifest, Mixture
-from sepvae.mixing.mixer import Mixer
-from sepvae.mixing.noise import Noises, list_backgrounds, list_noises
+from sepvae.mixing.mixer import Mixer, UnusableUtteranceError
+from sepvae.mixing.noise import (
+    Noises,
+    Recording,
+    UnusableRecordingError,
+    list_backgrounds,
+    list_noises,
+    without,
+)
 from sepvae.mixing.pairs import choose_pairs, pair_pools
 from sepvae.mixing.places import Rooms
 from sepvae.mixing.pools import Pools, make_pools
@@ -86,6 +93,9 @@ def describe_indistinct(pairs: Sequence[tuple[str, str]]) -> str:
 def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root: str | Path, seed: int) -> Manifest:
     """Draw training, validation and test mixtures.
 
+    Utterances whose files cannot be used are left out, with warnings and a note in the header; of one with a long pause
+    another stretch is drawn.
+
     Args:
         utterances: of the corpus.
         config: what to mix.
@@ -93,17 +103,56 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
         seed: of every choice. More training mixtures keep the earlier ones, and change no test mixture.
 
     Raises:
-        InputError: too few speakers, sentences or long enough utterances; or a file cannot be used.
+        InputError: too few speakers, sentences or long enough utterances.
     """
     root, ordered = Path(root), sorted(utterances, key=lambda u: u.id)
-    damaged = list_damaged(ordered, root) if config.skip_damaged else set()
-    whole = _chosen_speakers([u for u in ordered if u.id not in damaged], config, seed)
+    left_out = unusable_files(ordered, root) if config.skip_damaged else {}
+    unheard = dict[str, str]()
+    while True:
+        try:
+            return _draw(ordered, config, root, seed, left_out, unheard)
+        except UnusableRecordingError as error:
+            # What a list names is part of a protocol, and what is synthesised cannot be left out.
+            if error.recording.folder is None or _is_listed(error.recording, config):
+                raise
+            unheard[error.recording.path] = str(error)
+            _LOGGER.warning("%s: left out", error)
+        except UnusableUtteranceError as error:
+            # Where no file was looked at before, there may be more of them: all are found at once.
+            if not config.skip_damaged and not left_out:
+                found = unusable_files(ordered, root)
+                left_out = {name: one for name, one in found.items() if one.code != "shifted_bytes"}
+            if error.utterance.id not in left_out:
+                left_out[error.utterance.id] = Problem("silent", error.utterance.path, str(error))
+                warn_of_left_out([left_out[error.utterance.id]], n_all=len(ordered))
+
+
+def _draw(
+    ordered: Sequence[Utterance],
+    config: MixingConfig,
+    root: Path,
+    seed: int,
+    left_out: Mapping[str, Problem],
+    unheard: Mapping[str, str],
+) -> Manifest:
+    """Draw the mixtures from the utterances, sorted by id, and the recordings of noise that are not left out.
+
+    Raises:
+        UnusableUtteranceError: one more has to be left out.
+        UnusableRecordingError: one more has to be left out.
+        InputError: as `make_mixtures`.
+    """
+    usable = [u for u in ordered if u.id not in left_out]
+    if ordered and not usable:
+        first = next(iter(left_out.values())).message
+        raise InputError(f"{root}: none of {len(ordered)} utterances can be mixed, the first: {first}")
+    whole = _chosen_speakers(usable, config, seed)
     long_enough = [u for u in whole if u.duration_s >= config.duration_s[0]]
     shares, notes = _share_out(long_enough, config, seed)
     # Whether there are enough combinations is known before the first file is read.
     drawn = [
         (mixer, split, index, combination)
-        for mixer, share in _mixers(config, root, seed, shares)
+        for mixer, share in _mixers(config, root, seed, shares, unheard)
         for split in ("train", "valid", "test")
         for index, combination in enumerate(_combinations(mixer, share, split, config))
     ]
@@ -117,11 +166,8 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
         from importlib import metadata
 
         notes.append(f"the rooms were simulated by pyroomacoustics {metadata.version('pyroomacoustics')}")
-    if damaged:
-        notes.append(
-            f"{len(damaged)} of {len(ordered)} utterances were left out because their files are damaged, noise from "
-            f"where a byte was lost on: {', '.join(sorted(damaged))}"
-        )
+    notes += _left_out_notes(left_out, len(ordered))
+    notes += [f"{path} was left out of the noise: {why}" for path, why in unheard.items()]
     if any(u.text is None and u.prompt is None for u in long_enough):
         notes.append("some utterances have no text: sentences are told apart by utterance")
     # In a room the microphones tell them apart.
@@ -130,6 +176,25 @@ def make_mixtures(utterances: Sequence[Utterance], config: MixingConfig, *, root
         notes.append(describe_indistinct(alike))
         _LOGGER.warning("%s", notes[-1])
     return Manifest(Header(config=config.model_dump(mode="json"), seed=seed, notes=tuple(notes)), tuple(mixtures))
+
+
+def _is_listed(recording: Recording, config: MixingConfig) -> bool:
+    """Whether the lists of the recordings name one."""
+    lists = config.background.recordings
+    return lists is not None and recording.path in {*lists.train, *lists.valid, *lists.test}
+
+
+def _left_out_notes(left_out: Mapping[str, Problem], n_all: int) -> Iterator[str]:
+    """Yield for each reason the utterances that were left out for it."""
+    reasons = {
+        "shifted_bytes": "are damaged, noise from where a byte was lost on",
+        "silent": "are silent",
+        "channels": "have several channels",
+        "broken": "cannot be read",
+    }
+    for code, reason in reasons.items():
+        if names := sorted(name for name, problem in left_out.items() if problem.code == code):
+            yield f"{len(names)} of {n_all} utterances were left out because their files {reason}: {', '.join(names)}"
 
 
 class _Share(NamedTuple):
@@ -219,15 +284,17 @@ def _divided(count: int, parts: int) -> list[int]:
     return [(count + parts - 1 - number) // parts for number in range(parts)]
 
 
-def _mixers(config: MixingConfig, root: Path, seed: int, shares: Sequence[_Share]) -> Iterator[tuple[Mixer, _Share]]:
-    """Yield a mixer for each share, and the share."""
+def _mixers(
+    config: MixingConfig, root: Path, seed: int, shares: Sequence[_Share], unheard: Mapping[str, str]
+) -> Iterator[tuple[Mixer, _Share]]:
+    """Yield a mixer for each share, and the share; recordings of noise that cannot be used are left out."""
     backgrounds = noises = None
     if BACKGROUND in config.sources:
         own, rate = config.background, config.sample_rate
-        kinds, lists = list_backgrounds(own), own.recordings
+        kinds, lists = without(list_backgrounds(own), unheard), own.recordings
         backgrounds = Noises(kinds, together=own.together, sample_rate=rate, seed=seed, lists=lists)
     if config.noise_folder is not None:
-        kinds = list_noises(Path(config.noise_folder))
+        kinds = without(list_noises(Path(config.noise_folder)), unheard)
         noises = Noises(kinds, together=False, sample_rate=config.sample_rate, seed=seed)
     rooms = None if config.room is None else Rooms(config.room)
     for share in shares:

@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sepvae.corpora.damaged_files import list_damaged, shifted
+from sepvae.batch import one_of_many
+from sepvae.corpora.damaged_files import shifted, unusable_files
 from sepvae.corpora.records import Utterance
-from sepvae.errors import InputError
+from sepvae.errors import InputError, SepvaeError
 from sepvae.mixing.manifest import Mixture, Source
 from sepvae.mixing.mixture import load_source
 from sepvae.mixing.noise import rms
@@ -106,7 +107,7 @@ def speaker_mixtures(
     """Return the utterances of one speaker to train and to validate on, one sentence in ten to validate.
 
     Args:
-        utterances: of the corpus; damaged files are left out.
+        utterances: of the corpus; files that cannot be used are left out, with warnings.
         speaker: whose.
         root: folder of the corpus.
         sample_rate: Hz that the model works at.
@@ -124,8 +125,8 @@ def speaker_mixtures(
         close = [name for name in known if name.casefold() == speaker.casefold()]
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise InputError(f"no utterances of the speaker {speaker!r}: {hint}there are {', '.join(known[:20])}{more}")
-    damaged = list_damaged(own, Path(root))
-    own = [u for u in own if u.id not in damaged and u.n_samples]
+    unusable = unusable_files(own, Path(root))
+    own = [u for u in own if u.id not in unusable]
     if not own:
         raise InputError(f"all files of the speaker {speaker!r} are damaged or empty: see 'sepvae corpus validate'")
     held_out = _held_out(own, seed)
@@ -158,14 +159,15 @@ def corpus_mixtures(
         InputError: nothing that can be used.
     """
     held_out, folder = _held_out(utterances, seed), Path(root)
-    train, valid, left_out = list[Mixture](), list[Mixture](), list[InputError]()
+    train, valid, left_out = list[Mixture](), list[Mixture](), list[SepvaeError]()
     for utterance in sorted(utterances, key=lambda u: u.id):
         split, kept = ("valid", valid) if sentence(utterance) in held_out else ("train", train)
         try:
-            if shifted(folder / utterance.path):
-                raise InputError(f"{folder / utterance.path}: noise from where a byte was lost on")
-            kept.append(_of_utterance(utterance, folder, split, sample_rate, name="speech"))
-        except InputError as error:
+            with one_of_many(str(folder / utterance.path)):
+                if shifted(folder / utterance.path):
+                    raise InputError(f"{folder / utterance.path}: noise from where a byte was lost on")
+                kept.append(_of_utterance(utterance, folder, split, sample_rate, name="speech"))
+        except SepvaeError as error:
             left_out.append(error)
     for reason in left_out[:_NAMED]:
         _LOGGER.warning("left out: %s", reason)

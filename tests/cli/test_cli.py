@@ -73,7 +73,10 @@ def test_help_fits_a_terminal_and_shows_defaults(
 def test_help_of_folders_keeps_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     (evaluate,) = (parser for parser in parsers(build_parser()) if parser.prog == "sepvae evaluate")
-    assert "\n  ESTIMATES/<item>/<source>.wav\n  REFERENCES/<item>/<source>.wav   REF" in evaluate.format_help()
+    assert (
+        "\n  item/source: DIR/<item>/<source>.wav    DIR/<item>/mixture.wav\n  source/item: DIR/"
+        in evaluate.format_help()
+    )
 
 
 def test_names_of_tables_are_listed_and_checked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +103,7 @@ def test_folders_to_evaluate_have_to_be_there(tmp_path: Path, capsys: pytest.Cap
             assert main(["evaluate", key, str(tmp_path / place), other, str(tmp_path)]) == 1
             assert f"{tmp_path / place}: {message}: give that of the" in capsys.readouterr().err
     assert main(["evaluate", "--references", str(tmp_path), "--estimates", str(tmp_path)]) == 1
-    assert f"{tmp_path}: no folders of references found there" in capsys.readouterr().err
+    assert f"{tmp_path}: no folders of audio files found there" in capsys.readouterr().err
 
 
 def test_a_default_of_the_command_line_is_that_of_the_function() -> None:

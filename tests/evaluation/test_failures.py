@@ -56,6 +56,12 @@ def test_of_a_measure_whose_lower_values_are_better_the_highest_is_the_worst() -
     assert math.isnan(count_failures(scores).rows[1].values["lsd"])
 
 
+def test_what_the_machine_spoilt_is_no_failure_of_the_system() -> None:
+    for reason in ("out_of_memory", "process_killed"):
+        counted = count_failures([*rows("vae", [3.0, reason]), *rows(UNPROCESSED, [0.0, 0.0])])
+        assert not counted.failed and math.isnan(counted.rows[1].values["si_sdr"])
+
+
 @pytest.mark.parametrize(
     ("reason", "of_mixture"),
     [

@@ -1,4 +1,4 @@
-"""Scores of many items: the same rows for any number of processes, and errors that name the item."""
+"""Scores of many items: the same rows for any number of processes, and a reason where an item has none."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from sepvae import seeds
-from sepvae.errors import ConfigError, InputError, KilledWorker
+from sepvae.errors import ConfigError, InputError
 from sepvae.evaluation.many import ScoreTask, score_many
+from sepvae.evaluation.unusable import UnusableSignalError
 
 MEASURES = ("sdr_bsseval_v3_512", "si_sdr", "estoi")
 
@@ -51,29 +52,64 @@ def test_tasks_are_taken_as_they_are_needed() -> None:
     assert len(taken) <= 2
 
 
+class Broken:
+    """An item whose signals cannot be had."""
+
+    item, sources = "broken", {"s": ("a", "b")}
+
+    def __init__(self, kind: type[Exception], *arguments: str) -> None:
+        self.kind, self.arguments = kind, arguments
+
+    def load(self) -> ScoreTask:
+        raise self.kind(*self.arguments)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_an_item_that_cannot_be_scored_is_named(jobs: int) -> None:
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (Broken(UnusableSignalError, "reference_missing", "a.wav: there is no file"), "reference_missing"),
+        (Broken(InputError, "a.wav: damaged"), "not_scored"),
+        (Broken(MemoryError), "out_of_memory"),
+        (Broken(RuntimeError, "DefaultCPUAllocator: can't allocate memory: you tried to …"), "out_of_memory"),
+        (Broken(ZeroDivisionError, "division by zero"), "not_scored"),
+    ],
+)
+def test_an_item_that_cannot_be_scored_has_a_reason_and_the_others_their_scores(
+    broken: Broken, reason: str, jobs: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = list(score_many([task(0), broken, task(1)], measures=["si_sdr"], jobs=jobs))
+    assert [rows[0].item for rows in found] == ["item0", "broken", "item1"]
+    assert [(row.system, row.source, row.reasons) for row in found[1]] == [
+        ("s", "a", {"si_sdr": reason}),
+        ("s", "b", {"si_sdr": reason}),
+    ]
+    assert not any(row.reasons for rows in (found[0], found[2]) for row in rows)
+    assert "item 'broken' cannot be scored: " in caplog.text
+
+
+def test_a_signal_of_another_length_is_told(caplog: pytest.LogCaptureFixture) -> None:
     bad = ScoreTask("broken", {"a": np.ones(10)}, {"s": {"a": np.ones(9)}}, np.ones(10), 16000)
-    scores = score_many([task(0), bad, task(1)], measures=["si_sdr"], jobs=jobs)
-    assert next(scores)[0].item == "item0"
-    with pytest.raises(InputError, match=r"item 'broken' cannot be scored.*estimate 'a' has shape \(9,\)"):
-        next(scores)
+    ((row,),) = score_many([bad], measures=["si_sdr"])
+    assert row.reasons == {"si_sdr": "not_scored"}
+    assert "estimate 'a' has shape (9,), the mixture (10,)" in caplog.text
 
 
-def test_an_unforeseen_error_is_named_with_its_kind() -> None:
-    bad = ScoreTask("odd", {"a": np.ones(10)}, {"s": {"a": np.array(["x"] * 10)}}, object(), 16000)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="item 'odd' cannot be scored"):
-        list(score_many([bad], measures=["si_sdr"]))
+def test_what_is_wrong_with_the_run_ends_it() -> None:
+    with pytest.raises(ConfigError, match="item 'broken' cannot be scored: no such method"):
+        list(score_many([Broken(ConfigError, "no such method")], measures=["si_sdr"]))
 
 
-def test_a_process_that_dies_names_the_item_that_it_had() -> None:
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_process_that_dies_costs_the_item_that_it_had(place: int, caplog: pytest.LogCaptureFixture) -> None:
     killer = ScoreTask("deadly", {"a": Killer()}, {"s": {"a": np.ones(10)}}, np.ones(10), 16000)  # type: ignore[dict-item]
-    scores = score_many([task(0), killer, task(1)], measures=["si_sdr"], jobs=2)
-    assert next(scores)[0].item == "item0"
-    with pytest.raises(KilledWorker, match=r"^item 'deadly' cannot be scored: its process ended .*fewer --jobs"):
-        list(scores)
-    with pytest.raises(KilledWorker, match="'deadly'"):
-        list(score_many([task(0), killer], measures=["si_sdr"], jobs=2))
+    tasks = [task(0), task(1)]
+    tasks.insert(place, killer)
+    found = list(score_many(tasks, measures=["si_sdr"], jobs=2))
+    assert [rows[0].item for rows in found] == [one.item for one in tasks]
+    assert [row.reasons for row in found[place]] == [{"si_sdr": "process_killed"}]
+    assert sum(bool(row.reasons) for rows in found for row in rows) == 1
+    assert "item 'deadly' cannot be scored: its process ended" in caplog.text and "fewer --jobs" in caplog.text
 
 
 def test_settings_are_checked_before_any_work() -> None:

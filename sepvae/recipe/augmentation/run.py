@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sepvae.corpora.damaged_files import list_damaged
+from sepvae.corpora.damaged_files import unusable_files
 from sepvae.corpora.records import Utterance
 from sepvae.evaluation.rows import write_rows
 from sepvae.files import read_json, read_jsonl, write_jsonl
@@ -110,8 +110,8 @@ def _call(stage: Callable[..., dict[str, str]], *arguments: Any) -> dict[str, st
 
 def _leave_out_damaged(listing: Path, whole: Path, root: Path) -> None:
     records = list(read_jsonl(listing))
-    damaged = list_damaged([Utterance.from_json(record) for record in records], root)
-    write_jsonl(whole, (record for record in records if record["id"] not in damaged))
+    unusable = unusable_files([Utterance.from_json(record) for record in records], root, mono=False)
+    write_jsonl(whole, (record for record in records if record["id"] not in unusable))
 
 
 def _recordings(run: FoldRun) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
-from sepvae.evaluation.rows import read_rows, write_rows
+from sepvae.evaluation.rows import read_rows
 from sepvae.files import read_json, read_jsonl, write_json
 from sepvae.mixing.leaks import refuse_leaks
 from sepvae.mixing.manifest import Manifest, read_manifest
@@ -17,7 +17,7 @@ from sepvae.recipe.common import Finished, RecipeOptions
 from sepvae.recipe.corpus import PreparedCorpus, folder_state, hash_data, prepare_corpus
 from sepvae.recipe.ledger import Ledger
 from sepvae.recipe.provenance import Tested
-from sepvae.recipe.separation import provenance, stages
+from sepvae.recipe.separation import provenance, scoring, stages
 from sepvae.recipe.separation.elsewhere import adapted
 from sepvae.recipe.separation.folder import PartFolder
 from sepvae.recipe.separation.named_speakers import named_speakers
@@ -116,11 +116,12 @@ def _run_part(
     separated |= experiment.options.side_by_side(_run_system, first, what="system")
     behind = {run.name: (ledger, experiment, run, manifest, mixed, separated[other]) for run, other in others if other}
     separated |= experiment.options.side_by_side(_run_system, behind, what="system")
+    evaluated = [recipe.evaluation.model_dump(mode="json"), separated]
     scored = ledger.run(
         f"{part}-evaluate",
-        [recipe.evaluation.model_dump(mode="json"), separated],
+        evaluated,
         [folder.scores],
-        lambda: write_rows(folder.scores, stages.evaluate(experiment, manifest)),
+        lambda: scoring.write_scores(experiment, manifest, evaluated),
     )
 
     def summarise() -> None:

@@ -1,9 +1,8 @@
-"""The work of each stage of a recipe of separation: mix, train, separate, evaluate, summarise."""
+"""The work of each stage of a recipe of separation but for the scores: mix, train, separate, summarise."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any
 
 from sepvae import audio
 from sepvae.audio import Wave
+from sepvae.batch import one_of_many
 from sepvae.corpora.records import Utterance
-from sepvae.errors import ConfigError, InputError
-from sepvae.evaluation.failures import UNPROCESSED, count_failures
+from sepvae.errors import InputError
+from sepvae.evaluation.failures import count_failures
 from sepvae.evaluation.hypotheses import check_claims
-from sepvae.evaluation.many import ScoreTask, score_many
 from sepvae.evaluation.naming import best_order
 from sepvae.evaluation.rows import ScoreRow
 from sepvae.evaluation.runs import add_seeds, average_runs
@@ -88,10 +87,11 @@ def separate_tests(experiment: Experiment, run: Run, manifest: Manifest) -> None
     with progress("separate", len(tests), unit="mixtures") as bar:
         for mixture in tests:
             rendered = render(mixture, experiment.root)
-            if other is None:
-                estimates = system.separate(rendered)
-            else:
-                estimates = system.derive(_waves(folder.estimates(other), mixture, list(rendered.sources)))
+            with one_of_many(f"{run.name}: {mixture.id}", advice="take shorter mixtures, or fewer --jobs"):
+                if other is None:
+                    estimates = system.separate(rendered)
+                else:
+                    estimates = system.derive(_waves(folder.estimates(other), mixture, list(rendered.sources)))
             if set(estimates) != set(rendered.sources):
                 raise InputError(
                     f"{mixture.id}: system {run.system} gives the sources {sorted(estimates)}, the mixture has "
@@ -116,38 +116,6 @@ def write_references(experiment: Experiment, manifest: Manifest) -> None:
         folder = experiment.folder.references / mixture.id
         for name, wave in {"mixture": rendered.mixture, **rendered.sources}.items():
             audio.write(folder / f"{name}.wav", wave, sample_rate=mixture.sample_rate)
-
-
-def score_tasks(experiment: Experiment, manifest: Manifest) -> Iterator[ScoreTask]:
-    """Yield what is to be scored: every test mixture under all runs of all systems."""
-    recipe = experiment.recipe
-    for mixture in manifest.of_split("test"):
-        names = [source.name for source in mixture.sources]
-        rendered = render(mixture, experiment.root)
-        yield ScoreTask(
-            item=mixture.id,
-            references=rendered.sources,
-            estimates={run.name: _waves(experiment.folder.estimates(run.name), mixture, names) for run in recipe.runs},
-            mixture=rendered.mixture,
-            sample_rate=mixture.sample_rate,
-            noise=rendered.noise,
-        )
-
-
-def evaluate(experiment: Experiment, manifest: Manifest) -> list[ScoreRow]:
-    """Score the estimates of all systems and the mixture, one row for each mixture, run of a system and source."""
-    tasks, n_tests = score_tasks(experiment, manifest), len(manifest.of_split("test"))
-    rows: list[ScoreRow] = []
-    wanted = experiment.recipe.evaluation.sources
-    if unknown := set(wanted or ()) - {source.name for mixture in manifest.mixtures for source in mixture.sources}:
-        raise ConfigError(f"evaluation.sources: the mixtures have no source {min(unknown)!r}: see mixing.sources")
-    measures, jobs = experiment.recipe.evaluation.measures, experiment.options.jobs
-    scores = score_many(tasks, measures=measures, floor=UNPROCESSED, jobs=jobs)
-    with contextlib.closing(scores), progress("score", n_tests, unit="mixtures") as bar:
-        for found in scores:
-            rows += [row for row in found if wanted is None or row.source in wanted]
-            bar.advance(1)
-    return rows
 
 
 def _by_voices(manifest: Manifest) -> dict[str, set[str]]:
