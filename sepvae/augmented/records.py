@@ -140,7 +140,6 @@ def safe_name(text: str) -> str:
     return f"%2E{plain[1:]}" if plain.startswith(".") else plain
 
 
-
 def read_records(folder: Path) -> Iterator[Record]:
     """Yield the records of a finished run; InputError when they are damaged."""
     path = folder / RECORDS
