@@ -6,6 +6,7 @@ Nothing heavy is imported before a verb runs, so that `sepvae --help` answers at
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
@@ -13,7 +14,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from sepvae.errors import Cancelled, ConfigError, SepvaeError
+from sepvae import signals
+from sepvae.errors import Cancelled, ConfigError, SepvaeError, Terminated
 from sepvae.plugins import VARIABLE, from_environment, load
 
 VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "evaluate", "report", "recipe", "info")
@@ -99,8 +101,26 @@ def _load_plugins(argv: Sequence[str]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 1 when an input failed, 2 for wrong usage."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Run the command line and return its exit code.
+
+    It is 1 when an input failed, 2 for wrong usage, and 128 and the signal (130 for Ctrl-C, 143 for SIGTERM) for a run
+    that was stopped, which closes what is open first.
+    """
+    try:
+        with signals.raising():
+            return _run(sys.argv[1:] if argv is None else argv)
+    except (KeyboardInterrupt, Cancelled):
+        code, how = _INTERRUPTED, "interrupted"
+    except Terminated as end:
+        code, how = 128 + end.number, "terminated"
+    # Whoever read the messages may be gone too.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"sepvae: {how}; run the same command again to continue\n")
+    return code
+
+
+def _run(argv: Sequence[str]) -> int:
+    """Run the command line and return its exit code, when nobody stops it."""
     try:
         _load_plugins(argv)
     except ConfigError as error:
@@ -133,9 +153,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SepvaeError as error:
         sys.stderr.write(f"sepvae: error: {error}\n")
         return 1
-    except (KeyboardInterrupt, Cancelled):
-        sys.stderr.write("sepvae: interrupted; run the same command again to continue\n")
-        return _INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone, as in `sepvae … | head`: nothing is wrong, and nothing more to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
