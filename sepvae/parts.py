@@ -36,7 +36,7 @@ def _machine() -> str:
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
-def _lock(handle: int) -> bool | None:
+def lock(handle: int) -> bool | None:
     """Lock an open file or folder and say whether it is ours now; None where files cannot be locked."""
     if fcntl is None:
         return None
@@ -87,7 +87,7 @@ def claimed(folder: Path, kind: Literal["file", "folder"]) -> Iterator[Path]:
         handle = None
         try:
             handle = _create(part, kind)
-            locked = None if handle is None else _lock(handle)
+            locked = None if handle is None else lock(handle)
             # Between the two steps, somebody who looks for what is left may have found it unlocked and removed it.
             if handle is None or locked is None or (locked and _is_at(handle, part)):
                 yield part
@@ -119,7 +119,7 @@ def _discard(part: Path, machine: str) -> None:
         try:
             # A folder has no handle on Windows.
             handle = None if fcntl is None else os.open(part, os.O_RDONLY | os.O_NOFOLLOW)
-            free = None if handle is None else _lock(handle)
+            free = None if handle is None else lock(handle)
             known = free is not None and machine == _machine()
             if free is not False and (known or time.time() - _changed(part) > _STILL_S):
                 _remove(part)

@@ -20,6 +20,10 @@ from sepvae.plugins import VARIABLE, from_environment, load
 
 VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "evaluate", "report", "recipe", "info")
 _INTERRUPTED = 130
+# What goes on where it was stopped; the others begin anew.
+_RESUMED = {
+    *("separate", "enhance", "demix", "train", "mix", "recipe run", "augment run", "corpus fetch", "corpus mixtures"),
+}
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -106,17 +110,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     It is 1 when an input failed, 2 for wrong usage, and 128 and the signal (130 for Ctrl-C, 143 for SIGTERM) for a run
     that was stopped, which closes what is open first.
     """
+    argv = sys.argv[1:] if argv is None else argv
     try:
         with signals.raising():
-            return _run(sys.argv[1:] if argv is None else argv)
+            return _run(argv)
     except (KeyboardInterrupt, Cancelled):
         code, how = _INTERRUPTED, "interrupted"
     except Terminated as end:
         code, how = 128 + end.number, "terminated"
     # Whoever read the messages may be gone too.
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"sepvae: {how}; run the same command again to continue\n")
+        sys.stderr.write(f"sepvae: {how}; run the same command again{_more(argv)}\n")
     return code
+
+
+def _more(argv: Sequence[str]) -> str:
+    """Return what the same command does that was stopped: it goes on, or begins anew."""
+    words = [word for word in argv if not word.startswith("-")]
+    return " to continue" if not _RESUMED.isdisjoint({" ".join(words[:1]), " ".join(words[:2])}) else ""
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.mixing.protocol import make_mixtures
 
     config = read_settings(args, MixingConfig, options=_room_options(args.room), names={"room": "--room"})
-    check_out(args)
+    batch = check_out(args)
     utterances = read_all(open_corpus(args.corpus, args.layout))
-    write_out(args, make_mixtures(utterances, config, root=args.corpus, seed=args.seed), args.corpus)
+    write_out(args, batch, make_mixtures(utterances, config, root=args.corpus, seed=args.seed), args.corpus)
     return 0

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import add_device, add_overwrite, choice
+from sepvae.cli.resuming import unfinished
 from sepvae.estimator import MASKS
 from sepvae.formats import SUBTYPES, is_audio
 
 if TYPE_CHECKING:
     from sepvae.separation.arrays import BlockSeparator
+    from sepvae.separation.files import SeparatedFile
 
 _LOGGER = logging.getLogger(__name__)
 # A long file is far more than a step of progress.
@@ -112,6 +115,25 @@ def run(args: argparse.Namespace) -> int:
     return run_files(args, paths, separator, done="separated")
 
 
+def tell_outputs(args: argparse.Namespace, made: Mapping[str, Any]) -> None:
+    """Write what was made of a file to stdout: a record of JSON, or the names of its outputs."""
+    from sepvae.files import to_json
+
+    lines = [to_json(made)] if args.json else list(made["outputs"].values())
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _tell_made(args: argparse.Namespace, made: SeparatedFile, done: str) -> None:
+    """Say what was made of a file, and what was done on the way."""
+    if made.resampled_to:
+        _LOGGER.info("%s: resampled from %d to %d Hz and back", made.path, made.sample_rate, made.resampled_to)
+    if made.n_channels > 1:
+        _LOGGER.info("%s: each of the %d channels was %s by itself", made.path, made.n_channels, done)
+    if made.clipped_samples:
+        _LOGGER.warning("%s: %d samples clipped, write --subtype float", made.path, made.clipped_samples)
+    tell_outputs(args, asdict(made))
+
+
 def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockSeparator, *, done: str) -> int:
     """Take every file apart, and return the exit code; one that fails is named and does not stop the others.
 
@@ -127,14 +149,28 @@ def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockS
     from sepvae.separation.files import output_folders, separate_file
 
     failed, ends = 0, durations(paths)
-    with progress(args.verb, ends[-1], unit=SECONDS) as bar:
+    with unfinished(args, paths, args.out) as batch, progress(args.verb, ends[-1], unit=SECONDS) as bar:
         for path, folder, before, end in zip(paths, output_folders(paths, args.out), ends, ends[1:], strict=False):
 
             def tell(seconds: float, before: int = before, end: int = end) -> None:
                 bar.reach(min(before + round(seconds), end))
 
+            item = folder.relative_to(args.out).as_posix()
+            if kept := batch.kept(item, [path]):
+                tell_outputs(args, kept)
+                bar.reach(end)
+                continue
             try:
-                made = separate_file(separator, path, folder, subtype=args.subtype, overwrite=args.overwrite, tell=tell)
+                made = separate_file(
+                    separator,
+                    path,
+                    folder,
+                    subtype=args.subtype,
+                    overwrite=args.overwrite or batch.may_replace(item),
+                    begin=partial(batch.begin, item),
+                    tell=tell,
+                )
+                batch.finish(item, [path], [*made.outputs.values()], asdict(made))
             except SepvaeError as error:
                 failed += 1
                 _LOGGER.error("%s", error)
@@ -142,15 +178,10 @@ def run_files(args: argparse.Namespace, paths: Sequence[Path], separator: BlockS
                     sys.stdout.write(to_json({"path": str(path), "error": str(error)}) + "\n")
                 bar.reach(end)
                 continue
-            if made.resampled_to:
-                _LOGGER.info("%s: resampled from %d to %d Hz and back", path, made.sample_rate, made.resampled_to)
-            if made.n_channels > 1:
-                _LOGGER.info("%s: each of the %d channels was %s by itself", path, made.n_channels, done)
-            if made.clipped_samples:
-                _LOGGER.warning("%s: %d samples clipped, write --subtype float", path, made.clipped_samples)
-            lines = [to_json(asdict(made))] if args.json else list(made.outputs.values())
-            sys.stdout.write("\n".join(lines) + "\n")
+            _tell_made(args, made, done)
             bar.reach(end)
+        if not failed:
+            batch.clear()
     if failed:
         _LOGGER.error("%d of %d files failed", failed, len(paths))
     return 1 if failed else 0

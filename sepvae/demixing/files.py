@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,7 @@ def demix_files(
     speakers: Sequence[str] = (),
     subtype: str = "float",
     overwrite: bool = False,
+    begin: Callable[[], object] = lambda: None,
 ) -> DemixedFile:
     """Separate one recording into `folder/<talker>.wav`, at its own rate and length, as its first channel hears them.
 
@@ -97,6 +98,7 @@ def demix_files(
         speakers: who talks, when it is known.
         subtype: `float`, `pcm16` or `pcm24`; integers saturate, and how often is counted.
         overwrite: replace outputs that exist.
+        begin: is called when the outputs may be written, before the first of them is.
 
     Raises:
         InputError: the files cannot be read or demixed.
@@ -115,6 +117,7 @@ def demix_files(
     except InputError as error:
         raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
     make_folder(folder)
+    begin()
     clipped, outputs = 0, dict[str, str]()
     for name, part in found.waves.items():
         back = audio.resample(part[None], from_rate=demixer.sample_rate, to_rate=rate)

@@ -13,6 +13,7 @@ from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError, OutputError, SepvaeError
 from sepvae.estimator.checkpoint import versions
 from sepvae.files import hash_json, make_folder, read_json, write_json
+from sepvae.parts import remove_left
 from sepvae.recipe.common import Recipe, RecipeOptions
 from sepvae.recipe.kinds import kind_of
 from sepvae.recipe.ledger import Ledger
@@ -69,6 +70,7 @@ def run_recipe(
 
 
 def _run(recipe: Recipe, options: RecipeOptions, *, quick: bool) -> RecipeRun:
+    remove_left(options.out, below=True)
     config, kind = recipe.model_dump(mode="json"), kind_of({"kind": recipe.kind}, where="recipe")
     results_path, page = options.out / _RESULTS, options.out / _PAGE
     write_json(options.out / "recipe.json", config)

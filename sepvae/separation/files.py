@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from sepvae import audio
-from sepvae.files import check_free, make_folder
+from sepvae.errors import SepvaeError
+from sepvae.files import check_free, make_folder, output_error
+from sepvae.parts import claimed
 from sepvae.separation.arrays import BlockSeparator
 
 
@@ -65,6 +66,7 @@ def separate_file(
     *,
     subtype: str = "float",
     overwrite: bool = False,
+    begin: Callable[[], object] = lambda: None,
     tell: Callable[[float], object] = lambda _: None,
 ) -> SeparatedFile:
     """Separate one audio file into `folder/<source>.wav`, at the rate and length of the input.
@@ -77,6 +79,7 @@ def separate_file(
         folder: folder of the outputs.
         subtype: `float`, `pcm16` or `pcm24`; integers saturate, and how often is counted.
         overwrite: replace outputs that exist.
+        begin: is called when the outputs may be written, before the first of them is.
         tell: is called with the seconds of the file that are separated, after each block.
 
     Raises:
@@ -89,8 +92,8 @@ def separate_file(
     for final in finals.values():
         check_free(final, overwrite=overwrite)
     make_folder(folder)
-    with contextlib.ExitStack() as stack:
-        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".sepvae-", dir=folder)))
+    begin()
+    with _scratch(folder) as work:
         source, wanted = path, info.sample_rate != separator.sample_rate
         if wanted:
             source = work / "input.wav"
@@ -113,6 +116,18 @@ def separate_file(
         seconds=time.perf_counter() - started,
         clipped_samples=clipped,
     )
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Yield a hidden folder in a folder, removed behind the block; OutputError names the folder that takes none."""
+    try:
+        with claimed(folder, "folder") as part:
+            yield part
+    except OSError as error:
+        if isinstance(error, SepvaeError):
+            raise
+        raise output_error(folder, error) from error
 
 
 def _separate_to(

@@ -23,6 +23,7 @@ from sepvae.estimator.estimator import Estimator
 from sepvae.files import hash_json, make_folder, write_json
 from sepvae.mixing.manifest import Mixture
 from sepvae.objectives.contract import Batch, Loss, Objective
+from sepvae.parts import remove_left
 from sepvae.processes import one_thread
 from sepvae.progress import Job
 from sepvae.progress import progress as progress_bar
@@ -138,6 +139,8 @@ class Trainer:
         config, valid = with_facts(config, data.train, data.valid)
         data = TrainingData(data.train, valid, data.root)
         self.config, self.optim, self.out, self.seed = config, config.optimiser, make_folder(out), seed
+        # Of a run that was killed: this one may have nothing left to write.
+        remove_left(out, below=True)
         self.precision = resolve_precision(config.optimiser.precision, device)
         self.data, self.fabric = data, _fabric(device, self.precision)
         if config.optimiser.batch_size % self.fabric.world_size:
