@@ -93,9 +93,15 @@ def claimed(folder: Path, kind: Literal["file", "folder"]) -> Iterator[Path]:
                 yield part
                 return
         finally:
-            _remove(part)
-            if handle is not None:
-                os.close(handle)
+            try:
+                _remove(part)
+            except BaseException:
+                # Interrupted, or asked to end, just here.
+                _remove(part)
+                raise
+            finally:
+                if handle is not None:
+                    os.close(handle)
 
 
 def _remove(part: Path) -> None:
