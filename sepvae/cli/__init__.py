@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -20,6 +21,7 @@ from sepvae.plugins import VARIABLE, from_environment, load
 
 VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "evaluate", "report", "recipe", "info")
 _INTERRUPTED = 130
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What goes on where it was stopped; the others begin anew.
 _RESUMED = {
     *("separate", "enhance", "demix", "train", "mix", "recipe run", "augment run", "corpus fetch", "corpus mixtures"),
@@ -130,6 +132,11 @@ def _more(argv: Sequence[str]) -> str:
     return " to continue" if not _RESUMED.isdisjoint({" ".join(words[:1]), " ".join(words[:2])}) else ""
 
 
+def _leave_stdout() -> None:
+    """Let what is still to be written to stdout go nowhere: it would fail again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _run(argv: Sequence[str]) -> int:
     """Run the command line and return its exit code, when nobody stops it."""
     try:
@@ -157,7 +164,9 @@ def _run(argv: Sequence[str]) -> int:
 
     progress.configure(quiet=args.quiet)
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
     except ConfigError as error:
         sys.stderr.write(f"sepvae: error: {error}\n")
         return 2
@@ -166,7 +175,14 @@ def _run(argv: Sequence[str]) -> int:
         return 1
     except BrokenPipeError:
         # The reader of our output has gone, as in `sepvae … | head`: nothing is wrong, and nothing more to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         return 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in _DISK:
+            raise
+        # No file of ours: those have errors of their own.
+        _leave_stdout()
+        sys.stderr.write("sepvae: error: cannot write to stdout: the disk is full: free some space\n")
+        return 1
     finally:
         logger.removeHandler(handler)

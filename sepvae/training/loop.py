@@ -20,7 +20,7 @@ from sepvae.devices import FixedPrecision, resolve_device, resolve_precision
 from sepvae.errors import ConfigError, InputError, MissingExtra
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sepvae.estimator.estimator import Estimator
-from sepvae.files import hash_json, make_folder, write_json
+from sepvae.files import hash_json, make_folder, output_error, write_json
 from sepvae.mixing.manifest import Mixture
 from sepvae.objectives.contract import Batch, Loss, Objective
 from sepvae.parts import remove_left
@@ -170,18 +170,24 @@ class Trainer:
 
         Raises:
             ConfigError: another process trains in the folder, or it holds another run.
+            OutputError: it takes no more.
             InputError: losses that stay NaN.
         """
         if not self.fabric.is_global_zero:
             return self._run()
         lock = FileLock(self.out / ".lock")
         try:
-            with lock.acquire(timeout=0):
-                return self._run()
+            lock.acquire(timeout=0)
         except Timeout:
             raise ConfigError(
                 f"{self.out}: another process trains here: wait for it, or choose another --out"
             ) from None
+        except OSError as error:
+            raise output_error(self.out, error) from error
+        try:
+            return self._run()
+        finally:
+            lock.release()
 
     def _run(self) -> Progress:
         stored = self.checkpoint.config.model_dump(mode="json")

@@ -78,7 +78,7 @@ class Inputs:
             ],
             "augment run": [
                 *("augment", "run", f"{root}/voices", "-o", f"{out}/o", "--methods", "gain", "--copies", "1"),
-                *("-j", "1", *quiet, *_settings("output.utterances_per_block=4")),
+                *("-j", "1", *quiet, *_settings("output.utterances_per_archive=4")),
             ],
             "corpus demo": ["corpus", "demo", f"{out}/demo", "--speakers", "4", "-j", "2", *quiet],
             "recipe run": [*recipe, "-j", "1", *quiet],
@@ -123,6 +123,9 @@ def _content(path: Path) -> str:
         rows = list(csv.reader(data.decode().splitlines()))
         clock = [rows[0].index(name) for name in ("seconds", "frames_per_s")]
         data = repr([[cell for place, cell in enumerate(row) if place not in clock] for row in rows]).encode()
+    elif path.match("stages/report.json"):
+        # It is made of the seconds that all others took.
+        data = b""
     elif path.suffix in (".json", ".md"):
         data = _CLOCK.sub("", data.decode()).encode()
     return hashlib.sha256(data).hexdigest()
