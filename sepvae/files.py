@@ -33,7 +33,7 @@ _NEXT_STEP = {
 }
 
 _PROBE_BYTES = 1 << 16
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux; macOS has the same number for an exchange
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -103,27 +103,40 @@ def _target(path: str | os.PathLike[str], kind: str) -> Path:
 
 
 @contextlib.contextmanager
-def _published(
-    path: str | os.PathLike[str], kind: Literal["file", "folder"], *, durable: bool = True
-) -> Iterator[tuple[Path, Path]]:
-    """Yield the final path and a part beside it; name the final one in the errors of the disk."""
-    final = _target(path, kind)
+def _in_part(path: Path, final: Path, folder: Path, kind: Literal["file", "folder"]) -> Iterator[Path]:
+    """Yield a part in a folder; errors of the disk in the block name `path` in its place."""
     part = None
     try:
-        with claimed(final.parent, kind) as part:
-            yield final, part
-        if durable:
-            _sync_folder(final.parent)
+        with claimed(folder, kind) as part:
+            yield part
     except OutputError as error:
         if part is None or str(part) not in str(error):
             raise
-        # About a file of the folder: users know its final place.
         raise OutputError(str(error).replace(str(part), str(path))) from error
     except OSError as error:
         # An error that names another file is not about this output.
         if part is not None and error.filename and not str(error.filename).startswith((str(part), str(final))):
             raise
-        raise output_error(Path(path), error) from error
+        raise output_error(path, error) from error
+
+
+@contextlib.contextmanager
+def _published(
+    path: str | os.PathLike[str], kind: Literal["file", "folder"], *, durable: bool = True
+) -> Iterator[tuple[Path, Path]]:
+    """Yield the final path and a part beside it."""
+    final = _target(path, kind)
+    with _in_part(Path(path), final, final.parent, kind) as part:
+        yield final, part
+        if durable:
+            _sync_folder(final.parent)
+
+
+@contextlib.contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new hidden folder in a folder, which is removed behind the block; OutputError when it takes no more."""
+    with _in_part(folder, folder, folder, "folder") as part:
+        yield part
 
 
 @contextlib.contextmanager
@@ -163,15 +176,17 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _exchange(first: Path, second: Path) -> bool:
     """Swap two names in one step, so that a kill leaves no moment without the older folder; False where unsupported."""
-    if sys.platform != "linux":
+    if sys.platform == "win32":
         return False
     import ctypes
 
-    try:
-        renameat2 = ctypes.CDLL(None).renameat2
-    except (OSError, AttributeError):
-        return False
-    return bool(renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0)
+    one, other = os.fsencode(first), os.fsencode(second)
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        if sys.platform == "darwin":
+            return bool(library.renamex_np(one, other, _RENAME_EXCHANGE) == 0)
+        return bool(library.renameat2(_AT_FDCWD, one, _AT_FDCWD, other, _RENAME_EXCHANGE) == 0)
+    return False
 
 
 def _swap(part: Path, final: Path) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from sepvae import audio
-from sepvae.errors import SepvaeError
-from sepvae.files import check_free, make_folder, output_error
-from sepvae.parts import claimed
+from sepvae.files import check_free, make_folder, scratch_folder
 from sepvae.separation.arrays import BlockSeparator
 
 
@@ -93,7 +91,7 @@ def separate_file(
         check_free(final, overwrite=overwrite)
     make_folder(folder)
     begin()
-    with _scratch(folder) as work:
+    with scratch_folder(folder) as work:
         source, wanted = path, info.sample_rate != separator.sample_rate
         if wanted:
             source = work / "input.wav"
@@ -116,18 +114,6 @@ def separate_file(
         seconds=time.perf_counter() - started,
         clipped_samples=clipped,
     )
-
-
-@contextlib.contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    """Yield a hidden folder in a folder, removed behind the block; OutputError names the folder that takes none."""
-    try:
-        with claimed(folder, "folder") as part:
-            yield part
-    except OSError as error:
-        if isinstance(error, SepvaeError):
-            raise
-        raise output_error(folder, error) from error
 
 
 def _separate_to(
