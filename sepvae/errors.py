@@ -48,3 +48,14 @@ class Cancelled(BaseException):
 
     As KeyboardInterrupt is none, it is no Exception: what goes on after a bad file must not go on after it.
     """
+
+
+class Terminated(BaseException):
+    """The system, or whoever is in charge of this process, wants it to end; `number` is that of the signal.
+
+    No Exception, for the reason of `Cancelled`.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"asked to end by signal {number}")
+        self.number = number

@@ -9,13 +9,13 @@ import json
 import os
 import shutil
 import sys
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zipfile import BadZipFile
 
 from sepvae.errors import InputError, OutputError
+from sepvae.parts import claimed
 from sepvae.reading import check_ordinary, unlisted
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _NEXT_STEP = {
 }
 
 _PROBE_BYTES = 1 << 16
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux; macOS has the same number for an exchange
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -104,27 +104,45 @@ def _target(path: str | os.PathLike[str], kind: str) -> Path:
 
 
 @contextlib.contextmanager
-def _published(path: str | os.PathLike[str], kind: str, *, durable: bool = True) -> Iterator[tuple[Path, Path]]:
-    """Yield the final path and a temporary one beside it; name the final one in the errors of the disk."""
-    final = _target(path, kind)
-    # The part name does not repeat the final one, which may already be as long as the file system allows.
-    part = final.parent / f".{uuid.uuid4().hex}.part"
+def _in_part(path: Path, final: Path, folder: Path, kind: Literal["file", "folder"]) -> Iterator[Path]:
+    """Yield a part in a folder; errors of the disk in the block name `path` in its place."""
+    part = None
     try:
+        with claimed(folder, kind) as part:
+            yield part
+    except OutputError as error:
+        if part is None or str(part) not in str(error):
+            raise
+        raise OutputError(str(error).replace(str(part), str(path))) from error
+    except OSError as error:
+        # An error that names another file is not about this output.
+        if part is not None and error.filename and not str(error.filename).startswith((str(part), str(final))):
+            raise
+        raise output_error(path, error) from error
+
+
+@contextlib.contextmanager
+def _published(
+    path: str | os.PathLike[str], kind: Literal["file", "folder"], *, durable: bool = True
+) -> Iterator[tuple[Path, Path]]:
+    """Yield the final path and a part beside it."""
+    final = _target(path, kind)
+    with _in_part(Path(path), final, final.parent, kind) as part:
         yield final, part
         if durable:
             _sync_folder(final.parent)
-    except OutputError:
-        raise
-    except OSError as error:
-        # An error that names another file is not about this output.
-        if error.filename and not str(error.filename).startswith((str(part), str(final))):
-            raise
-        raise output_error(Path(path), error) from error
+
+
+@contextlib.contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new hidden folder in a folder, which is removed behind the block; OutputError when it takes no more."""
+    with _in_part(folder, folder, folder, "folder") as part:
+        yield part
 
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; publish it under the final name only if the block succeeds.
+    """Yield an empty part beside `path`; publish it under the final name only if the block succeeds.
 
     A kill leaves the old file or the new one; with `durable`, so does a loss of power. Without, many small files take a
     tenth of the time, and who made them has to look whether they are whole.
@@ -133,49 +151,43 @@ def atomic_file(path: str | os.PathLike[str], *, durable: bool = True) -> Iterat
         OutputError: the folder or file cannot be written (full disk, no permission, a folder in the way).
     """
     with _published(path, "file", durable=durable) as (final, part):
-        try:
-            yield part
-            if durable:
-                _sync_file(part)
-            os.replace(part, final)
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+        yield part
+        if durable:
+            _sync_file(part)
+        os.replace(part, final)
 
 
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; publish it (replacing an older one) only if the block succeeds.
+    """Yield an empty part beside `path`; publish it (replacing an older folder) only if the block succeeds.
 
     Raises:
         OutputError: the folder cannot be written, or the final name is a file.
     """
     with _published(path, "folder") as (final, part):
-        try:
-            part.mkdir()
-            yield part
-            for item in part.rglob("*"):
-                (_sync_folder if item.is_dir() else _sync_file)(item)
-            _sync_folder(part)
-            if not final.exists():
-                os.replace(part, final)
-            elif not _exchange(part, final):
-                _swap(part, final)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        yield part
+        for item in part.rglob("*"):
+            (_sync_folder if item.is_dir() else _sync_file)(item)
+        _sync_folder(part)
+        if not final.exists():
+            os.replace(part, final)
+        elif not _exchange(part, final):
+            _swap(part, final)
 
 
 def _exchange(first: Path, second: Path) -> bool:
     """Swap two names in one step, so that a kill leaves no moment without the older folder; False where unsupported."""
-    if sys.platform != "linux":
+    if sys.platform == "win32":
         return False
     import ctypes
 
-    try:
-        renameat2 = ctypes.CDLL(None).renameat2
-    except (OSError, AttributeError):
-        return False
-    return bool(renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0)
+    one, other = os.fsencode(first), os.fsencode(second)
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        if sys.platform == "darwin":
+            return bool(library.renamex_np(one, other, _RENAME_EXCHANGE) == 0)
+        return bool(library.renameat2(_AT_FDCWD, one, _AT_FDCWD, other, _RENAME_EXCHANGE) == 0)
+    return False
 
 
 def _swap(part: Path, final: Path) -> None:

@@ -10,7 +10,8 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -20,7 +21,7 @@ from multiprocessing import connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Generic, Literal, TypeVar
 
-from sepvae import plugins, progress
+from sepvae import plugins, progress, signals
 from sepvae.errors import ConfigError, KilledWorker
 from sepvae.worker import Relay, Result, Setup, limited, serve
 
@@ -33,8 +34,8 @@ R = TypeVar("R")
 _AHEAD = 3
 # How often to look whether the workers still live, and whether somebody wants no more.
 _LOOK_EVERY_S = 1.0
-# How long a process may take to end before it is killed.
-_END_S = 10.0
+# How long processes may take to end before they are killed: less than who asks this one to end mostly allows it.
+_END_S = 8.0
 # What the libraries of linear algebra read when they are loaded.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -87,6 +88,8 @@ def run(
         level=logging.getLogger("sepvae").getEffectiveLevel(),
         plugins=plugins.loaded(),
         has_listeners=progress.has_listeners(),
+        started_by=os.getpid(),
+        by_main_thread=threading.current_thread() is threading.main_thread(),
     )
     return _drive(lambda: _Processes(work, prepare, jobs, setup), tasks, name, size=_AHEAD * jobs, ordered=ordered)
 
@@ -213,7 +216,7 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         # Daemons are ended when this process ends in an orderly way, and watch it for other ways.
         self.process = context.Process(target=serve, args=(theirs, setup), daemon=True)
-        with _environment(dict.fromkeys(_THREADS, str(setup.threads))), _no_interrupts():
+        with _environment(dict.fromkeys(_THREADS, str(setup.threads))), signals.held_back():
             self.process.start()
         theirs.close()
         self.relay = Relay()
@@ -224,6 +227,8 @@ class _Worker:
         """Wait for the end of the process and return how it came."""
         self.process.join(_END_S)
         code = self.process.exitcode
+        if code == 128 + signal.SIGTERM:
+            return signal.SIGTERM.name
         if code is None or code >= 0:
             return f"code {code}"
         return f"{signal.Signals(-code).name}, most often for want of memory"
@@ -259,8 +264,9 @@ class _Processes(Generic[T, R]):
                 worker.process.terminate()
             worker.pipe.close()
             worker.relay.close()
+        latest = time.monotonic() + _END_S
         for worker in self._workers:
-            worker.process.join(_END_S)
+            worker.process.join(max(latest - time.monotonic(), 0.0))
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
@@ -333,19 +339,6 @@ class _Processes(Generic[T, R]):
             number, name = worker.task
             text = f"its process ended ({how}): run the same command again to continue, with fewer --jobs"
             self._done.append((number, Result(name, error=KilledWorker.__name__, text=text)))
-
-
-@contextlib.contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """Keep Ctrl-C from a process that is being started in the block, until it knows what to do about it."""
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
-import multiprocessing
-import os
 import signal
 import sys
 import threading
@@ -18,8 +16,8 @@ from multiprocessing.reduction import ForkingPickler
 from queue import Queue
 from typing import Any, Generic, TypeVar, cast
 
-from sepvae import errors, plugins, progress
-from sepvae.errors import InputError, KilledWorker, SepvaeError
+from sepvae import errors, plugins, progress, signals
+from sepvae.errors import InputError, KilledWorker, SepvaeError, Terminated
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -80,6 +78,8 @@ class Setup:
     level: int
     plugins: tuple[str, ...]
     has_listeners: bool
+    started_by: int
+    by_main_thread: bool
 
 
 class Relay:
@@ -121,11 +121,20 @@ def serve(pipe: Connection[Any, Any], setup: Setup) -> None:
     """Do the tasks that come through a pipe, as (name, pickled task), and send the result of each.
 
     Events of progress and records of the log are sent as they come. Before all tasks comes (work, prepare), which is
-    answered with an empty result.
+    answered with an empty result. Asked to end, it closes what is open.
     """
     # Ctrl-C goes to all processes of a terminal: the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signals.end_with_parent(started_by=setup.started_by, by_main_thread=setup.by_main_thread)
+    try:
+        with signals.raising():
+            signals.let_through()
+            _serve(pipe, setup)
+    except Terminated as end:
+        sys.exit(128 + end.number)
+
+
+def _serve(pipe: Connection[Any, Any], setup: Setup) -> None:
     lock = threading.Lock()
 
     def send(message: object) -> None:
@@ -170,14 +179,6 @@ def _begin(pipe: Connection[Any, Any], setup: Setup, limits: contextlib.ExitStac
 
 def _do(work: Callable[[Any], R], data: bytes) -> R:
     return work(ForkingPickler.loads(data))
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone: killed, it could stop none, and they would work on."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 @contextlib.contextmanager

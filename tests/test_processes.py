@@ -19,6 +19,7 @@ import pytest
 
 from sepvae import errors, plugins
 from sepvae.errors import Cancelled, ConfigError, InputError, KilledWorker, MissingExtra, SepvaeError
+from sepvae.files import atomic_file
 from sepvae.processes import one_thread, run, run_side_by_side
 from sepvae.progress import Event, listening, progress
 
@@ -400,6 +401,29 @@ def test_what_nobody_wants_any_more_is_ended(tmp_path: Path) -> None:
     processes = pids(tmp_path, 2)
     results.close()
     assert_gone(processes)
+
+
+def write_half(folder: str, number: int) -> None:
+    with atomic_file(Path(folder) / "made" / f"{number}") as part:
+        part.write_text("half")
+        wait(folder, f"started/{number}")
+
+
+@posix
+def test_what_is_ended_closes_what_is_open(tmp_path: Path) -> None:
+    (tmp_path / "started").mkdir()
+
+    def cancel() -> None:
+        pids(tmp_path / "started", 2)
+        listener.cancel()
+
+    with listening(print) as listener:
+        thread = threading.Thread(target=cancel)
+        thread.start()
+        with pytest.raises(Cancelled):
+            list(run(partial(write_half, str(tmp_path)), range(2), jobs=2))
+        thread.join()
+    assert not list((tmp_path / "made").iterdir())
 
 
 def wait_after(folder: str, number: int) -> None:

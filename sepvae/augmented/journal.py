@@ -208,6 +208,8 @@ def locked(path: Path, *, patient: bool = False, busy: str = "makes the same sha
         lock.acquire()
     except Timeout:
         raise OutputError(f"{path.parent.parent}: another run {busy}: wait for it") from None
+    except OSError as error:
+        raise output_error(path, error) from error
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sepvae import plugins
 from sepvae.augmented.config import AugmentConfig, OutputConfig
-from sepvae.augmented.folder import DATA, FAILURES, FINAL, read_final
+from sepvae.augmented.folder import FAILURES, FINAL, read_final
 from sepvae.augmented.journal import Place, damaged, lost_file, read_block, shard_of
 from sepvae.augmented.manifests.kaldi import kaldi
 from sepvae.augmented.manifests.lhotse import lhotse
@@ -20,6 +20,7 @@ from sepvae.augmented.plan import Plan
 from sepvae.augmented.records import RECORDS, Record, read_records
 from sepvae.errors import InputError
 from sepvae.files import atomic_file, hash_file, to_json, write_json
+from sepvae.parts import remove_left
 from sepvae.progress import counting, progress
 
 
@@ -70,7 +71,7 @@ def write_results(
                 for add in manifests:
                     add(record)
                 n_records, n_samples = n_records + 1, n_samples + record.n_samples
-    _remove_unfinished(folder)
+    remove_left(folder, below=True)
     final = {
         "config": config.model_dump(mode="json"), "fingerprint": plan.fingerprint, "corpus_hash": plan.corpus_hash,
         "corpus": plan.corpus.to_json(),
@@ -139,10 +140,3 @@ def _manifests(
         if output.writer.samples:
             yield lhotse(folder / "lhotse", place)
         yield speechbrain(folder / "speechbrain", below_root)
-
-
-def _remove_unfinished(folder: Path) -> None:
-    """Remove the unfinished files that a kill has left."""
-    for name in DATA:
-        for part in (folder / name).rglob(".*.part"):
-            part.unlink(missing_ok=True)

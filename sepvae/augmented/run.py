@@ -33,6 +33,7 @@ from sepvae.augmented.schedulers import scheduler
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.files import remove, to_json
+from sepvae.parts import remove_left
 from sepvae.progress import progress
 
 _LOGGER = logging.getLogger(__name__)
@@ -245,6 +246,10 @@ class _Work:
 def _found(folder: RunFolder, run: RunOptions, started: float) -> RunSummary:
     """Return the summary of a run that was finished before; InputError when it has lost files since."""
     check_files(folder.path)
+    # What was stopped at its very end. Who has just finished the run may be at it too.
+    remove_left(folder.path, below=True)
+    with contextlib.suppress(OutputError):
+        remove(folder.work)
     _LOGGER.info("%s: complete, nothing to make", folder.path)
     rewrite_manifests(folder.path, folder.config.output, run.paths)
     return _summary(folder.path, 0.0, started)

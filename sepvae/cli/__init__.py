@@ -6,6 +6,8 @@ Nothing heavy is imported before a verb runs, so that `sepvae --help` answers at
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -13,12 +15,18 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from sepvae import signals
 from sepvae.cli.printing import printing_any_name
-from sepvae.errors import Cancelled, ConfigError, SepvaeError
+from sepvae.errors import Cancelled, ConfigError, SepvaeError, Terminated
 from sepvae.plugins import VARIABLE, from_environment, load
 
 VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "evaluate", "report", "recipe", "info")
 _INTERRUPTED = 130
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# What goes on where it was stopped; the others begin anew.
+_RESUMED = {
+    *("separate", "enhance", "demix", "train", "mix", "recipe run", "augment run", "corpus fetch", "corpus mixtures"),
+}
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -100,8 +108,38 @@ def _load_plugins(argv: Sequence[str]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 1 when an input failed, 2 for wrong usage."""
+    """Run the command line and return its exit code.
+
+    It is 1 when an input failed, 2 for wrong usage, and 128 and the signal (130 for Ctrl-C, 143 for SIGTERM) for a run
+    that was stopped, which closes what is open first.
+    """
     argv = sys.argv[1:] if argv is None else argv
+    try:
+        with signals.raising():
+            return _run(argv)
+    except (KeyboardInterrupt, Cancelled):
+        code, how = _INTERRUPTED, "interrupted"
+    except Terminated as end:
+        code, how = 128 + end.number, "terminated"
+    # Whoever read the messages may be gone too.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"sepvae: {how}; run the same command again{_more(argv)}\n")
+    return code
+
+
+def _more(argv: Sequence[str]) -> str:
+    """Return what the same command does that was stopped: it goes on, or begins anew."""
+    words = [word for word in argv if not word.startswith("-")]
+    return " to continue" if not _RESUMED.isdisjoint({" ".join(words[:1]), " ".join(words[:2])}) else ""
+
+
+def _leave_stdout() -> None:
+    """Let what is still to be written to stdout go nowhere: it would fail again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(argv: Sequence[str]) -> int:
+    """Run the command line and return its exit code, when nobody stops it."""
     try:
         _load_plugins(argv)
     except ConfigError as error:
@@ -128,19 +166,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     progress.configure(quiet=args.quiet)
     try:
         with printing_any_name():
-            return int(args.run(args))
+            code = int(args.run(args))
+            sys.stdout.flush()
+            return code
     except ConfigError as error:
         sys.stderr.write(f"sepvae: error: {error}\n")
         return 2
     except SepvaeError as error:
         sys.stderr.write(f"sepvae: error: {error}\n")
         return 1
-    except (KeyboardInterrupt, Cancelled):
-        sys.stderr.write("sepvae: interrupted; run the same command again to continue\n")
-        return _INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone, as in `sepvae … | head`: nothing is wrong, and nothing more to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         return 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in _DISK:
+            raise
+        # No file of ours: those have errors of their own.
+        _leave_stdout()
+        sys.stderr.write("sepvae: error: cannot write to stdout: the disk is full: free some space\n")
+        return 1
     finally:
         logger.removeHandler(handler)

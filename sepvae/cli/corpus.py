@@ -11,6 +11,7 @@ from sepvae.cli.arguments import add_jobs, add_layout, add_overwrite, choice
 
 if TYPE_CHECKING:
     from sepvae.mixing.manifest import Manifest
+    from sepvae.unfinished import Unfinished
 
 
 def add_corpus(parser: argparse.ArgumentParser) -> None:
@@ -26,25 +27,38 @@ def add_manifest(parser: argparse.ArgumentParser) -> None:
     add_overwrite(parser)
 
 
-def check_out(args: argparse.Namespace) -> None:
-    """Refuse what is there already, before the work; OutputError names it."""
+def check_out(args: argparse.Namespace) -> Unfinished:
+    """Refuse what is there already, before the work; OutputError names it.
+
+    What the same command has left when it was stopped is none of that: it is returned, to be gone on with.
+    """
+    from sepvae.cli.resuming import unfinished
     from sepvae.files import check_free
 
+    batch = unfinished(args, [args.out], args.out.parent)
     for path in (args.out, args.audio):
         if path is not None:
-            check_free(path, overwrite=args.overwrite)
+            check_free(path, overwrite=args.overwrite or batch.may_replace(args.out.name))
+    return batch
 
 
-def write_out(args: argparse.Namespace, manifest: Manifest, root: Path) -> None:
-    """Write a manifest of mixtures, and their audio when asked for, and say how many there are."""
+def write_out(args: argparse.Namespace, batch: Unfinished, manifest: Manifest, root: Path) -> None:
+    """Write the audio of a manifest of mixtures when asked for, then the manifest, and say how many there are."""
     from collections import Counter
 
     from sepvae.mixing.manifest import write_manifest
     from sepvae.mixing.mixture import write_mixtures
 
-    write_manifest(args.out, manifest)
-    if args.audio:
-        write_mixtures(manifest, root, args.audio)
+    with batch:
+        if args.audio:
+            # The same mixtures in another place would be others: what is there of these is kept.
+            item = f"{args.out.name} {manifest.hash}"
+            begun = batch.may_replace(item)
+            batch.begin(args.out.name)
+            batch.begin(item)
+            write_mixtures(manifest, root, args.audio, keep=begun)
+        write_manifest(args.out, manifest)
+        batch.clear()
     counts = Counter(mixture.split for mixture in manifest.mixtures)
     sys.stdout.write(f"{args.out}: {', '.join(f'{count} {split}' for split, count in counts.items())}\n")
 
@@ -138,6 +152,6 @@ def _validate(args: argparse.Namespace) -> int:
 def _mixtures(args: argparse.Namespace) -> int:
     from sepvae.mixing.ready import read_ready_mixtures
 
-    check_out(args)
-    write_out(args, read_ready_mixtures(args.folder), args.folder)
+    batch = check_out(args)
+    write_out(args, batch, read_ready_mixtures(args.folder), args.folder)
     return 0

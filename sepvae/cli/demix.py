@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ from sepvae.cli.arguments import (
     read_settings,
 )
 from sepvae.cli.files import list_inputs
-from sepvae.cli.separate import SECONDS, add_files, durations, tell_failures
+from sepvae.cli.resuming import unfinished
+from sepvae.cli.separate import SECONDS, add_files, durations, tell_failures, tell_outputs
 from sepvae.demixing import ALGORITHMS
 
 if TYPE_CHECKING:
@@ -90,8 +92,13 @@ def run(args: argparse.Namespace) -> int:
     recordings = [paths] if args.microphones else [[path] for path in paths]
     firsts = [files[0] for files in recordings]
     failed, ends = tell_failures(args, listing), durations(firsts)
-    with progress(args.verb, ends[-1], unit=SECONDS) as bar:
+    with unfinished(args, paths, args.out) as batch, progress(args.verb, ends[-1], unit=SECONDS) as bar:
         for files, folder, end in zip(recordings, output_folders(firsts, args.out), ends[1:], strict=True):
+            item = folder.relative_to(args.out).as_posix()
+            if kept := batch.kept(item, files):
+                tell_outputs(args, kept)
+                bar.reach(end)
+                continue
             try:
                 with one_of_many(", ".join(map(str, files)), advice=_LESS_MEMORY):
                     made = demix_files(
@@ -102,9 +109,11 @@ def run(args: argparse.Namespace) -> int:
                         n_sources=args.talkers,
                         speakers=args.speakers,
                         subtype=args.subtype,
-                        overwrite=args.overwrite,
+                        overwrite=args.overwrite or batch.may_replace(item),
                         outputs=outputs,
+                        begin=partial(batch.begin, item),
                     )
+                    batch.finish(item, files, [*made.outputs.values()], asdict(made))
             except SepvaeError as error:
                 failed += 1
                 _LOGGER.error("%s", error)
@@ -118,9 +127,10 @@ def run(args: argparse.Namespace) -> int:
                 _LOGGER.info("%s: sounds most like %s (probability %.2f)", talker, speaker, probability)
             if made.clipped_samples:
                 _LOGGER.warning("%s: %d samples clipped, write --subtype float", files[0], made.clipped_samples)
-            lines = [to_json(asdict(made))] if args.json else list(made.outputs.values())
-            sys.stdout.write("\n".join(lines) + "\n")
+            tell_outputs(args, asdict(made))
             bar.reach(end)
+        if not failed:
+            batch.clear()
     if failed:
         _LOGGER.error("%d of %d recordings failed", failed, len(recordings) + len(listing.failures))
     return 1 if failed else 0

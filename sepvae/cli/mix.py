@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.mixing.protocol import make_mixtures
 
     config = read_settings(args, MixingConfig, options=_room_options(args.room), names={"room": "--room"})
-    check_out(args)
+    batch = check_out(args)
     corpus = open_corpus(args.corpus, args.layout)
     utterances = read_all(corpus)
-    write_out(args, make_mixtures(utterances, config, root=args.corpus, seed=args.seed), args.corpus)
+    write_out(args, batch, make_mixtures(utterances, config, root=args.corpus, seed=args.seed), args.corpus)
     return 1 if has_lost(corpus.problems) else 0

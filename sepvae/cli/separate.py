@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import add_device, add_overwrite, choice
 from sepvae.cli.files import Listing, add_inputs, list_inputs
+from sepvae.cli.resuming import unfinished
 from sepvae.estimator import MASKS
 from sepvae.formats import SUBTYPES
 
 if TYPE_CHECKING:
     from sepvae.separation.arrays import BlockSeparator
+    from sepvae.separation.files import SeparatedFile
 
 _LOGGER = logging.getLogger(__name__)
 # A long file is far more than a step of progress.
@@ -108,6 +111,25 @@ def tell_failures(args: argparse.Namespace, listing: Listing) -> int:
     return len(listing.failures)
 
 
+def tell_outputs(args: argparse.Namespace, made: Mapping[str, Any]) -> None:
+    """Write what was made of a file to stdout: a record of JSON, or the names of its outputs."""
+    from sepvae.files import to_json
+
+    lines = [to_json(made)] if args.json else list(made["outputs"].values())
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _tell_made(args: argparse.Namespace, made: SeparatedFile, done: str) -> None:
+    """Say what was made of a file, and what was done on the way."""
+    if made.resampled_to:
+        _LOGGER.info("%s: resampled from %d to %d Hz and back", made.path, made.sample_rate, made.resampled_to)
+    if made.n_channels > 1:
+        _LOGGER.info("%s: each of the %d channels was %s by itself", made.path, made.n_channels, done)
+    if made.clipped_samples:
+        _LOGGER.warning("%s: %d samples clipped, write --subtype float", made.path, made.clipped_samples)
+    tell_outputs(args, asdict(made))
+
+
 def run_files(args: argparse.Namespace, listing: Listing, separator: BlockSeparator, *, done: str) -> int:
     """Take every file apart, and return the exit code; one that fails is named and does not stop the others.
 
@@ -119,19 +141,23 @@ def run_files(args: argparse.Namespace, listing: Listing, separator: BlockSepara
     """
     from sepvae.batch import one_of_many
     from sepvae.errors import SepvaeError
-    from sepvae.files import to_json
     from sepvae.outputs import OutputList
     from sepvae.progress import progress
     from sepvae.separation.files import output_folders, separate_file
 
     paths, outputs = listing.paths, OutputList(args.out)
     failed, ends = tell_failures(args, listing), durations(paths)
-    with progress(args.verb, ends[-1], unit=SECONDS) as bar:
+    with unfinished(args, paths, args.out) as batch, progress(args.verb, ends[-1], unit=SECONDS) as bar:
         for path, folder, before, end in zip(paths, output_folders(paths, args.out), ends, ends[1:], strict=False):
 
             def tell(seconds: float, before: int = before, end: int = end) -> None:
                 bar.reach(min(before + round(seconds), end))
 
+            item = folder.relative_to(args.out).as_posix()
+            if kept := batch.kept(item, [path]):
+                tell_outputs(args, kept)
+                bar.reach(end)
+                continue
             try:
                 with one_of_many(str(path)):
                     made = separate_file(
@@ -139,24 +165,21 @@ def run_files(args: argparse.Namespace, listing: Listing, separator: BlockSepara
                         path,
                         folder,
                         subtype=args.subtype,
-                        overwrite=args.overwrite,
+                        overwrite=args.overwrite or batch.may_replace(item),
                         outputs=outputs,
+                        begin=partial(batch.begin, item),
                         tell=tell,
                     )
+                    batch.finish(item, [path], [*made.outputs.values()], asdict(made))
             except SepvaeError as error:
                 failed += 1
                 tell_failure(args, str(path), str(error))
                 bar.reach(end)
                 continue
-            if made.resampled_to:
-                _LOGGER.info("%s: resampled from %d to %d Hz and back", path, made.sample_rate, made.resampled_to)
-            if made.n_channels > 1:
-                _LOGGER.info("%s: each of the %d channels was %s by itself", path, made.n_channels, done)
-            if made.clipped_samples:
-                _LOGGER.warning("%s: %d samples clipped, write --subtype float", path, made.clipped_samples)
-            lines = [to_json(asdict(made))] if args.json else list(made.outputs.values())
-            sys.stdout.write("\n".join(lines) + "\n")
+            _tell_made(args, made, done)
             bar.reach(end)
+        if not failed:
+            batch.clear()
     if failed:
         _LOGGER.error("%d of %d files failed", failed, len(paths) + len(listing.failures))
     return 1 if failed else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,7 @@ def demix_files(
     subtype: str = "float",
     overwrite: bool = False,
     outputs: OutputList | None = None,
+    begin: Callable[[], object] = lambda: None,
 ) -> DemixedFile:
     """Separate one recording into `folder/<talker>.wav`, at its own rate and length, as its first channel hears them.
 
@@ -101,6 +102,7 @@ def demix_files(
         subtype: `float`, `pcm16` or `pcm24`; integers saturate, and how often is counted.
         overwrite: replace outputs that exist.
         outputs: list of the folder of all outputs, which these are added to.
+        begin: is called when the outputs may be written, before the first of them is.
 
     Raises:
         InputError: the files cannot be read or demixed.
@@ -123,6 +125,7 @@ def demix_files(
         with contextlib.suppress(OSError):
             folder.rmdir()  # where nothing is in it
         raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
+    begin()
     if outputs is not None:
         outputs.add(finals.values())
     clipped, written = 0, dict[str, str]()

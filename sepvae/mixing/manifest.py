@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from sepvae.config import Config, parse_config
 from sepvae.corpora.records import Sex
 from sepvae.errors import ConfigError, InputError
-from sepvae.files import read_jsonl, write_jsonl
+from sepvae.files import hash_json, read_jsonl, write_jsonl
 from sepvae.mixing.names import Name, PathInside
 from sepvae.mixing.scene import Scene
 
@@ -123,6 +123,11 @@ class Manifest:
     def of_split(self, name: str) -> list[Mixture]:
         """Return the mixtures of the split `train`, `valid` or `test`."""
         return [mixture for mixture in self.mixtures if mixture.split == name]
+
+    @property
+    def hash(self) -> str:
+        """Content hash of the mixtures, which name their sources by hash."""
+        return hash_json([mixture.to_json() for mixture in self.mixtures])
 
 
 def write_manifest(path: str | Path, manifest: Manifest) -> None:

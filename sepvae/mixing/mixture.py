@@ -186,10 +186,11 @@ def _check_room(manifest: Manifest, out: Path) -> None:
     audio.check_space(out, max(needed, largest))
 
 
-def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path) -> None:
+def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path, *, keep: bool = False) -> None:
     """Render a manifest to `out/<split>/{mixture,<source>…,noise}/<id>.wav`, over what is there.
 
-    Of a mixture in a room the files have a channel for each microphone.
+    Of a mixture in a room the files have a channel for each microphone. With `keep`, for what a stopped call has made
+    of the same manifest, mixtures whose files are all there are left as they are.
 
     Whether they can be written is checked before the first is made.
 
@@ -202,6 +203,9 @@ def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path) -> Non
         for mixture in manifest.mixtures:
             folder, name = Path(out) / mixture.split, f"{mixture.id}.wav"
             names = _signals(mixture)
+            if keep and all((folder / kind / name).is_file() for kind in names):
+                bar.advance(1)
+                continue
             rendered = render(mixture, root)
             waves = [rendered.mixture, *rendered.sources.values()]
             if rendered.channels is not None and rendered.images is not None:

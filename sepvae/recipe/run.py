@@ -10,9 +10,10 @@ from filelock import FileLock, Timeout
 
 from sepvae import plugins
 from sepvae.devices import resolve_device
-from sepvae.errors import ConfigError, InputError, OutputError, SepvaeError
+from sepvae.errors import ConfigError, InputError, SepvaeError
 from sepvae.estimator.checkpoint import versions
-from sepvae.files import hash_json, make_folder, read_json, write_json
+from sepvae.files import hash_json, make_folder, output_error, read_json, write_json
+from sepvae.parts import remove_left
 from sepvae.recipe.common import Recipe, RecipeOptions
 from sepvae.recipe.kinds import kind_of
 from sepvae.recipe.ledger import Ledger
@@ -59,16 +60,21 @@ def run_recipe(
         raise ConfigError(f"jobs = {jobs}: at least 1 process is needed")
     folder = make_folder(out)
     options = RecipeOptions(folder, None if corpus is None else Path(corpus), device, jobs)
+    lock = FileLock(folder / ".lock")
     try:
-        with FileLock(folder / ".lock").acquire(timeout=0):
-            return _run(recipe, options, quick=quick)
+        lock.acquire(timeout=0)
     except Timeout:
         raise ConfigError(f"{folder}: another run is writing here: wait for it, or choose another --out") from None
-    except PermissionError as error:
-        raise OutputError(f"cannot write into {folder}: permission denied: choose another --out") from error
+    except OSError as error:
+        raise output_error(folder, error) from error
+    try:
+        return _run(recipe, options, quick=quick)
+    finally:
+        lock.release()
 
 
 def _run(recipe: Recipe, options: RecipeOptions, *, quick: bool) -> RecipeRun:
+    remove_left(options.out, below=True)
     config, kind = recipe.model_dump(mode="json"), kind_of({"kind": recipe.kind}, where="recipe")
     results_path, page = options.out / _RESULTS, options.out / _PAGE
     write_json(options.out / "recipe.json", config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import time
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from sepvae import audio
-from sepvae.files import check_free, make_folder
+from sepvae.files import check_free, make_folder, scratch_folder
 from sepvae.inputs import as_seen
 from sepvae.outputs import OutputList
 from sepvae.separation.arrays import BlockSeparator
@@ -91,6 +90,7 @@ def separate_file(
     subtype: str = "float",
     overwrite: bool = False,
     outputs: OutputList | None = None,
+    begin: Callable[[], object] = lambda: None,
     tell: Callable[[float], object] = lambda _: None,
 ) -> SeparatedFile:
     """Separate one audio file into `folder/<source>.wav`, at the rate and length of the input.
@@ -105,6 +105,7 @@ def separate_file(
         subtype: `float`, `pcm16` or `pcm24`; integers saturate, and how often is counted.
         overwrite: replace outputs that exist.
         outputs: list of the folder of all outputs, which these are added to.
+        begin: is called when the outputs may be written, before the first of them is.
         tell: is called with the seconds of the file that are separated, after each block.
 
     Raises:
@@ -121,8 +122,8 @@ def separate_file(
     make_folder(folder)
     if outputs is not None:
         outputs.add(finals.values())
-    with contextlib.ExitStack() as stack:
-        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".sepvae-", dir=folder)))
+    begin()
+    with scratch_folder(folder) as work:
         source = path
         if wanted or not info.finds_samples:
             # A block is read by itself, from its first sample on, which not every codec finds.

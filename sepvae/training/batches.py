@@ -7,6 +7,7 @@ processes, sees the same batches.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,7 @@ from sepvae.models.network import Network
 from sepvae.objectives.contract import Batch
 from sepvae.progress import progress
 from sepvae.seeds import torch_generator
+from sepvae.training.tables import writing_table
 
 _INDEX = "index.json"
 
@@ -193,36 +195,38 @@ def _write_table(
     counts = [frontend.stft.n_frames(mixture.n_samples) for mixture in mixtures]
     first_rows = (margin + np.cumsum([0] + [count + margin for count in counts[:-1]])).tolist()
     n_rows = sum(counts) + margin * (len(counts) + 1)
+    widths = [frontend.input.n_features, *[frontend.target.n_features] * len(names)]
+    # Silence is not 0 in every feature: the margins hold the features of a zero spectrum.
+    silence = torch.zeros((margin, frontend.stft.n_bins), dtype=torch.complex64)
+    silent_rows = [frontend.input(silence).numpy(), *[frontend.target(silence).numpy()] * len(names)]
     with atomic_folder(cache) as folder:
-
-        def create(name: str, width: int) -> np.memmap[tuple[int, int], np.dtype[np.float32]]:
-            return np.lib.format.open_memmap(folder / name, mode="w+", dtype=np.float32, shape=(n_rows, width))
-
-        inputs = create("input.npy", frontend.input.n_features)
-        targets = [create(f"target_{number}.npy", frontend.target.n_features) for number in range(len(names))]
-        # Silence is not 0 in every feature: the margins hold the features of a zero spectrum.
-        silence = torch.zeros((1, frontend.stft.n_bins), dtype=torch.complex64)
-        inputs[:] = frontend.input(silence).numpy()
-        for table in targets:
-            table[:] = frontend.target(silence).numpy()
-        with progress("features", len(mixtures), unit="mixtures") as bar:
+        with ExitStack() as stack, progress("features", len(mixtures), unit="mixtures") as bar:
+            files = ["input.npy", *(f"target_{number}.npy" for number in range(len(names)))]
+            tables = [
+                stack.enter_context(writing_table(folder / file, (n_rows, width)))
+                for file, width in zip(files, widths, strict=True)
+            ]
+            for table, rows in zip(tables, silent_rows, strict=True):
+                table.write(0, rows)
             for mixture, first, count in zip(mixtures, first_rows, counts, strict=True):
-                rendered = render(mixture, root)
-                silent = np.zeros_like(rendered.mixture)
-                sources = np.stack([rendered.sources.get(name, silent) for name in names])
-                features, spectra = frontend.training_pair(
-                    torch.from_numpy(rendered.mixture), torch.from_numpy(sources)
-                )
-                if not (torch.isfinite(features).all() and torch.isfinite(spectra).all()):
-                    raise InputError(f"mixture {mixture.id}: its features are not finite; check its source files")
-                inputs[first : first + count] = features.numpy()
-                for table, spectrum in zip(targets, spectra, strict=True):
-                    table[first : first + count] = spectrum.numpy()
+                features, spectra = _features(mixture, names, root=root, frontend=frontend)
+                for table, found, rows in zip(tables, (features, *spectra), silent_rows, strict=True):
+                    table.write(first, found.numpy())
+                    table.write(first + count, rows)
                 bar.advance(1)
-        for table in (inputs, *targets):
-            table.flush()
         items = [mixture.id for mixture in mixtures]
         write_json(folder / _INDEX, {"key": key, "items": items, "first_row": first_rows, "n_frames": counts})
+
+
+def _features(mixture: Mixture, names: Sequence[str], *, root: Path, frontend: Frontend) -> tuple[Tensor, Tensor]:
+    """Return the features of a mixture (frames, n_inputs) and of its sources (sources, frames, n_outputs)."""
+    rendered = render(mixture, root)
+    silent = np.zeros_like(rendered.mixture)
+    sources = np.stack([rendered.sources.get(name, silent) for name in names])
+    features, spectra = frontend.training_pair(torch.from_numpy(rendered.mixture), torch.from_numpy(sources))
+    if not (torch.isfinite(features).all() and torch.isfinite(spectra).all()):
+        raise InputError(f"mixture {mixture.id}: its features are not finite; check its source files")
+    return features, spectra
 
 
 class BatchOrder:

@@ -11,6 +11,8 @@ from typing import Any, Self
 from sepvae.errors import MissingExtra
 from sepvae.files import write_text
 
+_FIRST = ("epoch", "step", "learning_rate", "seconds", "frames_per_s")
+
 
 class TrainingLog:
     """Writes `log.csv` whole after every epoch and adds scalars under `tensorboard/`.
@@ -40,7 +42,9 @@ class TrainingLog:
         """Log the last row of the history, and the whole table as CSV."""
         if self._writer is None:
             return
-        columns = list(dict.fromkeys(name for row in history for name in row))
+        # Rows that were read back have their keys in another order.
+        names = {name for row in history for name in row}
+        columns = [*(name for name in _FIRST if name in names), *sorted(names.difference(_FIRST))]
         text = io.StringIO()
         table = csv.DictWriter(text, columns, lineterminator="\n")
         table.writeheader()

@@ -20,9 +20,10 @@ from sepvae.devices import FixedPrecision, resolve_device, resolve_precision
 from sepvae.errors import ConfigError, InputError, MissingExtra
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sepvae.estimator.estimator import Estimator
-from sepvae.files import hash_json, make_folder, write_json
+from sepvae.files import hash_json, make_folder, output_error, write_json
 from sepvae.mixing.manifest import Mixture
 from sepvae.objectives.contract import Batch, Loss, Objective
+from sepvae.parts import remove_left
 from sepvae.processes import one_thread
 from sepvae.progress import Job
 from sepvae.progress import progress as progress_bar
@@ -138,6 +139,8 @@ class Trainer:
         config, valid = with_facts(config, data.train, data.valid)
         data = TrainingData(data.train, valid, data.root)
         self.config, self.optim, self.out, self.seed = config, config.optimiser, make_folder(out), seed
+        # Of a run that was killed: this one may have nothing left to write.
+        remove_left(out, below=True)
         self.precision = resolve_precision(config.optimiser.precision, device)
         self.data, self.fabric = data, _fabric(device, self.precision)
         if config.optimiser.batch_size % self.fabric.world_size:
@@ -167,18 +170,24 @@ class Trainer:
 
         Raises:
             ConfigError: another process trains in the folder, or it holds another run.
+            OutputError: it takes no more.
             InputError: losses that stay NaN.
         """
         if not self.fabric.is_global_zero:
             return self._run()
         lock = FileLock(self.out / ".lock")
         try:
-            with lock.acquire(timeout=0):
-                return self._run()
+            lock.acquire(timeout=0)
         except Timeout:
             raise ConfigError(
                 f"{self.out}: another process trains here: wait for it, or choose another --out"
             ) from None
+        except OSError as error:
+            raise output_error(self.out, error) from error
+        try:
+            return self._run()
+        finally:
+            lock.release()
 
     def _run(self) -> Progress:
         stored = self.checkpoint.config.model_dump(mode="json")

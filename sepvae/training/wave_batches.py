@@ -25,6 +25,7 @@ from sepvae.progress import progress
 from sepvae.seeds import generator, torch_generator
 from sepvae.training.batches import BatchPlace, check_rate
 from sepvae.training.config import TrainingConfig
+from sepvae.training.tables import writing_table
 
 _INDEX, _WAVES = "index.json", "waves.npy"
 
@@ -62,16 +63,15 @@ def build_wave_table(mixtures: Sequence[Mixture], names: Sequence[str], *, root:
     if not (cache / _INDEX).is_file() or read_json(cache / _INDEX)["key"] != key:
         starts = [0, *np.cumsum([mixture.n_samples for mixture in mixtures]).tolist()]
         with atomic_folder(cache) as folder, progress("waves", len(mixtures), unit="mixtures") as bar:
-            shape = (len(names) + 1, starts[-1])
-            table = np.lib.format.open_memmap(folder / _WAVES, mode="w+", dtype=np.float32, shape=shape)
-            for mixture, start in zip(mixtures, starts, strict=False):
-                rendered = render(mixture, root)
-                parts = [rendered.sources.get(name, np.float32(0)) for name in names]
-                parts.append(np.float32(0) if rendered.noise is None else rendered.noise)
-                for row, part in zip(table[:, start : start + mixture.n_samples], parts, strict=True):
-                    row[:] = part
-                bar.advance(1)
-            table.flush()
+            with writing_table(folder / _WAVES, (len(names) + 1, starts[-1])) as table:
+                for mixture, start in zip(mixtures, starts, strict=False):
+                    rendered = render(mixture, root)
+                    silent = np.zeros(mixture.n_samples, np.float32)
+                    waves = [rendered.sources.get(name, silent) for name in names]
+                    waves.append(silent if rendered.noise is None else rendered.noise)
+                    for row, wave in enumerate(waves):
+                        table.write(row, wave, column=start)
+                    bar.advance(1)
             items = [mixture.id for mixture in mixtures]
             write_json(folder / _INDEX, {"key": key, "items": items, "starts": starts})
     index = read_json(cache / _INDEX)
