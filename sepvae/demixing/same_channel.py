@@ -27,6 +27,8 @@ def step_of(wave: Tensor) -> float:
 
 def same_but_for(one: Tensor, other: Tensor, *, step: float) -> str | None:
     """Return how a channel (time,) differs from another that is the same recording; None when it is another one."""
+    if len(one) < 2:
+        return None
     delay = _delay(one, other)
     first, second = (one[: len(one) - delay], other[delay:]) if delay >= 0 else (one[-delay:], other[:delay])
     first, second = first - first.mean(), second - second.mean()

@@ -140,7 +140,7 @@ class Split:
     def __init__(self, block: int) -> None:
         self.block = block
 
-    def stream(self, read: Any, *, n_samples: int) -> Iterator[dict[str, Any]]:
+    def stream(self, read: Any, *, n_samples: int, name: str = "") -> Iterator[dict[str, Any]]:
         for start in range(0, n_samples, self.block):
             wave = read(start, min(start + self.block, n_samples))
             yield {"plain": wave, "turned": -wave}
