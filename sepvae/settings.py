@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_va
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
 from sepvae.files import read_text
+from sepvae.limits import Decibels, Hertz, Metres, Seconds, Share
 from sepvae.presets import preset_names
 from sepvae.tables import Table, unknown
 
@@ -102,22 +103,12 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
-def _positive(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] <= 0:
-        raise ConfigError(f"the range {value[0]:g} to {value[1]:g}: give positive numbers")
-    return value
-
-
-def _share(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] < 0 or value[1] > 1:
-        raise ConfigError(f"the range {value[0]:g} to {value[1]:g}: shares lie between 0 and 1")
-    return value
-
-
 # Two numbers that are drawn between, the smaller first, or one that stands for both.
-Range = Annotated[tuple[float, float], BeforeValidator(_pair), AfterValidator(_ordered)]
-PositiveRange = Annotated[Range, AfterValidator(_positive)]
-ShareRange = Annotated[Range, AfterValidator(_share)]
+SecondsRange = Annotated[tuple[Seconds, Seconds], BeforeValidator(_pair), AfterValidator(_ordered)]
+MetresRange = Annotated[tuple[Metres, Metres], BeforeValidator(_pair), AfterValidator(_ordered)]
+HertzRange = Annotated[tuple[Hertz, Hertz], BeforeValidator(_pair), AfterValidator(_ordered)]
+DecibelRange = Annotated[tuple[Decibels, Decibels], BeforeValidator(_pair), AfterValidator(_ordered)]
+ShareRange = Annotated[tuple[Share, Share], BeforeValidator(_pair), AfterValidator(_ordered)]
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

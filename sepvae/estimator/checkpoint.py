@@ -26,6 +26,7 @@ from sepvae.estimator.kinds import make_estimator
 from sepvae.estimator.versions import upgraded
 from sepvae.estimator.weights import Storage, pack, packed_like, read_tensors, unpack, write_tensors
 from sepvae.files import atomic_folder, hash_file, hash_json, read_json, write_json, write_text
+from sepvae.limits import MAX_SOURCES, MAX_STEPS
 
 WEIGHTS, CONFIG, PROVENANCE, CARD = "model.safetensors", "config.json", "provenance.json", "README.md"
 
@@ -41,9 +42,9 @@ class CheckpointConfig(Config):
 
     schema_version: Literal[2] = 2
     name: Annotated[str, Field(pattern=r"^[\w-]+$", max_length=100)] | None = None
-    version: int | None = Field(None, ge=1)
+    version: int | None = Field(None, ge=1, le=MAX_STEPS)
     sources: tuple[Annotated[str, Field(pattern=r"^[\w-]+$", max_length=100)], ...] = Field(
-        min_length=1, max_length=1000
+        min_length=1, max_length=MAX_SOURCES
     )
     estimator: EstimatorConfig
     likelihood: str | None = None

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.frontend.features import FeatureConfig, Features
 from sepvae.frontend.stft import Stft, StftConfig
+from sepvae.limits import SampleRate
 
 # A file whose level lies below this (−240 dB) is silence: it keeps its level instead of being blown up.
 _SILENCE = 1e-12
@@ -25,7 +25,7 @@ class FrontendConfig(Config):
     by which a level is taken: of everything in the file (`whole`).
     """
 
-    sample_rate: int = Field(16000, ge=1000, le=384000)
+    sample_rate: SampleRate = 16000
     stft: StftConfig = StftConfig()
     normalisation: Literal["none", "rms", "peak"] = "rms"
     levels: Literal["whole"] = "whole"

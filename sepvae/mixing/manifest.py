@@ -13,6 +13,7 @@ from sepvae.config import Config, parse_config
 from sepvae.corpora.records import Sex
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import read_jsonl, write_jsonl
+from sepvae.limits import MAX_MIXTURE_SAMPLES, MAX_SOURCES, Gain, Position, SampleRate, Seed
 from sepvae.mixing.scene import Scene
 
 
@@ -33,13 +34,13 @@ class Source(Config):
     sex: Sex
     text: str | None = None
     sha256: str = Field(pattern=r"^([0-9a-f]{64})?$")
-    start: int = Field(ge=0)
-    n_samples: int = Field(ge=0)
-    offset: int = Field(ge=0)
-    gain: float
-    loop: tuple[int, int] | None = None
+    start: Position
+    n_samples: int = Field(ge=0, le=MAX_MIXTURE_SAMPLES)
+    offset: int = Field(ge=0, le=MAX_MIXTURE_SAMPLES)
+    gain: Gain
+    loop: tuple[Position, Position] | None = None
     synthetic: bool = False
-    layers: tuple[Source, ...] = ()
+    layers: tuple[Source, ...] = Field((), max_length=MAX_SOURCES)
 
     @field_validator("path")
     @classmethod
@@ -54,7 +55,7 @@ class Source(Config):
 
     @field_validator("loop")
     @classmethod
-    def _holds_samples(cls, loop: tuple[int, int] | None) -> tuple[int, int] | None:
+    def _holds_samples(cls, loop: tuple[Position, Position] | None) -> tuple[int, int] | None:
         if loop is not None and not 0 <= loop[0] < loop[1]:
             raise ConfigError(f"the stretch {loop[0]} to {loop[1]} holds no samples")
         return loop
@@ -75,11 +76,11 @@ class Mixture(Config):
 
     id: str = Field(pattern=r"^[\w.+-]+$")
     split: str
-    sample_rate: int = Field(gt=0)
-    n_samples: int = Field(gt=0)
-    sources: tuple[Source, ...] = Field(min_length=1)
+    sample_rate: SampleRate
+    n_samples: int = Field(gt=0, le=MAX_MIXTURE_SAMPLES)
+    sources: tuple[Source, ...] = Field(min_length=1, max_length=MAX_SOURCES)
     noise: Source | None = None
-    seed: int | None = None
+    seed: Seed | None = None
     mixture_path: str | None = None
     group: str | None = Field(None, pattern=r"^[\w-]+$")
     scene: Scene | None = None
@@ -119,7 +120,7 @@ class Header(Config):
     type: Literal["header"] = "header"
     version: Literal[1] = 1
     config: dict[str, Any] = Field(default_factory=dict)
-    seed: int | None = None
+    seed: Seed | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -11,13 +11,16 @@ from pydantic import Field, field_validator, model_validator
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
-from sepvae.settings import PositiveRange
+from sepvae.limits import MAX_SOURCES, Gain, Metres, Seconds
+from sepvae.settings import MetresRange, SecondsRange
 
 SPEED_OF_SOUND_M_S = 343.0
 # More reflections than this on one path are millions of image sources: minutes and gigabytes for one room.
 MAX_ORDER = 150
+MAX_MICROPHONES = 64
 
-Point = tuple[float, float, float]
+Point = tuple[Metres, Metres, Metres]
+Azimuth = Annotated[float, Field(ge=-360, le=360)]
 RoomKind = Literal["simulated", "measured"]
 
 
@@ -38,14 +41,14 @@ class RoomConfig(Config):
     """
 
     kind: RoomKind = "simulated"
-    size_m: tuple[PositiveRange, PositiveRange, PositiveRange] = ((4.0, 4.0), (3.5, 3.5), (2.6, 2.6))
-    rt60_s: PositiveRange = (0.15, 0.15)
+    size_m: tuple[MetresRange, MetresRange, MetresRange] = ((4.0, 4.0), (3.5, 3.5), (2.6, 2.6))
+    rt60_s: SecondsRange = (0.15, 0.15)
     array: Literal["linear", "circular"] = "linear"
-    n_microphones: int = Field(2, ge=1, le=64)
-    spacing_m: float = Field(0.05, gt=0)
-    distance_m: PositiveRange = (1.0, 1.5)
-    height_m: PositiveRange = (1.2, 1.5)
-    margin_m: float = Field(0.3, gt=0)
+    n_microphones: int = Field(2, ge=1, le=MAX_MICROPHONES)
+    spacing_m: Metres = 0.05
+    distance_m: MetresRange = (1.0, 1.5)
+    height_m: MetresRange = (1.2, 1.5)
+    margin_m: Metres = 0.3
     min_angle_deg: float = Field(30.0, ge=0, le=180)
     folder: str | None = None
     clockwise: bool = False
@@ -153,17 +156,17 @@ class Scene(Config):
     """
 
     kind: RoomKind
-    n_microphones: int = Field(ge=1)
-    azimuths_deg: tuple[float | None, ...] = Field(min_length=1)
-    reference: int = Field(0, ge=0)
-    gains: tuple[float, ...] = ()
+    n_microphones: int = Field(ge=1, le=MAX_MICROPHONES)
+    azimuths_deg: tuple[Azimuth | None, ...] = Field(min_length=1, max_length=MAX_SOURCES)
+    reference: int = Field(0, ge=0, lt=MAX_MICROPHONES)
+    gains: tuple[Gain, ...] = Field((), max_length=MAX_SOURCES)
     size_m: Point | None = None
-    rt60_s: float | None = Field(None, gt=0)
+    rt60_s: Seconds | None = None
     absorption: float | None = Field(None, gt=0, le=1)
     max_order: int | None = Field(None, ge=0, le=MAX_ORDER)
     array: str | None = None
-    microphones_m: tuple[Point, ...] = ()
-    sources_m: tuple[Point, ...] = ()
+    microphones_m: tuple[Point, ...] = Field((), max_length=MAX_MICROPHONES)
+    sources_m: tuple[Point, ...] = Field((), max_length=MAX_SOURCES)
     folder: str | None = None
     files: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     sha256: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()

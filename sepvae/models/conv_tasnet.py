@@ -19,13 +19,13 @@ class ConvTasNetConfig(ModelConfig):
     The defaults are smaller, about 0.9 million weights, so that a laptop trains it in minutes.
     """
 
-    filters: int = Field(256, ge=1, description="N: filters of the encoder")
-    filter_samples: int = Field(32, ge=2, description="L: samples of a filter; the hop is half of it")
-    bottleneck: int = Field(64, ge=1, description="B: channels between the blocks")
-    hidden: int = Field(128, ge=1, description="H: channels inside a block")
-    kernel: int = Field(3, ge=1, description="P: frames of a block's convolution")
+    filters: int = Field(256, ge=1, le=1 << 12, description="N: filters of the encoder")
+    filter_samples: int = Field(32, ge=2, le=1 << 12, description="L: samples of a filter; the hop is half of it")
+    bottleneck: int = Field(64, ge=1, le=1 << 12, description="B: channels between the blocks")
+    hidden: int = Field(128, ge=1, le=1 << 12, description="H: channels inside a block")
+    kernel: int = Field(3, ge=1, le=31, description="P: frames of a block's convolution")
     blocks: int = Field(8, ge=1, le=12, description="X: blocks of a repeat, whose dilations double")
-    repeats: int = Field(3, ge=1, description="R: repeats")
+    repeats: int = Field(3, ge=1, le=16, description="R: repeats")
 
 
 def global_norm(n_channels: int) -> nn.Module:

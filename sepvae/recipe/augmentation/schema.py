@@ -12,6 +12,7 @@ from sepvae.augmented.config import AugmentConfig
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
 from sepvae.evaluation.contract import Description
+from sepvae.limits import Scale
 from sepvae.presets import OF_SPEECH
 from sepvae.recipe.common import Hypothesis, Recipe, check_names, without_nulls
 from sepvae.recognition.recogniser import RecogniserConfig
@@ -97,7 +98,7 @@ class ArmHypothesis(Hypothesis):
 
     measure: str = PHONES
     where: str | None = None
-    margin: float = Field(1.0, gt=0)
+    margin: Scale = 1.0
 
     @field_validator("measure")
     @classmethod
@@ -121,7 +122,7 @@ class Folders(Config):
 class VoiceCheckConfig(Config):
     """How it is checked that replacement moves the voice and leaves the phones: targets for each test utterance."""
 
-    targets: int = Field(3, ge=1)
+    targets: int = Field(3, ge=1, le=1000)
 
 
 class AugmentationRecipe(Recipe):
@@ -137,7 +138,7 @@ class AugmentationRecipe(Recipe):
     kind: Literal["augmentation"]
     folders: Folders = Folders()
     folds: int = Field(3, ge=2, le=20)
-    tested_folds: int | None = Field(None, ge=1, description="test only the first of them")
+    tested_folds: int | None = Field(None, ge=1, le=20, description="test only the first of them")
     seeds: int = Field(3, ge=1, le=20)
     speech: SpeechConfig = SpeechConfig()
     recogniser: RecogniserConfig = RecogniserConfig()

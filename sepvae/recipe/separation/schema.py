@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -13,6 +13,7 @@ from sepvae.errors import ConfigError
 from sepvae.evaluation import IMPROVEMENT, MEASURES, known_measure
 from sepvae.evaluation.contract import Description
 from sepvae.evaluation.measures import default_measures, describe
+from sepvae.limits import MAX_WEIGHT
 from sepvae.mixing.config import MixingConfig, Split
 from sepvae.recipe.common import Recipe, check_names, without_nulls
 from sepvae.recipe.separation.runs import Run, check_seeds, count_seeds, runs_of
@@ -33,7 +34,7 @@ class PublishedScore(Config):
 
     system: str
     measure: str
-    value: float
+    value: Annotated[float, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)]
     source: str
 
 
