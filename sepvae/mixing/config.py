@@ -109,6 +109,7 @@ class MixingConfig(Config):
                 "the two out; the source background is heard from a place in the room"
             )
         self.room.check_angles(len(self.sources))
+        self.room.check_cost(len(self.sources), self.sample_rate)
         return self
 
     @property

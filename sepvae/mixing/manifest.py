@@ -13,8 +13,17 @@ from sepvae.config import Config, parse_config
 from sepvae.corpora.records import Sex
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import read_jsonl, write_jsonl
-from sepvae.limits import MAX_MIXTURE_SAMPLES, MAX_SOURCES, Gain, Position, SampleRate, Seed
-from sepvae.mixing.scene import Scene
+from sepvae.limits import (
+    MAX_MIXTURE_SAMPLES,
+    MAX_ROOM_SAMPLES,
+    MAX_SOURCES,
+    Gain,
+    Position,
+    SampleRate,
+    Seed,
+    check_size,
+)
+from sepvae.mixing.scene import Scene, check_cost
 
 
 class Source(Config):
@@ -97,11 +106,31 @@ class Mixture(Config):
     def _fits_its_room(self) -> Mixture:
         if self.scene is None:
             return self
+        self._fits_in_memory(self.scene)
         if self.scene.n_sources != len(self.sources):
             raise ConfigError(f"scene: has places for {self.scene.n_sources} sources, there are {len(self.sources)}")
         if self.noise is not None or self.mixture_path is not None:
             raise ConfigError("scene: a mixture in a room has neither noise nor a ready mixture: make it anew")
         return self
+
+    @model_validator(mode="after")
+    def _ends_with_its_sources(self) -> Mixture:
+        """Refuse lengths that nothing in the mixture has: they would be allocated before a file is looked at."""
+        longest = max(source.offset + source.n_samples for source in self.sources)
+        if self.n_samples > longest:
+            raise ConfigError(f"n_samples = {self.n_samples}: its sources end at {longest}: make the mixtures anew")
+        advice = "cut it into shorter mixtures"
+        size = self.n_samples * (len(self.everything) + 1)
+        check_size("samples of all sources of the mixture", size, MAX_MIXTURE_SAMPLES, advice)
+        return self
+
+    def _fits_in_memory(self, scene: Scene) -> None:
+        n_samples, advice = self.n_samples * scene.n_microphones, "cut it into shorter mixtures"
+        check_size("samples of a source at all microphones", n_samples, MAX_ROOM_SAMPLES, advice)
+        check_size("samples at all microphones", n_samples * (len(self.sources) + 1), MAX_MIXTURE_SAMPLES, advice)
+        if scene.size_m is not None and scene.max_order is not None:
+            counts = {"n_sources": scene.n_sources, "n_microphones": scene.n_microphones}
+            check_cost(scene.size_m, scene.max_order, sample_rate=self.sample_rate, **counts)
 
     @property
     def everything(self) -> list[Source]:

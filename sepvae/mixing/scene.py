@@ -11,13 +11,16 @@ from pydantic import Field, field_validator, model_validator
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
-from sepvae.limits import MAX_SOURCES, Gain, Metres, Seconds
+from sepvae.limits import MAX_SOURCES, Gain, Metres, Seconds, check_size
 from sepvae.settings import MetresRange, SecondsRange
 
 SPEED_OF_SOUND_M_S = 343.0
 # More reflections than this on one path are millions of image sources: minutes and gigabytes for one room.
 MAX_ORDER = 150
 MAX_MICROPHONES = 64
+# Image sources of all sources of a room, of 240 bytes each; paths from them to microphones, of 0.2 µs each; and samples
+# of all responses: less than a gigabyte and ten seconds together.
+_MAX_IMAGES, _MAX_PATHS, _MAX_TAPS = 3e6, 4e7, 1 << 25
 
 Point = tuple[Metres, Metres, Metres]
 Azimuth = Annotated[float, Field(ge=-360, le=360)]
@@ -104,6 +107,13 @@ class RoomConfig(Config):
                 f"far apart within {around} degrees: ask for a smaller angle"
             )
 
+    def check_cost(self, n_sources: int, sample_rate: int) -> None:
+        """Raise ConfigError when the rooms that can be drawn cost too much memory or time."""
+        if self.kind == "simulated":
+            smallest, largest = [side[0] for side in self.size_m], [side[1] for side in self.size_m]
+            counts = {"n_sources": n_sources, "n_microphones": self.n_microphones, "sample_rate": sample_rate}
+            check_cost(largest, reverberation(smallest, self.rt60_s[1])[1], **counts)
+
 
 def describe_size(size_m: Any) -> str:
     """Return the sides of a room as text, such as 4 x 3.5 x 2.6 m."""
@@ -143,6 +153,17 @@ def reverberation(size_m: Any, rt60_s: float) -> tuple[float, int]:
             "size_m"
         )
     return shortest / rt60_s, max(max_order, 0)
+
+
+def check_cost(size_m: Any, max_order: int, *, n_sources: int, n_microphones: int, sample_rate: int) -> None:
+    """Raise ConfigError when the responses of a simulated room, of sides in metres, cost too much memory or time."""
+    advice = "ask for fewer sources or microphones, a shorter rt60_s, or a larger size_m"
+    # As many as there are points with whole coordinates whose sizes add up to the order.
+    images = n_sources * 4 / 3 * max_order**3
+    check_size("image sources of the room", images, _MAX_IMAGES, advice)
+    check_size("paths between image sources and microphones", images * n_microphones, _MAX_PATHS, advice)
+    taps = (max_order + 1) * hypot(*size_m) / SPEED_OF_SOUND_M_S * sample_rate * n_sources * n_microphones
+    check_size("samples of the room's responses", taps, _MAX_TAPS, "ask for a smaller room, or a lower sample_rate")
 
 
 class Scene(Config):

@@ -14,7 +14,7 @@ from sepvae.estimator.checkpoint import Checkpoint, CheckpointConfig
 from sepvae.estimator.config import EstimatorConfig
 from sepvae.estimator.kinds import kind_of
 from sepvae.frontend.features import NON_NEGATIVE
-from sepvae.limits import MAX_BATCH_FRAMES, MAX_STEPS, LearningRate, Steps, Weight
+from sepvae.limits import MAX_BATCH_FRAMES, MAX_BATCH_SAMPLES, MAX_STEPS, LearningRate, Steps, Weight, check_size
 from sepvae.models import MODELS
 from sepvae.models.segment_network import SegmentNetwork
 from sepvae.objectives import OBJECTIVES
@@ -45,6 +45,12 @@ class OptimiserConfig(Config):
     patience: int = Field(0, ge=0, le=MAX_STEPS)
     max_bad_steps: int = Field(3, ge=0, le=MAX_STEPS)
     precision: Precision = "32-true"
+
+    @model_validator(mode="after")
+    def _fits_in_memory(self) -> OptimiserConfig:
+        frames = self.batch_size * self.segment_frames
+        check_size("frames of a batch (batch_size x segment_frames)", frames, MAX_BATCH_FRAMES, "lower one of them")
+        return self
 
     @property
     def hop_frames(self) -> int:
@@ -102,6 +108,14 @@ class TrainingConfig(EstimatorConfig):
                 f"objective {objective} does not train model {model}: {model} learns by {' or '.join(able) or 'none'}, "
                 f"{objective} trains {', '.join(others) or 'none'}: set both, as the presets do"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _waves_fit_in_memory(self) -> TrainingConfig:
+        if self.objective.entry.domain == "waves":
+            samples = self.optimiser.batch_size * self.waves.segment_s * self.frontend.sample_rate
+            advice = "lower optimiser.batch_size or waves.segment_s"
+            check_size("samples of a batch of waves", samples, MAX_BATCH_SAMPLES, advice)
         return self
 
     @model_validator(mode="after")
