@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 TOOLS = {
     *("errors", "seeds", "files", "audio", "containers", "sphere", "progress", "tables", "config", "devices"),
-    *("settings", "limits", "processes", "worker", "plugins", "presets", "formats"),
+    *("settings", "limits", "yaml_text", "json_text", "processes", "worker", "plugins", "presets", "formats"),
 }
 # A room, and what it may see beside the tools: whole rooms, each of which lies nearer to where the data comes from.
 ROOMS: dict[str, set[str]] = {

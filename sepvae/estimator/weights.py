@@ -11,11 +11,14 @@ from torch import Tensor
 
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.files import write_bytes
+from sepvae.limits import MAX_WEIGHTS
 
 Storage = Literal["float32", "float16", "int8"]
 # The scale of a matrix of bytes is stored beside it under its name and this.
 _SCALE = ".scale"
 _MOST = 127
+# Weights, and two moments of each in the state of a training, with names and shapes.
+_MAX_BYTES = 3 * 4 * MAX_WEIGHTS + (1 << 20)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -25,14 +28,26 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     write_bytes(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
+def check_weights_file(path: Path) -> None:
+    """Raise CheckpointError when a file of weights is larger than any that is made: a sparse one is of any size."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}): copy it again, or train anew") from error
+    if size > _MAX_BYTES:
+        raise CheckpointError(f"{path}: has {size} bytes, at most {_MAX_BYTES} are read: copy it again, or train anew")
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file; CheckpointError when its header or data are damaged."""
+    """Read a safetensors file; CheckpointError when its header or data are damaged, or it is too large."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    check_weights_file(path)
     try:
         return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+    # KeyError, AttributeError: types of numbers that torch, or the library, does not have.
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path}: damaged weights file ({error}): copy it again, or train anew") from error
 
 

@@ -144,8 +144,8 @@ class AugmentationRecipe(Recipe):
     recogniser: RecogniserConfig = RecogniserConfig()
     model: dict[str, Any] = Field(default_factory=dict, validate_default=True)
     unlabelled: AugmentationSettings = AugmentationSettings(methods=(AS_IT_IS,), settings=UNCHANGED)
-    arms: dict[str, Arm] = Field(min_length=1)
-    conditions: dict[str, Condition] = Field(min_length=1)
+    arms: dict[str, Arm] = Field(min_length=1, max_length=500)
+    conditions: dict[str, Condition] = Field(min_length=1, max_length=500)
     voice_check: VoiceCheckConfig = VoiceCheckConfig()
     hypotheses: tuple[ArmHypothesis, ...] = ()
 

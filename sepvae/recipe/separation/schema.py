@@ -20,6 +20,8 @@ from sepvae.recipe.separation.runs import Run, check_seeds, count_seeds, runs_of
 from sepvae.settings import merge
 from sepvae.systems.contract import SystemChoice, describe_systems
 
+# Cases, or systems, of one experiment: each costs a training, and a line of a table.
+_MAX_NAMED = 500
 _SPLITS: dict[Split, str] = {
     "speaker_seen": "The test speakers also speak in training, other sentences (the survey's protocol).",
     "speaker_open": "The test speakers never speak in training.",
@@ -97,8 +99,8 @@ class SeparationRecipe(Recipe):
     kind: Literal["separation"] = "separation"
     mixing: MixingConfig = MixingConfig()
     splits: tuple[Split, ...] = Field(get_args(Split), min_length=1)
-    cases: dict[str, Case] = Field(default_factory=dict)
-    systems: dict[str, SystemChoice] = Field(min_length=1)
+    cases: dict[str, Case] = Field(default_factory=dict, max_length=_MAX_NAMED)
+    systems: dict[str, SystemChoice] = Field(min_length=1, max_length=_MAX_NAMED)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     naming: Literal["given", "best_sir"] = "given"
     published: tuple[PublishedScore, ...] = ()
