@@ -24,7 +24,7 @@ from sepvae.estimator.config import EstimatorConfig
 from sepvae.estimator.estimator import Estimator
 from sepvae.estimator.kinds import make_estimator
 from sepvae.estimator.versions import upgraded
-from sepvae.estimator.weights import Storage, pack, packed_like, read_tensors, unpack, write_tensors
+from sepvae.estimator.weights import Storage, check_weights_file, pack, packed_like, read_tensors, unpack, write_tensors
 from sepvae.files import atomic_folder, hash_file, hash_json, read_json, write_json, write_text
 from sepvae.limits import MAX_SOURCES, MAX_STEPS
 
@@ -121,12 +121,15 @@ def find_model_folder(path: str | Path) -> Path:
     Raises:
         CheckpointError: there is none; the message says what is missing.
     """
-    folder = Path(path)
     try:
-        exists = folder.exists()
-    except OSError as error:
-        raise CheckpointError(f"{folder}: cannot be read ({error.strerror})") from error
-    if not exists:
+        return _find(Path(path))
+    # A folder that may be listed and not entered, a name that is too long, or a NUL in it.
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _find(folder: Path) -> Path:
+    if not folder.exists():
         raise CheckpointError(f"{folder}: no such model folder: train one with 'sepvae train'")
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: is a file, expected a model folder with {WEIGHTS} and {CONFIG}")
@@ -137,6 +140,8 @@ def find_model_folder(path: str | Path) -> Path:
         raise CheckpointError(f"{folder}: is no model folder, which has {CONFIG} and {WEIGHTS}: see 'sepvae train'")
     if missing:
         raise CheckpointError(f"{folder}: the model folder has no {missing[0]}: copy it again, or train anew")
+    for weights in folder.glob("*.safetensors"):
+        check_weights_file(weights)
     return folder
 
 

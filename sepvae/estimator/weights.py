@@ -17,6 +17,7 @@ Storage = Literal["float32", "float16", "int8"]
 # The scale of a matrix of bytes is stored beside it under its name and this.
 _SCALE = ".scale"
 _MOST = 127
+_AGAIN = "copy it again, or train anew"
 # Weights, and two moments of each in the state of a training, with names and shapes.
 _MAX_BYTES = 3 * 4 * MAX_WEIGHTS + (1 << 20)
 
@@ -33,9 +34,9 @@ def check_weights_file(path: Path) -> None:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}): copy it again, or train anew") from error
+        raise CheckpointError(f"{path}: damaged weights file ({error.strerror}): {_AGAIN}") from error
     if size > _MAX_BYTES:
-        raise CheckpointError(f"{path}: has {size} bytes, at most {_MAX_BYTES} are read: copy it again, or train anew")
+        raise CheckpointError(f"{path}: has {size} bytes, at most {_MAX_BYTES} are read: {_AGAIN}")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -48,7 +49,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     # KeyError, AttributeError: types of numbers that torch, or the library, does not have.
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path}: damaged weights file ({error}): copy it again, or train anew") from error
+        raise CheckpointError(f"{path}: damaged weights file ({error}): {_AGAIN}") from error
 
 
 def pack(tensors: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor]:

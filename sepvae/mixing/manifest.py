@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -163,6 +163,14 @@ class Manifest:
     def of_split(self, name: str) -> list[Mixture]:
         """Return the mixtures of the split `train`, `valid` or `test`."""
         return [mixture for mixture in self.mixtures if mixture.split == name]
+
+
+def make_mixture(where: str, sources: Sequence[Source], **facts: Any) -> Mixture:
+    """Return a mixture; InputError names the recording `where` when it is too long, say, to be one."""
+    try:
+        return parse_config(Mixture, {"sources": tuple(sources), **facts}, where=where)
+    except ConfigError as error:
+        raise InputError(str(error)) from error
 
 
 def write_manifest(path: str | Path, manifest: Manifest) -> None:

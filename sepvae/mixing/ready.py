@@ -7,7 +7,7 @@ from pathlib import Path
 from sepvae import audio
 from sepvae.errors import InputError
 from sepvae.files import hash_file
-from sepvae.mixing.manifest import Header, Manifest, Mixture, Source
+from sepvae.mixing.manifest import Header, Manifest, Mixture, Source, make_mixture
 from sepvae.progress import progress
 
 # Both corpora keep one folder per signal, with the same file name in each.
@@ -77,12 +77,13 @@ def _read_split(root: Path, split: Path, wanted: str | None) -> list[Mixture]:
             info = audio.inspect(file)
             parts = [_part(root, part / file.name, part.name, info) for part in sources]
             found.append(
-                Mixture(
+                make_mixture(
+                    str(file),
+                    parts,
                     id=f"{split.name}-{file.stem}",
                     split=_SPLITS[split.name.lower()],
                     sample_rate=info.sample_rate,
                     n_samples=info.n_samples,
-                    sources=tuple(parts),
                     noise=None if noise is None else _part(root, noise / file.name, "noise", info),
                     mixture_path=file.relative_to(root).as_posix(),
                 )

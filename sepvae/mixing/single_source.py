@@ -13,7 +13,7 @@ from pathlib import Path
 from sepvae.corpora.damaged_files import list_damaged, shifted
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError
-from sepvae.mixing.manifest import Mixture, Source
+from sepvae.mixing.manifest import Mixture, Source, make_mixture
 from sepvae.mixing.mixture import load_source
 from sepvae.mixing.noise import rms
 from sepvae.mixing.pools import sentence
@@ -97,7 +97,8 @@ def _of_utterance(
         gain=_LEVEL_RMS / rms(wave, root / utterance.path),
     )
     item = f"{split}-{derive_seed(0, utterance.id):016x}"
-    return Mixture(id=item, split=split, sample_rate=sample_rate, n_samples=len(wave), sources=(source,))
+    path, facts = str(root / utterance.path), {"sample_rate": sample_rate, "n_samples": len(wave)}
+    return make_mixture(path, [source], id=item, split=split, **facts)
 
 
 def speaker_mixtures(
