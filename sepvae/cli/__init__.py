@@ -18,6 +18,8 @@ from sepvae.plugins import VARIABLE, from_environment, load
 
 VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "evaluate", "report", "recipe", "info")
 _INTERRUPTED = 130
+# How an error that nobody foresaw begins; no input may lead to it.
+FAULT = "a fault of sepvae, not of yours"
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -142,3 +144,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     finally:
         logger.removeHandler(handler)
+
+
+def program() -> int:
+    """Run the command line as a program: what nobody foresaw is told as a fault of ours, without a traceback.
+
+    It is no part of `main`, so that whoever calls that, as our tests do, has the exception itself.
+    """
+    try:
+        return main()
+    except Exception as error:
+        import traceback
+
+        if {"-v", "--verbose"} & set(sys.argv):
+            traceback.print_exc()
+        what = f"{type(error).__name__}: {error!s:.500}"
+        sys.stderr.write(f"sepvae: error: {FAULT} ({what}): report it, please, with what -v tells more\n")
+        return 1
