@@ -37,9 +37,10 @@ def parse_yaml(text: str, where: str) -> Any:
         value: Any = yaml.safe_load(text)
     except RecursionError:
         raise ConfigError(f"{where}: is nested more than {MAX_DEPTH} levels deep: {_SHORTER}") from None
-    # ValueError: a day that no calendar has, or a number of thousands of digits.
+    # ValueError: a day that no calendar has, or a number of thousands of digits, of which Python advises its programmer.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise ConfigError(f"{where}: not valid YAML: {error}") from error
+        reason = "a number of thousands of digits" if "set_int_max_str_digits" in str(error) else error
+        raise ConfigError(f"{where}: not valid YAML: {reason}") from error
     # TypeError and AttributeError: tags of YAML on values of another kind, such as !!timestamp on a word.
     except (TypeError, AttributeError, KeyError) as error:
         raise ConfigError(f"{where}: not valid YAML: a tag that its value does not have") from error

@@ -65,7 +65,7 @@ def metropolis_hastings(
 class MonteCarloEmConfig(Config):
     """Moves of `step_std`, `burn_in` of them forgotten at each update of the noise, then `n_samples` kept."""
 
-    n_samples: int = Field(10, ge=1, le=10_000)
+    n_samples: int = Field(10, ge=1, le=256)
     burn_in: int = Field(10, ge=0, le=10_000)
     step_std: Scale = 0.1
 

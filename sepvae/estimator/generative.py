@@ -54,9 +54,9 @@ class GenerativeConfig(Config):
 
     kind: Literal["generative"] = "generative"
     likelihood: Annotated[str, AfterValidator(_likelihood)] = "poisson"
-    n_steps: int = Field(100, ge=0, le=100_000)
+    n_steps: int = Field(100, ge=0, le=10_000)
     learning_rate: LearningRate = 0.05
-    n_restarts: int = Field(2, ge=1, le=1000)
+    n_restarts: int = Field(2, ge=1, le=64)
     prior_weight: Weight = 1.0
     smoothness: Weight = 0.0
     gain: Literal["none", "source", "frame"] = "frame"

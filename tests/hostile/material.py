@@ -41,7 +41,8 @@ RECIPE: dict[str, Any] = {
     "notes": ["n"],
 }
 TINY = {
-    "model": {"settings": {"hidden": [4], "latent": 2}},
+    "model": {"kind": "dense_vae", "settings": {"hidden": [4], "latent": 2}},
+    "objective": {"kind": "elbo"},
     "frontend": {"sample_rate": RATE, "stft": {"window_ms": 4, "hop_ms": 2}},
     "optimiser": {"epochs": 1, "batch_size": 8},
 }
