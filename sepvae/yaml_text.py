@@ -37,7 +37,7 @@ def parse_yaml(text: str, where: str) -> Any:
         value: Any = yaml.safe_load(text)
     except RecursionError:
         raise ConfigError(f"{where}: is nested more than {MAX_DEPTH} levels deep: {_SHORTER}") from None
-    # ValueError: a day that no calendar has, or a number of thousands of digits, of which Python advises its programmer.
+    # ValueError: a day that no calendar has, or a number of thousands of digits, on which Python advises programmers.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         reason = "a number of thousands of digits" if "set_int_max_str_digits" in str(error) else error
         raise ConfigError(f"{where}: not valid YAML: {reason}") from error

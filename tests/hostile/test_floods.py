@@ -136,7 +136,7 @@ FLOODS: dict[str, tuple[Callable[[World], object], list[str], str]] = {
     "cells that multiply": (
         lambda w: recipe(w, grid=[{"system": "nmf", "cells": {f"c{n}": {"n_atoms": 4} for n in range(5000)}}]),
         CHECK,
-        "values of the cells of nmf = ",
+        "give at most 500",
     ),
     "atoms": (
         lambda w: recipe(w, grid=[{"system": "nmf", "cells": {"a": {"n_atoms": 10**300}}}]),
