@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
@@ -100,9 +101,17 @@ def _load_plugins(argv: Sequence[str]) -> None:
     load([*from_environment(), *known.parse_known_args(argv)[0].plugin])
 
 
+def _print_anything() -> None:
+    """Print what the encoding of the terminal, or UTF-8, does not have in ASCII: names and JSON may hold it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 1 when an input failed, 2 for wrong usage."""
     argv = sys.argv[1:] if argv is None else argv
+    _print_anything()
     try:
         _load_plugins(argv)
     except ConfigError as error:

@@ -92,6 +92,17 @@ class Condition(Config):
     method: str = AS_IT_IS
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _can_be_made(self) -> Condition:
+        self.augmentation(copies=1)
+        return self
+
+    def augmentation(self, *, copies: int) -> AugmentationSettings:
+        """Return the augmentation that makes the condition; clean speech is played at a gain of 0 dB."""
+        settings = self.settings or (UNCHANGED if self.method == AS_IT_IS else {})
+        data = {"methods": (self.method,), "copies": copies, "settings": settings}
+        return parse_config(AugmentationSettings, data, where="condition")
+
 
 class ArmHypothesis(Hypothesis):
     """A claim about arms in the part `where` of the results, or in each of them; accuracies are in percent."""
