@@ -59,7 +59,7 @@ class MostLikely:
 class LangevinConfig(Config):
     """Langevin dynamics: chains side by side, steps for each update of the noise, and their size."""
 
-    n_chains: int = Field(4, ge=1, le=64)
+    n_chains: int = Field(4, ge=1, le=1000)
     n_steps: int = Field(3, ge=1, le=10_000)
     step_size: LearningRate = 0.02
 

@@ -18,7 +18,7 @@ from sepvae.errors import ConfigError, InputError
 # Below this share of its mean the squared-window sum cannot be divided out without amplifying rounding errors.
 _MIN_COVERAGE = 0.05
 # Each sample is in so many windows, and each of them is kept: 4 are usual, and 16 many.
-_MAX_OVERLAP = 128
+_MAX_OVERLAP = 256
 
 
 class StftConfig(Config):
