@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -32,7 +33,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 def check_weights_file(path: Path) -> None:
     """Raise CheckpointError when a file of weights is larger than any that is made: a sparse one is of any size."""
     try:
-        size = path.stat().st_size
+        # The library says of a file that may not be read that there is none.
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise CheckpointError(f"{path}: damaged weights file ({error.strerror}): {_AGAIN}") from error
     if size > _MAX_BYTES:
