@@ -2,6 +2,6 @@
 
 import sys
 
-from sepvae.cli import main
+from sepvae.cli import program
 
-sys.exit(main())
+sys.exit(program())

@@ -25,10 +25,10 @@ _ADVICE = {
     "string_type": "give text",
     "invalid_key": "a key is text",
     "finite_number": "give a finite number",
-    "greater_than": "give a number above {gt:g}",
-    "greater_than_equal": "give {ge:g} or more",
-    "less_than": "give a number below {lt:g}",
-    "less_than_equal": "give {le:g} or less",
+    "greater_than": "give a number above {gt}",
+    "greater_than_equal": "give {ge} or more",
+    "less_than": "give a number below {lt}",
+    "less_than_equal": "give {le} or less",
     "literal_error": "give {expected}",
     "too_short": "give at least {min_length}",
     "too_long": "give at most {max_length}",
@@ -91,7 +91,9 @@ def _describe(problem: ErrorDetails, name: str, known: Sequence[str]) -> tuple[s
         return name, str(cause)
     if kind == "missing":
         return (f"{above}", f"value {int(last) + 1} is missing") if last.isdigit() else (f"key {name!r} is missing", "")
-    advice = _ADVICE[kind].format(**context) if kind in _ADVICE else problem["msg"]
+    # Whole numbers with all of their digits, others as people write them.
+    shown = {key: f"{value:g}" if isinstance(value, float) else value for key, value in context.items()}
+    advice = _ADVICE[kind].format(**shown) if kind in _ADVICE else problem["msg"]
     if advice == _MAPPING and known:
         advice = f"{_MAPPING}: {', '.join(known)}"
     return f"{name} = {reprlib.repr(problem['input'])}", advice

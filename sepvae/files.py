@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zipfile import BadZipFile
 
 from sepvae.errors import InputError, OutputError
+from sepvae.json_text import parse_json
 from sepvae.parts import claimed
 from sepvae.reading import check_ordinary, unlisted
 
@@ -34,6 +35,8 @@ _NEXT_STEP = {
 }
 
 _PROBE_BYTES = 1 << 16
+# What is read as a whole: the scores of a large experiment have a tenth of it. A line is a record of a manifest.
+MAX_TEXT_BYTES, _MAX_LINE = 1 << 26, 1 << 24
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux; macOS has the same number for an exchange
 
 
@@ -255,49 +258,47 @@ def check_free(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path} exists: pass --overwrite to replace it, or choose another output")
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Return what a file holds; InputError when it is missing, a folder, a pipe or a device, or may not be read."""
+def _unreadable(source: Path, error: OSError | ValueError) -> InputError:
+    """Return the error that says why a text cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{source}: no such file")
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"{source}: is a folder, expected a text file")
+    return InputError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})")
+
+
+def read_bytes(path: str | os.PathLike[str], *, most_bytes: int = MAX_TEXT_BYTES) -> bytes:
+    """Return what a file holds; InputError when it is missing, a folder, a pipe, too large, or may not be read."""
     source = Path(path)
     check_ordinary(source)
     try:
-        return source.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{source}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{source}: is a folder, expected a text file") from None
+        # A sparse file has any size on any disk.
+        with source.open("rb") as file:
+            data = file.read(most_bytes + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise InputError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise _unreadable(source, error) from error
+    if len(data) > most_bytes:
+        raise InputError(f"{source}: is larger than {most_bytes} bytes: is it the file that you mean?")
+    return data
 
 
-def _decode(data: bytes, path: str | os.PathLike[str]) -> str:
+def _decode(data: bytes, path: str | os.PathLike[str], *, at: int = 0) -> str:
     """Return UTF-8 with any line ends, and with or without the mark that Windows editors put first, as text."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+        raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {at + error.start})") from error
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    """Read UTF-8 text; InputError when it is missing, a folder, or not text."""
-    return _decode(read_bytes(path), path)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _parse_json(text: str, where: str) -> Any:
-    """Return one strict JSON value; InputError with `where` and the position when it is none."""
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not valid JSON ({error})") from error
+def read_text(path: str | os.PathLike[str], *, most_bytes: int = MAX_TEXT_BYTES) -> str:
+    """Read UTF-8 text; InputError when it is missing, a folder, longer than `most_bytes`, or not text."""
+    return _decode(read_bytes(path, most_bytes=most_bytes), path)
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read one JSON value; InputError with the line when it is not JSON."""
-    return _parse_json(read_text(path), str(path))
+    return parse_json(read_text(path), str(path))
 
 
 def write_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
@@ -309,9 +310,26 @@ def write_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
 
 def read_jsonl(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Yield the records of a JSONL file; InputError names the file and the line that is not JSON."""
-    for number, line in enumerate(_decode(read_bytes(path), path).split("\n"), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         if line.strip():
-            yield _parse_json(line, f"{path}, line {number}")
+            yield parse_json(line, f"{path}, line {number}")
+
+
+def _lines(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the lines of a text file of any length, each of a length that fits in memory."""
+    source, position = Path(path), 0
+    check_ordinary(source)
+    try:
+        with source.open("rb") as file:
+            while line := file.readline(_MAX_LINE + 1):
+                if len(line) > _MAX_LINE:
+                    raise InputError(f"{source}: has a line of more than {_MAX_LINE} bytes: is it JSON Lines?")
+                yield from _decode(line, source, at=position).removesuffix("\n").split("\n")
+                position += len(line)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _unreadable(source, error) from error
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+# Of recordings, in Hz.
+MIN_RATE_HZ, MAX_RATE_HZ = 1000, 384_000
+
 # What libsndfile reads, and NIST SPHERE.
 AUDIO_ENDINGS = (
     *(".wav", ".flac", ".ogg", ".sph", ".aif", ".aiff", ".mp3", ".opus", ".wave", ".bwf", ".rf64", ".w64"),

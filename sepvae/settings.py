@@ -8,18 +8,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator, model_validator
 
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
 from sepvae.files import read_text
+from sepvae.limits import Decibels, Hertz, Metres, Seconds, Share
 from sepvae.presets import preset_names
 from sepvae.tables import Table, unknown
+from sepvae.yaml_text import MAX_DEPTH, MAX_YAML_BYTES, check_values, parse_yaml
 
 C = TypeVar("C", bound=BaseModel)
 
-_MAX_INCLUDES = 8
+# Files that lead to one another, and all that are read for one, those that are included twice counted twice.
+_MAX_INCLUDES, _MAX_FILES = 8, 200
 # Keys beside `kind` that belong to it.
 _OF_KIND = ("settings", "label", "role")
 # What a choice that is made by its name alone can be given.
@@ -102,22 +104,12 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
-def _positive(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] <= 0:
-        raise ConfigError(f"the range {value[0]:g} to {value[1]:g}: give positive numbers")
-    return value
-
-
-def _share(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] < 0 or value[1] > 1:
-        raise ConfigError(f"the range {value[0]:g} to {value[1]:g}: shares lie between 0 and 1")
-    return value
-
-
 # Two numbers that are drawn between, the smaller first, or one that stands for both.
-Range = Annotated[tuple[float, float], BeforeValidator(_pair), AfterValidator(_ordered)]
-PositiveRange = Annotated[Range, AfterValidator(_positive)]
-ShareRange = Annotated[Range, AfterValidator(_share)]
+SecondsRange = Annotated[tuple[Seconds, Seconds], BeforeValidator(_pair), AfterValidator(_ordered)]
+MetresRange = Annotated[tuple[Metres, Metres], BeforeValidator(_pair), AfterValidator(_ordered)]
+HertzRange = Annotated[tuple[Hertz, Hertz], BeforeValidator(_pair), AfterValidator(_ordered)]
+DecibelRange = Annotated[tuple[Decibels, Decibels], BeforeValidator(_pair), AfterValidator(_ordered)]
+ShareRange = Annotated[tuple[Share, Share], BeforeValidator(_pair), AfterValidator(_ordered)]
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,11 +163,9 @@ def parse_override(text: str) -> dict[str, Any]:
     keys = path.strip().split(".")
     if not equals or not all(keys):
         raise ConfigError(f"--set {text}: write it as key=value, such as seed=1 or mixing.n_test=10")
-    try:
-        parsed: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text}: the value is not valid YAML: {error}") from error
-    return nested(keys, parsed)
+    if len(keys) > MAX_DEPTH:
+        raise ConfigError(f"--set {text[:40]}…: is {len(keys)} levels deep: no setting is")
+    return nested(keys, parse_yaml(value, f"--set {text:.200}"))
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -190,7 +180,7 @@ def preset(name: str) -> dict[str, Any]:
         return read_mapping(path)
 
 
-def read_mapping(path: Path, *, added: Collection[str] = (), depth: int = 0) -> dict[str, Any]:
+def read_mapping(path: Path, *, added: Collection[str] = ()) -> dict[str, Any]:
     """Read a YAML mapping and what it includes, laid under it one over the other.
 
     An entry of `include` is a path beside the file, or a mapping of `file`, a path, or `preset`, a name, and `at`, a
@@ -199,42 +189,49 @@ def read_mapping(path: Path, *, added: Collection[str] = (), depth: int = 0) -> 
     Args:
         path: of the file.
         added: keys of lists, such as notes, that what is included is added to and not replaced by.
-        depth: of the include that leads here.
 
     Raises:
-        ConfigError: not a mapping, not YAML, or includes in a circle.
+        ConfigError: not a mapping, not YAML, or includes in a circle or more of them than anybody writes.
         InputError: a file cannot be read.
     """
-    if depth > _MAX_INCLUDES:
-        raise ConfigError(f"{path}: more than {_MAX_INCLUDES} files include one another: remove the circle")
-    try:
-        data = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: holds {type(data).__name__}, expected a mapping of keys to values")
-    included = data.pop("include", [])
-    entries = included if isinstance(included, list) else [included]
-    merged: dict[str, Any] = {}
-    for part in (*(content for entry in entries for content in _included(path, entry, added, depth)), data):
-        merged = _lay_over(merged, part, added)
-    return merged
+    return _Reading(added).read(path, 0)
 
 
-def _included(path: Path, entry: Any, added: Collection[str], depth: int) -> list[dict[str, Any]]:
-    """Return what an entry of `include` gives: the content of a file, or that content under each of some keys."""
-    if isinstance(entry, str):
-        return [read_mapping(path.parent / entry, added=added, depth=depth + 1)]
-    if not _is_placed(entry):
-        raise ConfigError(
-            f"{path}: include = {entry!r}: give the path of a file, a list of paths, or file (or preset) and a list of "
-            "keys, at"
-        )
-    if "preset" in entry:
-        content = preset(entry["preset"])
-    else:
-        content = read_mapping(path.parent / entry["file"], added=added, depth=depth + 1)
-    return [nested(keys.split("."), content) for keys in entry["at"]]
+class _Reading:
+    """The reading of a file with what it includes: how many files it was so far."""
+
+    def __init__(self, added: Collection[str]) -> None:
+        self._added, self._n_files = added, 0
+
+    def read(self, path: Path, depth: int) -> dict[str, Any]:
+        """Return the mapping of a file that so many others lead to."""
+        self._n_files += 1
+        if depth > _MAX_INCLUDES:
+            raise ConfigError(f"{path}: more than {_MAX_INCLUDES} files include one another: remove the circle")
+        if self._n_files > _MAX_FILES:
+            raise ConfigError(f"{path}: is file {self._n_files} of those that are included: include each once")
+        data = parse_yaml(read_text(path, most_bytes=MAX_YAML_BYTES), str(path))
+        if not isinstance(data, dict):
+            raise ConfigError(f"{path}: holds {type(data).__name__}, expected a mapping of keys to values")
+        included = data.pop("include", [])
+        entries = included if isinstance(included, list) else [included]
+        merged: dict[str, Any] = {}
+        for part in (*(content for entry in entries for content in self._included(path, entry, depth)), data):
+            merged = _lay_over(merged, part, self._added)
+        check_values(merged, f"{path} with what it includes")
+        return merged
+
+    def _included(self, path: Path, entry: Any, depth: int) -> list[dict[str, Any]]:
+        """Return what an entry of `include` gives: the content of a file, or that content under each of some keys."""
+        if isinstance(entry, str):
+            return [self.read(path.parent / entry, depth + 1)]
+        if not _is_placed(entry):
+            raise ConfigError(
+                f"{path}: include = {entry!r:.100}: give the path of a file, a list of paths, or file (or preset) and "
+                "a list of keys, at"
+            )
+        content = preset(entry["preset"]) if "preset" in entry else self.read(path.parent / entry["file"], depth + 1)
+        return [nested(keys.split("."), content) for keys in entry["at"]]
 
 
 def _is_placed(entry: Any) -> bool:
@@ -243,7 +240,7 @@ def _is_placed(entry: Any) -> bool:
         return False
     name, places = entry.get("file", entry.get("preset")), entry["at"]
     whole = isinstance(name, str) and isinstance(places, list) and bool(places)
-    return whole and all(isinstance(p, str) and all(p.split(".")) for p in places)
+    return whole and all(isinstance(p, str) and all(p.split(".")) and p.count(".") < MAX_DEPTH for p in places)
 
 
 def _lay_over(base: Mapping[str, Any], part: Mapping[str, Any], added: Collection[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
-from sepvae.settings import Range
+from sepvae.settings import DecibelRange
 from sepvae.tables import Table
 
 
@@ -102,7 +102,7 @@ class Wide(Config):
 
     room: Room | None = None
     speakers: Annotated[int, Field(ge=1)] | tuple[str, ...] = 1
-    levels: tuple[Range, ...] = Field((), min_length=1)
+    levels: tuple[DecibelRange, ...] = Field((), min_length=1)
     by_name: dict[str, Room] = Field(default_factory=dict)
 
 

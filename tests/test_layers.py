@@ -21,6 +21,7 @@ TOOLS = {
     *("errors", "seeds", "files", "audio", "containers", "sphere", "progress", "tables", "config", "devices"),
     *("settings", "processes", "worker", "signals", "parts", "unfinished", "plugins", "presets", "formats"),
     *("inputs", "outputs", "reading", "batch"),
+    *("limits", "yaml_text", "json_text"),
 }
 # A room, and what it may see beside the tools: whole rooms, each of which lies nearer to where the data comes from.
 ROOMS: dict[str, set[str]] = {

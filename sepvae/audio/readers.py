@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sepvae.containers import examine
 from sepvae.containers.contents import Contents, Piece, View, truncated
 from sepvae.errors import InputError
+from sepvae.formats import FOREIGN_ENDINGS, MAX_RATE_HZ, MIN_RATE_HZ
 
 Wave = NDArray[np.float32]
 
@@ -105,9 +106,16 @@ def _opened(path: Path) -> Iterator[_Source]:
             contents = examine(path)
             source = _open(path, contents, stack)
         except soundfile.LibsndfileError as error:
-            raise InputError(f"{path}: not an audio file that can be read ({_reason(error)})") from error
+            advice = ": convert it to WAV or FLAC first" if path.suffix.lower() in FOREIGN_ENDINGS else ""
+            raise InputError(f"{path}: not an audio file that can be read ({_reason(error)}){advice}") from error
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        # Of any other rate there is no recording, and resampling from it has no end.
+        if not MIN_RATE_HZ <= source.info.sample_rate <= MAX_RATE_HZ:
+            raise InputError(
+                f"{path}: is sampled at {source.info.sample_rate} Hz, {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz can be read: is "
+                "its header right?"
+            )
         if contents.note:
             _tell(str(path), contents.note, logging.WARNING if contents.warning else logging.INFO)
         try:

@@ -23,7 +23,7 @@ from sepvae.corpora.damaged_files import SILENCE_RMS
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.noise import BackgroundConfig, Recording, list_backgrounds, list_noises
 from sepvae.seeds import generator
-from sepvae.settings import Range
+from sepvae.settings import DecibelRange, HertzRange, SecondsRange
 
 # Speeds are thousandths, so that the resampler has a ratio of whole numbers.
 _SPEED_STEPS = 1000
@@ -57,7 +57,7 @@ class NoiseConfig(Config):
 
     folder: str | None = None
     only: tuple[str, ...] = ()
-    snr_db: Range = (5.0, 20.0)
+    snr_db: DecibelRange = (5.0, 20.0)
 
 
 class Noise(Augmentation):
@@ -148,8 +148,8 @@ class ReverberationConfig(Config):
 
     folder: str | None = None
     only: tuple[str, ...] = ()
-    rt60_s: Range = (0.2, 0.8)
-    direct_to_reverberant_db: Range = (-3.0, 9.0)
+    rt60_s: SecondsRange = (0.2, 0.8)
+    direct_to_reverberant_db: DecibelRange = (-3.0, 9.0)
 
 
 class Reverberation(Augmentation):
@@ -235,7 +235,7 @@ class SpeedConfig(Config):
     """`factors`: 1.1 is a tenth faster and higher, in thousandths; each is as likely as any other."""
 
     factors: tuple[Annotated[float, Field(ge=0.25, le=4.0), AfterValidator(_audible)], ...] = Field(
-        (0.9, 1.1), min_length=1
+        (0.9, 1.1), min_length=1, max_length=1000
     )
 
 
@@ -264,7 +264,7 @@ class Speed(Augmentation):
 class GainConfig(Config):
     """`gain_db`: by how much the level changes."""
 
-    gain_db: Range = (-10.0, 6.0)
+    gain_db: DecibelRange = (-10.0, 6.0)
 
 
 class Gain(Augmentation):
@@ -292,8 +292,8 @@ def _top_hz(sample_rate: int) -> float:
 class PassBandConfig(Config):
     """The edges of the band, where the filter has fallen by 6 dB: by default about those of a telephone."""
 
-    low_hz: Range = (200.0, 400.0)
-    high_hz: Range = (3000.0, 3600.0)
+    low_hz: HertzRange = (200.0, 400.0)
+    high_hz: HertzRange = (3000.0, 3600.0)
     order: int = Field(4, ge=1, le=10)
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ from sepvae.corpora.damaged_files import shifted
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
 from sepvae.estimator.checkpoint import find_model_folder, load_checkpoint, load_config
+from sepvae.limits import Weight
 from sepvae.seeds import generator
 from sepvae.settings import ShareRange
 
@@ -43,13 +44,13 @@ class LatentConfig(Config):
 class PerturbationConfig(LatentConfig):
     """Strength γ of a perturbation: at 1 as far as another utterance."""
 
-    gamma: float = Field(1.0, ge=0)
+    gamma: Weight = 1.0
 
 
 class HardConfig(PerturbationConfig):
     """Strength γ, and how many principal directions are moved along."""
 
-    directions: int = Field(8, ge=1)
+    directions: int = Field(8, ge=1, le=1 << 16)
 
 
 class ReplaceConfig(LatentConfig):

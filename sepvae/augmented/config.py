@@ -13,6 +13,7 @@ from sepvae.augmented import CONTENTS, WRITERS
 from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.formats import Subtype
+from sepvae.limits import SampleRate, Seconds, Seed
 from sepvae.settings import Choice
 from sepvae.tables import Table
 
@@ -101,10 +102,10 @@ class AugmentConfig(Config):
 
     methods: tuple[str, ...] = Field((), validate_default=True)
     copies: int = Field(1, ge=1, le=10_000)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     split: str | None = None
-    sample_rate: int | None = Field(None, ge=1000, le=384_000)
-    min_duration_s: float = Field(MIN_DURATION_S, gt=0)
+    sample_rate: SampleRate | None = None
+    min_duration_s: Seconds = MIN_DURATION_S
     skip_damaged: bool = True
     synthesis: Annotated[str, SYNTHESES] | None = None
     output: OutputConfig = OutputConfig()

@@ -5,9 +5,9 @@ A journal has a line for each finished block. Damage names the file and says how
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 
 from sepvae.errors import InputError, OutputError
 from sepvae.files import make_folder, output_error, read_json
+from sepvae.json_text import parse_json
 from sepvae.reading import check_ordinary
 
 T = TypeVar("T")
@@ -69,16 +70,29 @@ def scan_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def parse_line(line: bytes, path: Path) -> Any:
     """Return the JSON value of a line; InputError names the file when it is none."""
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, f"a line is not valid JSON: {error}") from error
+        return parse_json(line, "a line")
+    except InputError as error:
+        raise damaged(path, str(error)) from error
+
+
+def loaded(load: Callable[[Any], T], line: bytes, path: Path) -> T:
+    """Return what `load` makes of the JSON value of a line; InputError when the line is of another form."""
+    value = parse_line(line, path)
+    try:
+        return load(value)
+    # ValueError: a value of another type.
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise damaged(path, f"a record that is none: {reprlib.repr(value)}") from error
 
 
 def read_line(path: Path, offset: int) -> Any:
     """Return the JSON value of the line that starts at a place in a file."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        return parse_line(file.readline(), path)
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return parse_line(file.readline(), path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 class Lines(Sequence[T], Generic[T]):
@@ -100,11 +114,11 @@ class Lines(Sequence[T], Generic[T]):
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         self._file.seek(int(self._offsets[index]))
-        return self._load(parse_line(self._file.readline(), self._path))
+        return loaded(self._load, self._file.readline(), self._path)
 
     def __iter__(self) -> Iterator[T]:
         for _, line in scan_lines(self._path):
-            yield self._load(parse_line(line, self._path))
+            yield loaded(self._load, line, self._path)
 
     def close(self) -> None:
         """Close the file."""

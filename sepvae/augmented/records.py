@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sepvae.augmented.journal import parse_line, scan_lines
+from pydantic import TypeAdapter
+
+from sepvae.augmented.journal import loaded, scan_lines
 from sepvae.corpora.records import Interval
 from sepvae.inputs import name_bytes
 
@@ -71,10 +74,13 @@ class Record:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Record:
-        """Return the record that `to_json` made a value of."""
-        own = {name: item for name, item in value.items() if name != "target"}
-        labels = {tier: tuple(Interval(**item) for item in own[tier]) for tier in ("words", "phones")}
-        return cls(**{**own, **labels, "parameters": tuple(own["parameters"])})
+        """Return the record that `to_json` made a value of; ValueError or AttributeError when it is none."""
+        return _form().validate_python({name: item for name, item in value.items() if name != "target"})
+
+
+@lru_cache(maxsize=1)
+def _form() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)
 
 
 @dataclass(frozen=True)
@@ -144,4 +150,4 @@ def read_records(folder: Path) -> Iterator[Record]:
     """Yield the records of a finished run; InputError when they are damaged."""
     path = folder / RECORDS
     for _, line in scan_lines(path):
-        yield Record.from_json(parse_line(line, path))
+        yield loaded(Record.from_json, line, path)

@@ -104,7 +104,7 @@ def _records(block: Mapping[str, Any], plan: Plan, journal: Path) -> list[Record
     expected = {utterance.id for utterance in plan.block(number)}
     try:
         records = [Record.from_json(value) for value in block["records"]]
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise damaged(journal, f"block {number} holds a record that is none") from error
     if len({one.id for one in records}) < len(records) or not expected.issuperset(one.utterance for one in records):
         raise damaged(journal, f"block {number} holds records of another one, or one twice")

@@ -27,6 +27,8 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _RESUMED = {
     *("separate", "enhance", "demix", "train", "mix", "recipe run", "augment run", "corpus fetch", "corpus mixtures"),
 }
+# How an error that nobody foresaw begins; no input may lead to it.
+FAULT = "a fault of sepvae, not of yours"
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -188,3 +190,20 @@ def _run(argv: Sequence[str]) -> int:
         return 1
     finally:
         logger.removeHandler(handler)
+
+
+def program() -> int:
+    """Run the command line as a program: what nobody foresaw is told as a fault of ours, without a traceback.
+
+    It is no part of `main`, so that whoever calls that, as our tests do, has the exception itself.
+    """
+    try:
+        return main()
+    except Exception as error:
+        import traceback
+
+        if {"-v", "--verbose"} & set(sys.argv):
+            traceback.print_exc()
+        what = f"{type(error).__name__}: {error!s:.500}"
+        sys.stderr.write(f"sepvae: error: {FAULT} ({what}): report it, please, with what -v tells more\n")
+        return 1

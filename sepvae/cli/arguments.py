@@ -22,6 +22,7 @@ C = TypeVar("C", bound="BaseModel")
 T = TypeVar("T")
 # Of help that is made on demand.
 _WIDTH = 80
+_MAX_JOBS = 1024
 # Where the values of options that stand for a setting are kept, before its key and the name of the option.
 _SETTING = "setting "
 
@@ -116,18 +117,36 @@ def add_device(parser: argparse._ActionsContainer, default: str = "auto", more: 
 
 def add_jobs(parser: argparse._ActionsContainer, what: str = "processes") -> None:
     """Add `--jobs`, by default as many as there are cores."""
-    parser.add_argument("-j", "--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help=what)
+    number = whole_number("processes", 1, _MAX_JOBS)
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=number,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help=what,
+    )
 
 
-def _jobs(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number}: give 1 or more")
-    return number
+def whole_number(of: str, least: int, most: int) -> Callable[[str], int]:
+    """Return the type of an argument that is a whole number `of` something, with bounds as those of settings have.
 
+    Example:
+        >>> whole_number("processes", 1, 8)("3")
+        3
+    """
 
-# argparse names a type in its message about a text that is no number.
-_jobs.__name__ = "number of processes"
+    def parse(text: str) -> int:
+        number = int(text)
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{text:.30}: give {least} or more")
+        if number > most:
+            raise argparse.ArgumentTypeError(f"{text:.30}: give {most} or less")
+        return number
+
+    # argparse names a type in its message about a text that is no number.
+    parse.__name__ = f"number of {of}"
+    return parse
 
 
 def add_overwrite(parser: argparse._ActionsContainer, what: str = "replace outputs that exist") -> None:
@@ -216,9 +235,13 @@ def _default(config: str, key: str) -> Any:
 
 def seed(text: str) -> int:
     """Read a seed of the command line; negative numbers are refused, as in recipes."""
+    from sepvae.limits import MAX_SEED
+
     number = int(text)
     if number < 0:
-        raise argparse.ArgumentTypeError(f"{number} is negative: give 0 or more")
+        raise argparse.ArgumentTypeError(f"{text:.30} is negative: give 0 or more")
+    if number > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{text:.30} is more than {MAX_SEED}")
     return number
 
 

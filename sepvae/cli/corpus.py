@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_jobs, add_layout, add_overwrite, choice
+from sepvae.cli.arguments import add_jobs, add_layout, add_overwrite, choice, whole_number
 
 if TYPE_CHECKING:
     from sepvae.mixing.manifest import Manifest
@@ -74,7 +74,14 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
     demo = actions.add_parser("demo", help="synthesise a small corpus in the layout of TIMIT", **options)
     demo.add_argument("folder", type=Path, metavar="DIR", help="folder to make")
-    demo.add_argument("--speakers", type=int, default=16, metavar="N", help="number of speakers, half of them female")
+    number = whole_number("speakers", 2, 1000)
+    demo.add_argument(
+        "--speakers",
+        type=number,
+        default=16,
+        metavar="N",
+        help="number of speakers, half of them female",
+    )
     add_jobs(demo, what="sentences spoken at the same time")
     demo.set_defaults(run=_demo)
 

@@ -19,6 +19,7 @@ from sepvae.cli.arguments import (
     comma_list,
     describe_settings,
     read_settings,
+    whole_number,
 )
 from sepvae.cli.files import list_inputs
 from sepvae.cli.resuming import unfinished
@@ -60,7 +61,13 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     )
     add_model(parser, "model folder of speech, where one is needed")
     add_files(parser)
-    parser.add_argument("--talkers", type=int, metavar="N", help="how many talk; as many as channels when not given")
+    number = whole_number("talkers", 1, 64)
+    parser.add_argument(
+        "--talkers",
+        type=number,
+        metavar="N",
+        help="how many talk; as many as channels when not given",
+    )
     parser.add_argument(
         "--speakers",
         type=comma_list(str),

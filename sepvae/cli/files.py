@@ -91,7 +91,7 @@ class _Found:
         if name == "-" and not listed:
             self._take_list(_read_stdin(), "the list on stdin")
         elif name.startswith("@") and not listed and not _exists(path):
-            self._take_list(read_bytes(name[1:]), name[1:])
+            self._take_list(read_bytes(name[1:], most_bytes=_MAX_LIST_BYTES), name[1:])
         elif not _exists(path) and _PATTERN.search(name):
             self._take_pattern(name)
         elif _is_folder(path):

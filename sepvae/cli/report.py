@@ -19,12 +19,10 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write RUN/report.html from the scores and the audio in RUN, or print its tables."""
     from sepvae.progress import progress
-    from sepvae.recipe.run import read_results, rebuild_report
+    from sepvae.recipe.run import rebuild_report, results_tables
 
     if args.markdown:
-        from sepvae.report.markdown import results_markdown
-
-        sys.stdout.write(results_markdown(read_results(args.folder)))
+        sys.stdout.write(results_tables(args.folder))
         return 0
     with progress(args.verb, 1, unit="pages") as job:
         page = rebuild_report(args.folder)

@@ -20,6 +20,7 @@ from sepvae.demixing.spatial import fit_spatial, from_demixing
 from sepvae.demixing.updates import UpdateName, updates_with_past
 from sepvae.errors import ConfigError
 from sepvae.frontend.stft import StftConfig
+from sepvae.limits import Tolerance
 from sepvae.models.network import ConditionalNetwork
 from sepvae.settings import Choice
 from sepvae.tables import Table
@@ -51,7 +52,7 @@ class DemixingConfig(Config):
 
     update: UpdateName = "ip"
     iterations: int = Field(60, ge=1, le=10_000)
-    tolerance: float = Field(1e-4, ge=0)
+    tolerance: Tolerance = 1e-4
     wpe: WpeConfig | None = None
     postfilter: PostfilterConfig | None = None
 

@@ -17,6 +17,7 @@ from sepvae.demixing.loop import demix
 from sepvae.demixing.mvae import MvaeVariances
 from sepvae.demixing.spatial import fit_spatial, from_demixing
 from sepvae.demixing.speech_model import SpeechModelAlgorithm, SpeechModelConfig, match_speakers
+from sepvae.limits import LearningRate, Seed
 from sepvae.seeds import torch_generator
 
 # Of MVAE with one step each, and of the power of a talker what then arrives from everywhere: the determined start.
@@ -49,9 +50,9 @@ class GmvaeConfig(SpeechModelConfig):
 
     iterations: int = Field(30, ge=1, le=10_000)
     steps: int = Field(10, ge=1, le=10_000)
-    learning_rate: float = Field(0.05, gt=0)
+    learning_rate: LearningRate = 0.05
     directions: DirectionsConfig = DirectionsConfig()
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
 
 @dataclass(frozen=True)

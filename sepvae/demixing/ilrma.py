@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sepvae.demixing.algorithm import BlindConfig, DemixingAlgorithm
 from sepvae.demixing.contract import Fitted
+from sepvae.limits import Seed
 from sepvae.seeds import torch_generator
 
 # Of the mean power of a source: a spectrum of its own that all sources have, so that no variance is 0.
@@ -81,7 +82,7 @@ class IlrmaConfig(BlindConfig):
 
     iterations: int = Field(100, ge=1, le=10_000)
     n_bases: int = Field(2, ge=1, le=1000)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
 
 class Ilrma(DemixingAlgorithm):

@@ -15,6 +15,7 @@ from sepvae.demixing.speech_model import (
     SpeechModelAlgorithm,
     to_variances,
 )
+from sepvae.limits import LearningRate, Tolerance
 from sepvae.models.network import ConditionalNetwork
 
 
@@ -135,9 +136,9 @@ def _lower(
 class MvaeConfig(SpeechDemixingConfig):
     """How many `steps` of Adam fit the sources at each iteration and how far they go; the demixing and its start."""
 
-    tolerance: float = Field(1e-3, ge=0)
+    tolerance: Tolerance = 1e-3
     steps: int = Field(5, ge=1, le=10_000)
-    learning_rate: float = Field(0.1, gt=0)
+    learning_rate: LearningRate = 0.1
 
 
 class Mvae(SpeechModelAlgorithm):

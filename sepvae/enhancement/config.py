@@ -8,6 +8,7 @@ from pydantic import Field
 
 from sepvae.config import Config
 from sepvae.enhancement.contract import InferenceChoice
+from sepvae.limits import Seed
 
 GainKind = Literal["none", "mm", "gamma"]
 
@@ -26,4 +27,4 @@ class EnhancementConfig(Config):
     n_components: int = Field(8, ge=1, le=1000)
     n_iterations: int = Field(50, ge=1, le=100_000)
     gain: GainKind = "gamma"
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0

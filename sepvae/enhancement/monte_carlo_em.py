@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.enhancement.contract import Energy
+from sepvae.limits import Scale
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
@@ -64,9 +65,9 @@ def metropolis_hastings(
 class MonteCarloEmConfig(Config):
     """Moves of `step_std`, `burn_in` of them forgotten at each update of the noise, then `n_samples` kept."""
 
-    n_samples: int = Field(10, ge=1, le=10_000)
+    n_samples: int = Field(10, ge=1, le=256)
     burn_in: int = Field(10, ge=0, le=10_000)
-    step_std: float = Field(0.1, gt=0)
+    step_std: Scale = 0.1
 
 
 class MonteCarloEm:

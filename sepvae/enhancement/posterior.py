@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.enhancement.contract import Energy
+from sepvae.limits import LearningRate
 
 _DECAY = 0.99
 # In equilibrium the mean squared gradient is the mean curvature, of which the prior alone gives 1. A coordinate that
@@ -28,7 +29,7 @@ class MostLikelyConfig(Config):
     """Adam towards the most likely latents: steps for each update of the noise, and their size."""
 
     n_steps: int = Field(3, ge=1, le=10_000)
-    learning_rate: float = Field(0.02, gt=0)
+    learning_rate: LearningRate = 0.02
 
 
 class MostLikely:
@@ -60,7 +61,7 @@ class LangevinConfig(Config):
 
     n_chains: int = Field(4, ge=1, le=1000)
     n_steps: int = Field(3, ge=1, le=10_000)
-    step_size: float = Field(0.02, gt=0)
+    step_size: LearningRate = 0.02
 
 
 class Langevin:

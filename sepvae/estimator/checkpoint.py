@@ -24,8 +24,9 @@ from sepvae.estimator.config import EstimatorConfig
 from sepvae.estimator.estimator import Estimator
 from sepvae.estimator.kinds import make_estimator
 from sepvae.estimator.versions import upgraded
-from sepvae.estimator.weights import Storage, pack, packed_like, read_tensors, unpack, write_tensors
+from sepvae.estimator.weights import Storage, check_weights_file, pack, packed_like, read_tensors, unpack, write_tensors
 from sepvae.files import atomic_folder, hash_file, hash_json, read_json, write_json, write_text
+from sepvae.limits import MAX_SOURCES, MAX_STEPS
 from sepvae.reading import unlisted
 
 WEIGHTS, CONFIG, PROVENANCE, CARD = "model.safetensors", "config.json", "provenance.json", "README.md"
@@ -42,9 +43,9 @@ class CheckpointConfig(Config):
 
     schema_version: Literal[2] = 2
     name: Annotated[str, Field(pattern=r"^[\w-]+$", max_length=100)] | None = None
-    version: int | None = Field(None, ge=1)
+    version: int | None = Field(None, ge=1, le=MAX_STEPS)
     sources: tuple[Annotated[str, Field(pattern=r"^[\w-]+$", max_length=100)], ...] = Field(
-        min_length=1, max_length=1000
+        min_length=1, max_length=MAX_SOURCES
     )
     estimator: EstimatorConfig
     likelihood: str | None = None
@@ -121,14 +122,14 @@ def find_model_folder(path: str | Path) -> Path:
     Raises:
         CheckpointError: there is none; the message says what is missing.
     """
-    folder = Path(path)
     try:
-        return _model_folder(folder)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise CheckpointError(f"{folder}: cannot be read: {unlisted(error)}") from error
+        return _find(Path(path))
+    # A folder that may be listed and not entered, a name that is too long, or a NUL in it.
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {unlisted(error)}") from error
 
 
-def _model_folder(folder: Path) -> Path:
+def _find(folder: Path) -> Path:
     if not folder.exists():
         raise CheckpointError(f"{folder}: no such model folder: train one with 'sepvae train'")
     if not folder.is_dir():
@@ -140,6 +141,8 @@ def _model_folder(folder: Path) -> Path:
         raise CheckpointError(f"{folder}: is no model folder, which has {CONFIG} and {WEIGHTS}: see 'sepvae train'")
     if missing:
         raise CheckpointError(f"{folder}: the model folder has no {missing[0]}: copy it again, or train anew")
+    for weights in folder.glob("*.safetensors"):
+        check_weights_file(weights)
     return folder
 
 

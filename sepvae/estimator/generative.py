@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.limits import LearningRate, Seed, Weight
 from sepvae.models.contract import Decoded, Posterior, Reconstruction
 from sepvae.models.network import SourceNetwork
 from sepvae.objectives import LIKELIHOODS
@@ -53,14 +54,14 @@ class GenerativeConfig(Config):
 
     kind: Literal["generative"] = "generative"
     likelihood: Annotated[str, AfterValidator(_likelihood)] = "poisson"
-    n_steps: int = Field(100, ge=0, le=100_000)
-    learning_rate: float = Field(0.05, gt=0)
-    n_restarts: int = Field(2, ge=1, le=1000)
-    prior_weight: float = Field(1.0, ge=0)
-    smoothness: float = Field(0.0, ge=0)
+    n_steps: int = Field(100, ge=0, le=10_000)
+    learning_rate: LearningRate = 0.05
+    n_restarts: int = Field(2, ge=1, le=64)
+    prior_weight: Weight = 1.0
+    smoothness: Weight = 0.0
     gain: Literal["none", "source", "frame"] = "frame"
     tolerance: float = Field(1e-4, ge=0, lt=1)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
 
 class Fit(NamedTuple):

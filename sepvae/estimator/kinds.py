@@ -9,6 +9,7 @@ from sepvae.estimator.config import EstimatorConfig
 from sepvae.estimator.estimator import Estimator
 from sepvae.estimator.separating import JointEstimator, SourceEstimator, WaveEstimator
 from sepvae.estimator.speech_models import ConditionalEstimator, SegmentEstimator
+from sepvae.limits import MAX_WEIGHTS, check_size
 from sepvae.models import MODELS
 from sepvae.models.network import (
     ConditionalNetwork,
@@ -45,6 +46,14 @@ def kind_of(model: str) -> type[Network]:
 def make_estimator(config: EstimatorConfig, sources: Sequence[str], *, device: str = "cpu") -> Estimator:
     """Return an estimator with fresh weights, of the kind that its network is of.
 
-    Weights come from torch's global generator, so seed it around the call. Arguments and errors as of `Estimator`.
+    Weights come from torch's global generator, so seed it around the call. Arguments as of `Estimator`.
+
+    Raises:
+        ConfigError: as of `Estimator`, or more than `MAX_WEIGHTS` weights.
     """
-    return KINDS[kind_of(config.model.kind)](config, sources, device=device)
+    kind = KINDS[kind_of(config.model.kind)]
+    # Shapes without memory: settings that are each of a modest size can be a large network together.
+    shapes = kind(config, sources, device="meta")
+    advice = "choose a smaller model, fewer sources, or a shorter window_ms"
+    check_size("weights of the model", shapes.n_weights, MAX_WEIGHTS, advice)
+    return shapes if device == "meta" else kind(config, sources, device=device)

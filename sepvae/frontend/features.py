@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError, MissingExtra
+from sepvae.limits import Scale
 
 # exp(80) is 5e34: the square of no amplitude a file can hold, and far from the overflow of float32.
 _MAX_LOG_POWER = 80.0
@@ -28,7 +29,7 @@ class FeatureConfig(Config):
 
     kind: FeatureKind = "magnitude"
     n_mels: int = Field(80, ge=1, le=1024)
-    floor: float = Field(1e-10, gt=0)
+    floor: Scale = 1e-10
 
 
 def mel_filterbank(*, sample_rate: int, n_bins: int, n_mels: int) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
@@ -12,6 +11,7 @@ from sepvae.frontend.features import FeatureConfig, Features
 from sepvae.frontend.levels import LevelMeter, Normalisation, batch_levels, make_meter
 from sepvae.frontend.rumble import rumble, support_samples
 from sepvae.frontend.stft import Stft, StftConfig
+from sepvae.limits import SampleRate
 
 
 class FrontendConfig(Config):
@@ -23,7 +23,7 @@ class FrontendConfig(Config):
     (`gated`); or of everything in the file (`whole`).
     """
 
-    sample_rate: int = Field(16000, ge=1000, le=384000)
+    sample_rate: SampleRate = 16000
     stft: StftConfig = StftConfig()
     normalisation: Normalisation = "rms"
     levels: Literal["gated", "whole"] = "gated"

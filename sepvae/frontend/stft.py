@@ -17,6 +17,8 @@ from sepvae.errors import ConfigError, InputError
 
 # Below this share of its mean the squared-window sum cannot be divided out without amplifying rounding errors.
 _MIN_COVERAGE = 0.05
+# Each sample is in so many windows, and each of them is kept: 4 are usual, and 16 many.
+_MAX_OVERLAP = 256
 
 
 class StftConfig(Config):
@@ -59,6 +61,8 @@ class Stft:
         size = f"window {self.window_samples} and hop {self.hop_samples} samples at {sample_rate} Hz"
         if self.window_samples < 2 or self.hop_samples < 1:
             raise ConfigError(f"STFT with {size}: too short, give a longer window_ms or hop_ms")
+        if self.window_samples > _MAX_OVERLAP * self.hop_samples:
+            raise ConfigError(f"STFT with {size}: a window is at most {_MAX_OVERLAP} hops long, give a longer hop_ms")
         if self.hop_samples > self.window_samples:
             raise ConfigError(f"STFT with {size}: samples between windows would be lost, give hop_ms ≤ window_ms")
         window = make_window(config.window, self.window_samples)

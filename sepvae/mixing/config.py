@@ -10,9 +10,10 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.limits import MAX_SOURCES, SampleRate
 from sepvae.mixing.noise import BackgroundConfig
 from sepvae.mixing.scene import RoomConfig
-from sepvae.settings import PositiveRange, Range
+from sepvae.settings import DecibelRange, SecondsRange
 
 BACKGROUND = "background"
 
@@ -21,6 +22,7 @@ Split = Literal["speaker_seen", "speaker_open"]
 # YAML reads the dialect 1 and the speaker 19 as numbers.
 Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
+HowMany = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class MixingConfig(Config):
@@ -50,23 +52,23 @@ class MixingConfig(Config):
     """
 
     split: Split = "speaker_seen"
-    sources: tuple[str, ...] = Field(("female", "male"), min_length=1)
-    dialects: Literal["each"] | Annotated[int, Field(ge=1)] | tuple[Name, ...] = ()
-    speakers: Annotated[int, Field(ge=1)] | tuple[Name, ...] | None = None
-    pairs: Annotated[int, Field(ge=1)] | tuple[tuple[Name, Name], ...] | None = None
+    sources: tuple[str, ...] = Field(("female", "male"), min_length=1, max_length=MAX_SOURCES)
+    dialects: Literal["each"] | HowMany | tuple[Name, ...] = ()
+    speakers: HowMany | tuple[Name, ...] | None = None
+    pairs: HowMany | tuple[tuple[Name, Name], ...] | None = None
     folds: tuple[Annotated[tuple[Name, ...], Field(min_length=1)], ...] | None = Field(None, min_length=1)
     background: BackgroundConfig = BackgroundConfig()
     n_train: Count = 80
     n_valid: Count = 3
     n_test: Count = 10
-    sample_rate: int = Field(16000, ge=1000, le=384000)
-    duration_s: PositiveRange = (2.0, 4.0)
+    sample_rate: SampleRate = 16000
+    duration_s: SecondsRange = (2.0, 4.0)
     length: Literal["min", "max"] = "min"
-    snr_db: Range = (0.0, 0.0)
+    snr_db: DecibelRange = (0.0, 0.0)
     skip_damaged: bool = True
     level_rms: float = Field(0.05, gt=0, lt=1)
     noise_folder: str | None = None
-    noise_snr_db: Range = (0.0, 20.0)
+    noise_snr_db: DecibelRange = (0.0, 20.0)
     room: RoomConfig | None = None
 
     @field_validator("sources")
@@ -113,6 +115,7 @@ class MixingConfig(Config):
                 "the two out; the source background is heard from a place in the room"
             )
         self.room.check_angles(len(self.sources))
+        self.room.check_cost(len(self.sources), self.sample_rate)
         return self
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +13,18 @@ from sepvae.config import Config, parse_config
 from sepvae.corpora.records import Sex
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import hash_json, read_jsonl, write_jsonl
+from sepvae.limits import (
+    MAX_MIXTURE_SAMPLES,
+    MAX_ROOM_SAMPLES,
+    MAX_SOURCES,
+    Gain,
+    Position,
+    SampleRate,
+    Seed,
+    check_size,
+)
 from sepvae.mixing.names import Name, PathInside
-from sepvae.mixing.scene import Scene
+from sepvae.mixing.scene import Scene, check_cost
 
 
 class Source(Config):
@@ -34,17 +44,17 @@ class Source(Config):
     sex: Sex
     text: str | None = None
     sha256: str = Field(pattern=r"^([0-9a-f]{64})?$")
-    start: int = Field(ge=0)
-    n_samples: int = Field(ge=0)
-    offset: int = Field(ge=0)
-    gain: float
-    loop: tuple[int, int] | None = None
+    start: Position
+    n_samples: int = Field(ge=0, le=MAX_MIXTURE_SAMPLES)
+    offset: int = Field(ge=0, le=MAX_MIXTURE_SAMPLES)
+    gain: Gain
+    loop: tuple[Position, Position] | None = None
     synthetic: bool = False
-    layers: tuple[Source, ...] = ()
+    layers: tuple[Source, ...] = Field((), max_length=MAX_SOURCES)
 
     @field_validator("loop")
     @classmethod
-    def _holds_samples(cls, loop: tuple[int, int] | None) -> tuple[int, int] | None:
+    def _holds_samples(cls, loop: tuple[Position, Position] | None) -> tuple[int, int] | None:
         if loop is not None and not 0 <= loop[0] < loop[1]:
             raise ConfigError(f"the stretch {loop[0]} to {loop[1]} holds no samples")
         return loop
@@ -65,11 +75,11 @@ class Mixture(Config):
 
     id: str = Field(pattern=r"^[\w.+-]+$")
     split: str
-    sample_rate: int = Field(gt=0)
-    n_samples: int = Field(gt=0)
-    sources: tuple[Source, ...] = Field(min_length=1)
+    sample_rate: SampleRate
+    n_samples: int = Field(gt=0, le=MAX_MIXTURE_SAMPLES)
+    sources: tuple[Source, ...] = Field(min_length=1, max_length=MAX_SOURCES)
     noise: Source | None = None
-    seed: int | None = None
+    seed: Seed | None = None
     mixture_path: PathInside | None = None
     group: str | None = Field(None, pattern=r"^[\w-]+$")
     scene: Scene | None = None
@@ -86,11 +96,31 @@ class Mixture(Config):
     def _fits_its_room(self) -> Mixture:
         if self.scene is None:
             return self
+        self._fits_in_memory(self.scene)
         if self.scene.n_sources != len(self.sources):
             raise ConfigError(f"scene: has places for {self.scene.n_sources} sources, there are {len(self.sources)}")
         if self.noise is not None or self.mixture_path is not None:
             raise ConfigError("scene: a mixture in a room has neither noise nor a ready mixture: make it anew")
         return self
+
+    @model_validator(mode="after")
+    def _ends_with_its_sources(self) -> Mixture:
+        """Refuse lengths that nothing in the mixture has: they would be allocated before a file is looked at."""
+        longest = max(source.offset + source.n_samples for source in self.sources)
+        if self.n_samples > longest:
+            raise ConfigError(f"n_samples = {self.n_samples}: its sources end at {longest}: make the mixtures anew")
+        advice = "cut it into shorter mixtures"
+        size = self.n_samples * (len(self.everything) + 1)
+        check_size("samples of all sources of the mixture", size, MAX_MIXTURE_SAMPLES, advice)
+        return self
+
+    def _fits_in_memory(self, scene: Scene) -> None:
+        n_samples, advice = self.n_samples * scene.n_microphones, "cut it into shorter mixtures"
+        check_size("samples of a source at all microphones", n_samples, MAX_ROOM_SAMPLES, advice)
+        check_size("samples at all microphones", n_samples * (len(self.sources) + 1), MAX_MIXTURE_SAMPLES, advice)
+        if scene.size_m is not None and scene.max_order is not None:
+            counts = {"n_sources": scene.n_sources, "n_microphones": scene.n_microphones}
+            check_cost(scene.size_m, scene.max_order, sample_rate=self.sample_rate, **counts)
 
     @property
     def everything(self) -> list[Source]:
@@ -109,7 +139,7 @@ class Header(Config):
     type: Literal["header"] = "header"
     version: Literal[1] = 1
     config: dict[str, Any] = Field(default_factory=dict)
-    seed: int | None = None
+    seed: Seed | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -128,6 +158,14 @@ class Manifest:
     def hash(self) -> str:
         """Content hash of the mixtures, which name their sources by hash."""
         return hash_json([mixture.to_json() for mixture in self.mixtures])
+
+
+def make_mixture(where: str, sources: Sequence[Source], **facts: Any) -> Mixture:
+    """Return a mixture; InputError names the recording `where` when it is too long, say, to be one."""
+    try:
+        return parse_config(Mixture, {"sources": tuple(sources), **facts}, where=where)
+    except ConfigError as error:
+        raise InputError(str(error)) from error
 
 
 def write_manifest(path: str | Path, manifest: Manifest) -> None:

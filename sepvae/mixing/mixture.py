@@ -75,8 +75,9 @@ def source_wave(source: Source, *, root: Path, n_samples: int, sample_rate: int,
         places = first + (np.arange(source.start, stop) - first) % (last - first)
         part = wave[places] if last <= len(wave) else wave[:0]
     else:
-        wave = np.resize(wave, stop) if repeat and stop > len(wave) > 0 else wave
-        part = wave[source.start : stop]
+        # A noise begins anew where its file ends; a manifest may name any place, so that nothing is made up to it.
+        around = repeat and stop > len(wave) > 0
+        part = wave[np.arange(source.start, stop) % len(wave)] if around else wave[source.start : stop]
     if len(part) < source.n_samples or source.offset + source.n_samples > n_samples:
         raise InputError(
             f"{path}: the manifest takes samples {source.start} to {stop} to position {source.offset} of a mixture of "

@@ -10,7 +10,7 @@ from sepvae.errors import InputError
 from sepvae.files import check_folder, hash_file
 from sepvae.formats import is_audio
 from sepvae.inputs import Tree
-from sepvae.mixing.manifest import Header, Manifest, Mixture, Source
+from sepvae.mixing.manifest import Header, Manifest, Mixture, Source, make_mixture
 from sepvae.mixing.names import id_of
 from sepvae.progress import progress
 
@@ -86,12 +86,13 @@ def _read_split(root: Path, split: Path, wanted: str | None) -> list[Mixture]:
             info = audio.inspect(file)
             parts = [_part(root, part / file.name, part.name, info) for part in sources]
             found.append(
-                Mixture(
+                make_mixture(
+                    str(file),
+                    parts,
                     id=f"{split.name}-{id_of(file.stem)}",
                     split=_SPLITS[split.name.lower()],
                     sample_rate=info.sample_rate,
                     n_samples=info.n_samples,
-                    sources=tuple(parts),
                     noise=None if noise is None else _part(root, noise / file.name, "noise", info),
                     mixture_path=file.relative_to(root).as_posix(),
                 )

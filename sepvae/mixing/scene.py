@@ -10,14 +10,20 @@ from pydantic import Field, model_validator
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.limits import MAX_SOURCES, Gain, Metres, Seconds, check_size
 from sepvae.mixing.names import Name, PathInside
-from sepvae.settings import PositiveRange
+from sepvae.settings import MetresRange, SecondsRange
 
 SPEED_OF_SOUND_M_S = 343.0
 # More reflections than this on one path are millions of image sources: minutes and gigabytes for one room.
 MAX_ORDER = 150
+MAX_MICROPHONES = 64
+# Image sources of all sources of a room, of 240 bytes each; paths from them to microphones, of 0.2 µs each; and samples
+# of all responses: less than a gigabyte and ten seconds together.
+_MAX_IMAGES, _MAX_PATHS, _MAX_TAPS = 3e6, 4e7, 1 << 25
 
-Point = tuple[float, float, float]
+Point = tuple[Metres, Metres, Metres]
+Azimuth = Annotated[float, Field(ge=-360, le=360)]
 RoomKind = Literal["simulated", "measured"]
 
 
@@ -38,14 +44,14 @@ class RoomConfig(Config):
     """
 
     kind: RoomKind = "simulated"
-    size_m: tuple[PositiveRange, PositiveRange, PositiveRange] = ((4.0, 4.0), (3.5, 3.5), (2.6, 2.6))
-    rt60_s: PositiveRange = (0.15, 0.15)
+    size_m: tuple[MetresRange, MetresRange, MetresRange] = ((4.0, 4.0), (3.5, 3.5), (2.6, 2.6))
+    rt60_s: SecondsRange = (0.15, 0.15)
     array: Literal["linear", "circular"] = "linear"
-    n_microphones: int = Field(2, ge=1, le=64)
-    spacing_m: float = Field(0.05, gt=0)
-    distance_m: PositiveRange = (1.0, 1.5)
-    height_m: PositiveRange = (1.2, 1.5)
-    margin_m: float = Field(0.3, gt=0)
+    n_microphones: int = Field(2, ge=1, le=MAX_MICROPHONES)
+    spacing_m: Metres = 0.05
+    distance_m: MetresRange = (1.0, 1.5)
+    height_m: MetresRange = (1.2, 1.5)
+    margin_m: Metres = 0.3
     min_angle_deg: float = Field(30.0, ge=0, le=180)
     folder: str | None = None
     clockwise: bool = False
@@ -101,6 +107,13 @@ class RoomConfig(Config):
                 f"far apart within {around} degrees: ask for a smaller angle"
             )
 
+    def check_cost(self, n_sources: int, sample_rate: int) -> None:
+        """Raise ConfigError when the rooms that can be drawn cost too much memory or time."""
+        if self.kind == "simulated":
+            smallest, largest = [side[0] for side in self.size_m], [side[1] for side in self.size_m]
+            counts = {"n_sources": n_sources, "n_microphones": self.n_microphones, "sample_rate": sample_rate}
+            check_cost(largest, reverberation(smallest, self.rt60_s[1])[1], **counts)
+
 
 def describe_size(size_m: Any) -> str:
     """Return the sides of a room as text, such as 4 x 3.5 x 2.6 m."""
@@ -142,6 +155,17 @@ def reverberation(size_m: Any, rt60_s: float) -> tuple[float, int]:
     return shortest / rt60_s, max(max_order, 0)
 
 
+def check_cost(size_m: Any, max_order: int, *, n_sources: int, n_microphones: int, sample_rate: int) -> None:
+    """Raise ConfigError when the responses of a simulated room, of sides in metres, cost too much memory or time."""
+    advice = "ask for fewer sources or microphones, a shorter rt60_s, or a larger size_m"
+    # As many as there are points with whole coordinates whose sizes add up to the order.
+    images = n_sources * 4 / 3 * max_order**3
+    check_size("image sources of the room", images, _MAX_IMAGES, advice)
+    check_size("paths between image sources and microphones", images * n_microphones, _MAX_PATHS, advice)
+    taps = (max_order + 1) * hypot(*size_m) / SPEED_OF_SOUND_M_S * sample_rate * n_sources * n_microphones
+    check_size("samples of the room's responses", taps, _MAX_TAPS, "ask for a smaller room, or a lower sample_rate")
+
+
 class Scene(Config):
     """One room with microphones and sources in it: enough to rebuild every impulse response.
 
@@ -153,17 +177,17 @@ class Scene(Config):
     """
 
     kind: RoomKind
-    n_microphones: int = Field(ge=1)
-    azimuths_deg: tuple[float | None, ...] = Field(min_length=1)
-    reference: int = Field(0, ge=0)
-    gains: tuple[float, ...] = ()
+    n_microphones: int = Field(ge=1, le=MAX_MICROPHONES)
+    azimuths_deg: tuple[Azimuth | None, ...] = Field(min_length=1, max_length=MAX_SOURCES)
+    reference: int = Field(0, ge=0, lt=MAX_MICROPHONES)
+    gains: tuple[Gain, ...] = Field((), max_length=MAX_SOURCES)
     size_m: Point | None = None
-    rt60_s: float | None = Field(None, gt=0)
+    rt60_s: Seconds | None = None
     absorption: float | None = Field(None, gt=0, le=1)
     max_order: int | None = Field(None, ge=0, le=MAX_ORDER)
     array: str | None = None
-    microphones_m: tuple[Point, ...] = ()
-    sources_m: tuple[Point, ...] = ()
+    microphones_m: tuple[Point, ...] = Field((), max_length=MAX_MICROPHONES)
+    sources_m: tuple[Point, ...] = Field((), max_length=MAX_SOURCES)
     folder: Name | None = None
     files: tuple[PathInside, ...] = ()
     sha256: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()

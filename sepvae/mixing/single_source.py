@@ -14,7 +14,7 @@ from sepvae.batch import one_of_many
 from sepvae.corpora.damaged_files import shifted, unusable_files
 from sepvae.corpora.records import Utterance
 from sepvae.errors import InputError, SepvaeError
-from sepvae.mixing.manifest import Mixture, Source
+from sepvae.mixing.manifest import Mixture, Source, make_mixture
 from sepvae.mixing.mixture import load_source
 from sepvae.mixing.noise import rms
 from sepvae.mixing.pools import sentence
@@ -98,7 +98,8 @@ def _of_utterance(
         gain=_LEVEL_RMS / rms(wave, root / utterance.path),
     )
     item = f"{split}-{derive_seed(0, utterance.id):016x}"
-    return Mixture(id=item, split=split, sample_rate=sample_rate, n_samples=len(wave), sources=(source,))
+    path, facts = str(root / utterance.path), {"sample_rate": sample_rate, "n_samples": len(wave)}
+    return make_mixture(path, [source], id=item, split=split, **facts)
 
 
 def speaker_mixtures(

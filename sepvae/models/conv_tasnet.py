@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import ClassVar, cast
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sepvae.errors import ConfigError
+from sepvae.limits import check_size
 from sepvae.models.contract import ModelConfig
 from sepvae.models.network import WaveNetwork
+
+# The paper's best network has 64: of a block of 20 s at 16 kHz a layer keeps 80 MB then.
+_MAX_VALUES = 128
 
 
 class ConvTasNetConfig(ModelConfig):
@@ -19,13 +23,19 @@ class ConvTasNetConfig(ModelConfig):
     The defaults are smaller, about 0.9 million weights, so that a laptop trains it in minutes.
     """
 
-    filters: int = Field(256, ge=1, description="N: filters of the encoder")
-    filter_samples: int = Field(32, ge=2, description="L: samples of a filter; the hop is half of it")
-    bottleneck: int = Field(64, ge=1, description="B: channels between the blocks")
-    hidden: int = Field(128, ge=1, description="H: channels inside a block")
-    kernel: int = Field(3, ge=1, description="P: frames of a block's convolution")
+    filters: int = Field(256, ge=1, le=1 << 12, description="N: filters of the encoder")
+    filter_samples: int = Field(32, ge=2, le=1 << 12, description="L: samples of a filter; the hop is half of it")
+    bottleneck: int = Field(64, ge=1, le=1 << 12, description="B: channels between the blocks")
+    hidden: int = Field(128, ge=1, le=1 << 12, description="H: channels inside a block")
+    kernel: int = Field(3, ge=1, le=31, description="P: frames of a block's convolution")
     blocks: int = Field(8, ge=1, le=12, description="X: blocks of a repeat, whose dilations double")
-    repeats: int = Field(3, ge=1, description="R: repeats")
+    repeats: int = Field(3, ge=1, le=16, description="R: repeats")
+
+    @model_validator(mode="after")
+    def _fits_in_memory(self) -> ConvTasNetConfig:
+        values = 2 * max(self.filters, self.bottleneck, self.hidden) / self.filter_samples
+        check_size("values for each sample", values, _MAX_VALUES, "give longer filter_samples, or fewer channels")
+        return self
 
 
 def global_norm(n_channels: int) -> nn.Module:

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from sepvae.limits import MAX_STEPS
 from sepvae.models.contract import Decoded, ModelConfig, Posterior, Reconstruction, Sampler, most_likely
 from sepvae.models.network import TrainingFacts
 from sepvae.models.segment_lstm import last_states
@@ -31,7 +32,7 @@ class FhvaeConfig(ModelConfig):
     hidden: int = Field(256, ge=1, le=1 << 14)
     latent: int = Field(32, ge=1, le=1 << 12)
     sequence_latent: int = Field(32, ge=1, le=1 << 12)
-    sequences: int = Field(0, ge=0)
+    sequences: int = Field(0, ge=0, le=MAX_STEPS)
 
 
 class Fhvae(SequenceNetwork):

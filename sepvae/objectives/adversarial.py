@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.limits import Weight
 from sepvae.models.network import SourceNetwork
 from sepvae.objectives import LIKELIHOODS
 from sepvae.objectives.contract import END_OF_SCHEDULE, Batch, Loss, Objective
@@ -36,11 +36,11 @@ class AdversarialConfig(Config):
     """
 
     game: Literal["gan", "wgan"] = "wgan"
-    penalty: float = Field(1.0, ge=0)
-    adversarial: float = Field(1.0, ge=0)
-    reconstruction: float = Field(0.0, ge=0)
+    penalty: Weight = 1.0
+    adversarial: Weight = 1.0
+    reconstruction: Weight = 0.0
     likelihood: Annotated[str, LIKELIHOODS] = "poisson"
-    epsilon_std: float = Field(1.0, ge=0)
+    epsilon_std: Weight = 1.0
 
 
 def energy_distance(samples: Tensor, others: Tensor) -> Tensor:

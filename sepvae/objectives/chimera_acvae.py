@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from sepvae.config import Config
+from sepvae.limits import Scale, Weight
 from sepvae.models.contract import Posterior
 from sepvae.models.network import DistilledNetwork, Network, within_limits
 from sepvae.objectives.conditional_elbo import detached, itakura_saito_divergence, labels_of, level
@@ -29,8 +29,8 @@ class ChimeraAcvaeConfig(Config):
     `temperature` is that of the soft labels (Gumbel-softmax); the lower, the nearer to a single class.
     """
 
-    distillation: float = Field(10.0, ge=0)
-    temperature: float = Field(1.0, gt=0)
+    distillation: Weight = 10.0
+    temperature: Scale = 1.0
 
 
 class _Taught(NamedTuple):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.limits import Decibels, Weight
 from sepvae.models.contract import Posterior
 from sepvae.models.network import ConditionalNetwork, Network
 from sepvae.objectives.contract import Batch, Loss, Objective
@@ -36,18 +37,18 @@ class ConditionalElboConfig(Config):
     by a share of up to `warp`: known speakers gain from the items that are left as they are, others from the rest.
     """
 
-    beta: float = Field(1.0, ge=0)
-    classification: float = Field(10.0, ge=0)
-    information: float = Field(10.0, ge=0)
-    inference: float = Field(1.0, ge=0)
+    beta: Weight = 1.0
+    classification: Weight = 10.0
+    information: Weight = 10.0
+    inference: Weight = 1.0
     disturbed: float = Field(0.7, ge=0, le=1)
-    leak_db: tuple[float, float] = (-25.0, 0.0)
+    leak_db: tuple[Decibels, Decibels] = (-25.0, 0.0)
     reverberant: float = Field(0.5, ge=0, le=1)
     reverberation_s: float = Field(0.5, gt=0, le=5)
     colour_db: float = Field(3.0, ge=0, le=20)
     warp: float = Field(0.08, ge=0, le=0.5)
     warped: float = Field(0.5, ge=0, le=1)
-    hop_s: float = Field(0.032, gt=0)
+    hop_s: float = Field(0.032, gt=0, le=1)
 
 
 class ConditionalElbo(Objective):

@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
+from sepvae.limits import Scale, Weight
 from sepvae.models.contract import Posterior, Sampler
 from sepvae.models.network import Network, SourceNetwork
 from sepvae.models.segment_network import SegmentNetwork
@@ -28,11 +29,11 @@ class ElboConfig(Config):
     """
 
     likelihood: Annotated[str, LIKELIHOODS] = "gaussian"
-    likelihood_std: float = Field(1.0, gt=0)
-    beta: float = Field(1.0, ge=0)
-    epsilon_std: float = Field(1.0, ge=0)
+    likelihood_std: Scale = 1.0
+    beta: Weight = 1.0
+    epsilon_std: Weight = 1.0
     annealing: Literal["none", "linear", "cyclic"] = "none"
-    annealing_steps: int = Field(1000, ge=1)
+    annealing_steps: int = Field(1000, ge=1, le=10**9)
 
 
 def sample(posterior: Posterior, *, epsilon_std: float, generator: torch.Generator) -> Tensor:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.limits import Scale, Weight
 from sepvae.models.contract import Posterior
 from sepvae.models.network import Network
 from sepvae.models.segment_network import SequenceNetwork
@@ -27,9 +27,9 @@ class HierarchicalElboConfig(Config):
     """Likelihood, weight α of the discriminative term, and how far ε of z = μ + σ · ε is spread."""
 
     likelihood: Annotated[str, LIKELIHOODS] = "gaussian_learned"
-    likelihood_std: float = Field(1.0, gt=0)
-    discrimination: float = Field(10.0, ge=0)
-    epsilon_std: float = Field(1.0, ge=0)
+    likelihood_std: Scale = 1.0
+    discrimination: Weight = 10.0
+    epsilon_std: Weight = 1.0
 
 
 class HierarchicalElbo(Objective):

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.limits import Scale, Weight
 from sepvae.models.contract import most_likely
 from sepvae.models.network import SourceNetwork
 from sepvae.objectives import DIVERGENCES, LIKELIHOODS, PRIORS
@@ -29,12 +29,12 @@ class ItlConfig(Config):
     """
 
     likelihood: Annotated[str, LIKELIHOODS] = "gaussian"
-    likelihood_std: float = Field(1.0, gt=0)
+    likelihood_std: Scale = 1.0
     divergence: Annotated[str, DIVERGENCES] = "cauchy_schwarz"
-    weight: float = Field(1.0, ge=0)
+    weight: Weight = 1.0
     prior: Annotated[str, PRIORS] = "gaussian"
-    prior_std: float = Field(1.0, gt=0)
-    kernel_variance: float | None = Field(None, gt=0)
+    prior_std: Scale = 1.0
+    kernel_variance: Scale | None = None
 
 
 class Itl(Objective):

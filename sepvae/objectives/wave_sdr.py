@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
+from sepvae.limits import MAX_DB, Weight
 from sepvae.models.network import JointNetwork, Network, SourceNetwork, WaveNetwork
 from sepvae.objectives.contract import Batch, EstimatesWaves, Loss, Objective
 from sepvae.objectives.elbo import kl_divergence, sampler
@@ -27,9 +28,9 @@ class WaveSdrConfig(Config):
     """
 
     ratio: Literal["sdr", "si_sdr"] = "sdr"
-    kl_weight: float = Field(1e-3, ge=0)
-    epsilon_std: float = Field(1.0, ge=0)
-    floor_db: float = Field(-40.0, le=0)
+    kl_weight: Weight = 1e-3
+    epsilon_std: Weight = 1.0
+    floor_db: float = Field(-40.0, ge=-MAX_DB, le=0)
 
 
 def ratio_db(estimate: Tensor, reference: Tensor, *, floor: Tensor, scale_invariant: bool = False) -> Tensor:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.limits import Weight
 from sepvae.models.contract import Decoded
 from sepvae.models.network import SourceNetwork
 from sepvae.objectives.contract import Batch, Loss, Objective
@@ -24,8 +24,8 @@ from sepvae.objectives.likelihoods import poisson
 class WeakClassConfig(Config):
     """Weight of the KL term (10 in the paper), and noise of the latents."""
 
-    beta: float = Field(10.0, ge=0)
-    epsilon_std: float = Field(1.0, ge=0)
+    beta: Weight = 10.0
+    epsilon_std: Weight = 1.0
 
 
 class WeakClass(Objective):

@@ -6,12 +6,11 @@ import contextlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from sepvae.errors import ConfigError
 from sepvae.files import read_text, resource
 from sepvae.settings import read_mapping
 from sepvae.tables import unknown
+from sepvae.yaml_text import parse_yaml
 
 # What a recipe is for that does not say what it needs.
 ANY_SPEECH = "speech"
@@ -37,7 +36,7 @@ def recipe_files() -> dict[str, Path]:
     """Return the recipes of sepvae by name. A file is a recipe when it has a title; others are parts of recipes."""
     folder = resource("recipes")
     files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
-    return {name: path for name, path in files.items() if "title" in (yaml.safe_load(read_text(path)) or {})}
+    return {name: path for name, path in files.items() if "title" in (parse_yaml(read_text(path), str(path)) or {})}
 
 
 def list_recipes() -> list[Listed]:

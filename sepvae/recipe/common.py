@@ -16,6 +16,7 @@ from sepvae.errors import ConfigError
 from sepvae.evaluation import known_measure
 from sepvae.evaluation.contract import Description
 from sepvae.evaluation.hypotheses import Claim, Direction
+from sepvae.limits import Scale, Seed
 from sepvae.processes import run_side_by_side
 from sepvae.recipe.catalogue import ANY_SPEECH
 from sepvae.tables import unknown
@@ -25,7 +26,9 @@ class CorpusConfig(Config):
     """Where the speech comes from: `--corpus DIR` read as `layout` (recognised when null), or the demo corpus."""
 
     layout: Annotated[str, CORPORA] | None = None
-    demo_speakers: int | None = Field(None, ge=4, description="synthesise a demo corpus when no --corpus is given")
+    demo_speakers: int | None = Field(
+        None, ge=4, le=1000, description="synthesise a demo corpus when no --corpus is given"
+    )
 
 
 class Hypothesis(Config):
@@ -40,7 +43,7 @@ class Hypothesis(Config):
     others: tuple[str, ...] = Field(min_length=1)
     measure: str = "sdr_bsseval_v3_512"
     direction: Direction
-    margin: float = Field(0.5, gt=0)
+    margin: Scale = 0.5
 
     @field_validator("measure")
     @classmethod
@@ -110,7 +113,7 @@ class Recipe(Config):
     description: str = ""
     data: str = ANY_SPEECH
     plugins: tuple[str, ...] = ()
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     corpus: CorpusConfig = CorpusConfig()
     hypotheses: tuple[Hypothesis, ...] = ()
     chosen: tuple[Chosen, ...] = ()

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from pydantic import Field
+
+from sepvae.config import Config, parse_config
 from sepvae.devices import Processor, describe_processor
-from sepvae.errors import OutputError
+from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.files import hash_file, hash_json, make_folder, read_json, remove, write_json
 from sepvae.progress import progress
 
@@ -29,6 +32,16 @@ def fingerprint(path: Path) -> str:
         return hash_file(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())
     return hash_json([[file.relative_to(path).as_posix(), hash_file(file)] for file in files])
+
+
+class _Record(Config):
+    """What the record of a stage holds; what it took is as of `Receipt`."""
+
+    inputs: str | None
+    outputs: dict[str, str] | None
+    core_seconds: Annotated[float, Field(ge=0, le=1e12)] | None = None
+    processor: dict[str, str | bool | Annotated[int, Field(ge=0, le=1 << 20)] | None] | None = None
+    date: str | None = None
 
 
 class Receipt(NamedTuple):
@@ -95,8 +108,14 @@ class Ledger:
         return Receipt(*(done.get(key) for key in Receipt._fields))
 
     def _read(self, stage: str) -> dict[str, Any]:
+        """Return the record of a stage, empty where there is none; InputError when it is damaged."""
         record = self._folder / f"{stage}.json"
-        return dict(read_json(record)) if record.is_file() else {}
+        if not record.is_file():
+            return {}
+        try:
+            return parse_config(_Record, read_json(record), where=str(record)).model_dump(exclude_unset=True)
+        except (ConfigError, InputError) as error:
+            raise InputError(f"{error}: remove {record}, and the stage is done again") from error
 
     @contextlib.contextmanager
     def _timed(self, stage: str, key: str, spent: float | None) -> Iterator[Callable[[dict[str, str] | None], None]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,10 +114,16 @@ def read_results(path: str | Path) -> dict[str, Any]:
         InputError: there are none.
     """
     place = Path(path)
-    if place.is_file():
-        results: dict[str, Any] = read_json(place)
+    try:
+        is_file, is_run = place.is_file(), (place / _RESULTS).is_file()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{place}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if is_file:
+        results = read_json(place)
+        if not isinstance(results, dict):
+            raise InputError(f"{place}: holds {type(results).__name__}, expected the results of a recipe")
         return results
-    if not (place / _RESULTS).is_file():
+    if not is_run:
         raise InputError(f"{place}: holds no {_RESULTS}: give the --out folder of a finished 'sepvae recipe run'")
     return read_results(place / _RESULTS)
 
@@ -127,15 +135,35 @@ def rebuild_report(out: str | Path) -> Path:
         InputError: the folder holds no finished run, or one of another form.
     """
     folder = Path(out)
-    path = folder / _RESULTS
-    results, again = read_results(folder), "run the recipe again with this version"
-    try:
+    results, path = read_results(folder), folder / _RESULTS
+    with _read_from(path):
         kind_of(results["config"], where=str(path)).write_page(results, folder)
+    return folder / _PAGE
+
+
+def results_tables(path: str | Path) -> str:
+    """Return the tables of a finished run, or of a file of results, in Markdown; errors as of `rebuild_report`."""
+    from sepvae.report.markdown import results_markdown
+
+    results = read_results(path)
+    with _read_from(Path(path)):
+        return results_markdown(results)
+
+
+@contextmanager
+def _read_from(path: Path) -> Iterator[None]:
+    """Say of errors that come of what a file holds that it does: it is somebody's, and a run checks what it writes.
+
+    A fault of the page's own still ends a run with its traceback: the run makes its page from what it has just made.
+    """
+    again = "run the recipe again with this version"
+    try:
+        yield
     except KeyError as error:
         raise InputError(f"{path}: has no {error}: {again}") from error
+    except ConfigError as error:
+        raise InputError(f"{path}: {error}: {again}") from error
     except SepvaeError:
         raise
-    # The file is somebody's: whatever is not of the form that the page reads is damage.
-    except (TypeError, AttributeError, IndexError, ValueError) as error:
-        raise InputError(f"{path}: is damaged, or of another form ({error}): {again}") from error
-    return folder / _PAGE
+    except (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, RecursionError) as error:
+        raise InputError(f"{path}: is damaged, or of another form ({error!s:.200}): {again}") from error

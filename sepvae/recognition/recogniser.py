@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sepvae.config import Config
+from sepvae.limits import LearningRate, Steps, Weight
 from sepvae.recognition.phones import NO_PHONE, PHONES
 from sepvae.recognition.speech import LabelledSpeech
 from sepvae.seeds import derive_seed, generator
@@ -26,11 +27,11 @@ class RecogniserConfig(Config):
 
     channels: int = Field(96, ge=1, le=4096)
     dropout: float = Field(0.3, ge=0, lt=1)
-    steps: int = Field(400, ge=1)
-    batch_size: int = Field(16, ge=1)
-    crop_frames: int = Field(48, ge=1)
-    learning_rate: float = Field(3e-3, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
+    steps: Steps = 400
+    batch_size: int = Field(16, ge=1, le=4096)
+    crop_frames: int = Field(48, ge=1, le=4096)
+    learning_rate: LearningRate = 3e-3
+    weight_decay: Weight = 0.01
     share: float = Field(0.5, ge=0, le=1)
 
 

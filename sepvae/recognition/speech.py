@@ -17,6 +17,7 @@ from sepvae.corpora.records import Interval
 from sepvae.frontend.features import FeatureConfig
 from sepvae.frontend.frontend import Frontend, FrontendConfig
 from sepvae.frontend.stft import StftConfig
+from sepvae.limits import Scale
 from sepvae.recognition.phones import Stretch, frame_labels, stretches
 
 
@@ -31,7 +32,7 @@ class SpeechConfig(Config):
     n_mels: int = Field(80, ge=8, le=256)
     window_ms: float = Field(25.0, gt=0, le=100)
     hop_ms: float = Field(10.0, gt=0, le=100)
-    floor: float = Field(1e-6, gt=0)
+    floor: Scale = 1e-6
     normalisation: Literal["none", "mean", "mean_and_variance"] = "mean"
 
     def frontend(self) -> FrontendConfig:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import Field
+
+from sepvae.config import Config, parse_config
 from sepvae.evaluation import MEASURES
 from sepvae.evaluation.contract import Description, Place
 from sepvae.evaluation.measures import describe
@@ -25,6 +28,17 @@ COLOURS = {
 
 # What systems that know speakers are asked to name, in the results of a recipe.
 NAMED = ("clean", "separated")
+
+
+class _Facts(Config):
+    """What results say of a measure."""
+
+    name: str
+    label: str
+    unit: str
+    decimals: int = Field(ge=0, le=12)
+    better: Literal["higher", "lower"]
+    shown: tuple[Place, ...]
 
 
 class Measures:
@@ -59,12 +73,11 @@ class Measures:
 
 def read_measures(stored: Iterable[Mapping[str, Any]]) -> Measures:
     """Return the measures that `results.json` has under `measure_facts`."""
-    return Measures(
-        {
-            one["name"]: Description(one["label"], one["unit"], one["decimals"], one["better"], tuple(one["shown"]))
-            for one in stored
-        }
-    )
+    described = {}
+    for one in stored:
+        facts = parse_config(_Facts, one, where="measure_facts")
+        described[facts.name] = Description(facts.label, facts.unit, facts.decimals, facts.better, facts.shown)
+    return Measures(described)
 
 
 def is_number(value: object) -> bool:

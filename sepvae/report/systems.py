@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, get_args
 
+from pydantic import ConfigDict, Field
+
+from sepvae.config import Config, parse_config
 from sepvae.errors import InputError
 from sepvae.systems.roles import Competitor, Role
+
+
+class _Facts(Config):
+    """What results say of a system; of what is only in one kind of results, nothing is read here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    label: str
+    role: str
+    needs: tuple[str, ...]
+    seeds: int = Field(1, ge=1, le=100)
 
 
 class ShownSystem(NamedTuple):
@@ -30,7 +45,8 @@ class ShownSystem(NamedTuple):
 
 def read_systems(stored: Iterable[Mapping[str, Any]]) -> list[ShownSystem]:
     """Return the systems that `results.json` has under `system_facts`, in the order of the recipe."""
-    return [ShownSystem(one["name"], one["label"], one["role"], tuple(one["needs"])) for one in stored]
+    facts = [parse_config(_Facts, one, where="system_facts") for one in stored]
+    return [ShownSystem(one.name, one.label, one.role, one.needs) for one in facts]
 
 
 class Systems:

@@ -18,6 +18,7 @@ from torch import Tensor
 from sepvae.audio import Wave
 from sepvae.config import Config
 from sepvae.errors import ConfigError
+from sepvae.limits import Hertz
 from sepvae.separation.arrays import THE_MIXTURE, BlockSeparator, Reader
 
 # The longest that a filter may ring: blocks wait for it, and sections this near to instability lose their precision.
@@ -36,8 +37,8 @@ class BandPassConfig(Config):
 
     family: Literal["chebyshev1", "chebyshev2"] = "chebyshev2"
     order: int = Field(6, ge=1, le=20)
-    low_hz: float = Field(80.0, gt=0)
-    high_hz: float = Field(7600.0, gt=0)
+    low_hz: Hertz = 80.0
+    high_hz: Hertz = 7600.0
     ripple_db: float = Field(0.5, gt=0, le=3)
     attenuation_db: float = Field(40.0, ge=10, le=120)
     zero_phase: bool = True

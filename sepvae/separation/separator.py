@@ -25,6 +25,9 @@ _LOGGER = logging.getLogger(__name__)
 
 # A block of 20 s keeps the spectra and activations of one block under 200 MB for the survey's networks.
 BLOCK_S = 20.0
+# Samples of a block, counted once for each window that they are in: shorter blocks at rates above 48 kHz and hops below
+# a sixteenth of the window alone.
+_BLOCK_VALUES = round(BLOCK_S * 48_000 * 16)
 
 
 class Separator:
@@ -108,10 +111,11 @@ class Separator:
             read: returns samples [start, stop) of every channel, (channels, stop - start) float32.
             n_samples: length of the signal.
             name: what a warning calls it.
-            block_s: length of a block in seconds.
+            block_s: length of a block in seconds, less where its spectra would be too large.
         """
-        hop, context = self.frontend.stft.hop_samples, self._estimators.context_samples
-        block = max(1, round(block_s * self.sample_rate / hop)) * hop
+        stft, context = self.frontend.stft, self._estimators.context_samples
+        hop, most = stft.hop_samples, _BLOCK_VALUES * stft.hop_samples / stft.window_samples
+        block = max(1, round(min(block_s * self.sample_rate, most) / hop)) * hop
         starts = range(0, n_samples, block)
         levels = self._levels(read, starts, n_samples=n_samples, block=block, name=name)
         for start in starts:

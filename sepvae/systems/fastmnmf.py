@@ -10,6 +10,7 @@ from pydantic import Field
 from sepvae.config import Config
 from sepvae.errors import InputError, MissingExtra
 from sepvae.frontend.stft import Stft, StftConfig
+from sepvae.limits import Seed
 from sepvae.mixing.mixture import Rendered
 from sepvae.seeds import derive_seed, generator
 from sepvae.systems.contract import Estimates, System
@@ -24,7 +25,7 @@ class FastMnmfConfig(Config):
     n_bases: int = Field(8, ge=1, le=1000)
     iterations: int = Field(100, ge=1, le=10_000)
     stft: StftConfig = StftConfig(window_ms=128, hop_ms=32)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
 
 class FastMnmf(System[FastMnmfConfig]):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from sepvae.config import Config
+from sepvae.limits import Steps
 from sepvae.mixing.mixture import Rendered
 from sepvae.systems.contract import Estimates, System, TrainingMixtures
 from sepvae.systems.profiles import Bands, learn_profiles, read_profiles, write_profiles
@@ -27,7 +28,7 @@ class FilterBankConfig(Config):
     n_bands: int = Field(32, ge=2, le=256)
     n_taps: int = Field(1025, ge=65, le=16385)
     frame_ms: float = Field(32.0, ge=2, le=1000)
-    iterations: int = Field(30, ge=1)
+    iterations: Steps = 30
 
 
 def erb_edges_hz(n_bands: int, sample_rate: int) -> NDArray[np.float64]:

@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError, MissingExtra
+from sepvae.limits import Gain, Seed, Steps
 from sepvae.mixing.mixture import Rendered
 from sepvae.seeds import derive_seed
 from sepvae.systems.contract import Estimates, System, TrainingMixtures
@@ -32,10 +32,10 @@ class IcaConfig(Config):
     The first channel is the mixture; the second the sum of its sources with the gains `second`, without delay.
     """
 
-    second: tuple[float, float] = (1.0, -0.5)
+    second: tuple[Gain, Gain] = (1.0, -0.5)
     contrast: Literal["logcosh", "exp", "cube"] = "logcosh"
-    iterations: int = Field(500, ge=1)
-    seed: int = Field(0, ge=0)
+    iterations: Steps = 500
+    seed: Seed = 0
 
 
 class Ica(System[IcaConfig]):

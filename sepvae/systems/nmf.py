@@ -15,6 +15,7 @@ from sepvae.config import Config
 from sepvae.estimator.masks import MaskKind, apply_masks, make_masks
 from sepvae.estimator.weights import read_tensors, write_tensors
 from sepvae.frontend.stft import Stft, StftConfig
+from sepvae.limits import Steps
 from sepvae.mixing.mixture import Rendered, render
 from sepvae.models.dictionary import Divergence, fit_activations, learn_atoms
 from sepvae.progress import progress
@@ -36,9 +37,9 @@ class NmfConfig(Config):
     """
 
     divergence: Divergence = "kullback_leibler"
-    n_atoms: int = Field(10, ge=1)
-    train_iterations: int = Field(100, ge=1)
-    fit_iterations: int = Field(150, ge=1)
+    n_atoms: int = Field(10, ge=1, le=4096)
+    train_iterations: Steps = 100
+    fit_iterations: Steps = 150
     stft: StftConfig = StftConfig(window_ms=64, hop_ms=16)
     mask: MaskKind = "ratio"
 

@@ -14,6 +14,7 @@ from sepvae.estimator.checkpoint import Checkpoint, CheckpointConfig
 from sepvae.estimator.config import EstimatorConfig
 from sepvae.estimator.kinds import kind_of
 from sepvae.frontend.features import NON_NEGATIVE
+from sepvae.limits import MAX_BATCH_FRAMES, MAX_BATCH_SAMPLES, MAX_STEPS, LearningRate, Steps, Weight, check_size
 from sepvae.models import MODELS
 from sepvae.models.segment_network import SegmentNetwork
 from sepvae.objectives import OBJECTIVES
@@ -32,18 +33,24 @@ class OptimiserConfig(Config):
     """
 
     kind: Literal["adamw", "muon"] = "adamw"
-    epochs: int = Field(30, ge=1)
-    batch_size: int = Field(128, ge=1)
-    segment_frames: int = Field(1, ge=1)
-    segment_hop_frames: int | None = Field(None, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    epochs: Steps = 30
+    batch_size: int = Field(128, ge=1, le=MAX_BATCH_FRAMES)
+    segment_frames: int = Field(1, ge=1, le=MAX_BATCH_FRAMES)
+    segment_hop_frames: int | None = Field(None, ge=1, le=MAX_BATCH_FRAMES)
+    learning_rate: LearningRate = 1e-3
     schedule: Literal["constant", "one_cycle", "cosine"] = "one_cycle"
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: Weight = 0.0
     momentum: float = Field(0.9, ge=0, lt=1)
-    gradient_clip: float = Field(0.0, ge=0)
-    patience: int = Field(0, ge=0)
-    max_bad_steps: int = Field(3, ge=0)
+    gradient_clip: Weight = 0.0
+    patience: int = Field(0, ge=0, le=MAX_STEPS)
+    max_bad_steps: int = Field(3, ge=0, le=MAX_STEPS)
     precision: Precision = "32-true"
+
+    @model_validator(mode="after")
+    def _fits_in_memory(self) -> OptimiserConfig:
+        frames = self.batch_size * self.segment_frames
+        check_size("frames of a batch (batch_size x segment_frames)", frames, MAX_BATCH_FRAMES, "lower one of them")
+        return self
 
     @property
     def hop_frames(self) -> int:
@@ -65,7 +72,7 @@ class RemixConfig(Config):
     remix: bool = True
     speed: float = Field(0.1, ge=0, le=0.5)
     gain_db: float = Field(0.0, ge=0, le=40)
-    steps_per_epoch: int = Field(50, ge=1)
+    steps_per_epoch: Steps = 50
 
 
 class TrainingConfig(EstimatorConfig):
@@ -101,6 +108,14 @@ class TrainingConfig(EstimatorConfig):
                 f"objective {objective} does not train model {model}: {model} learns by {' or '.join(able) or 'none'}, "
                 f"{objective} trains {', '.join(others) or 'none'}: set both, as the presets do"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _waves_fit_in_memory(self) -> TrainingConfig:
+        if self.objective.entry.domain == "waves":
+            samples = self.optimiser.batch_size * self.waves.segment_s * self.frontend.sample_rate
+            advice = "lower optimiser.batch_size or waves.segment_s"
+            check_size("samples of a batch of waves", samples, MAX_BATCH_SAMPLES, advice)
         return self
 
     @model_validator(mode="after")

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field, field_validator
 from torch import nn
 
+from sepvae.config import Config, parse_config
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.weights import read_tensors, write_tensors
-from sepvae.files import atomic_folder, read_json, write_json
+from sepvae.files import atomic_folder, hash_file, read_json, write_json
 
+# Whole numbers up to it are told apart as doubles.
+Count = Annotated[int, Field(ge=0, le=1 << 53)]
+Finite = Annotated[float, Field(ge=-sys.float_info.max, le=sys.float_info.max)]
 _TENSORS, _PROGRESS = "state.safetensors", "state.json"
+
+
+class _Stored(Config):
+    """What `state.json` holds: a `Progress`, and the hash of the file of tensors beside it."""
+
+    key: str
+    epoch: Count
+    step: Count
+    best_loss: Finite | None
+    epochs_since_best: Count
+    bad_in_a_row: Count
+    finished: bool
+    history: list[dict[str, Count | Finite]]
+    tensors_sha256: str
+
+    @field_validator("history")
+    @classmethod
+    def _says_where(cls, history: list[dict[str, float]]) -> list[dict[str, float]]:
+        if not all({"epoch", "step"} <= set(row) for row in history):
+            raise ConfigError("a row has no epoch or no step")
+        return history
 
 
 @dataclass
@@ -41,7 +68,7 @@ def save_state(
             tensors |= {f"optimiser/{number}/{index}/{name}": torch.as_tensor(v) for name, v in moments.items()}
     with atomic_folder(folder) as part:
         write_tensors(part / _TENSORS, tensors)
-        write_json(part / _PROGRESS, vars(progress))
+        write_json(part / _PROGRESS, {**vars(progress), "tensors_sha256": hash_file(part / _TENSORS)})
 
 
 def load_state(
@@ -57,15 +84,18 @@ def load_state(
         return None
     damaged = f"{folder}: damaged training state ({{}}): pass --overwrite to start anew"
     try:
-        progress = Progress(**read_json(folder / _PROGRESS))
-    except (InputError, TypeError) as error:
-        raise CheckpointError(damaged.format(error)) from error
+        stored = parse_config(_Stored, read_json(folder / _PROGRESS), where=_PROGRESS)
+    except (InputError, ConfigError) as error:
+        raise CheckpointError(damaged.format("; ".join(str(error).splitlines()))) from error
+    progress = Progress(**stored.model_dump(exclude={"tensors_sha256"}))
     if progress.key != key:
         raise ConfigError(
             f"{folder.parent}: holds a training run with other settings, data or seed: "
             "choose another output folder, or pass --overwrite to start anew"
         )
     tensors = read_tensors(folder / _TENSORS)
+    if hash_file(folder / _TENSORS) != stored.tensors_sha256:
+        raise CheckpointError(damaged.format(f"{_TENSORS} is not the file that was saved with {_PROGRESS}"))
     weights = {name.removeprefix("weights/"): tensors[name] for name in tensors if name.startswith("weights/")}
     moments: list[dict[int, dict[str, Any]]] = [{} for _ in optimisers]
     try:

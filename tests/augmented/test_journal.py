@@ -55,7 +55,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text("{not json\n")
     with pytest.raises(
-        InputError, match=r"journal.jsonl: damaged, .*a line is not valid JSON.*: pass --overwrite to start again"
+        InputError, match=r"journal.jsonl: damaged, .*a line: not valid JSON.*: pass --overwrite to start again"
     ):
         read_line(path, 0)
     with pytest.raises(InputError, match="cannot be read"):

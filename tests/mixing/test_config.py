@@ -16,8 +16,9 @@ from sepvae.settings import compose
 def ranges(config: type[BaseModel], *above: str) -> Iterator[tuple[str, float]]:
     """Yield the name of each range in a config and in those within it, and the smaller number of its default."""
     for name, field in config.model_fields.items():
-        if field.annotation == tuple[float, float]:
-            yield ".".join((*above, name)), field.default[0]
+        default = field.default
+        if isinstance(default, tuple) and len(default) == 2 and isinstance(default[0], float):
+            yield ".".join((*above, name)), default[0]
         for part in (field.annotation, *get_args(field.annotation)):
             if isinstance(part, type) and issubclass(part, BaseModel):
                 yield from ranges(part, *above, name)

@@ -12,6 +12,7 @@ from sepvae.augmented.config import AugmentConfig
 from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
 from sepvae.evaluation.contract import Description
+from sepvae.limits import Scale
 from sepvae.presets import OF_SPEECH
 from sepvae.recipe.common import Hypothesis, Recipe, check_names, without_nulls
 from sepvae.recognition.recogniser import RecogniserConfig
@@ -91,13 +92,24 @@ class Condition(Config):
     method: str = AS_IT_IS
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _can_be_made(self) -> Condition:
+        self.augmentation(copies=1)
+        return self
+
+    def augmentation(self, *, copies: int) -> AugmentationSettings:
+        """Return the augmentation that makes the condition; clean speech is played at a gain of 0 dB."""
+        settings = self.settings or (UNCHANGED if self.method == AS_IT_IS else {})
+        data = {"methods": (self.method,), "copies": copies, "settings": settings}
+        return parse_config(AugmentationSettings, data, where="condition")
+
 
 class ArmHypothesis(Hypothesis):
     """A claim about arms in the part `where` of the results, or in each of them; accuracies are in percent."""
 
     measure: str = PHONES
     where: str | None = None
-    margin: float = Field(1.0, gt=0)
+    margin: Scale = 1.0
 
     @field_validator("measure")
     @classmethod
@@ -121,7 +133,7 @@ class Folders(Config):
 class VoiceCheckConfig(Config):
     """How it is checked that replacement moves the voice and leaves the phones: targets for each test utterance."""
 
-    targets: int = Field(3, ge=1)
+    targets: int = Field(3, ge=1, le=1000)
 
 
 class AugmentationRecipe(Recipe):
@@ -137,14 +149,14 @@ class AugmentationRecipe(Recipe):
     kind: Literal["augmentation"]
     folders: Folders = Folders()
     folds: int = Field(3, ge=2, le=20)
-    tested_folds: int | None = Field(None, ge=1, description="test only the first of them")
+    tested_folds: int | None = Field(None, ge=1, le=20, description="test only the first of them")
     seeds: int = Field(3, ge=1, le=20)
     speech: SpeechConfig = SpeechConfig()
     recogniser: RecogniserConfig = RecogniserConfig()
     model: dict[str, Any] = Field(default_factory=dict, validate_default=True)
     unlabelled: AugmentationSettings = AugmentationSettings(methods=(AS_IT_IS,), settings=UNCHANGED)
-    arms: dict[str, Arm] = Field(min_length=1)
-    conditions: dict[str, Condition] = Field(min_length=1)
+    arms: dict[str, Arm] = Field(min_length=1, max_length=500)
+    conditions: dict[str, Condition] = Field(min_length=1, max_length=500)
     voice_check: VoiceCheckConfig = VoiceCheckConfig()
     hypotheses: tuple[ArmHypothesis, ...] = ()
 

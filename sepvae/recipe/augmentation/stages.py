@@ -27,7 +27,6 @@ from sepvae.recipe.augmentation.schema import (
     AS_IT_IS,
     CLEAN,
     MISMATCHED,
-    UNCHANGED,
     AugmentationRecipe,
     AugmentationSettings,
     Folders,
@@ -73,9 +72,7 @@ class FoldRun:
 
     def augmentation_of_condition(self, name: str) -> AugmentationSettings:
         """Return the augmentation that makes a condition; clean speech is played at a gain of 0 dB."""
-        condition = self.recipe.conditions[name]
-        settings = condition.settings or (UNCHANGED if condition.method == AS_IT_IS else {})
-        augmentation = AugmentationSettings(methods=(condition.method,), copies=_CONDITION_COPIES, settings=settings)
+        augmentation = self.recipe.conditions[name].augmentation(copies=_CONDITION_COPIES)
         return with_recordings(augmentation, recordings(self.recipe.folders, "test"))
 
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sepvae.errors import ConfigError
+from sepvae.limits import check_size
 from sepvae.recipe.common import check_mapping
 from sepvae.settings import merge
 from sepvae.tables import unknown
+from sepvae.yaml_text import MAX_VALUES, check_values
 
 
 def expand_grid(data: Mapping[str, Any], *, where: str) -> dict[str, Any]:
@@ -42,6 +44,9 @@ def expand_grid(data: Mapping[str, Any], *, where: str) -> dict[str, Any]:
         choice = {"kind": systems[name]} if isinstance(systems[name], str) else systems[name]
         choice = check_mapping(choice, f"{where}: systems.{name}")
         usual = check_mapping(choice.get("settings"), f"{where}: systems.{name}.settings")
+        # Each cell has the settings of the system again.
+        size = len(own) * check_values(choice, where)
+        check_size(f"{where}: values of the cells of {name}", size, MAX_VALUES, "write fewer cells")
         for cell, changes in own.items():
             if not isinstance(cell, str):
                 # 80_7600 is 807600 in YAML.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -13,12 +13,15 @@ from sepvae.errors import ConfigError
 from sepvae.evaluation import IMPROVEMENT, MEASURES, known_measure
 from sepvae.evaluation.contract import Description
 from sepvae.evaluation.measures import default_measures, describe
+from sepvae.limits import MAX_WEIGHT
 from sepvae.mixing.config import MixingConfig, Split
 from sepvae.recipe.common import Recipe, check_names, without_nulls
 from sepvae.recipe.separation.runs import Run, check_seeds, count_seeds, runs_of
 from sepvae.settings import merge
 from sepvae.systems.contract import SystemChoice, describe_systems
 
+# Cases, or systems, of one experiment: each costs a training, and a line of a table.
+_MAX_NAMED = 500
 _SPLITS: dict[Split, str] = {
     "speaker_seen": "The test speakers also speak in training, other sentences (the survey's protocol).",
     "speaker_open": "The test speakers never speak in training.",
@@ -33,7 +36,7 @@ class PublishedScore(Config):
 
     system: str
     measure: str
-    value: float
+    value: Annotated[float, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)]
     source: str
 
 
@@ -96,8 +99,8 @@ class SeparationRecipe(Recipe):
     kind: Literal["separation"] = "separation"
     mixing: MixingConfig = MixingConfig()
     splits: tuple[Split, ...] = Field(get_args(Split), min_length=1)
-    cases: dict[str, Case] = Field(default_factory=dict)
-    systems: dict[str, SystemChoice] = Field(min_length=1)
+    cases: dict[str, Case] = Field(default_factory=dict, max_length=_MAX_NAMED)
+    systems: dict[str, SystemChoice] = Field(min_length=1, max_length=_MAX_NAMED)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     naming: Literal["given", "best_sir"] = "given"
     published: tuple[PublishedScore, ...] = ()
