@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-# Of recordings, in Hz.
+# Of recordings, in Hz: from what a voice needs least to what converters give most.
 MIN_RATE_HZ, MAX_RATE_HZ = 1000, 384_000
 
 # What libsndfile reads, and NIST SPHERE.

@@ -24,7 +24,6 @@ MAX_WEIGHT = 1e6
 MAX_STEPS = 1_000_000
 # Single precision spans 150 dB; what is said to be louder is a slip.
 MAX_DB = 200.0
-# Of sound cards; converters have no higher ones.
 # Recordings that are mixed, and rooms: ten minutes, and a hangar.
 MAX_SECONDS, MAX_METRES = 600.0, 1000.0
 # Sources of one mixture or model: more are heard nowhere.

@@ -113,8 +113,8 @@ def _opened(path: Path) -> Iterator[_Source]:
         # Of any other rate there is no recording, and resampling from it has no end.
         if not MIN_RATE_HZ <= source.info.sample_rate <= MAX_RATE_HZ:
             raise InputError(
-                f"{path}: is sampled at {source.info.sample_rate} Hz, {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz can be read: is "
-                "its header right?"
+                f"{path}: is sampled at {source.info.sample_rate} Hz, and {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz are read: "
+                "is its header right?"
             )
         if contents.note:
             _tell(str(path), contents.note, logging.WARNING if contents.warning else logging.INFO)
