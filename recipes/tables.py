@@ -217,7 +217,7 @@ def _other_copies(committed: Committed) -> Iterator[str]:
         results, where = committed.read(path), path.relative_to(committed.folder).as_posix()
         layout = str(results["data"]["layout"])
         for tested in results["tested"].values():
-            for name, own in {**tested["utterances"], **tested["recordings"]}.items():
+            for name, own in {**tested["utterances"], **tested.get("recordings", {})}.items():
                 before, there = seen.setdefault((layout, name), (own, where))
                 if own != before and (there, where) not in told:
                     told.add((there, where))

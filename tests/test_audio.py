@@ -334,3 +334,12 @@ def test_a_file_in_memory_is_the_file_on_disk(tmp_path: Path, container: str, su
 def test_a_container_that_cannot_hold_the_audio_is_named() -> None:
     with pytest.raises(ConfigError, match="FLAC cannot hold 9 channels at 16000 Hz as pcm16: choose another format"):
         audio.encode(np.zeros((9, 100), np.float32), sample_rate=16000)
+
+
+@pytest.mark.parametrize("rate", [1, 7, 999, 384_001, 2_000_000_000])
+def test_rates_that_no_recording_has(tmp_path: Path, rate: int) -> None:
+    """From 1 Hz a recording of some samples would become one of hours when it is resampled."""
+    path = tmp_path / "odd.wav"
+    soundfile.write(path, np.zeros(100), rate)
+    with pytest.raises(InputError, match=rf"odd\.wav: is sampled at {rate} Hz, and 1000 to 384000 Hz are read"):
+        audio.inspect(path)
