@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sepvae.errors import ConfigError, InputError
+from sepvae.errors import ConfigError, InputError, SepvaeError
 from sepvae.evaluation import IMPROVEMENT
 from sepvae.files import hash_json, read_json, to_json, write_text
 from sepvae.recipe.catalogue import find_recipe
 from sepvae.recipe.kinds import load_recipe
+from sepvae.report.labels import read_measures
+from sepvae.report.systems import read_systems
 
 # What is kept as it is.
 _KEPT = (
@@ -118,9 +120,14 @@ def read_committed(path: Path) -> dict[str, Any]:
 
 
 def _is_whole(results: Mapping[str, Any]) -> bool:
-    """Return whether every part that results name has systems, claims, and who was tested."""
+    """Return whether every part that results name has systems, claims, and who was tested, and facts of all."""
     splits, tested, order = (results[key] for key in ("splits", "tested", "order"))
     if not (isinstance(splits, dict) and isinstance(tested, dict) and isinstance(order, list)):
+        return False
+    try:
+        read_systems(results["system_facts"])
+        read_measures(results["measure_facts"])
+    except (SepvaeError, TypeError):
         return False
     forms = {"systems": dict, "voices": dict, "hypotheses": list}
     return {*splits} == {*tested} == {*map(str, order)} and all(

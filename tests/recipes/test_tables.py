@@ -276,3 +276,22 @@ def test_runs_from_other_seeds_lie_beside_the_first_and_are_shown_as_their_mean(
     tables.write(project)
     assert "| `nmf` | 7.26 [6.26, 8.26] |" in (project / "README.md").read_text()
     assert tables.problems(project) == []
+
+
+def test_results_of_another_copy_of_the_data_are_told_of(tables: ModuleType, project: Path, tmp_path: Path) -> None:
+    """As of a damaged one: an utterance is one file, whoever measures on it."""
+    recipe = load_recipe(project / "recipes" / "timit" / "mine.yaml", overrides=["seed=1"])
+    assert isinstance(recipe, SeparationRecipe)
+    other = made_results(recipe, {"mixture": 0.0, "nmf": 8.26}, speakers=["test1", "test2"])
+    tested = other["tested"]["speaker_seen"]
+    name = next(iter(tested["utterances"]))
+    tested["utterances"][name] = "0" * 16
+    write_json(tmp_path / "out" / "results.json", other)
+    tables.keep(tmp_path / "out", project)
+    told = f"timit/results/mine.seed_1.json: {name} is another file than in timit/results/mine.json"
+    assert any(problem.startswith(told) for problem in tables.problems(project))
+
+
+def test_labels_are_yes_or_no(tables: ModuleType, project: Path) -> None:
+    (project / "README.md").write_text("<!-- table: recipes/timit/results/mine.json labels=ja --><!-- end -->\n")
+    assert any("labels=ja: give yes or no" in problem for problem in tables.problems(project))
