@@ -154,8 +154,11 @@ def _frames(spectra: Tensor) -> Tensor:
 
 def _lobes(power: Tensor) -> Tensor:
     """Return the power around each bin (…, bins)."""
-    flat = power.reshape(1, -1, power.shape[-1])
-    return (_LOBE * torch.nn.functional.avg_pool1d(flat, _LOBE, stride=1, padding=_LOBE // 2)).view(power.shape)
+    padded, n_bins = torch.nn.functional.pad(power, (_LOBE // 2, _LOBE // 2)), power.shape[-1]
+    lobes = padded[..., :n_bins].clone()
+    for place in range(1, _LOBE):
+        lobes += padded[..., place : place + n_bins]
+    return lobes
 
 
 def _block_frames(hop_ms: float) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from torch import Tensor
 # The lowest voices begin at 80 Hz; a window of 110 ms has fallen by 50 dB at 48 Hz when its middle is here.
 _CUTOFF_HZ = 65.0
 _SUPPORT_S = 0.11
+_FFT_STEP = 1024
 
 
 def support_samples(sample_rate: int) -> int:
@@ -37,7 +38,8 @@ def rumble(wave: Tensor, *, sample_rate: int) -> Tensor:
     n_samples, half = wave.shape[-1], support_samples(sample_rate)
     if n_samples == 0:
         return wave
-    size = 1 << (n_samples + 2 * half - 1).bit_length()
+    # Of a transform of many small factors.
+    size = -(-(n_samples + 2 * half) // _FFT_STEP) * _FFT_STEP
     # Features have logarithms, which would see the rounding errors of single precision; some devices have no other.
     precision = wave.dtype if wave.device.type == "mps" else torch.float64
     taps = _low_pass(sample_rate).to(wave.device, precision)
