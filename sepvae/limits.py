@@ -47,7 +47,7 @@ Scale = Annotated[float, Field(gt=0, le=MAX_WEIGHT)]
 # A step along gradients; above 10 nothing that is known converges.
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 # A relative change that is small enough to stop.
-Tolerance = Annotated[float, Field(ge=0, le=1)]
+Tolerance = Annotated[float, Field(ge=0, le=MAX_WEIGHT)]
 Decibels = Annotated[float, Field(ge=-MAX_DB, le=MAX_DB)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 Metres = Annotated[float, Field(gt=0, le=MAX_METRES)]

@@ -149,6 +149,7 @@ def voice_settings() -> dict[str, Any]:
     return {
         "frontend": {
             "sample_rate": RATE,
+            "levels": "whole",
             "stft": {"window_ms": 32, "hop_ms": 8},
             "input": {"kind": "power"},
             "target": {"kind": "power"},

@@ -124,7 +124,7 @@ def test_an_objective(command: Callable[..., int], corpus: Path, tmp_path: Path)
 
 
 def test_a_measure(command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for number, name in enumerate(("a", "b")):
+    for number, name in enumerate(("female", "male")):
         write_noise(tmp_path / "true" / "1" / f"{name}.wav", seed=number)
         write_noise(tmp_path / "out" / "1" / f"{name}.wav", seed=number + 2)
     assert command("spectral_distance", "-j", 1) == 0

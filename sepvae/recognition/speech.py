@@ -60,8 +60,14 @@ class SpeechFrontend:
 
     def features(self, wave: NDArray[np.float32]) -> Tensor:
         """Return features (frames, mels) of a wave (time,) at a level of 1, before their mean is taken away."""
-        spectrum = self._frontend.stft.analyse(torch.from_numpy(np.ascontiguousarray(wave)))
-        return self._frontend.input(spectrum / self._frontend.meter().add(spectrum).level)
+        return self._frontend.input(self._spectrum(wave) / self.level(wave))
+
+    def level(self, wave: NDArray[np.float32]) -> float:
+        """Return the level of the spectrum of a wave (time,), which its features are of a level of 1 without."""
+        return self._frontend.meter().add(self._spectrum(wave)).level
+
+    def _spectrum(self, wave: NDArray[np.float32]) -> Tensor:
+        return self._frontend.stft.analyse(torch.from_numpy(np.ascontiguousarray(wave)))
 
     def labelled(self, features: Tensor, phones: Iterable[Interval]) -> LabelledSpeech:
         """Return speech of features (frames, mels) and an alignment in samples."""

@@ -14,6 +14,12 @@ from sepvae.files import write_text
 _FIRST = ("epoch", "step", "learning_rate", "seconds", "frames_per_s")
 
 
+def _place(name: str) -> tuple[bool, int, bool, str]:
+    """Return where a loss stands: those of training before those of validation, a total before its terms."""
+    split, _, term = name.partition("/")
+    return split != "train", len(term.split("/")), term != "total", name
+
+
 class TrainingLog:
     """Writes `log.csv` whole after every epoch and adds scalars under `tensorboard/`.
 
@@ -44,7 +50,7 @@ class TrainingLog:
             return
         # Rows that were read back have their keys in another order.
         names = {name for row in history for name in row}
-        columns = [*(name for name in _FIRST if name in names), *sorted(names.difference(_FIRST))]
+        columns = [*(name for name in _FIRST if name in names), *sorted(names.difference(_FIRST), key=_place)]
         text = io.StringIO()
         table = csv.DictWriter(text, columns, lineterminator="\n")
         table.writeheader()

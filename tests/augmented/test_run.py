@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sepvae import parts
 from sepvae.augmented import WRITERS
 from sepvae.augmented.run import RunOptions, parse_shard
 from sepvae.errors import Cancelled, ConfigError, InputError
@@ -72,7 +73,9 @@ def test_an_interrupted_run_goes_on_in_every_format(
     with journal.open("ab") as file:
         file.write(b'{"block": 2, "failures": [], "rec')  # what a kill leaves
     folder = next(path for path in out.iterdir() if path.is_dir() and path.name != ".work")
-    (folder / ".0123.part").write_bytes(b"half a file")
+    with parts.claimed(folder, "file") as part:
+        left = part.name
+    (folder / left).write_bytes(b"half a file")
     summary = augment(corpus, out, **settings)
     assert summary.n_records == 72
     assert contents(out) == contents(tmp_path / "straight")

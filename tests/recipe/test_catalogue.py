@@ -121,7 +121,8 @@ def test_a_recipe_is_shown_as_it_is_and_resolved(capsys: pytest.CaptureFixture[s
 
 
 def test_the_layout_of_the_corpus_is_a_setting(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    run = ["recipe", "run", "timit/vae", "--corpus", str(tmp_path), "--out", str(tmp_path / "out")]
+    (tmp_path / "corpus").mkdir()
+    run = ["recipe", "run", "timit/vae", "--corpus", str(tmp_path / "corpus"), "--out", str(tmp_path / "out")]
     with pytest.raises(SystemExit):
         main([*run, "--layout", "timti"])
     assert "argument --layout: unknown corpus 'timti': did you mean 'timit'" in capsys.readouterr().err

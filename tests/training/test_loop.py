@@ -340,7 +340,7 @@ def test_without_validation_the_last_model_is_kept(make_config: Make, humming: T
 
 def test_log_holds_every_epoch(make_config: Make, humming: TrainingData, whole: Path) -> None:
     rows = list(csv.DictReader((whole / "log.csv").open()))
-    terms = [f"{name}/{term}" for name in ("hum", "hiss") for term in ("reconstruction", "kl")]
+    terms = [f"{name}/{term}" for name in ("hiss", "hum") for term in ("kl", "reconstruction")]
     losses = [f"{split}/{name}" for split in ("train", "valid") for name in ("total", *terms)]
     assert list(rows[0]) == ["epoch", "step", "learning_rate", "seconds", "frames_per_s", *losses]
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -91,9 +92,12 @@ def _replaced(
             RECORDED: frontend.features(wave),
             FILTERED: frontend.features(augmenter.move(wave, rate, to_target)),
         }
-        if frontend.config.frontend() == augmenter.coder.frontend.config:
-            made[DECODED] = torch.from_numpy(augmenter.features(wave, rate, np.zeros_like))
-            made[DECODED_REPLACED] = torch.from_numpy(augmenter.features(wave, rate, to_target))
+        coded = augmenter.coder.frontend.config
+        if frontend.config.frontend().model_copy(update={"levels": coded.levels}) == coded:
+            # Levels are taken in two ways, and these are logarithms of powers.
+            above = 2 * math.log(augmenter.coder.encode(wave, rate).level / frontend.level(wave))
+            made[DECODED] = torch.from_numpy(augmenter.features(wave, rate, np.zeros_like)) + above
+            made[DECODED_REPLACED] = torch.from_numpy(augmenter.features(wave, rate, to_target)) + above
         for how, features in made.items():
             chosen = float(half.voices.who(features) == target.speaker)
             phones, _ = right(network, frontend.labelled(features, source.phones))
