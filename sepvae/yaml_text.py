@@ -17,6 +17,20 @@ _MAX_BITS = 64
 _SHORTER = "is this the file that you mean? Write less, or in several files"
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe types, without a key that is given twice: the second would silently replace the first."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        """Return the node of a mapping."""
+        node = super().compose_mapping_node(anchor)
+        seen = set[str]()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return node
+
+
 def parse_yaml(text: str, where: str) -> Any:
     """Return the value of some YAML, of no more than `MAX_VALUES` values once its aliases are written out.
 
@@ -34,7 +48,7 @@ def parse_yaml(text: str, where: str) -> Any:
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(f"{where}: has {len(text)} characters, at most {MAX_CHARACTERS} are read: {_SHORTER}")
     try:
-        value: Any = yaml.safe_load(text)
+        value: Any = yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
     except RecursionError:
         raise ConfigError(f"{where}: is nested more than {MAX_DEPTH} levels deep: {_SHORTER}") from None
     # ValueError: a day that no calendar has, or a number of thousands of digits, on which Python advises programmers.

@@ -11,6 +11,7 @@ from sepvae.config import Config, parse_config
 from sepvae.errors import ConfigError
 from sepvae.settings import DecibelRange
 from sepvae.tables import Table
+from sepvae.yaml_text import parse_yaml
 
 
 class Window(Config):
@@ -154,3 +155,11 @@ def test_a_nul_is_refused_wherever_it_stands_and_circles_end() -> None:
         doubled = [doubled, doubled]
     with pytest.raises(ConfigError):
         parse_config(Settings, {"seed": doubled}, where="x.yaml")
+
+
+def test_a_key_that_is_given_twice_is_refused_with_its_line() -> None:
+    with pytest.raises(ConfigError, match=r"f\.yaml: not valid YAML: the key 'n_train' is given twice\n.*line 3"):
+        parse_yaml("n_train: 1\nseed: 0\nn_train: 2\n", "f.yaml")
+    merged = "a: &base {x: 1, y: 2}\nb: {<<: *base, x: 3}\nc: {<<: [*base, {z: 4}], y: 5}\n"
+    assert parse_yaml(merged, "f.yaml")["b"] == {"x": 3, "y": 2}
+    assert parse_yaml(merged, "f.yaml")["c"] == {"x": 1, "y": 5, "z": 4}

@@ -73,7 +73,7 @@ def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, st
 
 def add_settings(parser: argparse._ActionsContainer, what: str, *, keys: str = ", see below") -> None:
     """Add `--config` and `--set`; `keys` says where the settings are listed."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help=f"YAML file with settings of {what}")
+    parser.add_argument("--config", type=path_argument, metavar="FILE", help=f"YAML file with settings of {what}")
     parser.add_argument(
         "--set",
         action="append",
@@ -107,7 +107,7 @@ class _Once(argparse.Action):
 
 def add_model(parser: argparse._ActionsContainer, text: str, *, required: bool = False) -> None:
     """Add `--model`, one folder."""
-    parser.add_argument("-m", "--model", action=_Once, type=Path, required=required, metavar="DIR", help=text)
+    parser.add_argument("-m", "--model", action=_Once, type=path_argument, required=required, metavar="DIR", help=text)
 
 
 def add_device(parser: argparse._ActionsContainer, default: str = "auto", more: str = "") -> None:
@@ -126,6 +126,18 @@ def add_jobs(parser: argparse._ActionsContainer, what: str = "processes") -> Non
         metavar="N",
         help=what,
     )
+
+
+def path_argument(text: str) -> Path:
+    """Return the type of an argument that is a path: nothing, as of a variable that a script has not set, is none.
+
+    Example:
+        >>> path_argument("a/b").name
+        'b'
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("is empty: give a path ('.' is the folder that you are in)")
+    return Path(text)
 
 
 def whole_number(of: str, least: int, most: int) -> Callable[[str], int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sepvae.augmentation import AUGMENTATIONS, SYNTHESES
@@ -21,6 +20,7 @@ from sepvae.cli.arguments import (
     add_setting,
     add_settings,
     choice,
+    path_argument,
     read_settings,
     seed,
 )
@@ -49,10 +49,10 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
         **options,
     )
     setting = partial(add_setting, parser, config="sepvae.augmented.config:AugmentConfig")
-    parser.add_argument("corpus", type=Path, metavar="CORPUS", help="folder of the corpus")
+    parser.add_argument("corpus", type=path_argument, metavar="CORPUS", help="folder of the corpus")
     add_layout(parser)
     setting("--split", key="split", metavar="NAME", help="augment this split of the corpus alone")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the result")
+    parser.add_argument("-o", "--out", type=path_argument, required=True, metavar="DIR", help="folder of the result")
     setting(
         "--methods",
         key="methods",

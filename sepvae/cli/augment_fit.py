@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
-from sepvae.cli.arguments import add_device, add_layout, add_model
+from sepvae.cli.arguments import add_device, add_layout, add_model, path_argument
 
 
 def add(actions: Any, options: dict[str, Any]) -> None:
@@ -20,7 +19,7 @@ def add(actions: Any, options: dict[str, Any]) -> None:
         "will be augmented, and speech like that it is to become.",
         **options,
     )
-    parser.add_argument("corpora", type=Path, nargs="+", metavar="CORPUS", help="folders of corpora")
+    parser.add_argument("corpora", type=path_argument, nargs="+", metavar="CORPUS", help="folders of corpora")
     add_model(parser, "model folder, which the basis is stored in", required=True)
     add_layout(parser, "the corpora")
     add_device(parser)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_jobs, add_layout, add_overwrite, choice, whole_number
+from sepvae.cli.arguments import add_jobs, add_layout, add_overwrite, choice, path_argument, whole_number
 
 if TYPE_CHECKING:
     from sepvae.mixing.manifest import Manifest
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 def add_corpus(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a verb that reads a corpus: its folder and its layout."""
-    parser.add_argument("corpus", type=Path, metavar="CORPUS", help="folder of the corpus")
+    parser.add_argument("corpus", type=path_argument, metavar="CORPUS", help="folder of the corpus")
     add_layout(parser)
 
 
 def add_manifest(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a verb that makes a manifest of mixtures."""
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="MANIFEST", help="manifest to write (.jsonl)")
-    parser.add_argument("--audio", type=Path, metavar="DIR", help="also write the mixtures and sources as audio")
+    parser.add_argument(
+        "-o", "--out", type=path_argument, required=True, metavar="MANIFEST", help="manifest to write (.jsonl)"
+    )
+    parser.add_argument(
+        "--audio", type=path_argument, metavar="DIR", help="also write the mixtures and sources as audio"
+    )
     add_overwrite(parser)
 
 
@@ -73,7 +77,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     actions = corpus.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     demo = actions.add_parser("demo", help="synthesise a small corpus in the layout of TIMIT", **options)
-    demo.add_argument("folder", type=Path, metavar="DIR", help="folder to make")
+    demo.add_argument("folder", type=path_argument, metavar="DIR", help="folder to make")
     number = whole_number("speakers", 2, 1000)
     demo.add_argument(
         "--speakers",
@@ -87,7 +91,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
     fetch = actions.add_parser("fetch", help="download a free corpus", **options)
     fetch.add_argument("name", **choice(["timit-sample"], "corpus to fetch"), help="NLTK's part of TIMIT (CC BY-NC-SA)")
-    fetch.add_argument("folder", type=Path, metavar="DIR", help="folder to make")
+    fetch.add_argument("folder", type=path_argument, metavar="DIR", help="folder to make")
     fetch.set_defaults(run=_fetch)
 
     for name, run, text in (
@@ -106,7 +110,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         "DIR holds tr, cv and tt or train-100, dev and test, each with mix or mix_clean, s1 and s2.",
         **options,
     )
-    mixtures.add_argument("folder", type=Path, metavar="DIR", help="folder of the mixtures, such as wav8k/min")
+    mixtures.add_argument("folder", type=path_argument, metavar="DIR", help="folder of the mixtures, such as wav8k/min")
     add_manifest(mixtures)
     mixtures.set_defaults(run=_mixtures)
 

@@ -6,10 +6,9 @@ import argparse
 import logging
 import sys
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-from sepvae.cli.arguments import add_jobs, add_overwrite, checked, choice, comma_list
+from sepvae.cli.arguments import add_jobs, add_overwrite, checked, choice, comma_list, path_argument
 from sepvae.evaluation import IMPROVEMENT, LAYOUTS, MEASURES, MIXTURES, PERMUTATIONS, known_measure
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,8 +32,10 @@ means as the mixture does, or as the worst of the others where that is less."""
 def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
     parser = verbs.add_parser("evaluate", help="score estimates against references", epilog=_FOLDERS, **options)
-    parser.add_argument("--references", type=Path, required=True, metavar="DIR", help="folder of the true sources")
-    parser.add_argument("--estimates", type=Path, required=True, metavar="DIR", help="folder of the estimates")
+    parser.add_argument(
+        "--references", type=path_argument, required=True, metavar="DIR", help="folder of the true sources"
+    )
+    parser.add_argument("--estimates", type=path_argument, required=True, metavar="DIR", help="folder of the estimates")
     parser.add_argument("--name", default="estimates", help="name of the system in the table")
     parser.add_argument(
         "--measures",
@@ -43,7 +44,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         help=f"measures to take, all when not given: {', '.join(MEASURES)}; and each with {IMPROVEMENT} behind it, for "
         "what is gained over the mixture",
     )
-    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="write every score: .csv or .json")
+    parser.add_argument("-o", "--out", type=path_argument, metavar="FILE", help="write every score: .csv or .json")
     parser.add_argument(
         "--channel",
         type=int,

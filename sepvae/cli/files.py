@@ -88,7 +88,9 @@ class _Found:
     def take(self, name: str, *, listed: bool = False) -> None:
         """Take what a name stands for; in a list no name stands for another list."""
         path = Path(name)
-        if name == "-" and not listed:
+        if not name:
+            self._listing.failures.append(("", "the name of a file is empty: is a variable of your script not set?"))
+        elif name == "-" and not listed:
             self._take_list(_read_stdin(), "the list on stdin")
         elif name.startswith("@") and not listed and not _exists(path):
             self._take_list(read_bytes(name[1:], most_bytes=_MAX_LIST_BYTES), name[1:])

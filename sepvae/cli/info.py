@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sepvae.cli.arguments import flat
+from sepvae.cli.arguments import flat, path_argument
 
 # The optional parts, and what each is recognised by.
 _PARTS = {
@@ -29,7 +29,7 @@ _PARTS = {
 def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
     parser = verbs.add_parser("info", help="show versions, optional parts and devices, or a model", **options)
-    parser.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="a model folder")
+    parser.add_argument("model", nargs="?", type=path_argument, metavar="MODEL", help="a model folder")
     parser.add_argument("--json", action="store_true", help="for programs: JSON on stdout")
     parser.set_defaults(run=run)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sepvae.cli.arguments import add_device, add_jobs, add_layout
+from sepvae.cli.arguments import add_device, add_jobs, add_layout, path_argument
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -40,9 +40,11 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
 
 def _add_run(action: argparse.ArgumentParser) -> None:
-    action.add_argument("--corpus", type=Path, metavar="DIR", help="folder of the corpus")
+    action.add_argument("--corpus", type=path_argument, metavar="DIR", help="folder of the corpus")
     add_layout(action)
-    action.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder of the results (default: runs/NAME)")
+    action.add_argument(
+        "-o", "--out", type=path_argument, metavar="DIR", help="folder of the results (default: runs/NAME)"
+    )
     add_device(action)
     add_jobs(action, what="processes, each with its share of the cores")
     action.add_argument("--json", action="store_true", help="for programs: the results as JSON on stdout")

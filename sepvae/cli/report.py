@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
+
+from sepvae.cli.arguments import path_argument
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
     parser = verbs.add_parser("report", help="build the page of a recipe run again, or print its tables", **options)
-    parser.add_argument("folder", type=Path, metavar="RUN", help="folder of a recipe run (its --out)")
+    parser.add_argument("folder", type=path_argument, metavar="RUN", help="folder of a recipe run (its --out)")
     parser.add_argument("--markdown", action="store_true", help="print the tables of scores and claims in Markdown")
     parser.set_defaults(run=run)
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_device, add_overwrite, choice
+from sepvae.cli.arguments import add_device, add_overwrite, choice, path_argument
 from sepvae.cli.files import Listing, add_inputs, list_inputs
 from sepvae.cli.resuming import unfinished
 from sepvae.estimator import MASKS
@@ -52,7 +52,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 def add_files(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a verb that makes several files of each one."""
     add_inputs(parser)
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the outputs")
+    parser.add_argument("-o", "--out", type=path_argument, required=True, metavar="DIR", help="folder of the outputs")
     parser.add_argument(
         "--subtype", **choice(SUBTYPES, "kind of samples"), default="float", help="samples of the outputs"
     )

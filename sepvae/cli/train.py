@@ -6,7 +6,6 @@ import argparse
 import logging
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import (
@@ -18,6 +17,7 @@ from sepvae.cli.arguments import (
     add_settings,
     choice,
     describe_settings,
+    path_argument,
     read_settings,
 )
 from sepvae.presets import OF_SPEECH, preset_names
@@ -46,12 +46,12 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     )
     add_help(parser, _describe)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("manifest", type=Path, nargs="?", metavar="MANIFEST", help="mixtures, from 'sepvae mix'")
+    what.add_argument("manifest", type=path_argument, nargs="?", metavar="MANIFEST", help="mixtures, from 'sepvae mix'")
     what.add_argument("--speaker", metavar="NAME", help="learn this speaker of the corpus, from clean speech alone")
     what.add_argument("--speech", action="store_true", help="learn all utterances of the corpus, without labels")
-    parser.add_argument("--corpus", type=Path, required=True, metavar="DIR", help="folder of the corpus")
+    parser.add_argument("--corpus", type=path_argument, required=True, metavar="DIR", help="folder of the corpus")
     add_layout(parser)
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument("-o", "--out", type=path_argument, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument(
         "--preset",
         **choice(preset_names(), "preset", metavar="NAME"),

@@ -141,8 +141,10 @@ class Separator:
             for meter, channel in zip(meters, spectra, strict=True):
                 meter.add(channel)
             if doubt is not None:
-                above = (wave - rumble(wave, sample_rate=self.sample_rate))[:, samples]
-                doubt.add(stft.analyse(above)[:, frames])
+                low = rumble(wave, sample_rate=self.sample_rate)[:, samples]
+                above = wave[:, samples] - low
+                energies = {"rumble": float(low.square().sum()), "rest": float(above.square().sum())}
+                doubt.add(stft.analyse(above)[:, frames], **energies)
         if doubt is not None and (told := doubt.told(meters)):
             _LOGGER.warning("%s: %s", name, told)
         return torch.tensor([meter.level for meter in meters], device=self.device)[:, None, None]

@@ -267,3 +267,12 @@ def test_no_other_file_goes_through_folders_of_inputs() -> None:
         "augmented/results.py",
         "evaluation/layouts.py",
     }
+
+
+def test_an_empty_name_is_not_the_folder_that_one_is_in(sepvae, model: Path, recording: Path, tmp_path: Path) -> None:
+    """As of a variable that a script has not set."""
+    for arguments in (["", "-m", model, "-o", tmp_path / "out"], [recording, "-m", model, "-o", ""]):
+        done = sepvae("separate", *arguments)
+        assert done.returncode in (1, 2) and not done.stdout
+        assert "is empty" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -410,6 +410,9 @@ def test_models_of_the_old_rule_say_when_the_level_is_not_that_of_the_speech(
     old.separate(quiet, RATE)
     assert "the mixture: its level" in caplog.messages[0]
     assert "dB below that of its speech" in caplog.messages[0]
-    list(old.stream(reader((0.1 * noise(1, 8000) + 1).astype(np.float32)), n_samples=8000, name="talk.wav"))
+    loud = np.concatenate([0.01 * noise(1, 8000), 0.5 * noise(1, 800)], axis=1).astype(np.float32)
+    list(old.stream(reader(loud), n_samples=8800, name="talk.wav"))
     assert "talk.wav: its level" in caplog.messages[1]
     assert "dB above" in caplog.messages[1]
+    list(old.stream(reader((0.1 * noise(1, 8000) + 0.03).astype(np.float32)), n_samples=8000, name="talk.wav"))
+    assert "talk.wav: an offset or hum in it is heard by its model" in caplog.messages[2]
