@@ -31,7 +31,7 @@ class LevelDoubt:
         return config.levels == "whole" and config.normalisation != "none"
 
     def add(self, spectra: Tensor, *, rumble: float, rest: float) -> None:
-        """Take in the next complex spectra (channels, frames, bins) of what lies above the rumble, and both energies."""
+        """Take in the next spectra (channels, frames, bins) of what lies above the rumble, and the energies of both."""
         self._rumble, self._rest = self._rumble + rumble, self._rest + rest
         self._speech = self._speech or [make_meter("gated", self._normalisation, hop_ms=self._hop_ms) for _ in spectra]
         for meter, channel in zip(self._speech, spectra, strict=True):
@@ -43,8 +43,8 @@ class LevelDoubt:
         apart = max((20 * math.log10(used.level / speech.level) for used, speech in levels), key=abs, default=0.0)
         if self._rumble > _RUMBLE * self._rest:
             return (
-                "an offset or hum in it is heard by its model, which is of an older kind, and the estimates are worse for "
-                "it: train the model anew, which then hears nothing below 65 Hz"
+                "an offset or hum in it is heard by its model, which is of an older kind, and the estimates are worse "
+                "for it: train the model anew, which then hears nothing below 65 Hz"
             )
         if _ORDINARY_DB[0] <= apart <= _ORDINARY_DB[1]:
             return None
