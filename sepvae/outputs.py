@@ -5,9 +5,10 @@ One JSON text a line, a path below the folder with forward slashes; a path stand
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sepvae.errors import InputError
@@ -40,6 +41,18 @@ def _text(line: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     return value if isinstance(value, str) else ""
+
+
+@contextlib.contextmanager
+def folder_of_outputs(path: Path) -> Iterator[None]:
+    """Make a folder for what the block writes; when the block fails and nothing is in it, it goes again."""
+    make_folder(path)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.rmdir()
+        raise
 
 
 class OutputList:

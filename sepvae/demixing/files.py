@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 from sepvae import audio
 from sepvae.demixing.demixer import Demixer
 from sepvae.errors import ConfigError, InputError
-from sepvae.files import check_free, make_folder
-from sepvae.outputs import OutputList
+from sepvae.files import check_free
+from sepvae.outputs import OutputList, folder_of_outputs
 
 
 @dataclass(frozen=True)
@@ -115,27 +114,25 @@ def demix_files(
     finals = _finals(folder, names, overwrite=overwrite)
     shape = {"sample_rate": rate, "n_channels": 1, "n_samples": wave.shape[1]}
     audio.check_space(folder, sum(audio.check_format(final, **shape, subtype=subtype) for final in finals.values()))
-    make_folder(folder)
-    resampled = audio.resample(wave, from_rate=rate, to_rate=demixer.sample_rate)
-    try:
-        found = demixer.separate(
-            resampled, demixer.sample_rate, n_sources=n_sources, speakers=speakers, channels=channels
-        )
-    except InputError as error:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # where nothing is in it
-        raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
-    begin()
-    if outputs is not None:
-        outputs.add(finals.values())
-    clipped, written = 0, dict[str, str]()
-    for name, part in found.waves.items():
-        back = audio.resample(part[None], from_rate=demixer.sample_rate, to_rate=rate)
-        fitted = np.zeros((1, wave.shape[1]), np.float32)
-        count = min(back.shape[1], wave.shape[1])
-        fitted[:, :count] = back[:, :count]
-        written[name] = str(finals[name])
-        clipped += audio.write(written[name], fitted, sample_rate=rate, subtype=subtype)
+    with folder_of_outputs(folder):
+        resampled = audio.resample(wave, from_rate=rate, to_rate=demixer.sample_rate)
+        try:
+            found = demixer.separate(
+                resampled, demixer.sample_rate, n_sources=n_sources, speakers=speakers, channels=channels
+            )
+        except InputError as error:
+            raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
+        if outputs is not None:
+            outputs.add(finals.values())
+        begin()
+        clipped, written = 0, dict[str, str]()
+        for name, part in found.waves.items():
+            back = audio.resample(part[None], from_rate=demixer.sample_rate, to_rate=rate)
+            fitted = np.zeros((1, wave.shape[1]), np.float32)
+            count = min(back.shape[1], wave.shape[1])
+            fitted[:, :count] = back[:, :count]
+            written[name] = str(finals[name])
+            clipped += audio.write(written[name], fitted, sample_rate=rate, subtype=subtype)
     return DemixedFile(
         paths=tuple(map(str, paths)),
         outputs=written,

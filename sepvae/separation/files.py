@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from sepvae import audio
-from sepvae.files import check_free, make_folder, scratch_folder
+from sepvae.files import check_free, scratch_folder
 from sepvae.inputs import as_seen
-from sepvae.outputs import OutputList
+from sepvae.outputs import OutputList, folder_of_outputs
 from sepvae.separation.arrays import BlockSeparator
 
 
@@ -119,11 +119,10 @@ def separate_file(
         check_free(final, overwrite=overwrite)
     wanted = info.sample_rate != separator.sample_rate
     audio.check_space(folder, _needed_bytes(info, list(finals.values()), separator.sample_rate, subtype))
-    make_folder(folder)
-    if outputs is not None:
-        outputs.add(finals.values())
-    begin()
-    with scratch_folder(folder) as work:
+    with folder_of_outputs(folder), scratch_folder(folder) as work:
+        if outputs is not None:
+            outputs.add(finals.values())
+        begin()
         source = path
         if wanted or not info.finds_samples:
             # A block is read by itself, from its first sample on, which not every codec finds.
