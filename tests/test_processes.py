@@ -119,7 +119,7 @@ def raise_named(name: str) -> None:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_errors_keep_their_class_and_text_on_the_way(jobs: int) -> None:
     ours = [name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SepvaeError)]
-    assert len(ours) == 7
+    assert len(ours) == 8
     for result in run(raise_named, ours, jobs=jobs):
         with pytest.raises(getattr(errors, result.name)) as caught:
             result.value("task")
@@ -504,9 +504,9 @@ import multiprocessing.util as util, signal
 from sepvae.processes import run
 spawn = util.spawnv_passfds
 def look(path, arguments, *rest):
-    if b"--multiprocessing-fork" in [*map(bytes, map(str.encode, arguments))]:
+    if {"--multiprocessing-fork", b"--multiprocessing-fork"} & {*arguments}:
         held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-        print({signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= held)
+        print({signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= held, flush=True)
     return spawn(path, arguments, *rest)
 util.spawnv_passfds = look
 if __name__ == "__main__":
