@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -116,10 +117,9 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def note_of(folder: Path) -> Path:
     """Make the note of a command, with nothing in it, and return where it lies."""
-    before = set(folder.iterdir())
     with Unfinished(folder, COMMAND) as batch:
         batch.begin("a")
-    (note,) = set(folder.iterdir()) - before
+    (note,) = folder.glob(".sepvae-*.unfinished")
     note.write_bytes(b"")
     return note
 
@@ -132,21 +132,28 @@ JSON = st.recursive(
     ),
     max_leaves=8,
 )
-STATES = st.lists(st.none() | st.lists(st.integers(0, 9), max_size=3) | JSON, max_size=3)
-OUTPUTS = st.dictionaries(st.sampled_from("xy"), st.sampled_from([".", "\0", "\ud800", ""]) | JSON, max_size=3)
-# Like a note of an item, but for one thing or another.
-ENTRIES = st.fixed_dictionaries(
-    {"item": st.just("a") | JSON},
-    optional={
-        "inputs": STATES | JSON,
-        "state": STATES | JSON,
-        "made": JSON | st.fixed_dictionaries({"outputs": OUTPUTS | JSON}, optional={"more": JSON}),
-        "taken": st.booleans() | JSON,
-    },
+STATE = st.none() | st.lists(st.integers(0, 9), min_size=2, max_size=2) | JSON
+OUTPUT = st.sampled_from([".", "none", "\0", "\ud800", ""]) | JSON
+
+
+def some_of(right: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Maps with right values, but for none, one or more that may be anything or missing."""
+    loose = {key: value | JSON for key, value in right.items()}
+    return st.fixed_dictionaries(right) | st.fixed_dictionaries({}, optional=loose)
+
+
+# Like the note of an item that is done, but for one thing or another.
+ENTRIES = some_of(
+    {
+        "item": st.just("a"),
+        "inputs": st.lists(STATE, max_size=1),
+        "state": st.lists(STATE, max_size=2),
+        "made": some_of({"outputs": st.dictionaries(st.sampled_from("xy"), OUTPUT)}),
+    }
 )
 
 
-@given(entries=st.lists(JSON | ENTRIES, max_size=4))
+@given(entries=st.lists(ENTRIES | JSON, max_size=4))
 def test_what_has_not_the_form_of_a_note_is_none(
     entries: list[object], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -162,6 +169,34 @@ def test_what_has_not_the_form_of_a_note_is_none(
                 assert kept is None or (to_json(kept) and all(Path(path).exists() for path in kept["outputs"].values()))
         batch.begin("a")
         assert batch.may_replace("a")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": []},
+        {"state": [None]},
+        {"state": [[1]]},
+        {"state": [[1, True]]},
+        {"state": [["1", 2]]},
+        {"inputs": [1]},
+        {"inputs": {}},
+        {"made": {"outputs": {"x": 7}}},
+        {"made": {"outputs": ["none"]}},
+        {"made": {}},
+        {"made": []},
+        {"made": {"outputs": {"x": "none"}, "more": float("nan")}},
+        {"item": ["a"]},
+    ],
+)
+def test_one_wrong_thing_makes_it_no_note(tmp_path: Path, changes: dict[str, object]) -> None:
+    right = {"item": "a", "inputs": [None], "state": [[1, 2]], "made": {"outputs": {"x": str(tmp_path / "none")}}}
+    for entry, known in ((right, True), (right | changes, False)):
+        note_of(tmp_path).write_text(json.dumps(entry) + "\n")
+        with Unfinished(tmp_path, COMMAND) as batch:
+            assert (batch.n_done == 1) == known
+            assert batch.may_replace("a") == known
+            assert batch.kept("a", [tmp_path / "none"]) is None
 
 
 @pytest.mark.parametrize(
