@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sepvae.errors import InputError
 from sepvae.files import make_folder, output_error, read_bytes
+from sepvae.parts import append_line
 from sepvae.reading import check_ordinary
 
 LIST_NAME = "sepvae-outputs.jsonl"
@@ -29,7 +30,7 @@ def listed_outputs(folder: Path) -> frozenset[str]:
     if not os.path.lexists(path):
         return frozenset()
     try:
-        *lines, _torn = read_bytes(path).split(b"\n")
+        lines = read_bytes(path).split(b"\n")
     except InputError:
         return frozenset()
     return frozenset(text for text in map(_text, lines) if text)
@@ -75,12 +76,10 @@ class OutputList:
         target = make_folder(self._folder) / LIST_NAME
         try:
             check_ordinary(target)
-            with target.open("a+b") as file:
-                file.seek(0)
-                before = file.read()
-                # A kill may have torn the last line, which then says nothing.
-                file.truncate(before.rfind(b"\n") + 1)
-                file.write(b"".join(json.dumps(path).encode("ascii") + b"\n" for path in new))
+            lines = b"".join(json.dumps(path).encode("ascii") + b"\n" for path in new)
+            # Nothing is ever cut off: somebody else may be adding to the same list.
+            with target.open("a+b", buffering=0) as file:
+                append_line(file.fileno(), lines)
         except OSError as error:
             raise output_error(target, error) from error
         self._known.update(new)

@@ -7,6 +7,7 @@ is not locked is nobody's, and goes when somebody writes into the same folder.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import platform
@@ -47,6 +48,22 @@ def lock(handle: int) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def append_line(handle: int, line: bytes) -> None:
+    """Append what ends in a line feed to an open file, in one step: several processes may append to the same.
+
+    Where a kill tore the last line, that stays as a line by itself, which says nothing.
+
+    Raises:
+        OSError: the file takes no more.
+    """
+    if os.lseek(handle, 0, os.SEEK_END):
+        os.lseek(handle, -1, os.SEEK_END)
+        if os.read(handle, 1) != b"\n":
+            line = b"\n" + line
+    if os.write(handle, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _is_at(handle: int, path: Path) -> bool:
@@ -123,8 +140,11 @@ def _discard(part: Path, machine: str) -> None:
     handle = None
     with contextlib.suppress(OSError):
         try:
-            # A folder has no handle on Windows.
-            handle = None if fcntl is None else os.open(part, os.O_RDONLY | os.O_NOFOLLOW)
+            # No part of ours is a pipe, a device or a link. A folder has no handle on Windows.
+            mode = part.stat(follow_symlinks=False).st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                return
+            handle = None if fcntl is None else os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             free = None if handle is None else lock(handle)
             known = free is not None and machine == _machine()
             if free is not False and (known or time.time() - _changed(part) > _STILL_S):

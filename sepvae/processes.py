@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Generic, Literal, TypeVar
 
@@ -216,6 +217,9 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         # Daemons are ended when this process ends in an orderly way, and watch it for other ways.
         self.process = context.Process(target=serve, args=(theirs, setup), daemon=True)
+        if sys.platform != "win32":
+            # Started with the first process, it would let signals through in the midst of the block.
+            resource_tracker.ensure_running()
         with _environment(dict.fromkeys(_THREADS, str(setup.threads))), signals.held_back():
             self.process.start()
         theirs.close()

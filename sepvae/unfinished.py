@@ -6,23 +6,38 @@ of this command, which may be kept or replaced, from those of another, which may
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
+import stat
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sepvae.errors import OutputError
-from sepvae.files import hash_json, make_folder, output_error, to_json
-from sepvae.parts import lock, remove_left
+from sepvae.errors import InputError, OutputError
+from sepvae.files import hash_json, make_folder, output_error, read_bytes, to_json
+from sepvae.json_text import parse_json
+from sepvae.parts import append_line, lock, remove_left
 
 _PREFIX, _SUFFIX = ".sepvae-", ".unfinished"
+# A hundred thousand items have notes of this size together; a line tells of one of them.
+_MOST_BYTES, _MOST_LINE = 1 << 27, 1 << 20
+_OPEN = os.O_APPEND | os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+# What changes when a file is written, added or removed: its size in bytes, and when it was written, in ns.
+_State = list[list[int] | None]
 
 
-def _state(paths: Sequence[str | os.PathLike[str]]) -> list[list[int] | None]:
-    """Return what changes when one of some files is written, added or removed."""
-    found: list[list[int] | None] = []
+@dataclass(frozen=True)
+class _Done:
+    inputs: _State
+    state: _State
+    made: dict[str, Any]
+
+
+def _state(paths: Iterable[str | os.PathLike[str]]) -> _State:
+    found: _State = []
     for path in paths:
         try:
             status = os.stat(path)
@@ -33,22 +48,89 @@ def _state(paths: Sequence[str | os.PathLike[str]]) -> list[list[int] | None]:
     return found
 
 
-def _read(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """Return what is known of each item, and the bytes that hold it: a kill may have torn the last line."""
+def _made_state(made: Mapping[str, Any]) -> _State:
+    """Return the state of the outputs, in the order in which a note has their names."""
+    return _state(made["outputs"][name] for name in sorted(made["outputs"]))
+
+
+def _is_state(found: object) -> bool:
+    return isinstance(found, list) and len(found) == 2 and all(type(number) is int for number in found)
+
+
+def _parse(line: bytes) -> tuple[str, str, _Done | None] | None:
+    """Return an item, what became of it, and what is known when it is done; None where a line is none of ours."""
+    if len(line) > _MOST_LINE:
+        return None
     try:
-        data = path.read_bytes()
-    except OSError:
-        return {}, 0
-    whole = data[: data.rfind(b"\n") + 1]
-    items: dict[str, dict[str, Any]] = {}
-    for line in whole.splitlines():
-        try:
-            entry = json.loads(line)
-            items[entry["item"]] = entry
-        except (ValueError, TypeError, KeyError, RecursionError):
-            # Of an item that nobody knows, the outputs are somebody's.
+        entry = parse_json(line, "note")
+        # What cannot be written again could not be told.
+        to_json(entry)
+    except (InputError, ValueError, RecursionError):
+        return None
+    match entry:
+        case {"item": str(item), "inputs": list(inputs), "state": list(state), "made": {"outputs": dict(names)}}:
+            of_form = (
+                all(isinstance(name, str) for name in names.values())
+                and len(state) == len(names)
+                and all(map(_is_state, state))
+                and all(found is None or _is_state(found) for found in inputs)
+            )
+            return (item, "done", _Done(inputs, state, entry["made"])) if of_form else None
+        case {"item": str(item), "taken": True}:
+            return item, "taken", None
+        case {"item": str(item), **others} if not others:
+            return item, "begun", None
+    return None
+
+
+def _read(path: Path) -> dict[str, _Done | None]:
+    """Return what is known of each item: None of one that is begun. Of what is no note, nothing is known.
+
+    Of an item that nobody knows, the outputs are somebody's.
+    """
+    try:
+        lines = read_bytes(path, most_bytes=_MOST_BYTES).split(b"\n")
+    except InputError:
+        return {}
+    items: dict[str, _Done | None] = {}
+    for line in lines:
+        if (found := _parse(line)) is None:
             continue
-    return items, len(whole)
+        item, became, done = found
+        if became == "taken":
+            items.pop(item, None)
+        else:
+            items[item] = done
+    return items
+
+
+def _notes(folder: Path) -> list[Path]:
+    """Return the notes of all commands in a folder."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise output_error(folder, error) from error
+    return sorted(folder / name for name in names if name.startswith(_PREFIX) and name.endswith(_SUFFIX))
+
+
+def _take(path: Path, item: str, *, last: bool) -> None:
+    """Say in the note of another command that an item is not its own any more; with its last, the note goes."""
+    try:
+        handle = os.open(path, _OPEN)
+        try:
+            append_line(handle, (to_json({"item": item, "taken": True}) + "\n").encode())
+            # Who is at work on it goes on to write there.
+            if last and lock(handle):
+                path.unlink()
+        finally:
+            os.close(handle)
+    except FileNotFoundError:
+        # Its command is done, or somebody else took its last item.
+        return
+    except OSError as error:
+        raise output_error(path, error) from error
 
 
 class Unfinished:
@@ -57,53 +139,63 @@ class Unfinished:
     Args:
         folder: of the outputs.
         command: JSON that says what the command is to do and how: the same command has the same.
+        places: other folders that it writes into. What it was writing when it was stopped is removed there and in
+            `folder`, not below: who gives `-o .` may have all their files there.
 
     Raises:
-        OutputError: another process runs the same command.
+        OutputError: another process runs the same command, or the note cannot be written.
     """
 
-    def __init__(self, folder: Path, command: Any) -> None:
+    def __init__(self, folder: Path, command: Any, places: Iterable[Path] = ()) -> None:
         self._folder = folder
         self._path = folder / f"{_PREFIX}{hash_json(command)[:16]}{_SUFFIX}"
         self._file: int | None = None
+        # What other commands have begun here, by their notes; read when it matters.
+        self._others: dict[Path, set[str]] | None = None
         if self._path.is_file():
-            # What was being written when it was stopped lies where nobody may write again.
-            remove_left(folder, below=True)
+            for place in (folder, *places):
+                remove_left(place)
             self._open()
-        self._items, n_bytes = _read(self._path)
-        if self._file is not None:
-            os.ftruncate(self._file, n_bytes)
+        self._items = _read(self._path)
 
     def _open(self) -> int:
         if self._file is None:
             make_folder(self._folder)
             try:
-                self._file = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o666)
+                self._file = os.open(self._path, _OPEN | os.O_CREAT, 0o666)
             except OSError as error:
                 raise output_error(self._path, error) from error
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):
+                self._close()
+                raise OutputError(f"cannot write {self._path}: it is a pipe or a device: remove it")
             if lock(self._file) is False:
+                self._close()
                 raise OutputError(f"{self._folder}: another process runs the same command: wait for it")
         return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     @property
     def n_done(self) -> int:
         """The number of items that were done."""
-        return sum("made" in entry for entry in self._items.values())
+        return sum(done is not None for done in self._items.values())
 
     def kept(self, item: str, inputs: Sequence[Path]) -> dict[str, Any] | None:
         """Return what `finish` was told of an item; None when it is to be done, for it never was, or files changed."""
-        entry = self._items.get(item)
-        if entry is None or "made" not in entry or entry["inputs"] != _state(inputs):
+        done = self._items.get(item)
+        if done is None or done.inputs != _state(inputs) or done.state != _made_state(done.made):
             return None
-        made: dict[str, Any] = entry["made"]
-        return made if entry["state"] == _state(entry["outputs"]) else None
+        return done.made
 
     def may_replace(self, item: str) -> bool:
         """Say whether what is there of an item's outputs is of this command: half of them, or as `finish` saw them."""
-        entry = self._items.get(item)
-        if entry is None or "made" not in entry:
-            return entry is not None
-        now = zip(entry["state"], _state(entry["outputs"]), strict=True)
+        done = self._items.get(item)
+        if done is None:
+            return item in self._items
+        now = zip(done.state, _made_state(done.made), strict=True)
         return all(found in (None, before) for before, found in now)
 
     def begin(self, item: str) -> None:
@@ -113,32 +205,46 @@ class Unfinished:
             OutputError: the note cannot be written.
         """
         # Who stops after this finds outputs of ours, not of the other command.
-        for other in self._folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-            if other != self._path and item in _read(other)[0]:
-                other.unlink(missing_ok=True)
+        if self._others is None:
+            self._others = {path: set(_read(path)) for path in _notes(self._folder) if path != self._path}
+        for path, items in self._others.items():
+            if item in items:
+                items.remove(item)
+                _take(path, item, last=not items)
         self._note({"item": item})
+        self._items[item] = None
 
-    def finish(self, item: str, inputs: Sequence[Path], outputs: Sequence[str | Path], made: Mapping[str, Any]) -> None:
-        """Note that an item is done, from which inputs, and what is to be told of it; errors as of `begin`."""
-        names = [str(path) for path in outputs]
-        self._note(
-            {"item": item, "inputs": _state(inputs), "outputs": names, "state": _state(names), "made": dict(made)}
-        )
+    def finish(self, item: str, inputs: Sequence[Path], made: Mapping[str, Any]) -> None:
+        """Note that an item is done, from which inputs; errors as of `begin`.
+
+        Args:
+            item: what was begun.
+            inputs: the files that it was made of.
+            made: JSON of what is to be told of it; its `outputs` are the paths of the files by name.
+        """
+        done = _Done(_state(inputs), _made_state(made), dict(made))
+        self._note({"item": item, "inputs": done.inputs, "state": done.state, "made": done.made})
+        self._items[item] = done
 
     def _note(self, entry: dict[str, Any]) -> None:
-        data = (to_json(entry) + "\n").encode("utf-8", "backslashreplace")
         try:
-            if os.write(self._open(), data) < len(data):
-                raise OutputError(f"cannot write {self._path}: the disk is full: free some space")
-        except OutputError:
-            raise
+            append_line(self._open(), (to_json(entry) + "\n").encode())
         except OSError as error:
             raise output_error(self._path, error) from error
-        self._items[entry["item"]] = entry
 
     def clear(self) -> None:
-        """Forget all: the command is done, and its outputs are like those of any other from here on."""
-        self._path.unlink(missing_ok=True)
+        """Forget all: the command is done, and its outputs are like those of any other from here on.
+
+        Raises:
+            OutputError: the note cannot be removed.
+        """
+        if sys.platform == "win32":
+            # What is open cannot be removed there.
+            self._close()
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise output_error(self._path, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -146,6 +252,4 @@ class Unfinished:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._close()

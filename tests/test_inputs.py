@@ -147,15 +147,27 @@ def test_outputs_are_known_by_whichever_link_they_are_reached(tmp_path: Path) ->
 
 @pytest.mark.parametrize("rest", [b"", b'"b', b'"b/s1.wav"'])
 def test_a_list_torn_by_a_kill_goes_on_as_if_it_were_not(tmp_path: Path, rest: bytes) -> None:
-    paths = [tmp_path / "a/s1.wav", tmp_path / "b/s1.wav"]
+    paths = [tmp_path / "a/s1.wav", tmp_path / "b/s1.wav", tmp_path / "c/s1.wav"]
     OutputList(tmp_path).add(paths)
-    whole = (tmp_path / LIST_NAME).read_bytes()
-    first = whole[: whole.index(b"\n") + 1]
-    (tmp_path / LIST_NAME).write_bytes(first + rest)
-    assert listed_outputs(tmp_path) == {"a/s1.wav"}
+    lines = (tmp_path / LIST_NAME).read_bytes().splitlines(keepends=True)
+    (tmp_path / LIST_NAME).write_bytes(lines[0] + rest)
+    # A path that lacks its line feed alone is whole.
+    assert listed_outputs(tmp_path) == {"a/s1.wav", *(["b/s1.wav"] if rest + b"\n" == lines[1] else [])}
     OutputList(tmp_path).add(paths)
     OutputList(tmp_path).add(paths)
-    assert (tmp_path / LIST_NAME).read_bytes() == whole
+    found = (tmp_path / LIST_NAME).read_bytes().splitlines(keepends=True)
+    assert [line for line in found if line != rest + b"\n" or line in lines] == lines
+
+
+def test_who_adds_to_a_list_cuts_off_nothing(tmp_path: Path) -> None:
+    """Two runs write into one folder, and the first is at the middle of a line."""
+    first, second = OutputList(tmp_path), OutputList(tmp_path)
+    first.add([tmp_path / "a.wav"])
+    (tmp_path / LIST_NAME).write_bytes((tmp_path / LIST_NAME).read_bytes() + b'"tor')
+    size = (tmp_path / LIST_NAME).stat().st_size
+    second.add([tmp_path / "b.wav"])
+    assert (tmp_path / LIST_NAME).read_bytes()[:size] == b'"a.wav"\n"tor'
+    assert listed_outputs(tmp_path) == {"a.wav", "b.wav"}
 
 
 @pytest.mark.parametrize("content", [b"\xff\n", b"[]\n", b"7\n", b"[" * 100_000 + b"\n", b"\0\n"])

@@ -47,7 +47,7 @@ def test_what_a_killed_process_left_goes_with_the_next_that_writes_there(
     # It is alive, and so is its work.
     assert len(names(tmp_path)) == 2
     other.kill()
-    other.communicate()
+    other.communicate(timeout=60)
     assert all(name.startswith(".sepvae-") and name.endswith(".part") for name in names(tmp_path))
     write_text(tmp_path / "mine", "whole")
     assert names(tmp_path) == ["mine"]
@@ -56,7 +56,7 @@ def test_what_a_killed_process_left_goes_with_the_next_that_writes_there(
 @locks
 def test_folders_below_are_looked_through_when_asked(tmp_path: Path, other: subprocess.Popen[str]) -> None:
     other.kill()
-    other.communicate()
+    other.communicate(timeout=60)
     parts.remove_left(tmp_path.parent)
     assert len(names(tmp_path)) == 2
     parts.remove_left(tmp_path.parent, below=True)
@@ -129,6 +129,7 @@ def test_what_cannot_be_removed_disturbs_nobody(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process is asked to end by a signal")
+@pytest.mark.usefixtures("heard_signals")
 def test_who_is_interrupted_while_cleaning_up_cleans_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     remove, calls = parts._remove, list[Path]()
 
@@ -142,3 +143,13 @@ def test_who_is_interrupted_while_cleaning_up_cleans_up(tmp_path: Path, monkeypa
     with pytest.raises(KeyboardInterrupt), parts.claimed(tmp_path, "folder") as part:
         (part / "x").write_text("half")
     assert names(tmp_path) == []
+
+
+@locks
+def test_pipes_that_are_called_like_parts_are_left_alone(tmp_path: Path) -> None:
+    """Opened, a pipe would be waited for."""
+    names_of_parts = [f".sepvae-{machine}{'0' * 24}.part" for machine in (parts._machine(), "0" * 8)]
+    for name in names_of_parts:
+        os.mkfifo(tmp_path / name)
+    write_text(tmp_path / "mine", "whole")
+    assert names(tmp_path) == sorted([*names_of_parts, "mine"])

@@ -23,6 +23,7 @@ from sepvae.files import atomic_file
 from sepvae.processes import one_thread, run, run_side_by_side
 from sepvae.progress import Event, listening, progress
 
+pytestmark = pytest.mark.usefixtures("heard_signals")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 WAYS = [{"jobs": 1}, {"jobs": 2}, {"jobs": 3, "workers": "threads"}]
 
@@ -485,7 +486,7 @@ def test_no_process_works_on_when_the_run_is_killed(waiting: Waiting, how: str) 
     parent, processes = waiting()
     assert all(alive(process) for process in processes)
     os.kill(parent.pid, getattr(signal, how))
-    parent.wait()
+    parent.wait(timeout=60)
     assert_gone(processes)
 
 
@@ -493,6 +494,29 @@ def test_no_process_works_on_when_the_run_is_killed(waiting: Waiting, how: str) 
 def test_ctrl_c_ends_all_without_a_word_of_theirs(waiting: Waiting) -> None:
     parent, processes = waiting()
     os.killpg(parent.pid, signal.SIGINT)
-    assert parent.communicate()[1] == "stopped\n"
+    assert parent.communicate(timeout=60)[1] == "stopped\n"
     assert parent.returncode == 1
     assert_gone(processes)
+
+
+SPAWNED = """
+import multiprocessing.util as util, signal
+from sepvae.processes import run
+spawn = util.spawnv_passfds
+def look(path, arguments, *rest):
+    if {"--multiprocessing-fork", b"--multiprocessing-fork"} & {*arguments}:
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        print({signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= held, flush=True)
+    return spawn(path, arguments, *rest)
+util.spawnv_passfds = look
+if __name__ == "__main__":
+    list(run(abs, range(9), jobs=2, prepare=int))
+"""
+
+
+@posix
+def test_signals_are_held_back_from_the_first_process_on(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SPAWNED)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "True\nTrue\n"

@@ -13,7 +13,10 @@ import pytest
 from sepvae import signals
 from sepvae.errors import Terminated
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are asked to end in another way there")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="processes are asked to end in another way there"),
+    pytest.mark.usefixtures("heard_signals"),
+]
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

@@ -39,7 +39,7 @@ def check_out(args: argparse.Namespace) -> Unfinished:
     from sepvae.cli.resuming import unfinished
     from sepvae.files import check_free
 
-    batch = unfinished(args, [args.out], args.out.parent)
+    batch = unfinished(args, [], args.out.parent)
     for path in (args.out, args.audio):
         if path is not None:
             check_free(path, overwrite=args.overwrite or batch.may_replace(args.out.name))
@@ -55,12 +55,8 @@ def write_out(args: argparse.Namespace, batch: Unfinished, manifest: Manifest, r
 
     with batch:
         if args.audio:
-            # The same mixtures in another place would be others: what is there of these is kept.
-            item = f"{args.out.name} {manifest.hash}"
-            begun = batch.may_replace(item)
             batch.begin(args.out.name)
-            batch.begin(item)
-            write_mixtures(manifest, root, args.audio, keep=begun)
+            write_mixtures(manifest, root, args.audio, batch=batch, overwrite=args.overwrite)
         write_manifest(args.out, manifest)
         batch.clear()
     counts = Counter(mixture.split for mixture in manifest.mixtures)

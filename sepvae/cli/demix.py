@@ -98,9 +98,10 @@ def run(args: argparse.Namespace) -> int:
     demixer_for = _demixers(args)
     recordings = [paths] if args.microphones else [[path] for path in paths]
     firsts = [files[0] for files in recordings]
+    folders = output_folders(firsts, args.out)
     failed, ends = tell_failures(args, listing), durations(firsts)
-    with unfinished(args, paths, args.out) as batch, progress(args.verb, ends[-1], unit=SECONDS) as bar:
-        for files, folder, end in zip(recordings, output_folders(firsts, args.out), ends[1:], strict=True):
+    with unfinished(args, paths, args.out, folders) as batch, progress(args.verb, ends[-1], unit=SECONDS) as bar:
+        for files, folder, end in zip(recordings, folders, ends[1:], strict=True):
             item = folder.relative_to(args.out).as_posix()
             if kept := batch.kept(item, files):
                 tell_outputs(args, kept)
@@ -120,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
                         outputs=outputs,
                         begin=partial(batch.begin, item),
                     )
-                    batch.finish(item, files, [*made.outputs.values()], asdict(made))
+                    batch.finish(item, files, asdict(made))
             except SepvaeError as error:
                 failed += 1
                 _LOGGER.error("%s", error)

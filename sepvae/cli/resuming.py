@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,9 @@ _ASIDE = {
 }
 
 
-def unfinished(args: argparse.Namespace, paths: Sequence[Path], folder: Path) -> Unfinished:
+def unfinished(
+    args: argparse.Namespace, paths: Sequence[Path], folder: Path, places: Iterable[Path] = ()
+) -> Unfinished:
     """Return what an earlier call of the same command has left to do in the folder of its outputs.
 
     It is the same while arguments, models, settings files and what is listed on stdin are the same; folders of inputs
@@ -40,6 +42,7 @@ def unfinished(args: argparse.Namespace, paths: Sequence[Path], folder: Path) ->
         args: of the verb.
         paths: the inputs.
         folder: of the outputs.
+        places: other folders that are written into.
 
     Raises:
         OutputError: another process runs the same command.
@@ -56,9 +59,9 @@ def unfinished(args: argparse.Namespace, paths: Sequence[Path], folder: Path) ->
         "config": _hash(getattr(args, "config", None)),
         "arguments": {key: repr(value) for key, value in sorted(vars(args).items()) if key not in _ASIDE},
     }
-    found = Unfinished(folder, command)
+    found = Unfinished(folder, command, places)
     if found.n_done:
-        _LOGGER.info("going on: %d of %d are done", found.n_done, max(len(paths), found.n_done))
+        _LOGGER.info("going on: %d are done", found.n_done)
     return found
 
 

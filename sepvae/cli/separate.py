@@ -146,9 +146,10 @@ def run_files(args: argparse.Namespace, listing: Listing, separator: BlockSepara
     from sepvae.separation.files import output_folders, separate_file
 
     paths, outputs = listing.paths, OutputList(args.out)
+    folders = output_folders(paths, args.out)
     failed, ends = tell_failures(args, listing), durations(paths)
-    with unfinished(args, paths, args.out) as batch, progress(args.verb, ends[-1], unit=SECONDS) as bar:
-        for path, folder, before, end in zip(paths, output_folders(paths, args.out), ends, ends[1:], strict=False):
+    with unfinished(args, paths, args.out, folders) as batch, progress(args.verb, ends[-1], unit=SECONDS) as bar:
+        for path, folder, before, end in zip(paths, folders, ends, ends[1:], strict=False):
 
             def tell(seconds: float, before: int = before, end: int = end) -> None:
                 bar.reach(min(before + round(seconds), end))
@@ -170,7 +171,7 @@ def run_files(args: argparse.Namespace, listing: Listing, separator: BlockSepara
                         begin=partial(batch.begin, item),
                         tell=tell,
                     )
-                    batch.finish(item, [path], [*made.outputs.values()], asdict(made))
+                    batch.finish(item, [path], asdict(made))
             except SepvaeError as error:
                 failed += 1
                 tell_failure(args, str(path), str(error))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,15 @@ import numpy as np
 from sepvae import audio
 from sepvae.audio import Wave
 from sepvae.errors import InputError
-from sepvae.files import hash_file
+from sepvae.files import check_free, hash_file, hash_json
 from sepvae.mixing.backgrounds import synthesise
 from sepvae.mixing.manifest import Manifest, Mixture, Source
 from sepvae.mixing.rooms import images_of, impulse_responses
 from sepvae.mixing.scene import Scene
 from sepvae.outputs import OutputList
+from sepvae.parts import remove_left
 from sepvae.progress import progress
+from sepvae.unfinished import Unfinished
 
 # Ready mixtures are sums rounded to 16 bits; each file in the sum adds half a step.
 _STEP_16_BIT = 1.0 / 32768
@@ -187,32 +190,91 @@ def _check_room(manifest: Manifest, out: Path) -> None:
     audio.check_space(out, max(needed, largest))
 
 
-def write_mixtures(manifest: Manifest, root: str | Path, out: str | Path, *, keep: bool = False) -> None:
-    """Render a manifest to `out/<split>/{mixture,<source>…,noise}/<id>.wav`, over what is there.
+def _files(mixture: Mixture, root: Path) -> list[Path]:
+    """Return the files that a mixture is made of."""
+    found = [] if mixture.mixture_path is None else [root / mixture.mixture_path]
+    sources = [*mixture.sources, *([] if mixture.noise is None else [mixture.noise])]
+    while sources:
+        source = sources.pop()
+        sources += source.layers
+        if not source.synthetic:
+            found.append((Path(source.folder) if source.folder else root) / source.path)
+    if mixture.scene is not None and mixture.scene.folder is not None:
+        found += [Path(mixture.scene.folder) / name for name in mixture.scene.files]
+    return sorted(set(found))
 
-    Of a mixture in a room the files have a channel for each microphone. With `keep`, for what a stopped call has made
-    of the same manifest, mixtures whose files are all there are left as they are.
 
-    Whether they can be written is checked before the first is made.
+def write_mixtures(
+    manifest: Manifest,
+    root: str | Path,
+    out: str | Path,
+    *,
+    batch: Unfinished | None = None,
+    overwrite: bool = True,
+) -> None:
+    """Render a manifest to `out/<split>/{mixture,<source>…,noise}/<id>.wav`.
+
+    Of a mixture in a room the files have a channel for each microphone. Whether all can be written is checked before
+    the first is made.
+
+    Args:
+        manifest: the mixtures.
+        root: folder of the corpus they draw from.
+        out: folder of the audio.
+        batch: what a stopped call has made: the same mixtures of the same files are kept as they are.
+        overwrite: replace what is there of anybody; what is there of `batch` is replaced in any case.
 
     Raises:
         ConfigError, InputError, OutputError: a mixture cannot be rebuilt or written.
     """
-    _check_room(manifest, Path(out))
-    outputs = OutputList(Path(out))
+    folder = Path(out)
+    _check_room(manifest, folder)
+    if batch is not None:
+        for place in {folder / mixture.split / kind for mixture in manifest.mixtures for kind in _signals(mixture)}:
+            remove_left(place)
+    outputs = OutputList(folder)
     with progress("mixtures", len(manifest.mixtures), unit="mixtures") as bar:
         for mixture in manifest.mixtures:
-            folder, name = Path(out) / mixture.split, f"{mixture.id}.wav"
-            names = _signals(mixture)
-            if keep and all((folder / kind / name).is_file() for kind in names):
-                bar.advance(1)
-                continue
-            rendered = render(mixture, root)
-            waves = [rendered.mixture, *rendered.sources.values()]
-            if rendered.channels is not None and rendered.images is not None:
-                waves = [rendered.channels, *rendered.images.values()]
-            waves += [] if rendered.noise is None else [rendered.noise]
-            outputs.add(folder / kind / name for kind in names)
-            for kind, wave in zip(names, waves, strict=True):
-                audio.write(folder / kind / name, wave, sample_rate=mixture.sample_rate)
+            paths = {kind: folder / mixture.split / kind / f"{mixture.id}.wav" for kind in _signals(mixture)}
+            if batch is None:
+                _write(mixture, Path(root), paths, outputs, overwrite=overwrite)
+            else:
+                _write_once(batch, mixture, Path(root), paths, outputs, overwrite=overwrite)
             bar.advance(1)
+
+
+def _write_once(
+    batch: Unfinished, mixture: Mixture, root: Path, paths: Mapping[str, Path], outputs: OutputList, *, overwrite: bool
+) -> None:
+    """Write the files of a mixture unless a stopped call has made them of the same record and the same files."""
+    item = str(paths["mixture"].absolute())
+    record, files = hash_json(mixture.to_json()), _files(mixture, root)
+    kept = batch.kept(item, files)
+    if kept is not None and kept.get("record") == record:
+        return
+    overwrite = overwrite or batch.may_replace(item)
+    _write(mixture, root, paths, outputs, overwrite=overwrite, begin=partial(batch.begin, item))
+    batch.finish(item, files, {"record": record, "outputs": {kind: str(path) for kind, path in paths.items()}})
+
+
+def _write(
+    mixture: Mixture,
+    root: Path,
+    paths: Mapping[str, Path],
+    outputs: OutputList,
+    *,
+    overwrite: bool,
+    begin: Callable[[], None] = lambda: None,
+) -> None:
+    """Write the files of a mixture, by kind of signal; `begin` is called before the first."""
+    for path in paths.values():
+        check_free(path, overwrite=overwrite)
+    rendered = render(mixture, root)
+    waves = [rendered.mixture, *rendered.sources.values()]
+    if rendered.channels is not None and rendered.images is not None:
+        waves = [rendered.channels, *rendered.images.values()]
+    waves += [] if rendered.noise is None else [rendered.noise]
+    begin()
+    outputs.add(paths.values())
+    for path, wave in zip(paths.values(), waves, strict=True):
+        audio.write(path, wave, sample_rate=mixture.sample_rate)

@@ -35,7 +35,7 @@ def test_a_folder_gives_every_kind_of_sound(tmp_path: Path, caplog: pytest.LogCa
     )
     audio.write(tmp_path / "call.wav", np.zeros((1, 10), np.float32), sample_rate=8000)
     (tmp_path / "call.wav").rename(tmp_path / "call.dat")
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="sepvae")
     found = names(tmp_path, ".")
     assert sorted(found) == sorted(["call.dat", *(f"deep/a{number}{ending}" for number, ending in enumerate(endings))])
     assert "no sound by name: 2 (2 .txt); hidden: 1" in caplog.text

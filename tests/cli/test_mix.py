@@ -181,3 +181,46 @@ def test_mixtures_in_a_measured_room(sepvae, corpus: Path, tmp_path: Path) -> No
     assert scene["kind"] == "measured" and sorted(scene["azimuths_deg"]) == [-45, 45]
     done = sepvae(*command, "--overwrite", "--room", tmp_path / "nowhere")
     assert done.returncode == 1 and "nowhere: no such folder: give one of impulse responses" in done.stderr
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("after", [0, 1, 4, 7, 16])
+def test_a_stopped_mix_over_other_mixtures_keeps_none_of_them(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """Their files have the same names."""
+
+    def command(folder: str, seed: int) -> list[str]:
+        out = ["-o", str(tmp_path / folder / "m.jsonl"), "--audio", str(tmp_path / folder / "audio")]
+        return ["mix", str(corpus), *out, *SMALL, "--seed", str(seed), "--overwrite", "-q"]
+
+    assert main(command("straight", 2)) == 0
+    assert main(command("stopped", 1)) == 0
+    write, written = audio.write, list[Path]()
+
+    def stopped(path: Path, *rest: Any, **options: Any) -> Any:
+        if len(written) == after:
+            raise KeyboardInterrupt
+        written.append(path)
+        return write(path, *rest, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(audio, "write", stopped)
+        assert main(command("stopped", 2)) == 130
+    again = list[Path]()
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            audio, "write", lambda path, *rest, **options: again.append(path) or write(path, *rest, **options)
+        )
+        # What is there of others stays, unless the command says again that it need not.
+        assert main([word for word in command("stopped", 2) if word != "--overwrite"]) == 1
+        assert main(command("stopped", 2)) == 0
+    # What was done is not done again.
+    assert len(again) == 27 - after // 3 * 3
+    found, straight = _files(tmp_path / "stopped"), _files(tmp_path / "straight")
+    listed = "audio/sepvae-outputs.jsonl"
+    assert set(straight.pop(listed).splitlines()) <= set(found.pop(listed).splitlines())
+    assert found == straight

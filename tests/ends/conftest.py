@@ -23,6 +23,7 @@ from sepvae import audio
 from sepvae.config import parse_config
 from sepvae.estimator.checkpoint import save_checkpoint
 from sepvae.mixing.manifest import Header, Manifest, write_manifest
+from sepvae.outputs import LIST_NAME, listed_outputs
 from sepvae.settings import preset
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
 from sepvae.training.loop import TrainingData
@@ -123,6 +124,9 @@ def _content(path: Path) -> str:
         rows = list(csv.reader(data.decode().splitlines()))
         clock = [rows[0].index(name) for name in ("seconds", "frames_per_s")]
         data = repr([[cell for place, cell in enumerate(row) if place not in clock] for row in rows]).encode()
+    elif path.name == LIST_NAME:
+        # Of a line that a kill tore, the beginning stays, and says nothing.
+        data = "\n".join(sorted(listed_outputs(path.parent))).encode()
     elif path.match("stages/report.json"):
         # It is made of the seconds that all others took.
         data = b""

@@ -87,7 +87,10 @@ def serve() -> None:
             os.close(report)
             sys.stdout.flush()
         else:
+            # Whoever started the tests may ignore them.
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
             sys.exit(child(job, other))
 
 

@@ -85,7 +85,8 @@ def test_several_processes_end_together(
     seconds = time.monotonic() - before
     assert whole["code"] == 0, whole["stderr"]
     undisturbed = tree(out)
-    for delay in np.random.default_rng(number).uniform(0, seconds, 10 if number == signal.SIGTERM else 5):
+    # Neither before it has begun, nor when it may be done.
+    for delay in seconds * np.random.default_rng(number).uniform(0.05, 0.95, 10 if number == signal.SIGTERM else 5):
         shutil.rmtree(out)
         out.mkdir()
         ended = started(argv, out, delay=float(delay), signal=number)

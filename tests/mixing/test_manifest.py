@@ -18,6 +18,7 @@ from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.manifest import Manifest, read_manifest, write_manifest
 from sepvae.mixing.mixture import render, write_mixtures
 from sepvae.mixing.protocol import make_mixtures
+from sepvae.unfinished import Unfinished
 
 RATE = 8000
 
@@ -138,6 +139,25 @@ def test_files_are_those_of_the_manifest_whatever_was_there(made: tuple[Path, Ma
     audio.write(path, np.zeros(9, np.float32), sample_rate=RATE)
     write_mixtures(manifest, root, tmp_path)
     assert audio.read(path).wave[0].tobytes() == render(mixture, root).mixture.tobytes()
+
+
+def test_mixtures_are_kept_while_record_and_files_are_the_same(
+    made: tuple[Path, Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, manifest = made
+    with Unfinished(tmp_path, "a command") as batch:
+        write_mixtures(manifest, root, tmp_path, batch=batch, overwrite=False)
+    first, *others = manifest.mixtures
+    softer = first.model_copy(update={"sources": tuple(source.amplified(0.5) for source in first.sources)})
+    written, write = list[Path](), audio.write
+    monkeypatch.setattr(audio, "write", lambda path, *rest, **how: (written.append(path), write(path, *rest, **how)))
+    with Unfinished(tmp_path, "a command") as batch:
+        write_mixtures(Manifest(manifest.header, (softer, *others)), root, tmp_path, batch=batch, overwrite=False)
+    assert {path.stem for path in written} == {first.id}
+    found = audio.read(tmp_path / first.split / "mixture" / f"{first.id}.wav").wave[0]
+    assert found.tobytes() == render(softer, root).mixture.tobytes()
+    with Unfinished(tmp_path, "another"), pytest.raises(OutputError, match="exists: pass --overwrite"):
+        write_mixtures(manifest, root, tmp_path, overwrite=False)
 
 
 def test_a_full_disk_is_told_before_the_first_mixture(
