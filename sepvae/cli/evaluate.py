@@ -69,7 +69,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score, print the table, and write the rows; return 1 where an item has a reason in place of a value."""
     from sepvae.evaluation.failures import UNPROCESSED, count_failures
-    from sepvae.evaluation.folders import find_items
+    from sepvae.evaluation.folders import find_items, tell_of_headers
     from sepvae.evaluation.layouts import Folder, pair_folders
     from sepvae.evaluation.many import score_many
     from sepvae.evaluation.rows import ScoreRow, check_table, write_rows
@@ -101,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
         check_table(args.out)
     for note in found.notes:
         _LOGGER.warning("%s", note)
+    tell_of_headers(found.items)
     rows = list[ScoreRow]()
     scores = score_many(found.items, measures=args.measures, floor=UNPROCESSED, jobs=args.jobs)
     with closing(scores), progress("evaluate", len(found.items), unit="items") as job:

@@ -328,3 +328,20 @@ def test_any_two_folders_have_scores_reasons_or_a_message(trees: Any, options: d
             assert all(not UNUSABLE & set(row.reasons.values()) for row in read_rows(table))
         elif table.exists():
             assert any(UNUSABLE & set(row.reasons.values()) for row in read_rows(table))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_headers_say_otherwise_is_told_once_in_any_number_of_processes(
+    jobs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, estimates = folders(tmp_path)
+    odd = [references / "it1" / "mixture.wav", references / "it2" / "male.wav", estimates / "it1" / "male.wav"]
+    for path in odd:
+        data = path.read_bytes()
+        at = data.index(b"data") + 4
+        path.write_bytes(data[:at] + (400).to_bytes(4, "little") + data[at + 4 :])
+    command = ["evaluate", "--references", str(references), "--estimates", str(estimates), "-j", jobs]
+    assert main([*command, "--measures", "si_sdr"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "its header counts 400 bytes" in line]
+    assert len(told) == 3
+    assert all(sum(f"{path}:" in line for line in told) == 1 for path in odd)
