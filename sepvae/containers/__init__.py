@@ -14,10 +14,11 @@ from sepvae import sphere
 from sepvae.containers import chunks, extent, flac, mpeg, ogg
 from sepvae.containers.contents import Contents
 from sepvae.errors import InputError
+from sepvae.formats import BEGINNING_BYTES, container_of
+from sepvae.reading import check_ordinary
 
 # libsndfile takes what has one of these endings and no known header for samples of a certain kind.
 _HEADERLESS = {".raw", ".vox", ".gsm", ".au", ".snd"}
-_START_BYTES = 40
 
 
 def examine(path: Path) -> Contents:
@@ -28,17 +29,17 @@ def examine(path: Path) -> Contents:
     """
     size = _file_size(path)
     with path.open("rb") as file:
-        start = file.read(_START_BYTES)
-        layout = chunks.layout_of(start)
-        if layout is not None:
-            return chunks.examine(file, path, layout, size)
-        if start.startswith(sphere.MAGIC):
+        start = file.read(BEGINNING_BYTES)
+        container = container_of(start) or ""
+        if container in chunks.LAYOUTS:
+            return chunks.examine(file, path, chunks.LAYOUTS[container], size)
+        if container == "SPHERE":
             return _examine_sphere(file, path, size)
-        if start[:4] in (b".snd", b"dns."):
+        if container in ("AU", "AU little"):
             return _examine_au(file, path, start, size)
-        if start.startswith(ogg.MAGIC):
+        if container == "OGG":
             return ogg.examine(file, path, size)
-        if start.startswith(flac.MAGIC):
+        if container == "FLAC":
             return flac.examine(file, path, size, 0)
         if path.suffix.lower() in _HEADERLESS:
             raise InputError(f"{path}: has no header that says its rate and format: convert it to WAV first")
@@ -56,8 +57,7 @@ def _file_size(path: Path) -> int:
         raise InputError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
     if stat.S_ISDIR(status.st_mode):
         raise InputError(f"{path}: is a folder, expected an audio file")
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{path}: is not an ordinary file (a pipe or a device): save it to a file first")
+    check_ordinary(path)
     if status.st_size == 0:
         raise InputError(f"{path}: the file is empty (0 bytes)")
     return status.st_size
