@@ -7,10 +7,13 @@ import logging
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import add_jobs, add_overwrite, checked, choice, comma_list
 from sepvae.evaluation import IMPROVEMENT, LAYOUTS, MEASURES, MIXTURES, PERMUTATIONS, known_measure
+
+if TYPE_CHECKING:
+    from sepvae.evaluation.layouts import Folder
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -84,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     mixtures = (args.mixture,) if args.mixture else MIXTURES
     references = Folder.read(args.references, advice="give that of the true sources, see 'sepvae evaluate --help'")
     estimates = Folder.read(args.estimates, advice="give that of the estimates, see 'sepvae evaluate --help'")
+    unlisted = sum(_tell_passed_over(folder) for folder in (references, estimates))
     pair = pair_folders(
         references,
         estimates,
@@ -91,10 +95,6 @@ def run(args: argparse.Namespace) -> int:
         estimates_layout=args.estimates_layout,
         mixtures=mixtures,
     )
-    for folder in (references, estimates):
-        if folder.n_elsewhere:
-            text = "%s: %d audio files are not in its folders themselves, and are passed over"
-            _LOGGER.warning(text, folder.root, folder.n_elsewhere)
     _LOGGER.info("%s: read as %s, %d items", references.root, pair.layout, len(pair.references))
     found = find_items(pair, system=args.name, permutation=args.permutation, mixtures=mixtures, channel=args.channel)
     if args.out:
@@ -117,4 +117,19 @@ def run(args: argparse.Namespace) -> int:
     if bad:
         where = f"; the reasons are in {args.out}" if args.out else ""
         _LOGGER.error("%d of %d items could not be scored in full%s", len(bad), len(found.items), where)
-    return 1 if bad else 0
+    return 1 if bad or unlisted else 0
+
+
+def _tell_passed_over(folder: Folder) -> int:
+    """Say what in a folder is not scored; return how many folders in it cannot be listed."""
+    if folder.n_elsewhere:
+        text = "%s: %d audio files are not in its folders themselves, and are passed over"
+        _LOGGER.warning(text, folder.root, folder.n_elsewhere)
+    if said := folder.passed_over.describe():
+        # Behind a second link to one folder there may be estimates.
+        level = logging.WARNING if folder.passed_over.twice else logging.INFO
+        _LOGGER.log(level, "%s: passed over: %s", folder.root, said)
+    failures = folder.passed_over.failures()
+    for _, message in failures:
+        _LOGGER.error("%s", message)
+    return len(failures)

@@ -35,7 +35,7 @@ def test_a_folder_gives_every_kind_of_sound(tmp_path: Path, caplog: pytest.LogCa
     )
     audio.write(tmp_path / "call.wav", np.zeros((1, 10), np.float32), sample_rate=8000)
     (tmp_path / "call.wav").rename(tmp_path / "call.dat")
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "sepvae")
     found = names(tmp_path, ".")
     assert sorted(found) == sorted(["call.dat", *(f"deep/a{number}{ending}" for number, ending in enumerate(endings))])
     assert "no sound by name: 2 (2 .txt); hidden: 1" in caplog.text
@@ -259,11 +259,11 @@ def test_no_other_file_goes_through_folders_of_inputs() -> None:
     ways = re.compile(r"os\.walk|rglob\(|glob\(\"\*\.wav")
     files = (path for path in package.rglob("*.py") if ways.search(path.read_text("utf-8")))
     found = {path.relative_to(package).as_posix() for path in files}
-    # Recipes are ours, folders that a run has made are tidied up; the items of scores have a layout of their own.
+    # Recipes are ours, folders that a run has made are tidied up.
     assert found <= {
         "files.py",
         "recipe/ledger.py",
         "recipe/catalogue.py",
         "augmented/results.py",
-        "evaluation/layouts.py",
+        "parts.py",
     }
