@@ -118,7 +118,7 @@ def raise_named(name: str) -> None:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_errors_keep_their_class_and_text_on_the_way(jobs: int) -> None:
     ours = [name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SepvaeError)]
-    assert len(ours) == 7
+    assert len(ours) == 8
     for result in run(raise_named, ours, jobs=jobs):
         with pytest.raises(getattr(errors, result.name)) as caught:
             result.value("task")
