@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import time
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -19,6 +22,8 @@ from sepvae.reading import check_ordinary
 
 # libsndfile takes what has one of these endings and no known header for samples of a certain kind.
 _HEADERLESS = {".raw", ".vox", ".gsm", ".au", ".snd"}
+# A file that changed less than so long ago may change again at the same time of the coarsest clock, that of FAT.
+_FRESH_NS = 3_000_000_000
 
 
 def examine(path: Path) -> Contents:
@@ -27,7 +32,20 @@ def examine(path: Path) -> Contents:
     Raises:
         InputError: the file is missing, empty, no file, cut off or compressed SPHERE, or its header is damaged.
     """
-    size = _file_size(path)
+    status = _status(path)
+    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
+    if time.time_ns() - changed_ns < _FRESH_NS:
+        return _examine(path, status.st_size)
+    return _examine_once(path, status.st_size, (changed_ns, status.st_mtime_ns, status.st_dev, status.st_ino))
+
+
+@lru_cache(maxsize=256)
+def _examine_once(path: Path, size: int, _known_by: tuple[int, ...]) -> Contents:
+    """Return what is in a file, which is the same for as long as the file is: block after block is read of it."""
+    return _examine(path, size)
+
+
+def _examine(path: Path, size: int) -> Contents:
     with path.open("rb") as file:
         start = file.read(BEGINNING_BYTES)
         container = container_of(start) or ""
@@ -47,8 +65,8 @@ def examine(path: Path) -> Contents:
         return Contents() if first is None else mpeg.examine(file, path, size, first)
 
 
-def _file_size(path: Path) -> int:
-    """Return the size in bytes of what must be an ordinary file with something in it."""
+def _status(path: Path) -> os.stat_result:
+    """Return size and times of what must be an ordinary file with something in it."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -60,7 +78,7 @@ def _file_size(path: Path) -> int:
     check_ordinary(path)
     if status.st_size == 0:
         raise InputError(f"{path}: the file is empty (0 bytes)")
-    return status.st_size
+    return status
 
 
 def _examine_au(file: BinaryIO, path: Path, start: bytes, size: int) -> Contents:

@@ -36,7 +36,7 @@ class Stretches:
         self._starts = [0] * len(wave)
         if wave.shape[1] > _COMPARED:
             cut = wave.shape[1] // _COMPARED * _COMPARED
-            powers = wave[:, :cut].unflatten(1, (-1, _COMPARED)).square().sum(2)
+            powers = wave[:, :cut].view(len(wave), -1, _COMPARED).square().sum(2)
             self._starts = [_COMPARED * int(place) for place in powers.argmax(1)]
         self._start = 0
         self._spectra: dict[int, Tensor] = {}

@@ -92,7 +92,7 @@ def test_one_recording_twice_is_found_where_another_is_louder(delay: int) -> Non
     wave[0, : 1 << 19] = 0.5 * torch.randn(1 << 19, generator=random)
     wave[1, (1 << 19) + 5000 : -5000] = 0.01 * torch.randn((1 << 19) - 10_000, generator=random)
     wave[2] = 0.5 * wave[1].roll(delay)
-    with pytest.raises(InputError, match="channels 1 and 2 of the recording are identical but for a gain of -6.0 dB"):
+    with pytest.raises(InputError, match=r"channels 1 and 2 of the recording are identical but for a gain of -6\.0 dB"):
         check_channels(wave, n_sources=2, underdetermined=False)
 
 
