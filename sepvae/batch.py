@@ -6,12 +6,15 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from sepvae.errors import InputError, OutOfMemory, SepvaeError
+from sepvae.errors import FAULT, PLEASE_REPORT, InputError, OutOfMemory, SepvaeError
 
 _LOGGER = logging.getLogger(__name__)
 
 # What torch says on a processor that gives no memory: it raises a bare RuntimeError there.
 _REFUSED_TO_TORCH = ("can't allocate memory", "not enough memory", "out of memory", "failed to allocate")
+
+# What no input should make of our code, whatever is in it.
+_OUR_FAULTS = (AssertionError, AttributeError, NameError, TypeError, KeyError, IndexError)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -35,7 +38,7 @@ def one_of_many(
 
     Raises:
         OutOfMemory: memory was asked for and not given.
-        InputError: anything else that a library made of the item.
+        InputError: anything else that a library made of the item; or a fault of ours, which the message says is one.
 
     Example:
         >>> with one_of_many("talk.wav"):
@@ -52,4 +55,7 @@ a machine with more
         _LOGGER.debug("%s", item, exc_info=True)
         if is_out_of_memory(error):
             raise OutOfMemory(f"{item}: needs more memory than there is: {advice}") from error
-        raise InputError(f"{item}: cannot be worked on ({type(error).__name__}: {error}): leave it out") from error
+        what = f"{type(error).__name__}: {error}"
+        if isinstance(error, _OUR_FAULTS):
+            raise InputError(f"{item}: {FAULT} ({what}): {PLEASE_REPORT}") from error
+        raise InputError(f"{item}: cannot be worked on ({what}): leave it out") from error

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+# How an error is told that nobody foresaw; no input may lead to it.
+FAULT = "a fault of sepvae, not of yours"
+PLEASE_REPORT = "report it, please, with what -v tells more"
+
 
 class SepvaeError(Exception):
     """Base of all errors that sepvae raises on purpose."""

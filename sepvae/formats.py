@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 # Of recordings, in Hz: from what a voice needs least to what converters give most.
@@ -17,11 +18,24 @@ FOREIGN_ENDINGS = (
     *(".m4a", ".m4b", ".aac", ".wma", ".amr", ".awb", ".3ga", ".3gp", ".ac3", ".eac3", ".dts", ".ape", ".wv"),
     *(".mpc", ".mka", ".spx", ".tta", ".gsm", ".vox", ".dsf", ".shn"),
 )
-# The first bytes of sound under another name, and those from the ninth on, where they matter.
-_BEGINNINGS = (
-    *((b"RIFF", b"WAVE"), (b"RIFX", b"WAVE"), (b"RF64", b"WAVE"), (b"FORM", b"AIF"), (b"fLaC", b""), (b"OggS", b"")),
-    *((b".snd", b""), (b"caff", b""), (b"riff\x2e\x91\xcf\x11", b""), (b"NIST_1A", b""), (b"ID3", b"")),
-)
+# How sound begins that is read under any name, by container: the first bytes, and those from the ninth on, where they
+# matter. MPEG audio without a tag is known by its ending alone: its frames begin as much else does.
+_BEGINNINGS: Mapping[str, tuple[bytes, bytes]] = {
+    "WAV": (b"RIFF", b"WAVE"),
+    "RIFX": (b"RIFX", b"WAVE"),
+    "RF64": (b"RF64", b"WAVE"),
+    "BW64": (b"BW64", b"WAVE"),
+    "AIFF": (b"FORM", b"AIFF"),
+    "AIFC": (b"FORM", b"AIFC"),
+    "CAF": (b"caff", b""),
+    "W64": (bytes.fromhex("726966662e91cf11a5d628db04c10000"), b""),
+    "FLAC": (b"fLaC", b""),
+    "OGG": (b"OggS", b""),
+    "AU": (b".snd", b""),
+    "AU little": (b"dns.", b""),
+    "SPHERE": (b"NIST_1A", b""),
+    "ID3": (b"ID3", b""),
+}
 BEGINNING_BYTES = 16
 
 # What samples are written as: 32-bit floats, or integers that saturate.
@@ -34,11 +48,14 @@ def is_audio(path: str) -> bool:
     return path.casefold().endswith((*AUDIO_ENDINGS, *FOREIGN_ENDINGS))
 
 
-def begins_like_audio(start: bytes) -> bool:
-    """Whether the first `BEGINNING_BYTES` of a file are those of sound that is read.
+def container_of(start: bytes) -> str | None:
+    """Return the container of sound by the first `BEGINNING_BYTES` of a file, or more of them; None of all else.
 
     Example:
-        >>> begins_like_audio(b"RIFF....WAVEfmt "), begins_like_audio(b"RIFF....AVI LIST")
-        (True, False)
+        >>> container_of(b"RIFF....WAVEfmt "), container_of(b"RIFF....AVI LIST")
+        ('WAV', None)
     """
-    return any(start.startswith(first) and start[8:].startswith(form) for first, form in _BEGINNINGS)
+    for container, (first, form) in _BEGINNINGS.items():
+        if start.startswith(first) and start[8:].startswith(form):
+            return container
+    return None

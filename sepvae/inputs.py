@@ -76,10 +76,11 @@ class Tree:
     Args:
         root: the folder.
         out: where the outputs of this run go: what stands in its list is left out in any case.
+        with_outputs: take what sepvae wrote too: outputs are what is asked for.
     """
 
-    def __init__(self, root: Path, *, out: Path | None = None) -> None:
-        self.root = root
+    def __init__(self, root: Path, *, out: Path | None = None, with_outputs: bool = False) -> None:
+        self.root, self._with_outputs = root, with_outputs
         self.passed_over = PassedOver()
         self._made = made_files(out)
 
@@ -101,7 +102,7 @@ class Tree:
             if found is None:
                 continue
             folders, linked, names = found
-            if prefix and LIST_NAME in names:
+            if prefix and LIST_NAME in names and not self._with_outputs:
                 outputs |= {prefix + path for path in listed_outputs(self.root / prefix)}
             waiting += [f"{prefix}{name}/" for name in reversed(folders)]
             links += [f"{prefix}{name}/" for name in linked]
@@ -110,7 +111,7 @@ class Tree:
     def files(self) -> list[str]:
         """Return the files as sorted paths below the root, with forward slashes."""
         found = sorted(prefix + name for prefix, names in self.walk() for name in names)
-        own = listed_outputs(self.root)
+        own = frozenset[str]() if self._with_outputs else listed_outputs(self.root)
         kept = [path for path in found if path not in own]
         if any(is_audio(path) for path in kept) and len(kept) < len(found):
             self.passed_over.outputs += [self._shown(path) for path in found if path in own]

@@ -341,8 +341,8 @@ class _Processes(Generic[T, R]):
             self._jobs -= 1
         elif worker.task is not None:
             number, name = worker.task
-            text = f"its process ended ({how}): run the same command again to continue, with fewer --jobs"
-            self._done.append((number, Result(name, error=KilledWorker.__name__, text=text)))
+            text, advice = f"its process ended ({how})", "run the same command again to continue, with fewer --jobs"
+            self._done.append((number, Result(name, error=KilledWorker.__name__, text=text, advice=advice)))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sepvae.errors import InputError
 from sepvae.files import write_bytes
 
-MAGIC = b"NIST_1A"
 _MAX_HEADER_BYTES = 1 << 20
 _HEADER_BYTES = 1024
 

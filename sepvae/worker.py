@@ -28,13 +28,15 @@ R = TypeVar("R")
 class Result(Generic[R]):
     """What became of a task: its value, or an error as the name of its class and its text.
 
-    `cause` is the error itself where the task ran in this process.
+    `advice` is what to do about it, of an error that says only what happened; `cause` is the error itself where the
+    task ran in this process.
     """
 
     name: str
     _value: R | None = None
     error: str = ""
     text: str = ""
+    advice: str = ""
     cause: BaseException | None = field(default=None, compare=False, repr=False)
 
     @classmethod
@@ -62,6 +64,8 @@ class Result(Generic[R]):
             return cast("R", self._value)
         kind: type[SepvaeError] = getattr(errors, self.error, InputError)
         text = self.text if hasattr(errors, self.error) else f"{self.error}: {self.text}"
+        if self.advice:
+            text = f"{text}: {self.advice}"
         if where := where or (self.name if kind is KilledWorker else ""):
             text = f"{where}: {text}"
         # MissingExtra makes its text itself, from other arguments.

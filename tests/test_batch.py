@@ -56,6 +56,16 @@ def test_other_errors_are_named_with_their_kind_and_ours_pass() -> None:
         raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize(
+    "error", [AssertionError, AttributeError, NameError, UnboundLocalError, TypeError, KeyError, IndexError]
+)
+def test_a_fault_of_ours_is_not_laid_on_the_item(error: type[Exception]) -> None:
+    message = rf"^a\.wav: a fault of sepvae, not of yours \({error.__name__}: 'x'\): report it, please, with what -v"
+    with pytest.raises(InputError, match=message) as caught, one_of_many("a.wav"):
+        raise error("x" if error is KeyError else "'x'")
+    assert "leave it out" not in str(caught.value)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit of memory for a process is Linux's")
 def test_the_memory_of_a_bad_item_is_given_back_for_the_next() -> None:
     """Under a limit that holds one large array, each of several items gets it, and too large a one in between fails."""

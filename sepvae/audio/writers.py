@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sepvae.audio.readers import Wave, inspect, libsndfile_name, read
 from sepvae.errors import ConfigError, InputError, OutputError
 from sepvae.files import ask_for_space, atomic_file
-from sepvae.formats import SUBTYPES
+from sepvae.formats import MAX_RATE_HZ, MIN_RATE_HZ, SUBTYPES
 
 # libsndfile's own names.
 _CODES: Mapping[str, str] = {"float": "FLOAT", "pcm16": "PCM_16", "pcm24": "PCM_24"}
@@ -27,7 +27,7 @@ _WRITE_SAMPLES = 1 << 14
 _MAX_WAV_BYTES = 0xFFFFFF00  # sizes in WAV have 32 bits, and its header needs a few bytes
 _MAX_FLAC_SAMPLES = (1 << 36) - 1
 # Highest rate and number of channels of a format; libsndfile crashes on more in Ogg.
-_LIMITS = {"WAV": ((1 << 31) - 1, 1024), "FLAC": (655_350, 8), "OGG": (200_000, 255)}
+_LIMITS = {"WAV": (MAX_RATE_HZ, 1024), "FLAC": (MAX_RATE_HZ, 8), "OGG": (200_000, 255)}
 _SFC_SET_ADD_PEAK_CHUNK, _SFC_RF64_AUTO_DOWNGRADE = 0x1050, 0x1210
 
 
@@ -47,8 +47,13 @@ def _format(path: Path, sample_rate: int, n_channels: int, n_samples: int | None
             f"{path}: cannot write {subtype!r} into {path.suffix!r}: "
             f"endings are {', '.join(_CONTAINERS)}, subtypes {', '.join(SUBTYPES)}"
         )
+    if not MIN_RATE_HZ <= sample_rate <= MAX_RATE_HZ:
+        raise ConfigError(
+            f"{path}: is to be written at {sample_rate} Hz, and {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz are read: choose "
+            "another rate"
+        )
     highest_rate, most_channels = _LIMITS[container]
-    if not 1 <= sample_rate <= highest_rate or not 1 <= n_channels <= most_channels:
+    if sample_rate > highest_rate or not 1 <= n_channels <= most_channels:
         raise ConfigError(
             f"{path}: {container} cannot hold {n_channels} channels at {sample_rate} Hz: "
             "choose another ending or rate (samples are (channels, time))"
@@ -74,7 +79,8 @@ def check_format(
     Compressed formats take fewer.
 
     Raises:
-        ConfigError: unknown ending or subtype, or a rate or number of channels that the container cannot hold.
+        ConfigError: unknown ending or subtype, a rate that is not read (`MIN_RATE_HZ` to `MAX_RATE_HZ` of
+            `sepvae.formats`), or a rate or number of channels that the container cannot hold.
         OutputError: a length that it cannot hold.
     """
     code = _format(Path(path), sample_rate, n_channels, n_samples, subtype).code

@@ -17,7 +17,7 @@ from typing import Any
 
 from sepvae import signals
 from sepvae.cli.printing import printing_any_name
-from sepvae.errors import Cancelled, ConfigError, SepvaeError, Terminated
+from sepvae.errors import FAULT, PLEASE_REPORT, Cancelled, ConfigError, SepvaeError, Terminated
 from sepvae.plugins import VARIABLE, from_environment, load
 
 VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "evaluate", "report", "recipe", "info")
@@ -27,8 +27,6 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _RESUMED = {
     *("separate", "enhance", "demix", "train", "mix", "recipe run", "augment run", "corpus fetch", "corpus mixtures"),
 }
-# How an error that nobody foresaw begins; no input may lead to it.
-FAULT = "a fault of sepvae, not of yours"
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -205,5 +203,5 @@ def program() -> int:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
         what = f"{type(error).__name__}: {error!s:.500}"
-        sys.stderr.write(f"sepvae: error: {FAULT} ({what}): report it, please, with what -v tells more\n")
+        sys.stderr.write(f"sepvae: error: {FAULT} ({what}): {PLEASE_REPORT}\n")
         return 1

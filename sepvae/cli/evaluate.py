@@ -6,10 +6,13 @@ import argparse
 import logging
 import sys
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import add_jobs, add_overwrite, checked, choice, comma_list, path_argument
 from sepvae.evaluation import IMPROVEMENT, LAYOUTS, MEASURES, MIXTURES, PERMUTATIONS, known_measure
+
+if TYPE_CHECKING:
+    from sepvae.evaluation.layouts import Folder
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -70,7 +73,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score, print the table, and write the rows; return 1 where an item has a reason in place of a value."""
     from sepvae.evaluation.failures import UNPROCESSED, count_failures
-    from sepvae.evaluation.folders import find_items
+    from sepvae.evaluation.folders import find_items, tell_of_headers
     from sepvae.evaluation.layouts import Folder, pair_folders
     from sepvae.evaluation.many import score_many
     from sepvae.evaluation.rows import ScoreRow, check_table, write_rows
@@ -85,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     mixtures = (args.mixture,) if args.mixture else MIXTURES
     references = Folder.read(args.references, advice="give that of the true sources, see 'sepvae evaluate --help'")
     estimates = Folder.read(args.estimates, advice="give that of the estimates, see 'sepvae evaluate --help'")
+    unlisted = sum(_tell_passed_over(folder) for folder in (references, estimates))
     pair = pair_folders(
         references,
         estimates,
@@ -92,16 +96,13 @@ def run(args: argparse.Namespace) -> int:
         estimates_layout=args.estimates_layout,
         mixtures=mixtures,
     )
-    for folder in (references, estimates):
-        if folder.n_elsewhere:
-            text = "%s: %d audio files are not in its folders themselves, and are passed over"
-            _LOGGER.warning(text, folder.root, folder.n_elsewhere)
     _LOGGER.info("%s: read as %s, %d items", references.root, pair.layout, len(pair.references))
     found = find_items(pair, system=args.name, permutation=args.permutation, mixtures=mixtures, channel=args.channel)
     if args.out:
         check_table(args.out)
     for note in found.notes:
         _LOGGER.warning("%s", note)
+    tell_of_headers(found.items)
     rows = list[ScoreRow]()
     scores = score_many(found.items, measures=args.measures, floor=UNPROCESSED, jobs=args.jobs)
     with closing(scores), progress("evaluate", len(found.items), unit="items") as job:
@@ -117,4 +118,19 @@ def run(args: argparse.Namespace) -> int:
     if bad:
         where = f"; the reasons are in {args.out}" if args.out else ""
         _LOGGER.error("%d of %d items could not be scored in full%s", len(bad), len(found.items), where)
-    return 1 if bad else 0
+    return 1 if bad or unlisted else 0
+
+
+def _tell_passed_over(folder: Folder) -> int:
+    """Say what in a folder is not scored; return how many folders in it cannot be listed."""
+    if folder.n_elsewhere:
+        text = "%s: %d audio files are not in its folders themselves, and are passed over"
+        _LOGGER.warning(text, folder.root, folder.n_elsewhere)
+    if said := folder.passed_over.describe():
+        # Behind a second link to one folder there may be estimates.
+        level = logging.WARNING if folder.passed_over.twice else logging.INFO
+        _LOGGER.log(level, "%s: passed over: %s", folder.root, said)
+    failures = folder.passed_over.failures()
+    for _, message in failures:
+        _LOGGER.error("%s", message)
+    return len(failures)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sepvae.errors import InputError
 from sepvae.files import read_bytes
-from sepvae.formats import BEGINNING_BYTES, begins_like_audio, is_audio
+from sepvae.formats import BEGINNING_BYTES, container_of, is_audio
 from sepvae.inputs import PassedOver, Tree, distinct, is_made, made_files
 from sepvae.outputs import listed_outputs
 from sepvae.reading import unlisted
@@ -123,7 +123,7 @@ class _Found:
         """Take a file that was not named itself, if it is sound by its name or its first bytes."""
         if is_made(path, self._made):
             self._listing.passed_over.outputs.append(str(path))
-        elif is_audio(path.name) or begins_like_audio(_start(path)):
+        elif is_audio(path.name) or container_of(_start(path)):
             self._listing.paths.append(path)
         else:
             self._listing.passed_over.others[path.suffix.lower()] += 1

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import time
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -14,10 +17,13 @@ from sepvae import sphere
 from sepvae.containers import chunks, extent, flac, mpeg, ogg
 from sepvae.containers.contents import Contents
 from sepvae.errors import InputError
+from sepvae.formats import BEGINNING_BYTES, container_of
+from sepvae.reading import check_ordinary
 
 # libsndfile takes what has one of these endings and no known header for samples of a certain kind.
 _HEADERLESS = {".raw", ".vox", ".gsm", ".au", ".snd"}
-_START_BYTES = 40
+# A file that changed less than so long ago may change again at the same time of the coarsest clock, that of FAT.
+_FRESH_NS = 3_000_000_000
 
 
 def examine(path: Path) -> Contents:
@@ -26,19 +32,32 @@ def examine(path: Path) -> Contents:
     Raises:
         InputError: the file is missing, empty, no file, cut off or compressed SPHERE, or its header is damaged.
     """
-    size = _file_size(path)
+    status = _status(path)
+    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
+    if time.time_ns() - changed_ns < _FRESH_NS:
+        return _examine(path, status.st_size)
+    return _examine_once(path, status.st_size, (changed_ns, status.st_mtime_ns, status.st_dev, status.st_ino))
+
+
+@lru_cache(maxsize=256)
+def _examine_once(path: Path, size: int, _known_by: tuple[int, ...]) -> Contents:
+    """Return what is in a file, which is the same for as long as the file is: block after block is read of it."""
+    return _examine(path, size)
+
+
+def _examine(path: Path, size: int) -> Contents:
     with path.open("rb") as file:
-        start = file.read(_START_BYTES)
-        layout = chunks.layout_of(start)
-        if layout is not None:
-            return chunks.examine(file, path, layout, size)
-        if start.startswith(sphere.MAGIC):
+        start = file.read(BEGINNING_BYTES)
+        container = container_of(start) or ""
+        if container in chunks.LAYOUTS:
+            return chunks.examine(file, path, chunks.LAYOUTS[container], size)
+        if container == "SPHERE":
             return _examine_sphere(file, path, size)
-        if start[:4] in (b".snd", b"dns."):
+        if container in ("AU", "AU little"):
             return _examine_au(file, path, start, size)
-        if start.startswith(ogg.MAGIC):
+        if container == "OGG":
             return ogg.examine(file, path, size)
-        if start.startswith(flac.MAGIC):
+        if container == "FLAC":
             return flac.examine(file, path, size, 0)
         if path.suffix.lower() in _HEADERLESS:
             raise InputError(f"{path}: has no header that says its rate and format: convert it to WAV first")
@@ -46,8 +65,8 @@ def examine(path: Path) -> Contents:
         return Contents() if first is None else mpeg.examine(file, path, size, first)
 
 
-def _file_size(path: Path) -> int:
-    """Return the size in bytes of what must be an ordinary file with something in it."""
+def _status(path: Path) -> os.stat_result:
+    """Return size and times of what must be an ordinary file with something in it."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -56,11 +75,10 @@ def _file_size(path: Path) -> int:
         raise InputError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
     if stat.S_ISDIR(status.st_mode):
         raise InputError(f"{path}: is a folder, expected an audio file")
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{path}: is not an ordinary file (a pipe or a device): save it to a file first")
+    check_ordinary(path)
     if status.st_size == 0:
         raise InputError(f"{path}: the file is empty (0 bytes)")
-    return status.st_size
+    return status
 
 
 def _examine_au(file: BinaryIO, path: Path, start: bytes, size: int) -> Contents:

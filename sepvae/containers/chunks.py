@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -52,7 +53,6 @@ _AIFF_CHUNKS = re.compile(
 )
 _CAF_CHUNKS = re.compile(rb"pakt|chan|info|strg|mark|regn|inst|midi|ovvw|peak|edct|umid|uuid|free|kuki|desc")
 _GUID = bytes.fromhex("f3acd3118cd100c04f8edb8a")
-_WAVE64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _WAVE64_CHUNKS = re.compile(rb"[ -~]{4}(?:" + re.escape(_GUID) + rb"|\x2f\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00)")
 
 _WAV = Layout(b"data", _RIFF_CHUNKS)
@@ -72,17 +72,14 @@ _CAF = Layout(
 _WAVE64 = Layout(
     b"data" + _GUID, _WAVE64_CHUNKS, format=b"fmt " + _GUID, first=40, size_bytes=8, inclusive=True, align=8
 )
-# First bytes of a file, and those after its size, if they matter.
-_LAYOUTS: tuple[tuple[bytes, bytes, Layout], ...] = (
-    (b"RIFF", b"WAVE", _WAV),
-    (b"RF64", b"WAVE", _WAV),
-    (b"BW64", b"WAVE", _WAV),
-    (b"RIFX", b"WAVE", replace(_WAV, order="big")),
-    (b"FORM", b"AIFF", _AIFF),
-    (b"FORM", b"AIFC", _AIFF),
-    (b"caff", b"", _CAF),
-    (_WAVE64_RIFF, b"", _WAVE64),
-)
+# By the containers of `sepvae.formats`.
+LAYOUTS: Mapping[str, Layout] = {
+    **dict.fromkeys(("WAV", "RF64", "BW64"), _WAV),
+    "RIFX": replace(_WAV, order="big"),
+    **dict.fromkeys(("AIFF", "AIFC"), _AIFF),
+    "CAF": _CAF,
+    "W64": _WAVE64,
+}
 _MAX_CHUNKS = 10_000
 _TAIL_BYTES = 1 << 20
 _MOST_32_BIT = 0xFFFF_FFFF
@@ -102,14 +99,6 @@ class _Header:
     long_size: int = 0
     frame_bytes: int = 0
     offset: int = field(default=0)
-
-
-def layout_of(start: bytes) -> Layout | None:
-    """Return the layout of a container by its first 40 bytes; None of one that is not made of chunks."""
-    for first, form, layout in _LAYOUTS:
-        if start.startswith(first) and start[8:].startswith(form):
-            return layout
-    return None
 
 
 def examine(file: BinaryIO, path: Path, layout: Layout, size: int) -> Contents:

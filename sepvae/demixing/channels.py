@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from sepvae.demixing.contract import algorithms
-from sepvae.demixing.same_channel import largest_correlation, same_but_for, step_of
+from sepvae.demixing.same_channel import Stretches, same_but_for, step_of
 from sepvae.errors import InputError
 
 # A channel so far below the loudest (−40 dB) that has nothing in common with it hears the noise of its own input.
 _FAR_BELOW, _NOTHING_IN_COMMON = 1e-4, 0.1
+# Two channels that are one recording are no less alike in their loudest stretch, rounded to few values too.
+_ALIKE = 0.9
 # A talker so far below the recording (−60 dB) is none.
 _SILENT = 1e-6
 # A channel whose samples differ by less than this share of their power holds one value, and no sound.
@@ -54,16 +56,20 @@ def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool, numbe
             f"channel {', '.join(map(str, dead))} of the recording is silent or constant: a dead microphone? Leave it "
             "out with --channels"
         )
-    loudest, step = int(changes.argmax()), step_of(wave)
+    loudest, step, stretches = int(changes.argmax()), step_of(wave), Stretches(centred)
     for one in range(n_channels):
         for other in range(one + 1, n_channels):
-            if told := same_but_for(centred[one], centred[other], step=step):
+            correlation, delay = stretches.alike(one, other)
+            # The whole recording is compared where the stretch may be the same.
+            if correlation < _ALIKE:
+                continue
+            if told := same_but_for(centred[one], centred[other], delay=delay, step=step):
                 raise InputError(
                     f"channels {numbers[one]} and {numbers[other]} of the recording are {told}: nothing tells "
                     "where a sound comes from: give the channels of different microphones"
                 )
     for one in range(n_channels):
-        if changes[one] < _FAR_BELOW * changes[loudest] and not _hears_the_same(centred, one):
+        if changes[one] < _FAR_BELOW * changes[loudest] and not _hears_the_same(stretches, n_channels, one):
             raise InputError(
                 f"channel {numbers[one]} of the recording lies "
                 f"{10 * math.log10(changes[loudest] / changes[one]):.0f} dB below channel {numbers[loudest]} and has "
@@ -71,10 +77,10 @@ def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool, numbe
             )
 
 
-def _hears_the_same(wave: Tensor, one: int) -> bool:
-    """Return whether a channel of several (channels, time) has something in common with another."""
-    others = (other for other in range(len(wave)) if other != one)
-    return any(largest_correlation(wave[other], wave[one]) >= _NOTHING_IN_COMMON for other in others)
+def _hears_the_same(stretches: Stretches, n_channels: int, one: int) -> bool:
+    """Return whether a channel of several has something in common with another."""
+    others = (other for other in range(n_channels) if other != one)
+    return any(stretches.alike(other, one)[0] >= _NOTHING_IN_COMMON for other in others)
 
 
 def check_found(waves: Mapping[str, Tensor], wave: Tensor) -> None:

@@ -25,12 +25,62 @@ def step_of(wave: Tensor) -> float:
     return 0.0
 
 
-def same_but_for(one: Tensor, other: Tensor, *, step: float) -> str | None:
-    """Return how a channel (time,) differs from another that is the same recording; None when it is another one."""
+class Stretches:
+    """The loudest stretches of the channels (channels, time) of a recording, and how alike others are there.
+
+    A channel is transformed once for all that have their loudest stretch in the same place, as most have.
+    """
+
+    def __init__(self, wave: Tensor) -> None:
+        self._wave, self._n_samples = wave, min(wave.shape[1], _COMPARED)
+        self._starts = [0] * len(wave)
+        if wave.shape[1] > _COMPARED:
+            cut = wave.shape[1] // _COMPARED * _COMPARED
+            powers = wave[:, :cut].view(len(wave), -1, _COMPARED).square().sum(2)
+            self._starts = [_COMPARED * int(place) for place in powers.argmax(1)]
+        self._start = 0
+        self._spectra: dict[int, Tensor] = {}
+
+    def _cut(self, channel: int) -> Tensor:
+        return self._wave[channel, self._start : self._start + self._n_samples]
+
+    def _spectrum(self, channel: int) -> Tensor:
+        if channel not in self._spectra:
+            self._spectra[channel] = torch.fft.rfft(self._cut(channel), max(2, 2 * self._n_samples))
+        return self._spectra[channel]
+
+    def alike(self, one: int, other: int) -> tuple[float, int]:
+        """Return how alike two channels are in the loudest stretch of the first, and how much the second lags there.
+
+        Returns:
+            The correlation of what overlaps, from 0 to 1, at the short delay at which there is most in common, and the
+            delay in samples.
+        """
+        if self._starts[one] != self._start:
+            # Spectra of one place at a time: they are as large as the stretches of all channels.
+            self._start, self._spectra = self._starts[one], {}
+        reach, size = min(_LONGEST_DELAY, self._n_samples // 4), max(2, 2 * self._n_samples)
+        product = torch.fft.irfft(self._spectrum(one).conj() * self._spectrum(other), size)
+        near = torch.cat([product[size - reach :], product[: reach + 1]]).abs()
+        place = int(near.argmax())
+        first, second = _overlapping(self._cut(one), self._cut(other), place - reach)
+        scale = (first.square().sum() * second.square().sum()).sqrt().clamp_min(1e-300)
+        return float(near[place] / scale), place - reach
+
+
+def _overlapping(one: Tensor, other: Tensor, delay: int) -> tuple[Tensor, Tensor]:
+    """Return what is in both of two channels (time,), the second of which lags behind the first."""
+    return (one[: len(one) - delay], other[delay:]) if delay >= 0 else (one[-delay:], other[:delay])
+
+
+def same_but_for(one: Tensor, other: Tensor, *, delay: int, step: float) -> str | None:
+    """Return how a channel (time,) differs from another, which lags behind it, that is the same recording.
+
+    None when it is another one.
+    """
     if len(one) < 2:
         return None
-    delay = _delay(one, other)
-    first, second = (one[: len(one) - delay], other[delay:]) if delay >= 0 else (one[-delay:], other[:delay])
+    first, second = _overlapping(one, other, delay)
     first, second = first - first.mean(), second - second.mean()
     gain = float(first @ second) / max(float(first @ first), 1e-300)
     power = float(second.square().mean())
@@ -42,31 +92,3 @@ def same_but_for(one: Tensor, other: Tensor, *, step: float) -> str | None:
     apart += ["the polarity"] if gain < 0 else []
     apart += [f"a delay of {delay} samples"] if delay else []
     return f"identical but for {' and '.join(apart)}" if apart else "identical"
-
-
-def largest_correlation(one: Tensor, other: Tensor) -> float:
-    """Return the largest correlation, at any short delay, of two channels (time,)."""
-    return float(_correlations(one, other).abs().max())
-
-
-def _delay(one: Tensor, other: Tensor) -> int:
-    """Return by how many samples the second channel (time,) lags behind the first."""
-    found = int(_correlations(one, other).abs().argmax())
-    return found - _reach(min(len(one), _COMPARED))
-
-
-def _reach(n_samples: int) -> int:
-    """Return the longest delay that is looked at in so many samples."""
-    return min(_LONGEST_DELAY, n_samples // 4)
-
-
-def _correlations(one: Tensor, other: Tensor) -> Tensor:
-    """Return the correlation of two channels (time,) at delays from −reach to reach, in their loudest stretch."""
-    if len(one) > _COMPARED:
-        cut = len(one) // _COMPARED * _COMPARED
-        start = int(one[:cut].view(-1, _COMPARED).square().sum(1).argmax()) * _COMPARED
-        one, other = one[start : start + _COMPARED], other[start : start + _COMPARED]
-    reach, size = _reach(len(one)), 2 * len(one)
-    product = torch.fft.irfft(torch.fft.rfft(one, size).conj() * torch.fft.rfft(other, size), size)
-    scale = (one.square().sum() * other.square().sum()).sqrt().clamp_min(1e-300)
-    return torch.cat([product[size - reach :], product[: reach + 1]]) / scale

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sepvae import audio
 from sepvae.audio import Audio
-from sepvae.errors import InputError
+from sepvae.batch import one_of_many
+from sepvae.errors import InputError, SepvaeError
 from sepvae.evaluation import MIXTURES, Layout, Permutation
 from sepvae.evaluation.layouts import NOISE, Pair, listed
 from sepvae.evaluation.many import ScoreTask
@@ -144,6 +147,18 @@ class ItemFiles:
                 f"{needed}: name the estimates as the references, and give --permutation fixed",
             )
         return best_names(sources, blind)
+
+
+def tell_of_headers(items: Iterable[ItemFiles]) -> None:
+    """Look at the header of each file, so that what is odd about one is told here, once, and not in the processes.
+
+    A file that cannot be read is left to the scoring, which has a reason for it.
+    """
+    for one in items:
+        for path in (*one.references.values(), one.mixture, one.noise, *one.estimates.values()):
+            if path is not None:
+                with contextlib.suppress(SepvaeError), one_of_many(str(path)):
+                    audio.inspect(path)
 
 
 class Found(NamedTuple):

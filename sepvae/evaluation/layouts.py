@@ -17,6 +17,7 @@ from sepvae.errors import InputError
 from sepvae.evaluation import LAYOUTS, MIXTURES, Layout
 from sepvae.files import check_folder
 from sepvae.formats import is_audio
+from sepvae.inputs import PassedOver, Tree
 
 NOISE = "noise"
 # What separates, mixes or publishes calls sources so.
@@ -30,32 +31,36 @@ Items = dict[str, dict[str, Path]]
 
 @dataclass(frozen=True)
 class Folder:
-    """The audio files of the folders in a folder, by (folder, name without ending), and how many lie elsewhere."""
+    """The audio files of the folders in a folder, by (folder, name without ending), and how many lie elsewhere.
+
+    `passed_over` is what else lies there, folders that cannot be listed among it.
+    """
 
     root: Path
     files: Mapping[tuple[str, str], Path]
     n_elsewhere: int = 0
+    passed_over: PassedOver = field(default_factory=PassedOver)
     _shapes: dict[Path, tuple[int, int] | None] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def read(cls, root: Path, *, advice: str) -> Folder:
-        """List a folder; InputError when it is none, cannot be read, or two files differ in their endings alone."""
+        """List a folder; InputError when it is none, cannot be listed, or two files differ in their endings alone."""
         check_folder(root, advice=advice)
-        files, n_elsewhere = dict[tuple[str, str], Path](), 0
-        try:
-            for folder in sorted(root.iterdir()):
-                n_elsewhere += not folder.is_dir() and _is_signal(folder)
-                for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-                    if path.is_dir():
-                        n_elsewhere += sum(map(_is_signal, path.rglob("*")))
-                    elif _is_signal(path):
-                        key = _printable(folder.name), _printable(path.stem)
-                        if key in files:
-                            raise InputError(f"{path}: {files[key]} is there too: leave one of the two out")
-                        files[key] = path
-        except OSError as error:
-            raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
-        return cls(root, files, n_elsewhere)
+        tree, files, n_elsewhere = Tree(root, with_outputs=True), dict[tuple[str, str], Path](), 0
+        for prefix, names in tree.walk():
+            signals = [name for name in names if is_audio(name)]
+            tree.passed_over.others.update(Path(name).suffix.lower() for name in names if not is_audio(name))
+            if prefix.count("/") != 1:
+                n_elsewhere += len(signals)
+                continue
+            for path in (root / prefix / name for name in signals):
+                key = _printable(path.parent.name), _printable(path.stem)
+                if key in files:
+                    raise InputError(f"{path}: {files[key]} is there too: leave one of the two out")
+                files[key] = path
+        if why := tree.passed_over.unread.get(str(root)):
+            raise InputError(f"{root}: cannot be listed: {why}")
+        return cls(root, files, n_elsewhere, tree.passed_over)
 
     def items(self, layout: Layout) -> Items:
         """Return the files of each item by signal, as a layout has them."""
@@ -192,11 +197,6 @@ def _are_alike(folder: Folder, layout: Layout) -> bool | None:
                 return False
             found = True
     return found
-
-
-def _is_signal(path: Path) -> bool:
-    """Whether a path is that of an audio file, and not of what another system keeps beside one."""
-    return is_audio(path.name) and not path.name.startswith(".") and path.is_file()
 
 
 def _printable(name: str) -> str:

@@ -133,7 +133,9 @@ def _score_all(
             sources = expected.popleft()
             if result.error == KilledWorker.__name__:
                 rows = _without_values(result.name, sources, measures, PROCESS_KILLED)
-                scored = _Scored(rows, (f"item {result.name!r} cannot be scored: {result.text}",))
+                # There is nothing to continue: whoever asks again has all items scored again.
+                message = f"item {result.name!r} cannot be scored: {result.text}: try again with fewer --jobs"
+                scored = _Scored(rows, (message,))
             else:
                 scored = result.value(f"item {result.name!r} cannot be scored")
             for message in scored.messages[: max(0, _NAMED - n_told)]:

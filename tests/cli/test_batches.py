@@ -26,7 +26,10 @@ ERRORS: dict[str, tuple[Exception, str]] = {
     "MemoryError": (MemoryError(), "needs more memory than there is: "),
     "torch": (RuntimeError("DefaultCPUAllocator: can't allocate memory: …"), "needs more memory than there is: "),
     "cuda": (RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"), "needs more memory than there is: "),
-    "unforeseen": (IndexError("list index out of range"), "cannot be worked on (IndexError: list index out of range)"),
+    "unforeseen": (
+        IndexError("list index out of range"),
+        "a fault of sepvae, not of yours (IndexError: list index out of range)",
+    ),
     "ours": (InputError("2.wav: truncated"), "truncated"),
 }
 # A verb, its arguments, and the function that works on one recording.

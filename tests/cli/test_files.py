@@ -259,13 +259,13 @@ def test_no_other_file_goes_through_folders_of_inputs() -> None:
     ways = re.compile(r"os\.walk|rglob\(|glob\(\"\*\.wav")
     files = (path for path in package.rglob("*.py") if ways.search(path.read_text("utf-8")))
     found = {path.relative_to(package).as_posix() for path in files}
-    # Recipes are ours, folders that a run has made are tidied up; the items of scores have a layout of their own.
+    # Recipes are ours, folders that a run has made are tidied up.
     assert found <= {
         "files.py",
         "recipe/ledger.py",
         "recipe/catalogue.py",
         "augmented/results.py",
-        "evaluation/layouts.py",
+        "parts.py",
     }
 
 

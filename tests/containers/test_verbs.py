@@ -138,7 +138,7 @@ def test_a_full_disk_is_told_before_the_work(tmp_path: Path, monkeypatch: pytest
     class Watched(Halves):
         def stream(self, read: Reader, *, n_samples: int, name: str = "") -> Iterator[dict[str, torch.Tensor]]:
             started.append(n_samples)
-            return super().stream(read, n_samples=n_samples)
+            return super().stream(read, n_samples=n_samples, name=name)
 
     monkeypatch.setattr(audio.space.shutil, "disk_usage", lambda _: Usage(free - 1))
     words = r"cannot write into .*out: the disk is full: .* are needed, .* are free: free some space or choose another"

@@ -84,6 +84,35 @@ def test_one_recording_twice_is_refused_whatever_was_done_to_it(
         check_channels(wave, n_sources=2, underdetermined=False)
 
 
+@pytest.mark.parametrize("delay", [-4000, 0, 4000])
+def test_one_recording_twice_is_found_where_another_is_louder(delay: int) -> None:
+    """Each channel is looked at where it is loudest itself: the first is silent where both others are heard."""
+    wave = torch.zeros(3, 1 << 20)
+    random = torch.Generator().manual_seed(0)
+    wave[0, : 1 << 19] = 0.5 * torch.randn(1 << 19, generator=random)
+    wave[1, (1 << 19) + 5000 : -5000] = 0.01 * torch.randn((1 << 19) - 10_000, generator=random)
+    wave[2] = 0.5 * wave[1].roll(delay)
+    with pytest.raises(InputError, match=r"channels 1 and 2 of the recording are identical but for a gain of -6\.0 dB"):
+        check_channels(wave, n_sources=2, underdetermined=False)
+
+
+def test_each_channel_is_transformed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    transforms = list[int]()
+    rfft = torch.fft.rfft
+    monkeypatch.setattr(torch.fft, "rfft", lambda *given: (transforms.append(1), rfft(*given))[1])
+    check_channels(waves(8), n_sources=2, underdetermined=False)
+    assert len(transforms) == 8
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_one_recording_twice_is_refused_of_few_values_too(steps: int) -> None:
+    wave = waves(2)
+    quiet = steps * 2**-15 * wave[0] / wave[0].std()
+    wave = torch.stack([quiet, 30 * quiet]).mul(2**15).round() / 2**15
+    with pytest.raises(InputError, match="channels 0 and 1 of the recording are identical but for a gain"):
+        check_channels(wave, n_sources=2, underdetermined=False)
+
+
 def test_how_a_recording_comes_twice_is_said() -> None:
     wave = waves(2)
     wave[1] = -0.5 * wave[0].roll(7)

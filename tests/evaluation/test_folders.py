@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,9 @@ from sepvae.evaluation import LAYOUTS
 from sepvae.evaluation.failures import count_failures
 from sepvae.evaluation.rows import ScoreRow, read_rows, write_rows
 from sepvae.evaluation.unusable import UNUSABLE
+from sepvae.outputs import OutputList
 
+from ..places import needs_links, needs_permissions, place_for_all, without_rights
 from .two_folders import RATE, item_waves, write
 
 N_SAMPLES, SOURCES, ITEMS = 2000, ("female", "male"), ("it0", "it1", "it2")
@@ -328,3 +331,65 @@ def test_any_two_folders_have_scores_reasons_or_a_message(trees: Any, options: d
             assert all(not UNUSABLE & set(row.reasons.values()) for row in read_rows(table))
         elif table.exists():
             assert any(UNUSABLE & set(row.reasons.values()) for row in read_rows(table))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_headers_say_otherwise_is_told_once_in_any_number_of_processes(
+    jobs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, estimates = folders(tmp_path)
+    odd = [references / "it1" / "mixture.wav", references / "it2" / "male.wav", estimates / "it1" / "male.wav"]
+    for path in odd:
+        data = path.read_bytes()
+        at = data.index(b"data") + 4
+        path.write_bytes(data[:at] + (400).to_bytes(4, "little") + data[at + 4 :])
+    command = ["evaluate", "--references", str(references), "--estimates", str(estimates), "-j", jobs]
+    assert main([*command, "--measures", "si_sdr"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "its header counts 400 bytes" in line]
+    assert len(told) == 3
+    assert all(sum(f"{path}:" in line for line in told) == 1 for path in odd)
+
+
+def test_what_is_hidden_is_no_item_and_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    references, estimates = folders(tmp_path)
+    for root in (references, estimates):
+        shutil.copytree(root / "it0", root / ".ipynb_checkpoints")
+        (root / "it0" / "notes.txt").write_text("")
+    (references / "it0" / "._female.wav").write_bytes(b"x")
+    command = ["evaluate", "--references", references, "--estimates", estimates, "-o", tmp_path / "t.csv"]
+    assert main([*map(str, command), "--measures", "si_sdr"]) == 0
+    assert {item for item, _ in by_item(tmp_path / "t.csv")} == set(ITEMS)
+    told = capsys.readouterr().err
+    assert f"{references}: passed over: no sound by name: 1 (1 .txt); hidden: 2 (" in told
+    assert f"{estimates}: passed over: no sound by name: 1 (1 .txt); hidden: 1 (" in told
+
+
+@needs_permissions
+def test_a_folder_that_cannot_be_listed_is_named_and_costs_the_exit_status(caplog: pytest.LogCaptureFixture) -> None:
+    with place_for_all() as root:
+        references, estimates = folders(root)
+        with without_rights(references / "it1"):
+            assert evaluate(references, estimates, root / "t.csv") == 1
+        assert f"{references / 'it1'}: cannot be listed: permission denied" in caplog.text
+        assert {item for item, _ in by_item(root / "t.csv")} == set(ITEMS) - {"it1"}
+        with without_rights(estimates):
+            assert evaluate(references, estimates, root / "u.csv") == 1
+        assert not (root / "u.csv").exists()
+
+
+@needs_links
+def test_a_link_that_leads_nowhere_is_an_estimate_that_is_missing(tmp_path: Path) -> None:
+    references, estimates = folders(tmp_path)
+    (estimates / "it1" / "male.wav").unlink()
+    (estimates / "it1" / "male.wav").symlink_to("lost.wav")
+    assert evaluate(references, estimates, tmp_path / "t.csv") == 1
+    assert set(by_item(tmp_path / "t.csv")["it1", "male"].reasons.values()) == {"estimate_missing"}
+
+
+def test_outputs_of_sepvae_are_scored(tmp_path: Path) -> None:
+    """Whatever wrote them, in one run or in one for each item."""
+    references, estimates = folders(tmp_path)
+    OutputList(estimates).add(sorted(estimates.rglob("*.wav")))
+    OutputList(estimates / "it1").add(sorted((estimates / "it1").iterdir()))
+    assert evaluate(references, estimates, tmp_path / "t.csv") == 0
+    assert len(by_item(tmp_path / "t.csv")) == 6

@@ -109,7 +109,8 @@ def test_a_process_that_dies_costs_the_item_that_it_had(place: int, caplog: pyte
     assert [rows[0].item for rows in found] == [one.item for one in tasks]
     assert [row.reasons for row in found[place]] == [{"si_sdr": "process_killed"}]
     assert sum(bool(row.reasons) for rows in found for row in rows) == 1
-    assert "item 'deadly' cannot be scored: its process ended" in caplog.text and "fewer --jobs" in caplog.text
+    assert "item 'deadly' cannot be scored: its process ended (" in caplog.text
+    assert "): try again with fewer --jobs" in caplog.text and "continue" not in caplog.text
 
 
 def test_settings_are_checked_before_any_work() -> None:

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from sepvae.cli import FAULT, VERBS, main, program
+from sepvae.cli import VERBS, main, program
+from sepvae.errors import FAULT
 
 from .material import Spoil, World, make_world, spoil_bytes, spoil_json, spoil_lines, spoil_yaml
 

@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sepvae.augmented.records import RECORDS, Record, read_records
-from sepvae.cli import FAULT
-from sepvae.errors import CheckpointError, ConfigError, InputError
+from sepvae.errors import FAULT, CheckpointError, ConfigError, InputError
 from sepvae.files import write_jsonl
 from sepvae.recipe.ledger import Ledger
 from sepvae.training.state import Progress, load_state, save_state

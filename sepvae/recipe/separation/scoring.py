@@ -1,4 +1,4 @@
-"""Scores of the test mixtures of a recipe: an estimate without a file counts as failed, and what is scored is kept."""
+"""Scores of the test mixtures of a recipe: what a system cannot do counts as failed, and what is scored is kept."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from sepvae.mixing.mixture import render
 from sepvae.progress import progress
 from sepvae.recipe.separation.stages import Experiment
 
-# What a system is to blame for is its result; anything else is to be mended before there is one.
-_OF_THE_SYSTEM = frozenset(reason for reason in UNUSABLE if reason.startswith("estimate_"))
+# What a system is to blame for is its result; anything else is to be mended before there is one. A file that was
+# written and is gone, or cannot be read, is the fault of a disk.
+_OF_THE_DISK = frozenset({"estimate_missing", "estimate_unreadable"})
+_OF_THE_SYSTEM = frozenset(reason for reason in UNUSABLE if reason.startswith("estimate_")) - _OF_THE_DISK
 # Mixtures in a message.
 _NAMED = 5
 
@@ -129,7 +131,7 @@ def _score(
     scores = score_many(tasks, measures=experiment.recipe.evaluation.measures, floor=UNPROCESSED, jobs=options.jobs)
     with contextlib.closing(scores), progress("score", len(tests), unit="mixtures") as bar:
         for rows in scores:
-            faults = {reason for row in rows for reason in row.reasons.values()} & UNUSABLE - _OF_THE_SYSTEM
+            faults = {reason for row in rows for reason in row.reasons.values()} & (UNUSABLE - _OF_THE_SYSTEM)
             if faults:
                 bad[rows[0].item] = min(faults)
             else:
