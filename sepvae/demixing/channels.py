@@ -24,11 +24,14 @@ _CONSTANT = 1e-20
 _FEWEST_FRAMES = 8
 
 
-def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool, numbers: Sequence[int] = ()) -> None:
+def check_channels(
+    wave: Tensor, *, sample_rate: int, n_sources: int, underdetermined: bool, numbers: Sequence[int] = ()
+) -> None:
     """Refuse what cannot be demixed.
 
     Args:
         wave: (channels, time).
+        sample_rate: Hz.
         n_sources: talkers in it.
         underdetermined: fewer channels than talkers are allowed, down to two.
         numbers: of the channels where they come from; counted from 0 when empty.
@@ -68,11 +71,13 @@ def check_channels(wave: Tensor, *, n_sources: int, underdetermined: bool, numbe
                     f"channels {numbers[one]} and {numbers[other]} of the recording are {told}: nothing tells "
                     "where a sound comes from: give the channels of different microphones"
                 )
+    # An input without a microphone may hear the mains.
+    voices = stretches.voice_powers(loudest, sample_rate=sample_rate)
     for one in range(n_channels):
-        if changes[one] < _FAR_BELOW * changes[loudest] and not _hears_the_same(stretches, n_channels, one):
+        if voices[one] < _FAR_BELOW * voices[loudest] and not _hears_the_same(stretches, n_channels, one):
             raise InputError(
                 f"channel {numbers[one]} of the recording lies "
-                f"{10 * math.log10(changes[loudest] / changes[one]):.0f} dB below channel {numbers[loudest]} and has "
+                f"{10 * math.log10(voices[loudest] / voices[one]):.0f} dB below channel {numbers[loudest]} and has "
                 "nothing in common with any: a microphone that is not plugged in? Leave it out with --channels"
             )
 

@@ -172,7 +172,13 @@ class Demixer:
             raise ConfigError(f"reference = {reference}: the recording has {len(samples)} channels, counted from 0")
         names = self.names(len(samples), n_sources=n_sources, speakers=speakers)
         classes, wanted = self._classes(speakers), len(names)
-        check_channels(samples, n_sources=wanted, underdetermined=self.choice.entry.underdetermined, numbers=channels)
+        check_channels(
+            samples,
+            sample_rate=self.sample_rate,
+            n_sources=wanted,
+            underdetermined=self.choice.entry.underdetermined,
+            numbers=channels,
+        )
         # (1, bins, channels, frames)
         spectrum = self.stft.analyse(samples.to(self.device)).permute(2, 0, 1)[None]
         check_frames(spectrum)

@@ -7,11 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-# Two channels that differ by less than this share of their power, whatever their gains, are one recording twice.
-_SAME = 1e-7
+# Two channels that differ by less than this share of their power (−50 dB), whatever their gains, are one microphone:
+# two preamplifiers add noise of their own.
+_SAME = 1e-5
 # The longest delay, in samples, at which one recording is looked for in the other, and how many samples of them are
 # compared for it.
 _LONGEST_DELAY, _COMPARED = 4096, 1 << 19
+_VOICE_HZ = 300
 # Steps of the samples of files of integers; what they round away does not tell channels apart.
 _STEPS = (2.0**-15, 2.0**-23)
 
@@ -40,6 +42,14 @@ class Stretches:
             self._starts = [_COMPARED * int(place) for place in powers.argmax(1)]
         self._start = 0
         self._spectra: dict[int, Tensor] = {}
+
+    def voice_powers(self, loudest: int, *, sample_rate: int) -> Tensor:
+        """Return the power above 300 Hz, where no mains hum is strong, of each channel (channels,) in one stretch."""
+        part = self._wave[:, self._starts[loudest] :][:, : self._n_samples]
+        spectrum = torch.fft.rfft(part * torch.hann_window(part.shape[1]).to(part))
+        above = round(_VOICE_HZ * part.shape[1] / sample_rate)
+        powers: Tensor = spectrum[:, above:].abs().square().sum(1)
+        return powers.clamp_min(1e-300)
 
     def _cut(self, channel: int) -> Tensor:
         return self._wave[channel, self._start : self._start + self._n_samples]

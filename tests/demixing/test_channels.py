@@ -18,6 +18,7 @@ from sepvae.demixing.loop import demix, identity
 from sepvae.errors import InputError
 
 Gaussian = Callable[..., Tensor]
+RATE = 16000
 
 
 def waves(n_channels: int, *, seed: int = 0) -> Tensor:
@@ -26,19 +27,19 @@ def waves(n_channels: int, *, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize(("n_channels", "n_sources"), [(2, 2), (3, 2), (4, 4)])
 def test_good_channels_pass(n_channels: int, n_sources: int) -> None:
-    check_channels(waves(n_channels), n_sources=n_sources, underdetermined=False)
+    check_channels(waves(n_channels), sample_rate=RATE, n_sources=n_sources, underdetermined=False)
 
 
 @pytest.mark.parametrize("underdetermined", [False, True])
 def test_one_channel_is_refused(underdetermined: bool) -> None:
     with pytest.raises(InputError, match="one channel, and demixing needs several microphones: use 'sepvae separate'"):
-        check_channels(waves(1), n_sources=2, underdetermined=underdetermined)
+        check_channels(waves(1), sample_rate=RATE, n_sources=2, underdetermined=underdetermined)
 
 
 def test_fewer_channels_than_talkers_need_another_algorithm() -> None:
     with pytest.raises(InputError, match=r"has 2 channels and 3 talkers.*use the algorithm gmvae"):
-        check_channels(waves(2), n_sources=3, underdetermined=False)
-    check_channels(waves(2), n_sources=3, underdetermined=True)
+        check_channels(waves(2), sample_rate=RATE, n_sources=3, underdetermined=False)
+    check_channels(waves(2), sample_rate=RATE, n_sources=3, underdetermined=True)
 
 
 def test_a_dead_microphone_is_named() -> None:
@@ -47,16 +48,16 @@ def test_a_dead_microphone_is_named() -> None:
     with pytest.raises(
         InputError, match=r"channel 1, 3 of the recording is silent or constant: a dead microphone\? Leave it out"
     ):
-        check_channels(wave, n_sources=2, underdetermined=False)
+        check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
     with pytest.raises(InputError, match=r"channel 4, 0 of the recording is silent"):
-        check_channels(wave, n_sources=2, underdetermined=False, numbers=[6, 4, 2, 0])
+        check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False, numbers=[6, 4, 2, 0])
 
 
 def test_one_recording_twice_is_refused() -> None:
     wave = waves(3)
     wave[2] = wave[0] + 1e-6 * wave[1]
     with pytest.raises(InputError, match="channels 0 and 2 of the recording are identical: nothing tells where"):
-        check_channels(wave, n_sources=2, underdetermined=False)
+        check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
 
 
 @given(
@@ -81,7 +82,7 @@ def test_one_recording_twice_is_refused_whatever_was_done_to_it(
     if bits == 16 and gain * 0.1 * min(1.0, 1 / gain) < 0.002:
         return
     with pytest.raises(InputError, match="channels 0 and 2 of the recording are identical"):
-        check_channels(wave, n_sources=2, underdetermined=False)
+        check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
 
 
 @pytest.mark.parametrize("delay", [-4000, 0, 4000])
@@ -93,15 +94,16 @@ def test_one_recording_twice_is_found_where_another_is_louder(delay: int) -> Non
     wave[1, (1 << 19) + 5000 : -5000] = 0.01 * torch.randn((1 << 19) - 10_000, generator=random)
     wave[2] = 0.5 * wave[1].roll(delay)
     with pytest.raises(InputError, match=r"channels 1 and 2 of the recording are identical but for a gain of -6\.0 dB"):
-        check_channels(wave, n_sources=2, underdetermined=False)
+        check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
 
 
 def test_each_channel_is_transformed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     transforms = list[int]()
     rfft = torch.fft.rfft
     monkeypatch.setattr(torch.fft, "rfft", lambda *given: (transforms.append(1), rfft(*given))[1])
-    check_channels(waves(8), n_sources=2, underdetermined=False)
-    assert len(transforms) == 8
+    check_channels(waves(8), sample_rate=RATE, n_sources=2, underdetermined=False)
+    # And all of them once more together, for what is above the mains.
+    assert len(transforms) == 8 + 1
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
@@ -110,7 +112,7 @@ def test_one_recording_twice_is_refused_of_few_values_too(steps: int) -> None:
     quiet = steps * 2**-15 * wave[0] / wave[0].std()
     wave = torch.stack([quiet, 30 * quiet]).mul(2**15).round() / 2**15
     with pytest.raises(InputError, match="channels 0 and 1 of the recording are identical but for a gain"):
-        check_channels(wave, n_sources=2, underdetermined=False)
+        check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
 
 
 def test_how_a_recording_comes_twice_is_said() -> None:
@@ -120,7 +122,7 @@ def test_how_a_recording_comes_twice_is_said() -> None:
     with pytest.raises(
         InputError, match=r"but for a gain of -6.0 dB and the polarity and a delay of 7 samples: nothing"
     ):
-        check_channels(wave, n_sources=2, underdetermined=False)
+        check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
 
 
 @pytest.mark.parametrize("level_db", [-40.5, -60, -90])
@@ -129,20 +131,34 @@ def test_a_channel_that_is_not_plugged_in_is_named(level_db: float) -> None:
     wave[2] = 0.5 * wave[0] + 0.5 * wave[1]
     wave[1] = 10 ** (level_db / 20) * waves(1, seed=5)[0]
     with pytest.raises(InputError, match=r"channel 1 of the recording lies \d+ dB below channel [02] .* plugged in\?"):
-        check_channels(wave, n_sources=2, underdetermined=False)
+        check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
+
+
+def test_a_channel_that_hears_nothing_but_the_mains_is_named() -> None:
+    wave = waves(2)
+    wave[1] = 0.05 * torch.sin(2 * torch.pi * 50 * torch.arange(4000) / RATE)
+    with pytest.raises(InputError, match=r"channel 1 of the recording lies \d+ dB below channel 0 .* plugged in\?"):
+        check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
+
+
+def test_one_microphone_at_two_preamplifiers_is_refused() -> None:
+    wave = waves(2)
+    wave[1] = 0.8 * wave[0] + 0.002 * waves(1, seed=7)[0]
+    with pytest.raises(InputError, match=r"channels 0 and 1 of the recording are identical but for a gain of -1\.9 dB"):
+        check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
 
 
 def test_a_far_microphone_that_hears_the_same_passes() -> None:
     wave = waves(2)
     wave[1] = 0.003 * wave[0].roll(40) + 0.001 * wave[1]
-    check_channels(wave, n_sources=2, underdetermined=False)
+    check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
 
 
 def test_two_ends_of_a_call_pass() -> None:
     """Channels without anything in common are talkers who are apart already."""
     wave = waves(2)
     wave[1] *= 0.05
-    check_channels(wave, n_sources=2, underdetermined=False)
+    check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
 
 
 def test_a_silent_talker_is_no_talker() -> None:
@@ -156,7 +172,7 @@ def test_a_silent_talker_is_no_talker() -> None:
 def test_microphones_close_together_pass_at_any_level(level_db: int) -> None:
     wave = waves(2)
     wave[1] = wave[0] + 0.01 * wave[1]
-    check_channels(10 ** (level_db / 20) * wave, n_sources=2, underdetermined=False)
+    check_channels(10 ** (level_db / 20) * wave, sample_rate=RATE, n_sources=2, underdetermined=False)
 
 
 def test_a_recording_needs_frames(gaussian: Gaussian) -> None:
