@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from sepvae.evaluation import IMPROVEMENT, LAYOUTS, MEASURES, MIXTURES, PERMUTAT
 
 if TYPE_CHECKING:
     from sepvae.evaluation.layouts import Folder
+    from sepvae.evaluation.rows import ScoreRow
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -114,11 +117,22 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.write((to_json(summary, indent=2) if args.json else format_table(summary)) + "\n")
     if args.out:
         write_rows(args.out, (row for row in rows if row.system != UNPROCESSED))
+    if without := _without_value(row for row in rows if row.system != UNPROCESSED):
+        _LOGGER.warning("values that there are not, and why: %s", without)
     bad = {row.item for row in rows if UNUSABLE & set(row.reasons.values())}
     if bad:
         where = f"; the reasons are in {args.out}" if args.out else ""
         _LOGGER.error("%d of %d items could not be scored in full%s", len(bad), len(found.items), where)
     return 1 if bad or unlisted else 0
+
+
+def _without_value(rows: Iterable[ScoreRow]) -> str:
+    """Return how many values of each measure signals that can be scored do not have, and why; empty for none."""
+    from sepvae.evaluation.unusable import UNUSABLE
+
+    found = Counter(one for row in rows for one in row.reasons.items())
+    told = (one for one in sorted(found) if one[1] not in UNUSABLE and not one[1].endswith("_not_installed"))
+    return ", ".join(f"{found[one]} of {one[0]} ({one[1]})" for one in told)
 
 
 def _tell_passed_over(folder: Folder) -> int:

@@ -393,3 +393,13 @@ def test_outputs_of_sepvae_are_scored(tmp_path: Path) -> None:
     OutputList(estimates / "it1").add(sorted((estimates / "it1").iterdir()))
     assert evaluate(references, estimates, tmp_path / "t.csv") == 0
     assert len(by_item(tmp_path / "t.csv")) == 6
+
+
+def test_values_that_there_are_not_are_told_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also without a file of scores: of the true sources themselves no ratio is finite."""
+    references, _ = folders(tmp_path)
+    assert evaluate(references, references, tmp_path / "scores.csv") == 0
+    assert (
+        f"values that there are not, and why: {len(ITEMS) * len(SOURCES)} of si_sdr (infinite)"
+        in capsys.readouterr().err
+    )
