@@ -6,8 +6,8 @@ The rule, for every container whose samples lie in one piece. What is there deci
 - It counts more than there is. Where the number is one that programs leave when they cannot know (0, the largest, or
   about half of it), nothing is missing, and all that is there is read. Otherwise the header was finished, so samples
   are missing for certain, and the file is refused with both numbers.
-- It counts less. What follows are chunks or tags of other programs, or else samples: of a size that has wrapped, or
-  of a program that was stopped. Then all is read, with a warning of both numbers.
+- It counts less. What follows are chunks or tags of other programs, the zeros of a disk, or else samples: of a size
+  that has wrapped, or of a program that was stopped. Then all is read, with a warning of both numbers.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from sepvae.containers.contents import Contents, Order, Samples, differs, trunca
 # somewhat less (SoX 0x7ffff000 and 0x7f000000, arecord 0x80000000, FFmpeg 2^63 − 1).
 _BELOW_LARGEST = 0xFFFF
 _BELOW_HALF, _ABOVE_HALF = (1 << 24) + (1 << 12), 1 << 12
-# Fewer bytes than these after the samples are padding.
-_PADDING = 8
+# Fewer bytes than these after the samples are padding, and so are zeros to the end of a cluster of a disk.
+_PADDING, _CLUSTER = 8, 1 << 16
 # Programs that tag sound files put these behind everything.
 TAGS = (b"TAG", b"ID3", b"APETAGEX", b"3DI", b"LYRICSBEGIN")
 _ID3V1_BYTES = 128
@@ -61,6 +61,12 @@ def is_tag(file: BinaryIO, position: int) -> bool:
     return file.read(16).startswith(TAGS)
 
 
+def _only_zeros(file: BinaryIO, position: int, n_bytes: int) -> bool:
+    """Say whether no more than a cluster of zeros follows, to the end of the file."""
+    file.seek(position)
+    return n_bytes <= _CLUSTER and not any(file.read(n_bytes))
+
+
 def _end(file: BinaryIO, counted: Counted, size: int) -> int:
     """Return where samples end that go to the end of the file, but for chunks and tags behind them."""
     end = max(counted.begin, size)
@@ -92,8 +98,8 @@ def contents(file: BinaryIO, path: Path, counted: Counted, size: int) -> Content
         if declared in (size, size - 8):  # the header was counted as samples
             return found(available, differs(declared, available, "bytes of audio"), warning=True)
         raise truncated(path, declared - available, declared, available, "bytes of audio")
-    rest = available - declared
-    if rest < _PADDING or counted.known_end(begin + declared) or is_tag(file, begin + declared):
+    rest, after = available - declared, begin + declared
+    if rest < _PADDING or counted.known_end(after) or is_tag(file, after) or _only_zeros(file, after, rest):
         return found(declared)
     there = _end(file, counted, size) - begin
     return found(there, differs(declared, there, "bytes of audio"), warning=True)

@@ -221,7 +221,15 @@ def test_bytes_that_are_neither_chunks_nor_samples(tmp_path: Path) -> None:
     """Padding and tags behind the samples are not heard."""
     right = encoded("WAV", "PCM_16", 800, 1, tmp_path)
     expected = reference(tmp_path / "right", right, 800)
-    for behind in (b"\0", b"\r\n", bytes(7), b"TAG" + bytes(125), b"ID3\x04" + bytes(300), b"APETAGEX" + bytes(24)):
+    for behind in (
+        b"\0",
+        b"\r\n",
+        bytes(7),
+        bytes(4096),
+        b"TAG" + bytes(125),
+        b"ID3\x04" + bytes(300),
+        b"APETAGEX" + bytes(24),
+    ):
         (tmp_path / "a.wav").write_bytes(right + behind)
         assert check_read(tmp_path / "a.wav", expected).note == ""
     piped = KINDS["WAV"].resized(right, 0xFFFFFFFF)
