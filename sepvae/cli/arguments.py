@@ -26,6 +26,9 @@ _MAX_JOBS = 1024
 # Where the values of options that stand for a setting are kept, before its key and the name of the option.
 _SETTING = "setting "
 
+# Of a file or folder, in bytes: no system that sepvae runs on takes more.
+_LONGEST_NAME = 255
+
 
 class _HelpOnDemand(argparse.Action):
     """Shows the help, with what is slow to find out below it."""
@@ -129,7 +132,7 @@ def add_jobs(parser: argparse._ActionsContainer, what: str = "processes") -> Non
 
 
 def path_argument(text: str) -> Path:
-    """Return the type of an argument that is a path: nothing, as of a variable that a script has not set, is none.
+    """Return the path that an argument is: nothing, as of a variable that a script has not set, is none.
 
     Example:
         >>> path_argument("a/b").name
@@ -137,7 +140,10 @@ def path_argument(text: str) -> Path:
     """
     if not text:
         raise argparse.ArgumentTypeError("is empty: give a path ('.' is the folder that you are in)")
-    return Path(text)
+    path = Path(text)
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise argparse.ArgumentTypeError(f"{text:.30}…: a name of more than {_LONGEST_NAME} bytes is in it: shorten it")
+    return path
 
 
 def whole_number(of: str, least: int, most: int) -> Callable[[str], int]:

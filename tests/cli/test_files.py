@@ -276,3 +276,9 @@ def test_an_empty_name_is_not_the_folder_that_one_is_in(sepvae, model: Path, rec
         assert done.returncode in (1, 2) and not done.stdout
         assert "is empty" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_no_system_takes_is_told(sepvae, model: Path, recording: Path, tmp_path: Path) -> None:
+    done = sepvae("separate", recording, "-m", model, "-o", tmp_path / ("o" * 300))
+    assert done.returncode == 2
+    assert "a name of more than 255 bytes is in it: shorten it" in done.stderr
