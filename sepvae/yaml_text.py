@@ -48,7 +48,11 @@ def parse_yaml(text: str, where: str) -> Any:
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(f"{where}: has {len(text)} characters, at most {MAX_CHARACTERS} are read: {_SHORTER}")
     try:
-        value: Any = yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
+        loader = _Loader(text)
+        try:
+            value: Any = loader.get_single_data()
+        finally:
+            loader.dispose()
     except RecursionError:
         raise ConfigError(f"{where}: is nested more than {MAX_DEPTH} levels deep: {_SHORTER}") from None
     # ValueError: a day that no calendar has, or a number of thousands of digits, on which Python advises programmers.
