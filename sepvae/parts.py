@@ -95,8 +95,8 @@ def claimed(folder: Path, kind: Literal["file", "folder"]) -> Iterator[Path]:
     Raises:
         OSError: the folder takes no more, or may not be written to.
     """
-    if folder not in _seen:
-        _seen.add(folder)
+    if (place := folder.absolute()) not in _seen:
+        _seen.add(place)
         remove_left(folder)
     while True:
         # The name does not repeat the final one, which may already be as long as the file system allows.

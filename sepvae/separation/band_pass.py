@@ -163,10 +163,10 @@ class BandPassed:
         for block in self._separator.stream(read, n_samples=n_samples, name=name):
             done += next(iter(block.values())).shape[-1]
             filtered = {}
-            for name, wave in block.items():
-                if name not in filters:
-                    filters[name] = self._filter(len(wave))
-                filtered[name] = torch.from_numpy(filters[name](wave.cpu().numpy(), last=done == n_samples))
+            for source, wave in block.items():
+                if source not in filters:
+                    filters[source] = self._filter(len(wave))
+                filtered[source] = torch.from_numpy(filters[source](wave.cpu().numpy(), last=done == n_samples))
             yield filtered
 
     def _filter(self, n_channels: int) -> Any:

@@ -177,7 +177,7 @@ def _separate_to(
 
     with contextlib.ExitStack() as stack:
         writers = {
-            name: stack.enter_context(
+            source_name: stack.enter_context(
                 audio.writing(
                     target,
                     sample_rate=info.sample_rate,
@@ -186,10 +186,10 @@ def _separate_to(
                     subtype=subtype,
                 )
             )
-            for name, target in targets.items()
+            for source_name, target in targets.items()
         }
         for block in separator.stream(read, n_samples=info.n_samples, name=name):
-            for name, wave in block.items():
-                writers[name].write(wave.cpu().numpy())
+            for source_name, wave in block.items():
+                writers[source_name].write(wave.cpu().numpy())
             tell(next(iter(writers.values())).n_samples / info.sample_rate)
         return sum(writer.clipped_samples for writer in writers.values())

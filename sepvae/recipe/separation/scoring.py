@@ -117,8 +117,10 @@ def write_scores(experiment: Experiment, manifest: Manifest, inputs: Sequence[An
         )
     rows = [row for mixture in tests for row in done[mixture.id]]
     write_rows(table, [row for row in rows if wanted is None or row.source in wanted])
-    with contextlib.suppress(OSError):
-        kept.unlink(missing_ok=True)
+    # Those of other inputs too: of settings that were changed before all was scored.
+    for path in table.parent.glob("scored-*.json"):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _score(
