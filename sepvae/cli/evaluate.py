@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_jobs, add_overwrite, checked, choice, comma_list, path_argument
+from sepvae.cli.arguments import add_jobs, add_overwrite, checked, choice, comma_list, path_argument, whole_number
 from sepvae.evaluation import IMPROVEMENT, LAYOUTS, MEASURES, MIXTURES, PERMUTATIONS, known_measure
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument("-o", "--out", type=path_argument, metavar="FILE", help="write every score: .csv or .json")
     parser.add_argument(
         "--channel",
-        type=int,
+        type=whole_number("channels", 0, 255),
         metavar="N",
         help="channel of references with several: 0 is the reference microphone of 'sepvae mix --room'",
     )
