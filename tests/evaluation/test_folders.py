@@ -305,7 +305,7 @@ CONTENTS = st.sampled_from(["ok", "ok", "ok", *FAULTS, "folder", "silent", "no s
             "--estimates-layout": st.sampled_from(LAYOUTS),
             "--permutation": st.sampled_from(["fixed", "best"]),
             "--mixture": st.sampled_from(["it0", "mix"]),
-            "--channel": st.sampled_from(["0", "1", "7", "7"]),
+            "--channel": st.sampled_from(["0", "1", "7"]),
         },
     ),
 )
