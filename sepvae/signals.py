@@ -50,6 +50,13 @@ def raising() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+def ignore_from_here() -> None:
+    """Let nobody stop a program that has done its work, while it ends: its exit code says what became of that."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, *_REQUESTS):
+            signal.signal(number, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
     """Keep interrupts and requests to end from this thread, and from a process that it starts, until `let_through`."""

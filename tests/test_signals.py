@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -74,3 +75,13 @@ def test_requests_that_are_held_back_come_afterwards() -> None:
             held = signal.SIGTERM in signal.sigpending()
         time.sleep(10)
     assert held
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+def test_a_program_that_is_done_keeps_its_exit_code() -> None:
+    code = (
+        "import os, signal, sys; from sepvae import signals; signals.ignore_from_here()\n"
+        "for number in (signal.SIGINT, signal.SIGTERM): os.kill(os.getpid(), number)\n"
+        "sys.exit(7)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 7

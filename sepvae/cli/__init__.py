@@ -196,7 +196,9 @@ def program() -> int:
     It is no part of `main`, so that whoever calls that, as our tests do, has the exception itself.
     """
     try:
-        return main()
+        code = main()
+        signals.ignore_from_here()
+        return code
     except Exception as error:
         import traceback
 

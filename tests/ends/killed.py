@@ -26,6 +26,7 @@ _EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmt
 
 def child(job: dict[str, Any], report: int) -> int:
     """Run the command; at the event of the number `point` with a file below `folder`, end by the signal."""
+    from sepvae import signals
     from sepvae.cli import main
 
     os.setsid()
@@ -43,7 +44,10 @@ def child(job: dict[str, Any], report: int) -> int:
 
     sys.addaudithook(look)
     try:
-        return main(job["argv"])
+        code = main(job["argv"])
+        # As the program does.
+        signals.ignore_from_here()
+        return code
     finally:
         os.write(report, str(seen).encode())
 
