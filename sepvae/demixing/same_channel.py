@@ -46,7 +46,8 @@ class Stretches:
     def voice_powers(self, loudest: int, *, sample_rate: int) -> Tensor:
         """Return the power above 300 Hz, where no mains hum is strong, of each channel (channels,) in one stretch."""
         part = self._wave[:, self._starts[loudest] :][:, : self._n_samples]
-        spectrum = torch.fft.rfft(part * torch.hann_window(part.shape[1]).to(part))
+        window = torch.hann_window(part.shape[1], periodic=False).to(part)
+        spectrum = torch.fft.rfft(part * window, max(2, part.shape[1]))
         above = round(_VOICE_HZ * part.shape[1] / sample_rate)
         powers: Tensor = spectrum[:, above:].abs().square().sum(1)
         return powers.clamp_min(1e-300)
