@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepvae import audio
+from sepvae.audio import Wave
 from sepvae.demixing.demixer import Demixer
 from sepvae.errors import ConfigError, InputError
 from sepvae.files import check_free
@@ -74,6 +75,12 @@ def _finals(folder: Path, names: Sequence[str], *, overwrite: bool) -> dict[str,
     return finals
 
 
+def _resampled_back(wave: Wave, *, from_rate: int, to_rate: int, n_samples: int) -> Wave:
+    """Return a talker (time,) at the rate and length of the recording, (1, n_samples)."""
+    back = audio.resample(wave[None], from_rate=from_rate, to_rate=to_rate)[:, :n_samples]
+    return np.pad(back, ((0, 0), (0, n_samples - back.shape[1])))
+
+
 def demix_files(
     demixer: Demixer,
     paths: Sequence[Path],
@@ -125,17 +132,18 @@ def demix_files(
         if outputs is not None:
             outputs.add(finals.values())
         begin()
-        clipped, written = 0, dict[str, str]()
-        for name, part in found.waves.items():
-            back = audio.resample(part[None], from_rate=demixer.sample_rate, to_rate=rate)
-            fitted = np.zeros((1, wave.shape[1]), np.float32)
-            count = min(back.shape[1], wave.shape[1])
-            fitted[:, :count] = back[:, :count]
-            written[name] = str(finals[name])
-            clipped += audio.write(written[name], fitted, sample_rate=rate, subtype=subtype)
+        clipped = sum(
+            audio.write(
+                finals[name],
+                _resampled_back(part, from_rate=demixer.sample_rate, to_rate=rate, n_samples=wave.shape[1]),
+                sample_rate=rate,
+                subtype=subtype,
+            )
+            for name, part in found.waves.items()
+        )
     return DemixedFile(
         paths=tuple(map(str, paths)),
-        outputs=written,
+        outputs={name: str(finals[name]) for name in found.waves},
         likely=found.likely,
         sample_rate=rate,
         resampled_to=None if rate == demixer.sample_rate else demixer.sample_rate,
