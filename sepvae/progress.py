@@ -212,9 +212,20 @@ def check() -> None:
 
 
 def configure(*, quiet: bool) -> None:
-    """Switch what is shown on stderr off or on; for the command line, which knows what the user asked for."""
+    """Switch what is shown on stderr off or on, for the rest of this process."""
     global _quiet
     _quiet = quiet
+
+
+@contextmanager
+def configured(*, quiet: bool) -> Iterator[None]:
+    """Switch what is shown on stderr off or on in the block; for the command line, which knows what was asked for."""
+    before = _quiet
+    configure(quiet=quiet)
+    try:
+        yield
+    finally:
+        configure(quiet=before)
 
 
 def has_listeners() -> bool:

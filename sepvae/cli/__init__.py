@@ -12,7 +12,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sepvae import signals
@@ -155,17 +155,8 @@ def _run(argv: Sequence[str]) -> int:
     if args.verb is None:
         parser.print_help()
         return 2
-    level = logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO
-    handler = _OnStderr()
-    handler.setFormatter(logging.Formatter("sepvae: %(message)s"))
-    logger = logging.getLogger("sepvae")
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    from sepvae import progress
-
-    progress.configure(quiet=args.quiet)
     try:
-        with printing_any_name():
+        with _telling(args), printing_any_name():
             code = int(args.run(args))
             sys.stdout.flush()
             return code
@@ -186,8 +177,24 @@ def _run(argv: Sequence[str]) -> int:
         _leave_stdout()
         sys.stderr.write("sepvae: error: cannot write to stdout: the disk is full: free some space\n")
         return 1
+
+
+@contextlib.contextmanager
+def _telling(args: argparse.Namespace) -> Iterator[None]:
+    """Tell on stderr as much as was asked for; whoever calls `main` has logging and progress as before afterwards."""
+    from sepvae import progress
+
+    handler, logger = _OnStderr(), logging.getLogger("sepvae")
+    handler.setFormatter(logging.Formatter("sepvae: %(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
+    try:
+        with progress.configured(quiet=args.quiet):
+            yield
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def program() -> int:

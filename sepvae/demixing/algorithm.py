@@ -12,7 +12,7 @@ from torch import Tensor
 from sepvae.config import Config
 from sepvae.demixing import ALGORITHMS
 from sepvae.demixing.channels import reduce_channels
-from sepvae.demixing.contract import Separated, SourceVariances, algorithms
+from sepvae.demixing.contract import Separated, SourceVariances, SpeechModel, algorithms
 from sepvae.demixing.covariance import with_past
 from sepvae.demixing.loop import Demixed, demix, identity
 from sepvae.demixing.projection_back import mixing_matrices, project_back_with_past
@@ -21,7 +21,6 @@ from sepvae.demixing.updates import UpdateName, updates_with_past
 from sepvae.errors import ConfigError
 from sepvae.frontend.stft import StftConfig
 from sepvae.limits import Tolerance
-from sepvae.models.network import ConditionalNetwork
 from sepvae.settings import Choice
 from sepvae.tables import Table
 
@@ -73,7 +72,7 @@ class DemixingAlgorithm(ABC):
     """From spectra of several microphones to the images of the talkers at one of them.
 
     `variances` says what the sources are like; nearly all algorithms differ in nothing else. They are built from their
-    config, and from a network of speech when it `needs_model`; when not, the config has `stft`. `underdetermined` says
+    config, and from a model of speech when it `needs_model`; when not, the config has `stft`. `underdetermined` says
     that fewer microphones than talkers are allowed, `monotone` that no iteration raises the objective. The help says
     the first line of the docstring.
     """
@@ -179,8 +178,8 @@ class AlgorithmChoice(Choice):
                 f"conditional_vae, or choose one that needs none: {algorithms(needs_model=False)}"
             )
 
-    def build(self, network: ConditionalNetwork | None = None) -> DemixingAlgorithm:
-        """Return the algorithm; ConfigError when it needs a network of speech and has none."""
-        self.check_model(given=network is not None)
-        arguments = (self.config(), network) if self.entry.needs_model else (self.config(),)
+    def build(self, model: SpeechModel | None = None) -> DemixingAlgorithm:
+        """Return the algorithm; ConfigError when it needs a model of speech and has none."""
+        self.check_model(given=model is not None)
+        arguments = (self.config(), model) if self.entry.needs_model else (self.config(),)
         return cast("DemixingAlgorithm", self.entry(*arguments))

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sepvae.demixing.contract import SpeechModel
 from sepvae.errors import ConfigError, InputError
 from sepvae.estimator.speech_models import ConditionalEstimator
 
@@ -53,12 +54,12 @@ def name_speaker(
     if samples.dim() != 1:
         raise InputError(f"a recording of shape {tuple(samples.shape)}: give one channel, (time,)")
     weights = next(model.network.parameters())
-    # (1, frames, bins), at a mean of 1 as in training
-    power = model.frontend.stft.analyse(samples.double()).abs().square()[None]
+    # (1, frames, bins)
+    power = model.frontend.stft.analyse(model.frontend.heard(samples.double())).abs().square()[None]
     if not power.mean() > _SILENCE:
         raise InputError("nobody is heard in the recording: it is silent, or holds NaN")
     model.network.eval()
-    logs = model.network.infer((power / power.mean()).to(weights)).log_classes[0]
+    logs = model.network.infer(SpeechModel.of(model).seen(power).to(weights)).log_classes[0]
     return model.speakers[int(logs.argmax())], float(logs.max().exp())
 
 

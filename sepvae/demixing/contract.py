@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
 from sepvae.demixing import ALGORITHMS
+from sepvae.estimator.speech_models import ConditionalEstimator
+from sepvae.models.network import ConditionalNetwork
+
+
+class SpeechModel(NamedTuple):
+    """A model of speech as the algorithms need it.
+
+    `levels` gives of powers (sources, frames, bins) the levels (sources, 1, 1) of whose squares the powers are parts
+    when the `network` sees them: it is the rule under which it was trained.
+    """
+
+    network: ConditionalNetwork
+    levels: Callable[[Tensor], Tensor]
+
+    @classmethod
+    def of(cls, estimator: ConditionalEstimator) -> SpeechModel:
+        """Return the model of an estimator, with the rule of its front-end."""
+        return cls(estimator.network, estimator.frontend.levels_of_power)
+
+    def seen(self, power: Tensor) -> Tensor:
+        """Return what the network sees of powers (sources, frames, bins)."""
+        return power / self.levels(power).square()
 
 
 class Fitted(NamedTuple):

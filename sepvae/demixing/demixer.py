@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,15 @@ from torch import Tensor
 
 from sepvae.demixing.algorithm import AlgorithmChoice, BlindConfig
 from sepvae.demixing.channels import check_channels, check_found, check_frames
+from sepvae.demixing.contract import SpeechModel
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.checkpoint import load_checkpoint
 from sepvae.estimator.speech_models import ConditionalEstimator
+from sepvae.frontend.old_levels import doubts
+from sepvae.frontend.rumble import rumble
 from sepvae.frontend.stft import Stft
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Demixer:
         self.choice = choice = AlgorithmChoice.of(algorithm) if isinstance(algorithm, str) else algorithm
         self.sample_rate, self.device = sample_rate, torch.device(device)
         self.model = model if choice.entry.needs_model else None
-        self._algorithm = choice.build(None if self.model is None else self.model.network)
+        self._algorithm = choice.build(None if self.model is None else SpeechModel.of(self.model))
         if self.model is None:
             self.stft = Stft(cast("BlindConfig", choice.config()).stft, sample_rate=sample_rate)
             return
@@ -179,14 +185,18 @@ class Demixer:
             underdetermined=self.choice.entry.underdetermined,
             numbers=channels,
         )
+        samples = samples.to(self.device)
+        heard = self._heard(samples)
         # (1, bins, channels, frames)
-        spectrum = self.stft.analyse(samples.to(self.device)).permute(2, 0, 1)[None]
+        spectrum = self.stft.analyse(heard).permute(2, 0, 1)[None]
         check_frames(spectrum)
         found = self._algorithm.separate(
             spectrum, n_sources=wanted, sample_rate=self.sample_rate, speakers=classes, reference=reference
         )
         waves = self.stft.synthesise(found.images[0].permute(1, 2, 0), n_samples=samples.shape[1])
-        check_found(dict(zip(names, waves, strict=True)), samples)
+        check_found(dict(zip(names, waves, strict=True)), heard)
+        # The talkers add up to the recording, and nobody knows whose its rumble is.
+        waves = waves + (samples - heard)[reference] / wanted
         likely = dict[str, tuple[str, float]]()
         if found.log_classes is not None:
             for name, logs in zip(names, found.log_classes[0].softmax(-1), strict=True):
@@ -198,6 +208,14 @@ class Demixer:
             found.n_iterations,
             None if found.demixing is None else found.demixing[0].cpu().numpy(),
         )
+
+    def _heard(self, samples: Tensor) -> Tensor:
+        """Return what is demixed of a recording (channels, time); a warning where an older model does not suit it."""
+        if self.model is None:
+            return samples - rumble(samples, sample_rate=self.sample_rate)
+        if told := doubts(samples, self.model.frontend):
+            _LOGGER.warning("the recording: %s", told)
+        return self.model.frontend.heard(samples)
 
 
 def _checked(wave: NDArray[np.floating] | Tensor) -> Tensor:

@@ -32,4 +32,4 @@ class FastMvae(SpeechModelAlgorithm):
 
     def variances(self, n_batch: int, speakers: Tensor | None) -> FastMvaeVariances:  # noqa: ARG002
         """Return a source model that has inferred nothing."""
-        return FastMvaeVariances(self.network, speakers=speakers, half=self.half)
+        return FastMvaeVariances(self.model, speakers=speakers, half=self.half)

@@ -29,7 +29,7 @@ class FastMvae2(SpeechModelAlgorithm):
 
     def variances(self, n_batch: int, speakers: Tensor | None) -> FastMvae2Variances:  # noqa: ARG002
         """Return a source model that has inferred nothing."""
-        return FastMvae2Variances(self.network, speakers=speakers, half=self.half)
+        return FastMvae2Variances(self.model, speakers=speakers, half=self.half)
 
 
 class FastMvae2RefinedConfig(MvaeConfig):

@@ -86,7 +86,7 @@ class Gmvae(SpeechModelAlgorithm):
     ) -> MvaeVariances:
         """Return latents that have not begun to descend, by the steps of the config when None."""
         steps, rate = n_steps or self.config.steps, self.config.learning_rate
-        return MvaeVariances(self.network, n_steps=steps, learning_rate=rate, speakers=speakers, half=self.half)
+        return MvaeVariances(self.model, n_steps=steps, learning_rate=rate, speakers=speakers, half=self.half)
 
     def separate(
         self, spectrum: Tensor, *, n_sources: int, sample_rate: int, speakers: Tensor | None = None, reference: int = 0
@@ -95,7 +95,7 @@ class Gmvae(SpeechModelAlgorithm):
         if spectrum.shape[2] < n_sources:
             start = start_from_delays(spectrum, self.config, n_sources=n_sources, sample_rate=sample_rate)
             if speakers is not None:
-                start = start.ordered(match_speakers(start.variances, self.network, speakers))
+                start = start.ordered(match_speakers(start.variances, self.model, speakers))
             row = torch.eye(spectrum.shape[2], dtype=spectrum.dtype, device=spectrum.device)[reference]
             found = self._fit(spectrum, start, speakers, row.expand(*spectrum.shape[:3]))
             # The factorisation fits its start closer than speech can: beside it its value would look like a rise.

@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from sepvae.demixing.contract import SpeechModel
 from sepvae.demixing.speech_model import (
     FLOOR,
     CvaeVariances,
@@ -16,7 +17,6 @@ from sepvae.demixing.speech_model import (
     to_variances,
 )
 from sepvae.limits import LearningRate, Tolerance
-from sepvae.models.network import ConditionalNetwork
 
 
 class MvaeVariances(CvaeVariances):
@@ -29,7 +29,7 @@ class MvaeVariances(CvaeVariances):
     variances.
 
     Args:
-        network: trained; it is put into evaluation mode.
+        model: as in `CvaeVariances`.
         n_steps: steps of Adam at each iteration.
         learning_rate: of them.
         speakers: as in `CvaeVariances`.
@@ -38,14 +38,14 @@ class MvaeVariances(CvaeVariances):
 
     def __init__(
         self,
-        network: ConditionalNetwork,
+        model: SpeechModel,
         *,
         n_steps: int,
         learning_rate: float,
         speakers: Tensor | None = None,
         half: bool = False,
     ) -> None:
-        super().__init__(network, speakers=speakers, half=half)
+        super().__init__(model, speakers=speakers, half=half)
         self._n_steps, self._learning_rate = n_steps, learning_rate
         self._best: DecodedSources | None = None
         # Sources (sources,) whose inference has never been behind.
@@ -152,4 +152,4 @@ class Mvae(SpeechModelAlgorithm):
     def variances(self, n_batch: int, speakers: Tensor | None) -> MvaeVariances:  # noqa: ARG002
         """Return latents that have not begun to descend."""
         steps, rate = self.config.steps, self.config.learning_rate
-        return MvaeVariances(self.network, n_steps=steps, learning_rate=rate, speakers=speakers, half=self.half)
+        return MvaeVariances(self.model, n_steps=steps, learning_rate=rate, speakers=speakers, half=self.half)

@@ -15,12 +15,12 @@ from torch import Tensor
 from sepvae.config import Config
 from sepvae.demixing.algorithm import DemixingAlgorithm, DemixingConfig
 from sepvae.demixing.auxiva import AuxIvaVariances, Density
-from sepvae.demixing.contract import Fitted
+from sepvae.demixing.contract import Fitted, SpeechModel
 from sepvae.demixing.loop import demix
 from sepvae.demixing.projection_back import mixing_matrices
 from sepvae.demixing.updates import UpdateName
 from sepvae.devices import Precision, resolve_precision
-from sepvae.models.network import ConditionalNetwork, within_limits
+from sepvae.models.network import within_limits
 
 # Below this share of the gain of a source there is nothing: the floor of the training.
 FLOOR = 1e-8
@@ -45,7 +45,7 @@ class CvaeVariances(ABC):
     """A conditional VAE as the source model: from powers (batch, sources, bins, frames) to variances and contrast.
 
     Args:
-        network: trained; it is put into evaluation mode.
+        model: of speech; its network is put into evaluation mode.
         speakers: probabilities of the classes of each source (batch, sources, classes) when they are known; the
             network finds them when None.
         half: compute the network's products in bfloat16.
@@ -53,7 +53,8 @@ class CvaeVariances(ABC):
 
     has_scale = True
 
-    def __init__(self, network: ConditionalNetwork, *, speakers: Tensor | None = None, half: bool = False) -> None:
+    def __init__(self, model: SpeechModel, *, speakers: Tensor | None = None, half: bool = False) -> None:
+        network, self._seen = model.network, model.seen
         # Weights of half the precision, once and for all: autocast would round them again at each fit.
         self.network = copy.deepcopy(network).bfloat16().eval() if half else network.eval()
         self.inferred: InferredSources | None = None
@@ -62,7 +63,7 @@ class CvaeVariances(ABC):
 
     @abstractmethod
     def _fit_sources(self, power: Tensor) -> DecodedSources:
-        """Return what the sources are, from powers (sources, frames, bins) of a mean of 1."""
+        """Return what the sources are, from powers (sources, frames, bins) as the network sees them."""
 
     @property
     def log_classes(self) -> Tensor | None:
@@ -86,11 +87,10 @@ class CvaeVariances(ABC):
 
     def fit(self, power: Tensor) -> Fitted:
         """Adapt to powers (batch, sources, bins, frames)."""
-        level = power.mean((2, 3)).flatten()[:, None, None]
         flat = power.flatten(0, 1).transpose(1, 2).to(torch.float32, memory_format=torch.contiguous_format)
         # Its cache would keep the latents as they were before a step.
         with torch.autocast(power.device.type, torch.bfloat16, enabled=self._half, cache_enabled=False):
-            self.inferred, decoded = self._fit_sources(flat / torch.where(level > _SILENCE, level, 1.0).float())
+            self.inferred, decoded = self._fit_sources(self._seen(flat))
         # (batch, sources, 1, 1)
         self._log_sums = decoded.log().sum(2, dtype=power.dtype).mean(1).view(*power.shape[:2], 1, 1)
         variances = decoded.transpose(1, 2).to(power.dtype, memory_format=torch.contiguous_format)
@@ -140,16 +140,16 @@ class SpeechModelAlgorithm(DemixingAlgorithm):
 
     Args:
         config: its settings.
-        network: of speech, which is put into evaluation mode.
+        model: of speech, whose network is put into evaluation mode.
     """
 
     needs_model: ClassVar[bool] = True
     monotone: ClassVar[bool] = False
 
-    def __init__(self, config: SpeechModelConfig, network: ConditionalNetwork) -> None:
+    def __init__(self, config: SpeechModelConfig, model: SpeechModel) -> None:
         super().__init__(config)
-        device = next(network.parameters()).device
-        self.network, self.half = network, resolve_precision(config.precision, str(device)) == "bf16-mixed"
+        device = next(model.network.parameters()).device
+        self.model, self.half = model, resolve_precision(config.precision, str(device)) == "bf16-mixed"
 
     def start(self, reduced: Tensor, row: Tensor, speakers: Tensor | None) -> Tensor:
         """Return the demixing matrices of AuxIVA."""
@@ -165,17 +165,17 @@ class SpeechModelAlgorithm(DemixingAlgorithm):
         start = start * torch.where(scale.abs() > _SILENCE, scale, torch.ones_like(scale))
         if speakers is not None:
             power = (start @ reduced).abs().square().transpose(1, 2)
-            order = match_speakers(power, self.network, speakers)
+            order = match_speakers(power, self.model, speakers)
             start = torch.stack([item[:, places] for item, places in zip(start, order, strict=True)])
         return start
 
 
-def match_speakers(power: Tensor, network: ConditionalNetwork, speakers: Tensor) -> Tensor:
+def match_speakers(power: Tensor, model: SpeechModel, speakers: Tensor) -> Tensor:
     """Return which source is which speaker, as far as their voices say, each speaker once.
 
     Args:
         power: of the sources (batch, sources, bins, frames).
-        network: of speech.
+        model: of speech.
         speakers: probabilities of the classes (batch, sources, classes).
 
     Returns:
@@ -183,7 +183,7 @@ def match_speakers(power: Tensor, network: ConditionalNetwork, speakers: Tensor)
     """
     flat = power.flatten(0, 1).transpose(1, 2).float()
     with torch.no_grad():
-        found = network.infer(flat / flat.mean((1, 2), keepdim=True).clamp_min(_SILENCE)).log_classes
+        found = model.network.infer(model.seen(flat)).log_classes
     # (batch, speakers, sources): how well each would be the other.
     scores = speakers.to(found) @ found.view(*power.shape[:2], -1).mT
     columns = [linear_sum_assignment(item.cpu().numpy(), maximize=True)[1] for item in scores]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sepvae.config import Config
 from sepvae.frontend.features import FeatureConfig, Features
-from sepvae.frontend.levels import LevelMeter, Normalisation, batch_levels, make_meter
+from sepvae.frontend.levels import LevelMeter, Normalisation, batch_levels, make_meter, power_of
 from sepvae.frontend.rumble import rumble, support_samples
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.limits import SampleRate
@@ -59,8 +59,12 @@ class Frontend:
 
     def levels(self, spectra: Tensor) -> Tensor:
         """Return the level of each of several spectra (batch, frames, bins), (batch, 1, 1), to divide it by."""
+        return self.levels_of_power(power_of(spectra))
+
+    def levels_of_power(self, power: Tensor) -> Tensor:
+        """Return the same of the powers of spectra: their square is what to divide these by."""
         config = self.config
-        return batch_levels(spectra, config.levels, config.normalisation, hop_ms=config.stft.hop_ms)
+        return batch_levels(power, config.levels, config.normalisation, hop_ms=config.stft.hop_ms)
 
     def training_pair(self, mixture: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
         """Return input and target features of one mixture, normalised by the level of the mixture.

@@ -98,7 +98,7 @@ class GatedMeter(LevelMeter):
         """Take in complex spectra (frames, bins) and return itself."""
         if not spectrum.numel():
             return self
-        frames = _frames(spectrum)
+        frames = _frames(power_of(spectrum))
         self._rest = frames if self._rest is None else torch.cat([self._rest, frames], dim=-1)
         length, step = _block_frames(self._hop_ms)
         count = (self._rest.shape[-1] - length) // step + 1
@@ -124,26 +124,35 @@ def make_meter(rule: str, normalisation: Normalisation, *, hop_ms: float) -> Lev
     return GatedMeter(peak=normalisation == "peak", hop_ms=hop_ms)
 
 
-def batch_levels(spectra: Tensor, rule: str, normalisation: Normalisation, *, hop_ms: float) -> Tensor:
-    """Return the level of each of several complex spectra (batch, frames, bins), (batch, 1, 1): what the meters say."""
-    values = spectra.detach()
-    levels = values.real.new_ones(len(values))
-    if values.numel() and normalisation != "none":
+def batch_levels(power: Tensor, rule: str, normalisation: Normalisation, *, hop_ms: float) -> Tensor:
+    """Return the level of each of several spectra by its powers (batch, frames, bins), (batch, 1, 1): as the meters."""
+    levels = power.new_ones(len(power))
+    if power.numel() and normalisation != "none":
         if rule == "gated":
-            levels = _gated(_blocks(_frames(values), hop_ms), peak=normalisation == "peak")
+            levels = _gated(_blocks(_frames(power), hop_ms), peak=normalisation == "peak")
         elif normalisation == "rms":
-            levels = (torch.view_as_real(values).flatten(1).square().sum(1) / values[0].numel()).sqrt()
+            levels = power.mean((-2, -1)).sqrt()
         else:
-            levels = values.abs().amax((-2, -1))
+            levels = power.amax((-2, -1)).sqrt()
     return torch.where(levels > _SILENCE, levels, 1.0)[:, None, None]
 
 
-def _frames(spectra: Tensor) -> Tensor:
-    """Return what a level is made of (3, …, frames), of spectra (…, frames, bins).
+def rms_levels(power: Tensor) -> Tensor:
+    """Return the root mean square of each of several spectra by its powers (batch, frames, bins), (batch, 1, 1)."""
+    return batch_levels(power, "whole", "rms", hop_ms=1)
+
+
+def power_of(spectra: Tensor) -> Tensor:
+    """Return the powers of complex spectra (…)."""
+    values = spectra.detach()
+    return values.real.square() + values.imag.square()
+
+
+def _frames(power: Tensor) -> Tensor:
+    """Return what a level is made of (3, …, frames), of powers (…, frames, bins).
 
     The mean power of the bins of each frame; the same, but nothing for a frame of one or two tones; the largest power.
     """
-    power = spectra.real.square() + spectra.imag.square()
     total = power.sum(-1)
     bins = torch.arange(power.shape[-1], device=power.device)
     strongest, where = _lobes(power).max(-1)

@@ -16,7 +16,7 @@ from sepvae.config import Config
 from sepvae.limits import Scale, Weight
 from sepvae.models.contract import Posterior
 from sepvae.models.network import DistilledNetwork, Network, within_limits
-from sepvae.objectives.conditional_elbo import detached, itakura_saito_divergence, labels_of, level
+from sepvae.objectives.conditional_elbo import detached, itakura_saito_divergence, labels_of
 from sepvae.objectives.contract import Batch, Loss, Objective
 from sepvae.objectives.elbo import kl_divergence, sample
 
@@ -61,7 +61,7 @@ class ChimeraAcvae(Objective):
         """Return the loss of the one network on a batch whose items have a speaker each."""
         ((name, model),) = models.items()
         labels = labels_of(batch, model.config.classes, objective="chimera_acvae")
-        target = level(batch.targets[name])
+        target = batch.levelled(batch.targets[name])
         classes = nn.functional.one_hot(labels, model.n_classes).to(target.dtype)
         terms, taught = _teach(model, target, classes, batch.generator)
         found = model.infer(target)

@@ -70,7 +70,7 @@ class ConditionalElbo(Objective):
         labels = labels_of(batch, model.config.classes, objective="conditional_elbo")
         classes = nn.functional.one_hot(labels, model.n_classes).to(batch.targets[name].dtype)
         voices = _warp(batch.targets[name], config, batch.generator)
-        target = level(_reverberate(_colour(voices, config, batch.generator), config, batch.generator))
+        target = batch.levelled(_reverberate(_colour(voices, config, batch.generator), config, batch.generator))
         posterior = model.encode(target, classes)
         latent = sample(posterior, epsilon_std=1.0, generator=batch.generator)
         decoded = model.decode(latent, classes).spectrum
@@ -79,9 +79,9 @@ class ConditionalElbo(Objective):
             "kl": config.beta * kl_divergence(posterior).mean(),
         }
         if config.information:
-            log_classes = model.infer(level(decoded)).log_classes
+            log_classes = model.infer(batch.levelled(decoded)).log_classes
             terms["information"] = config.information * nn.functional.nll_loss(log_classes, labels)
-        disturbed = level(_disturb(target, config, batch.generator))
+        disturbed = batch.levelled(_disturb(target, config, batch.generator))
         found = model.infer(disturbed)
         if config.classification:
             terms["classification"] = config.classification * nn.functional.nll_loss(found.log_classes, labels)
@@ -117,11 +117,6 @@ def itakura_saito_divergence(target: Tensor, decoded: Tensor) -> Tensor:
     """
     ratio = (target + _FLOOR) / (decoded + _FLOOR)
     return (ratio - ratio.log() - 1).sum(-1).mean()
-
-
-def level(power: Tensor) -> Tensor:
-    """Return powers (batch, frames, bins) at a mean of 1 over each item, as they are at separation."""
-    return power / power.mean((1, 2), keepdim=True).clamp_min(1e-12)
 
 
 def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:

@@ -17,9 +17,9 @@ from sepvae.estimator.masks import MaskKind
 from sepvae.estimator.separating import Together
 from sepvae.frontend.frontend import Frontend
 from sepvae.frontend.levels import LevelMeter
+from sepvae.frontend.old_levels import LevelDoubt
 from sepvae.frontend.rumble import rumble, support_samples
 from sepvae.separation.arrays import THE_MIXTURE, Reader, separate_array
-from sepvae.separation.old_levels import LevelDoubt
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from sepvae.demixing import ALGORITHMS
 from sepvae.demixing.algorithm import AlgorithmChoice
-from sepvae.demixing.contract import Separated, algorithms
+from sepvae.demixing.contract import Separated, SpeechModel, algorithms
 from sepvae.errors import ConfigError
+from sepvae.frontend.levels import rms_levels
 from sepvae.models.conditional import ConditionalVae, ConditionalVaeConfig
 from sepvae.testing.contract import DEFAULTS, Settings, check_settings, expect, raises
 
@@ -59,10 +60,15 @@ def make_voices(*, n_bins: int = 5, classes: tuple[str, ...] = CLASSES, seed: in
     return network.eval()
 
 
+def make_model(network: ConditionalVae | None = None, **how: Any) -> SpeechModel:
+    """Return a network, or that of `make_voices`, as a model of speech that sees powers at a mean of 1."""
+    return SpeechModel(network or make_voices(**how), rms_levels)
+
+
 def separate(name: str, settings: Settings, spectrum: Tensor, **how: Any) -> Separated:
     """Separate two talkers at 16 kHz by an algorithm, with a tiny model of speech when it needs one."""
     choice = AlgorithmChoice.of(name, settings)
-    algorithm = choice.build(make_voices() if choice.entry.needs_model else None)
+    algorithm = choice.build(make_model() if choice.entry.needs_model else None)
     return algorithm.separate(spectrum, **{"n_sources": 2, "sample_rate": 16000, **how})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import logging
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from sepvae import progress
 from sepvae.cli import VERBS, build_parser, info, main
 from sepvae.corpora import CORPORA
 from sepvae.corpora.demo import make_demo_corpus
@@ -297,3 +299,11 @@ def test_what_is_there_stays(line: str, tmp_path: Path, capsys: pytest.CaptureFi
     assert main([*command, "--overwrite"]) == 1
     assert "exists" not in capsys.readouterr().err
     assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("flag", ["-q", "-v"])
+def test_how_much_is_told_ends_with_the_command(flag: str, tmp_path: Path) -> None:
+    logger = logging.getLogger("sepvae")
+    before = logger.level, [*logger.handlers], progress.has_listeners()
+    assert main(["info", f"{tmp_path}/none", flag]) == 1
+    assert (logger.level, logger.handlers, progress.has_listeners()) == before

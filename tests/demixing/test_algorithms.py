@@ -23,6 +23,7 @@ from sepvae.demixing.updates import iterative_projection, takes_past
 from sepvae.errors import ConfigError
 from sepvae.models.conditional import ConditionalVae
 from sepvae.systems.demixing import DemixingSystemConfig
+from sepvae.testing.algorithms import make_model
 
 
 def usual(name: str) -> dict[str, Any]:
@@ -30,7 +31,9 @@ def usual(name: str) -> dict[str, Any]:
 
 
 def test_the_published_fastmvae2_makes_no_step_and_the_refined_one_does(voices: Any) -> None:
-    published, refined = (AlgorithmChoice.of(name).build(voices()) for name in ("fastmvae2", "fastmvae2_refined"))
+    published, refined = (
+        AlgorithmChoice.of(name).build(make_model(voices())) for name in ("fastmvae2", "fastmvae2_refined")
+    )
     assert type(published.variances(1, None)) is FastMvae2Variances
     assert type(refined.variances(1, None)) is MvaeVariances
     assert "steps" not in usual("fastmvae2")
@@ -45,7 +48,7 @@ def test_algorithms_with_a_model_start_from_the_same(talkers: Any, voices: Any, 
     settings = {"iterations": 1, "precision": "32-true"}
     images = [
         AlgorithmChoice.of(name, {**settings, "start_iterations": n})
-        .build(voices())
+        .build(make_model(voices()))
         .separate(talkers().spectrum, n_sources=2, sample_rate=16000)
         .images
         for n in (0, 5)
@@ -77,16 +80,16 @@ def test_sources_are_ordered_by_who_sounds_like_whom(speakers: tuple[int, int]) 
             power[item, source, speaker] += 5
     network: Any = Listener()
     known = classes(*speakers).expand(2, 2, 3)
-    assert match_speakers(power, network, known).tolist() == [[0, 1], [1, 0]]
+    assert match_speakers(power, make_model(network), known).tolist() == [[0, 1], [1, 0]]
     # Each speaker once, though both sound like the first.
     power[:, :, speakers[0]] += 20
-    assert sorted(match_speakers(power, network, known)[0].tolist()) == [0, 1]
-    assert match_speakers(torch.zeros_like(power), network, known).shape == (2, 2)
+    assert sorted(match_speakers(power, make_model(network), known)[0].tolist()) == [0, 1]
+    assert match_speakers(torch.zeros_like(power), make_model(network), known).shape == (2, 2)
 
 
 def test_more_sources_than_channels(talkers: Any, voices: Callable[..., ConditionalVae]) -> None:
     spectrum = talkers(n_sources=3, n_channels=2).spectrum
-    algorithm = AlgorithmChoice.of("gmvae", {"iterations": 4, "precision": "32-true"}).build(voices())
+    algorithm = AlgorithmChoice.of("gmvae", {"iterations": 4, "precision": "32-true"}).build(make_model(voices()))
     found = algorithm.separate(spectrum, n_sources=3, sample_rate=16000)
     assert found.log_classes is not None
     assert found.log_classes.shape == (1, 3, 3)

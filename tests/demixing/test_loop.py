@@ -21,6 +21,7 @@ from sepvae.demixing.mvae import MvaeVariances
 from sepvae.demixing.projection_back import project_back
 from sepvae.demixing.updates import updates_with_past
 from sepvae.seeds import torch_generator
+from sepvae.testing.algorithms import make_model
 
 N_BINS = 5
 MONOTONE = ["laplace", "gauss", "ilrma", "mvae"]
@@ -32,7 +33,7 @@ def make(kind: str, voices: Callable[..., Any], *, n_batch: int = 1) -> SourceVa
     if kind == "ilrma":
         return IlrmaVariances(2, [torch_generator(0, "ilrma") for _ in range(n_batch)])
     if kind == "mvae":
-        return MvaeVariances(voices(), n_steps=3, learning_rate=0.05)
+        return MvaeVariances(make_model(voices()), n_steps=3, learning_rate=0.05)
     return AuxIvaVariances("laplace" if kind == "laplace" else "gauss")
 
 

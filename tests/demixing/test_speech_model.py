@@ -16,6 +16,7 @@ from sepvae.demixing.fastmvae2 import FastMvae2Variances
 from sepvae.demixing.mvae import MvaeVariances
 from sepvae.demixing.speech_model import CvaeVariances, InferredSources
 from sepvae.models.conditional import ConditionalVae
+from sepvae.testing.algorithms import make_model
 
 N_BINS, N_FRAMES = 5, 12
 Gaussian = Callable[..., Tensor]
@@ -24,9 +25,10 @@ every_model = pytest.mark.parametrize("kind", KINDS)
 
 
 def make(kind: str, network: ConditionalVae, *, n_steps: int = 4, speakers: Tensor | None = None) -> CvaeVariances:
+    model = make_model(network)
     if kind == "mvae":
-        return MvaeVariances(network, n_steps=n_steps, learning_rate=0.05, speakers=speakers)
-    return (FastMvaeVariances if kind == "fastmvae" else FastMvae2Variances)(network, speakers=speakers)
+        return MvaeVariances(model, n_steps=n_steps, learning_rate=0.05, speakers=speakers)
+    return (FastMvaeVariances if kind == "fastmvae" else FastMvae2Variances)(model, speakers=speakers)
 
 
 def powers(gaussian: Gaussian, *, n_batch: int = 1, seed: int = 0) -> Tensor:
@@ -160,7 +162,7 @@ def test_mvae_never_raises_its_contrast(gaussian: Gaussian, voices: Any, seed: i
 def test_mvae_refuses_steps_that_lead_nowhere(gaussian: Gaussian, voices: Any) -> None:
     """With a learning rate far too large, the best it knows is where it is."""
     power, network = powers(gaussian), voices()
-    wild = MvaeVariances(network, n_steps=3, learning_rate=1e4)
+    wild = MvaeVariances(make_model(network), n_steps=3, learning_rate=1e4)
     torch.testing.assert_close(
         wild.fit(power).contrast, make("fastmvae2", network).fit(power).contrast, rtol=1e-6, atol=0
     )
@@ -177,7 +179,7 @@ def test_mvae_leaves_a_wrong_start_behind(gaussian: Gaussian, voices: Any) -> No
 
 
 def test_mvae_descends_though_its_products_are_rounded(gaussian: Gaussian, voices: Any) -> None:
-    power, model = powers(gaussian), MvaeVariances(voices(), n_steps=2, learning_rate=0.05, half=True)
+    power, model = powers(gaussian), MvaeVariances(make_model(voices()), n_steps=2, learning_rate=0.05, half=True)
     values = torch.stack([model.fit(power).contrast for _ in range(6)])
     assert (values[1:] <= values[:-1] + 1e-6 * values[:-1].abs()).all()
     assert (values[-1] < values[0]).all()
@@ -188,7 +190,8 @@ def test_steps_in_half_precision_lead_as_far(gaussian: Gaussian, voices: Any) ->
     power, network = powers(gaussian), voices()
     start = make("fastmvae2", network).fit(power).contrast
     single, half = (
-        MvaeVariances(network, n_steps=20, learning_rate=0.05, half=half).fit(power).contrast for half in (False, True)
+        MvaeVariances(make_model(network), n_steps=20, learning_rate=0.05, half=half).fit(power).contrast
+        for half in (False, True)
     )
     assert (single < start - 0.1).all()
     torch.testing.assert_close(start - half, start - single, rtol=0.05, atol=0)
@@ -197,7 +200,7 @@ def test_steps_in_half_precision_lead_as_far(gaussian: Gaussian, voices: Any) ->
 def test_a_fit_goes_on_from_where_the_last_one_ended(gaussian: Gaussian, voices: Any) -> None:
     """Two fits of three steps to the same powers are one of six, while every step is one down."""
     power, network = powers(gaussian), voices()
-    twice, once = (MvaeVariances(network, n_steps=n_steps, learning_rate=1e-3) for n_steps in (3, 6))
+    twice, once = (MvaeVariances(make_model(network), n_steps=n_steps, learning_rate=1e-3) for n_steps in (3, 6))
     twice.fit(power)
     torch.testing.assert_close(twice.fit(power).variances, once.fit(power).variances, rtol=1e-5, atol=0)
 
@@ -212,7 +215,7 @@ def test_mvae_gets_lower_than_the_fast_inference(gaussian: Gaussian, voices: Any
 def test_slopes_of_the_cost_are_those_of_finite_differences(gaussian: Gaussian, voices: Any, known: bool) -> None:
     network = voices().double()
     speakers = torch.eye(3, dtype=torch.float64)[None, :2] if known else None
-    model = MvaeVariances(network, n_steps=1, learning_rate=0.1, speakers=speakers)
+    model = MvaeVariances(make_model(network), n_steps=1, learning_rate=0.1, speakers=speakers)
     power = powers(gaussian)[0].transpose(1, 2)
     sources = InferredSources(
         gaussian(2, N_FRAMES, 3, dtype=torch.float64).requires_grad_(),

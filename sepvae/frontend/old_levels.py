@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from sepvae.frontend.frontend import FrontendConfig
+from sepvae.frontend.frontend import Frontend, FrontendConfig
 from sepvae.frontend.levels import LevelMeter, Normalisation, make_meter
+from sepvae.frontend.rumble import rumble
 
 # The mean of everything lies this far from the level of the speech in a clean recording with pauses, in dB.
 _ORDINARY_DB = (-3.0, 5.0)
@@ -53,3 +54,13 @@ class LevelDoubt:
             f"{'above' if apart > 0 else 'below'} that of its speech (an offset, hum, a beep or long silence?), and "
             "the estimates are worse for it: train the model anew, which then goes by the speech alone"
         )
+
+
+def doubts(wave: Tensor, frontend: Frontend) -> str | None:
+    """Return what is to be said of a whole recording (channels, time) and a model with this front-end."""
+    if not LevelDoubt.is_needed(frontend.config):
+        return None
+    low, doubt = rumble(wave, sample_rate=frontend.config.sample_rate), LevelDoubt(frontend.config)
+    above = wave - low
+    doubt.add(frontend.stft.analyse(above), rumble=float(low.square().sum()), rest=float(above.square().sum()))
+    return doubt.told([frontend.meter().add(spectrum) for spectrum in frontend.stft.analyse(wave)])
