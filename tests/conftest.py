@@ -180,6 +180,19 @@ def voice_model(
     humming: TrainingData, voice_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The run folder of a conditional VAE that knows the speakers hiss and hum, for recordings at 8 kHz."""
+    return _train_voices(humming, voice_settings, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def gated_voice_model(
+    humming: TrainingData, voice_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The same of one that goes by the level of the speech."""
+    settings = {**voice_settings, "frontend": {**voice_settings["frontend"], "levels": "gated"}}
+    return _train_voices(humming, settings, tmp_path_factory)
+
+
+def _train_voices(humming: TrainingData, settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sepvae.config import parse_config
     from sepvae.mixing.single_source import speech_mixtures
     from sepvae.training.config import TrainingConfig
@@ -188,7 +201,7 @@ def voice_model(
     folder = tmp_path_factory.mktemp("voices")
     train_items, valid_items = (speech_mixtures(split, humming.root) for split in (humming.train, humming.valid))
     data = TrainingData(train_items, valid_items, humming.root)
-    train(parse_config(TrainingConfig, voice_settings, where="test"), data, folder, device="cpu")
+    train(parse_config(TrainingConfig, settings, where="test"), data, folder, device="cpu")
     return folder
 
 

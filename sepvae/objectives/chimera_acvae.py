@@ -61,7 +61,7 @@ class ChimeraAcvae(Objective):
         """Return the loss of the one network on a batch whose items have a speaker each."""
         ((name, model),) = models.items()
         labels = labels_of(batch, model.config.classes, objective="chimera_acvae")
-        target = batch.levelled(batch.targets[name])
+        target = batch.targets[name]
         classes = nn.functional.one_hot(labels, model.n_classes).to(target.dtype)
         terms, taught = _teach(model, target, classes, batch.generator)
         found = model.infer(target)

@@ -23,6 +23,7 @@ from sepvae.objectives.contract import Batch, Loss, Objective
 from sepvae.objectives.elbo import kl_divergence, sample
 
 _FLOOR = 1e-8
+_TINY = 1e-20
 
 
 class ConditionalElboConfig(Config):
@@ -69,8 +70,9 @@ class ConditionalElbo(Objective):
         ((name, model),) = models.items()
         labels = labels_of(batch, model.config.classes, objective="conditional_elbo")
         classes = nn.functional.one_hot(labels, model.n_classes).to(batch.targets[name].dtype)
-        voices = _warp(batch.targets[name], config, batch.generator)
-        target = batch.levelled(_reverberate(_colour(voices, config, batch.generator), config, batch.generator))
+        clean = batch.targets[name]
+        heard = _colour(_warp(clean, config, batch.generator), config, batch.generator)
+        target = at_level_of(clean, _reverberate(heard, config, batch.generator))
         posterior = model.encode(target, classes)
         latent = sample(posterior, epsilon_std=1.0, generator=batch.generator)
         decoded = model.decode(latent, classes).spectrum
@@ -79,9 +81,9 @@ class ConditionalElbo(Objective):
             "kl": config.beta * kl_divergence(posterior).mean(),
         }
         if config.information:
-            log_classes = model.infer(batch.levelled(decoded)).log_classes
+            log_classes = model.infer(at_level_of(target, decoded)).log_classes
             terms["information"] = config.information * nn.functional.nll_loss(log_classes, labels)
-        disturbed = batch.levelled(_disturb(target, config, batch.generator))
+        disturbed = at_level_of(target, _disturb(target, config, batch.generator))
         found = model.infer(disturbed)
         if config.classification:
             terms["classification"] = config.classification * nn.functional.nll_loss(found.log_classes, labels)
@@ -117,6 +119,15 @@ def itakura_saito_divergence(target: Tensor, decoded: Tensor) -> Tensor:
     """
     ratio = (target + _FLOOR) / (decoded + _FLOOR)
     return (ratio - ratio.log() - 1).sum(-1).mean()
+
+
+def at_level_of(target: Tensor, power: Tensor) -> Tensor:
+    """Return powers (batch, frames, bins), each item at the mean that its target has.
+
+    The front-end has divided files by the level of the speech in them, as at separation; a segment has a level of its
+    own beside that, which is left to it.
+    """
+    return power * (target.mean((1, 2), keepdim=True) / power.mean((1, 2), keepdim=True).clamp_min(_TINY))
 
 
 def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from sepvae.config import Config
-from sepvae.frontend.levels import rms_levels
 from sepvae.models.contract import Reconstruction, Sampler
 from sepvae.models.network import Network, SourceNetwork
 from sepvae.objectives import OBJECTIVES
@@ -44,10 +43,9 @@ class Batch:
         speakers: who speaks in each item, for models that are told; of a mixture, whoever is its first source.
         sequences: where each item comes from, for objectives on segments that belong together.
         present: of each source, whether the mixture of each item has it (batch,); of those not named all have it.
-        levels: of powers (batch, frames, bins) their levels (batch, 1, 1), by the rule of the front-end.
     """
 
-    __slots__ = ("generator", "input", "levels", "present", "sequences", "speakers", "step", "targets")
+    __slots__ = ("generator", "input", "present", "sequences", "speakers", "step", "targets")
 
     def __init__(
         self,
@@ -58,15 +56,9 @@ class Batch:
         speakers: Sequence[str] = (),
         sequences: Sequences | None = None,
         present: Mapping[str, Tensor] | None = None,
-        levels: Callable[[Tensor], Tensor] = rms_levels,
     ) -> None:
         self.input, self.targets, self.step, self.generator = input, targets, step, generator
         self.speakers, self.sequences, self.present = tuple(speakers), sequences, dict(present or {})
-        self.levels = levels
-
-    def levelled(self, power: Tensor) -> Tensor:
-        """Return powers (batch, frames, bins), each item at a level of 1, as they are at separation."""
-        return power / self.levels(power).square()
 
 
 class Loss(NamedTuple):

@@ -64,7 +64,6 @@ class FrameBatches:
             )
             return built.to(place.device) if place.device.type != "cpu" else built
 
-        self._levels = estimator.frontend.levels_of_power
         self._from_labels = config.objective.entry.from_labels
         train, valid = _with_labels(*splits, estimator.sources) if self._from_labels else splits
         self._labels = {mixture.id: {source.name for source in mixture.sources} for mixture in (*train, *valid)}
@@ -95,10 +94,10 @@ class FrameBatches:
         sequences = Sequences(numbers.to(rows.device), counts.to(rows.device))
         stream = torch_generator(self._place.seed, *names, device=str(self._place.device))
         if not self._from_labels:
-            return Batch(features, targets, step, stream, speakers, sequences, levels=self._levels)
+            return Batch(features, targets, step, stream, speakers, sequences)
         labels = [self._labels[table.items[number]] for number in numbers.tolist()]
         present = {name: torch.tensor([name in one for one in labels], device=rows.device) for name in targets}
-        return Batch(features, {}, step, stream, speakers, sequences, present, levels=self._levels)
+        return Batch(features, {}, step, stream, speakers, sequences, present)
 
     def prepare(self, models: Mapping[str, Network]) -> None:
         """Let networks start from the targets, and take mean and spread of the features from some frames."""

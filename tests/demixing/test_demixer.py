@@ -88,6 +88,45 @@ def test_talkers_add_up_to_the_reference_microphone(algorithm: str, pair: Any, v
             assert 0.5 <= probability <= 1
 
 
+def rumbling(heard: Wave, *, offset: float = 0.0, hum: float = 0.0) -> Wave:
+    """Return what microphones hear beside an offset and 40 Hz, each of them at a gain of its own."""
+    time = np.arange(heard.shape[1]) / RATE
+    low = offset + hum * np.sin(2 * np.pi * 40 * time)
+    return heard + np.linspace(1, -0.5, len(heard))[:, None] * low
+
+
+@every_algorithm
+def test_an_offset_moves_nothing_and_is_shared_out(algorithm: str, pair: Any, gated_voice_model: Path) -> None:
+    demixer, (_, heard) = make(algorithm, gated_voice_model), pair
+    plain, recording = demixer.separate(heard, RATE).waves, rumbling(heard, offset=0.3)
+    moved = demixer.separate(recording, RATE).waves
+    np.testing.assert_allclose(sum(moved.values()), recording[0], atol=1e-6)
+    for name, wave in plain.items():
+        np.testing.assert_allclose(moved[name], wave + 0.3 / len(plain), atol=1e-6)
+
+
+@pytest.mark.parametrize("algorithm", BLIND)
+def test_hum_costs_little(algorithm: str, voices_of: Waves, hear: Waves, voice_model: Path) -> None:
+    """A hum as loud as the talkers, without the part of it that each of them is given; heard, it costs 7 dB."""
+    waves = voices_of("a", "b", n_samples=32000)
+    heard, demixer = hear(waves, TWO), make(algorithm, voice_model, iterations=20)
+    plain, moved = (demixer.separate(rumbling(heard, hum=hum), RATE).waves.values() for hum in (0.0, 0.05))
+    share = (rumbling(heard, hum=0.05) - heard)[0] / 2
+    references = list(waves.values())
+    cost_db = best_snr_db(references, list(plain)) - best_snr_db(references, [wave - share for wave in moved])
+    assert cost_db < 0.5
+
+
+def test_an_older_model_says_what_does_not_suit_it(
+    voice_model: Path, gated_voice_model: Path, pair: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    offset = rumbling(pair[1], offset=0.3)
+    make("fastmvae2", gated_voice_model).separate(offset, RATE)
+    assert not caplog.messages
+    make("fastmvae2", voice_model).separate(offset, RATE)
+    assert "the recording: an offset or hum in it is heard by its model" in caplog.messages[0]
+
+
 @every_algorithm
 def test_a_gain_carries_through(algorithm: str, pair: Any, voice_model: Path) -> None:
     demixer, gain = make(algorithm, voice_model), [1e-3, 10.0][list(ALGORITHMS).index(algorithm) % 2]

@@ -57,6 +57,18 @@ def clicks(wave: torch.Tensor, count: int) -> torch.Tensor:
     return changed
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+def test_powers_have_the_level_of_their_spectra(rule: Rule, normalisation: Normalisation) -> None:
+    frontend = Frontend(FrontendConfig(sample_rate=RATE, levels=rule, normalisation=normalisation))
+    spectra = frontend.stft.analyse(torch.stack([talk(2.0), 0.1 * talk(2.0, seed=1)]))
+    levels = frontend.levels_of_power(spectra.abs().square())
+    torch.testing.assert_close(levels, frontend.levels(spectra))
+    assert levels.shape == (2, 1, 1)
+    for level, spectrum in zip(levels.flatten(), spectra, strict=True):
+        torch.testing.assert_close(float(level), frontend.meter().add(spectrum).level, rtol=1e-5, atol=0)
+
+
 def level_db(wave: torch.Tensor, *, window_ms: float = 16.0, hop_ms: float = 8.0, levels: Rule = "gated") -> float:
     frontend = Frontend(FrontendConfig(stft=StftConfig(window_ms=window_ms, hop_ms=hop_ms), levels=levels))
     found = frontend.meter().add(frontend.stft.analyse(frontend.heard(wave))).level

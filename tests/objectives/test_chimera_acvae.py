@@ -219,12 +219,6 @@ def test_gradients_are_those_of_finite_differences(part: str) -> None:
             torch.testing.assert_close(one, other)
 
 
-def test_the_level_of_an_item_does_not_matter() -> None:
-    network, target = make(), powers()
-    scales = torch.tensor([1e-4, 1.0, 1e5], dtype=torch.float64)[:, None, None]
-    torch.testing.assert_close(evaluate(network, scales * target).total, evaluate(network, target).total)
-
-
 def test_speakers_that_the_model_has_no_class_for_are_named() -> None:
     with pytest.raises(ConfigError, match=r"objective chimera_acvae: the model has no class for eve \(it has ann"):
         evaluate(make(), powers(2), ("ann", "eve"))

@@ -47,10 +47,6 @@ def evaluate(
     return ConditionalElbo(ConditionalElboConfig(**settings))({"speech": network}, batch)
 
 
-def levelled(power: Tensor) -> Tensor:
-    return power / power.mean((1, 2), keepdim=True)
-
-
 def itakura_saito(target: Tensor, decoded: Tensor) -> Tensor:
     ratio = target / decoded
     return (ratio - ratio.log() - 1).sum(-1).mean()
@@ -61,11 +57,11 @@ def test_reconstruction_and_kl_are_the_lower_bound() -> None:
     network, target = make(), powers()
     with torch.no_grad():
         network.to_posterior.bias[3:] = -100  # log-variances at their limit of −10
-    loss = evaluate(network, 7 * target, beta=0.5, **PLAIN)
+    loss = evaluate(network, target, beta=0.5, **PLAIN)
     classes = torch.eye(3, dtype=torch.float64)
-    posterior = network.encode(levelled(target), classes)
+    posterior = network.encode(target, classes)
     decoded = network.decode(posterior.mean, classes).spectrum
-    expected = itakura_saito(levelled(target), decoded)
+    expected = itakura_saito(target, decoded)
     torch.testing.assert_close(loss.terms["speech/reconstruction"], expected, rtol=1e-2, atol=0)
     variance = np.exp(-10)
     kl = 0.5 * (posterior.mean.square() + variance + 10 - 1).sum(-1).mean()
@@ -73,7 +69,7 @@ def test_reconstruction_and_kl_are_the_lower_bound() -> None:
 
 
 def test_labels_are_those_of_the_speakers_of_each_item() -> None:
-    network, target = make(), levelled(powers(4))
+    network, target = make(), powers(4)
     loss = evaluate(network, target, ("cat", "ann", "cat", "bob"), classification=2.0, **PLAIN)
     log_classes = network.infer(target).log_classes
     expected = -2 * log_classes[torch.arange(4), [2, 0, 2, 1]].mean()
@@ -86,7 +82,7 @@ def test_speakers_that_the_model_has_no_class_for_are_named() -> None:
 
 
 def test_inference_is_taught_by_the_posterior_that_knows_the_class() -> None:
-    network, target = make(), levelled(powers())
+    network, target = make(), powers()
     loss = evaluate(network, target, inference=3.0, **PLAIN)
     teacher, student = network.encode(target, torch.eye(3).double()), network.infer(target).posterior
     assert student.log_variance is not None
@@ -126,10 +122,23 @@ def test_a_weight_of_zero_leaves_its_terms_out(absent: str) -> None:
     assert gone == ({"inferred_reconstruction", "inferred_kl"} if absent == "inference" else {absent})
 
 
-def test_the_level_of_an_item_does_not_matter() -> None:
-    network, target = make(), powers()
-    scales = torch.tensor([1e-4, 1.0, 1e5], dtype=torch.float64)[:, None, None]
-    torch.testing.assert_close(evaluate(network, scales * target).total, evaluate(network, target).total)
+@pytest.mark.parametrize("changed", ["disturbed", "reverberant", "colour_db", "warp"])
+def test_what_is_changed_keeps_its_level(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    """The front-end has divided each file by the level of its speech, and a segment keeps its own beside that."""
+    network, seen = make(), list[Tensor]()
+    target = powers() * torch.tensor([1e-2, 1.0, 10.0], dtype=torch.float64)[:, None, None]
+    for name in ("encode", "infer"):
+        way = getattr(network, name)
+        monkeypatch.setattr(network, name, lambda power, *told, way=way: (seen.append(power), way(power, *told))[1])
+    evaluate(network, target, **{**PLAIN, changed: 0.08 if changed == "warp" else 1.0})
+    # The encoder, the inference of what is decoded, and that of what is disturbed.
+    assert len(seen) == 3
+    for power in seen:
+        torch.testing.assert_close(power.mean((1, 2)), target.mean((1, 2)))
+
+
+def test_silence_stays_silence() -> None:
+    assert torch.isfinite(evaluate(make(), torch.zeros(3, FRAMES, BINS, dtype=torch.float64)).total)
 
 
 def test_the_loss_is_a_mean_over_items() -> None:
