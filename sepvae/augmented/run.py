@@ -29,6 +29,7 @@ from sepvae.augmented.manifests import Paths
 from sepvae.augmented.pipeline import BlockResult, RunSpec, Task, pipeline, run_task
 from sepvae.augmented.plan import Plan
 from sepvae.augmented.results import rewrite_manifests, write_results
+from sepvae.augmented.room import check_room
 from sepvae.augmented.schedulers import scheduler
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError, InputError, OutputError
@@ -136,7 +137,7 @@ def augment_corpus(
             return _found(folder, run, started)
         _refuse_failures(plan, run)
         _announce(plan, config)
-        made_s = _make_shard(plan, spec_of(plan), run, folder.work)
+        made_s = _make_shard(plan, config, spec_of(plan), run, folder.work)
         if _finish(folder, plan, model_hash, run):
             return _summary(path, made_s, started)
         blocks = [read_block(place) for place in finished_blocks(folder.work).values()]
@@ -193,7 +194,7 @@ def _finish(folder: RunFolder, plan: Plan, model_hash: str | None, run: RunOptio
     return True
 
 
-def _make_shard(plan: Plan, spec: RunSpec, run: RunOptions, work: Path) -> float:
+def _make_shard(plan: Plan, config: AugmentConfig, spec: RunSpec, run: RunOptions, work: Path) -> float:
     """Make the blocks of this shard that no journal has yet, and return the seconds of speech made."""
     shard, n_shards = run.shard
     own = [number for number in range(plan.n_blocks) if number % n_shards == shard - 1]
@@ -202,6 +203,7 @@ def _make_shard(plan: Plan, spec: RunSpec, run: RunOptions, work: Path) -> float
         todo = [number for number in own if number not in done or lost_file(read_block(done[number]), out)]
         if len(todo) < len(own):
             _LOGGER.info("going on: %d of %d blocks are done", len(own) - len(todo), len(own))
+        check_room(out, plan, config, share=len(todo) / plan.n_blocks)
 
         def tasks() -> Iterator[Task]:
             drawing = pipeline(spec)

@@ -23,10 +23,11 @@ from sepvae.plugins import VARIABLE, from_environment, load
 VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "evaluate", "report", "recipe", "info")
 _INTERRUPTED = 130
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# What goes on where it was stopped; the others begin anew.
+# What goes on where it was stopped; the others begin anew, and so do those of which something is kept with --out alone.
 _RESUMED = {
     *("separate", "enhance", "demix", "train", "mix", "recipe run", "augment run", "corpus fetch", "corpus mixtures"),
 }
+_RESUMED_WITH_OUT = {"evaluate"}
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -130,7 +131,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _more(argv: Sequence[str]) -> str:
     """Return what the same command does that was stopped: it goes on, or begins anew."""
     words = [word for word in argv if not word.startswith("-")]
-    return " to continue" if not _RESUMED.isdisjoint({" ".join(words[:1]), " ".join(words[:2])}) else ""
+    has_out = any(word.startswith(("-o", "--out")) for word in argv)
+    resumed = _RESUMED | _RESUMED_WITH_OUT if has_out else _RESUMED
+    return " to continue" if not resumed.isdisjoint({" ".join(words[:1]), " ".join(words[:2])}) else ""
 
 
 def _leave_stdout() -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import add_jobs, add_overwrite, checked, choice, comma_list, path_argument, whole_number
+from sepvae.cli.resuming import unfinished
+from sepvae.errors import SepvaeError
 from sepvae.evaluation import IMPROVEMENT, LAYOUTS, MEASURES, MIXTURES, PERMUTATIONS, known_measure
 
 if TYPE_CHECKING:
+    from sepvae.evaluation.folders import ItemFiles
     from sepvae.evaluation.layouts import Folder
     from sepvae.evaluation.rows import ScoreRow
+    from sepvae.unfinished import Unfinished
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -75,19 +80,21 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, print the table, and write the rows; return 1 where an item has a reason in place of a value."""
-    from sepvae.evaluation.failures import UNPROCESSED, count_failures
+    from sepvae.evaluation.failures import UNPROCESSED
     from sepvae.evaluation.folders import find_items, tell_of_headers
     from sepvae.evaluation.layouts import Folder, pair_folders
-    from sepvae.evaluation.many import score_many
-    from sepvae.evaluation.rows import ScoreRow, check_table, write_rows
-    from sepvae.evaluation.statistics import summarise
-    from sepvae.evaluation.table import format_table
+    from sepvae.evaluation.rows import check_table
     from sepvae.evaluation.unusable import UNUSABLE
-    from sepvae.files import check_free, to_json
-    from sepvae.progress import progress
+    from sepvae.files import check_free
 
     if args.out:
-        check_free(args.out, overwrite=args.overwrite)
+        try:
+            check_free(args.out, overwrite=args.overwrite)
+        except SepvaeError:
+            # Stopped at its very end, the command has left a note beside its table.
+            with _left(args) as left:
+                left.clear()
+            raise
     mixtures = (args.mixture,) if args.mixture else MIXTURES
     references = Folder.read(args.references, advice="give that of the true sources, see 'sepvae evaluate --help'")
     estimates = Folder.read(args.estimates, advice="give that of the estimates, see 'sepvae evaluate --help'")
@@ -106,17 +113,7 @@ def run(args: argparse.Namespace) -> int:
     for note in found.notes:
         _LOGGER.warning("%s", note)
     tell_of_headers(found.items)
-    rows = list[ScoreRow]()
-    scores = score_many(found.items, measures=args.measures, floor=UNPROCESSED, jobs=args.jobs)
-    with closing(scores), progress("evaluate", len(found.items), unit="items") as job:
-        for own in scores:
-            rows += own
-            job.advance()
-    counted = count_failures(rows)
-    summary = summarise(counted.rows, failed=counted.failed)
-    sys.stdout.write((to_json(summary, indent=2) if args.json else format_table(summary)) + "\n")
-    if args.out:
-        write_rows(args.out, (row for row in rows if row.system != UNPROCESSED))
+    rows = _score(args, found.items)
     if without := _without_value(row for row in rows if row.system != UNPROCESSED):
         _LOGGER.warning("values that there are not, and why: %s", without)
     bad = {row.item for row in rows if UNUSABLE & set(row.reasons.values())}
@@ -124,6 +121,34 @@ def run(args: argparse.Namespace) -> int:
         where = f"; the reasons are in {args.out}" if args.out else ""
         _LOGGER.error("%d of %d items could not be scored in full%s", len(bad), len(found.items), where)
     return 1 if bad or unlisted else 0
+
+
+def _left(args: argparse.Namespace) -> Unfinished:
+    """Return what the same command has left to do."""
+    return unfinished(args, [args.references, args.estimates], args.out.parent)
+
+
+def _score(args: argparse.Namespace, items: Sequence[ItemFiles]) -> list[ScoreRow]:
+    """Score, print the table and write the rows, and return them with those of the mixture."""
+    from sepvae.evaluation.failures import UNPROCESSED, count_failures
+    from sepvae.evaluation.kept import score_or_keep
+    from sepvae.evaluation.rows import write_rows
+    from sepvae.evaluation.statistics import summarise
+    from sepvae.evaluation.table import format_table
+    from sepvae.files import to_json
+
+    out: Path | None = args.out
+    with contextlib.ExitStack() as stack:
+        left = stack.enter_context(_left(args)) if out else None
+        table = out.name if out else ""
+        rows = score_or_keep(items, left, table=table, measures=args.measures, jobs=args.jobs)
+        counted = count_failures(rows)
+        summary = summarise(counted.rows, failed=counted.failed)
+        sys.stdout.write((to_json(summary, indent=2) if args.json else format_table(summary)) + "\n")
+        if out and left is not None:
+            write_rows(out, (row for row in rows if row.system != UNPROCESSED))
+            left.clear()
+    return rows
 
 
 def _without_value(rows: Iterable[ScoreRow]) -> str:

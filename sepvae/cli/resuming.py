@@ -1,4 +1,4 @@
-"""How the verbs that make several files of each one go on when the same command is given again."""
+"""How the verbs that make something of each of many files go on when the same command is given again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def unfinished(
 
     Args:
         args: of the verb.
-        paths: the inputs.
+        paths: the inputs; of a verb without `files`, the folders they are in.
         folder: of the outputs.
         places: other folders that are written into.
 
@@ -51,7 +51,7 @@ def unfinished(
 
     given = list(getattr(args, "files", ()))
     # A list on stdin is known by what it lists.
-    inputs = [*(Path(name) for name in given if name != "-"), *(paths if "-" in given else ())]
+    inputs = [*(Path(name) for name in given if name != "-"), *(paths if "-" in given or not given else ())]
     command = {
         "sepvae": metadata.version("sepvae"),
         "inputs": [str(path.absolute()) for path in inputs],

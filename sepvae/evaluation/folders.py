@@ -53,6 +53,12 @@ class ItemFiles:
         """The sources that the system has a row for."""
         return {self.system: tuple(self.references)}
 
+    @property
+    def files(self) -> list[Path]:
+        """All files that are there."""
+        paths = (*self.references.values(), self.mixture, self.noise, *self.estimates.values())
+        return [path for path in paths if path is not None]
+
     def load(self) -> ScoreTask:
         """Read the files: estimates that cannot be used are left out, with a reason for each.
 
@@ -155,10 +161,9 @@ def tell_of_headers(items: Iterable[ItemFiles]) -> None:
     A file that cannot be read is left to the scoring, which has a reason for it.
     """
     for one in items:
-        for path in (*one.references.values(), one.mixture, one.noise, *one.estimates.values()):
-            if path is not None:
-                with contextlib.suppress(SepvaeError), one_of_many(str(path)):
-                    audio.inspect(path)
+        for path in one.files:
+            with contextlib.suppress(SepvaeError), one_of_many(str(path)):
+                audio.inspect(path)
 
 
 class Found(NamedTuple):

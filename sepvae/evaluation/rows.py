@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def write_rows(path: str | os.PathLike[str], rows: Iterable[ScoreRow]) -> None:
     """
     rows = list(rows)
     if _ending(path) == ".json":
-        write_json(path, {"version": _VERSION, "rows": [_to_json(row) for row in rows]})
+        write_json(path, {"version": _VERSION, "rows": [to_record(row) for row in rows]})
     else:
         write_text(path, _to_csv(rows))
 
@@ -92,10 +92,22 @@ def _ending(path: str | os.PathLike[str]) -> str:
     return ending
 
 
-def _to_json(row: ScoreRow) -> dict[str, Any]:
+def to_record(row: ScoreRow) -> dict[str, Any]:
+    """Return a row as JSON, NaN as null."""
     values = {measure: None if math.isnan(value) else value for measure, value in row.values.items()}
     record = asdict(row) | {"values": values}
     return record if row.estimate else {key: value for key, value in record.items() if key != _ESTIMATE}
+
+
+def from_record(record: Mapping[str, Any]) -> ScoreRow:
+    """Return the row that `to_record` made JSON of.
+
+    Raises:
+        KeyError, TypeError, AttributeError, ValueError: it did not.
+    """
+    values = {name: math.nan if value is None else 1.0 * value for name, value in record["values"].items()}
+    system, item, source = (record[key] for key in _KEYS)
+    return ScoreRow(system, item, source, values, dict(record["reasons"]), record.get(_ESTIMATE, ""))
 
 
 def _from_json(path: str | os.PathLike[str], data: Any) -> list[ScoreRow]:
@@ -104,9 +116,7 @@ def _from_json(path: str | os.PathLike[str], data: Any) -> list[ScoreRow]:
     rows = []
     for number, record in enumerate(data["rows"], start=1):
         try:
-            values = {name: math.nan if value is None else 1.0 * value for name, value in record["values"].items()}
-            system, item, source = (record[key] for key in _KEYS)
-            rows.append(ScoreRow(system, item, source, values, dict(record["reasons"]), record.get(_ESTIMATE, "")))
+            rows.append(from_record(record))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(f"{path}, row {number}: not a row of scores ({error})") from error
     return rows

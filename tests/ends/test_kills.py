@@ -20,7 +20,7 @@ from .conftest import Inputs, Started, tree
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and looks for processes in /proc")
 
 VERBS = ("separate", "enhance", "demix", "mix", "train", "evaluate", "augment run", "corpus demo", "recipe run")
-RESUMED = {"separate", "enhance", "demix", "mix", "train", "augment run", "recipe run"}
+RESUMED = {"separate", "enhance", "demix", "mix", "train", "evaluate", "augment run", "recipe run"}
 
 
 def _hidden(found: dict[str, str]) -> list[str]:

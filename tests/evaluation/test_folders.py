@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from sepvae import audio
 from sepvae.cli import main
-from sepvae.evaluation import LAYOUTS
+from sepvae.evaluation import LAYOUTS, many
 from sepvae.evaluation.failures import count_failures
+from sepvae.evaluation.folders import ItemFiles
 from sepvae.evaluation.rows import ScoreRow, read_rows, write_rows
 from sepvae.evaluation.unusable import UNUSABLE
 from sepvae.outputs import OutputList
@@ -403,3 +404,78 @@ def test_values_that_there_are_not_are_told_with_the_reason(tmp_path: Path, caps
         f"values that there are not, and why: {len(ITEMS) * len(SOURCES)} of si_sdr (infinite)"
         in capsys.readouterr().err
     )
+
+
+def _note(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.endswith(".unfinished")]
+
+
+def _stopped_after(n_items: int, root: Path, table: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> None:
+    """Score until so many items are done."""
+    done, score = 0, many._score
+
+    def failing(task: Any, **how: Any) -> Any:
+        nonlocal done
+        done += 1
+        if done > n_items:
+            raise KeyboardInterrupt
+        return score(task, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(many, "_score", failing)
+        assert evaluate(root / "ref", root / "est", table, *more) == 130
+
+
+def test_what_was_scored_is_kept_and_what_has_changed_is_scored_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, estimates = folders(tmp_path)
+    assert evaluate(references, estimates, tmp_path / "whole.csv") == 0
+    table = tmp_path / "scores.csv"
+    _stopped_after(2, tmp_path, table, monkeypatch)
+    assert "interrupted; run the same command again to continue" in capsys.readouterr().err
+    assert not table.exists()
+    scored, score = list[str](), many._score
+    monkeypatch.setattr(many, "_score", lambda task, **how: (scored.append(task.item), score(task, **how))[1])
+    assert evaluate(references, estimates, table) == 0
+    assert scored == ["it2"]
+    assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not _note(tmp_path)
+
+    _stopped_after(2, tmp_path, table, monkeypatch, "--overwrite")
+    scored.clear()
+    rewrite(estimates / "it1" / "male.wav", lambda wave: 0.5 * wave)
+    assert evaluate(references, estimates, table, "--overwrite") == 0
+    assert scored == ["it1", "it2"]
+    # Other measures are another command.
+    _stopped_after(2, tmp_path, table, monkeypatch, "--overwrite")
+    scored.clear()
+    assert evaluate(references, estimates, table, "--overwrite", "--measures", "sdr_bsseval_v3_512") == 0
+    assert scored == list(ITEMS)
+    assert not _note(tmp_path)
+
+
+def test_what_may_pass_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    references, estimates = folders(tmp_path)
+    table, load = tmp_path / "scores.csv", ItemFiles.load
+
+    def failing(one: ItemFiles) -> Any:
+        if one.item != "it1":
+            raise MemoryError if one.item == "it0" else KeyboardInterrupt
+        return load(one)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ItemFiles, "load", failing)
+        assert evaluate(references, estimates, table) == 130
+    assert evaluate(references, estimates, table) == 0
+    assert all(not row.reasons for row in read_rows(table))
+
+
+def test_without_a_table_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, estimates = folders(tmp_path)
+    monkeypatch.setattr(many, "_score", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert main(["evaluate", "--references", f"{references}", "--estimates", f"{estimates}", "-q", "-j", "1"]) == 130
+    assert "interrupted; run the same command again\n" in capsys.readouterr().err
+    assert not _note(tmp_path)

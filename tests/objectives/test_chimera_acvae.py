@@ -114,7 +114,7 @@ def test_terms_of_student_and_teacher_by_plain_formulas() -> None:
     network, target = without_spread(make()), powers(4)
     labels = [2, 0, 2, 1]
     classes = torch.eye(3, dtype=torch.float64)[labels]
-    loss = evaluate(network, 7 * target, [CLASSES[label] for label in labels])
+    loss = evaluate(network, target, [CLASSES[label] for label in labels])
     inferred, told = network.infer(target), network.encode(target, classes)
     decoded = network.decode(inferred.posterior.mean, classes).spectrum
     expected = {
