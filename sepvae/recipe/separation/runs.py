@@ -49,10 +49,13 @@ def count_seeds(systems: Mapping[str, SystemChoice]) -> dict[str, int]:
 
 
 def runs_of(systems: Mapping[str, SystemChoice], *, seed: int) -> list[Run]:
-    """Return the runs of the systems of a recipe with a seed, in order."""
+    """Return the runs of the systems of a recipe with a seed, in order.
+
+    The first runs of a recipe with the seed 0 have the seeds that stand in the settings of their systems.
+    """
     runs = []
     for name, n_seeds in count_seeds(systems).items():
-        runs.append(Run(name, 0, systems[name], seed))
+        runs.append(Run(name, 0, systems[name].reseeded(seed) if seed else systems[name], seed))
         for number in range(1, n_seeds):
             own = derive_seed(seed, "system seed", number)
             runs.append(Run(name, number, systems[name].reseeded(own), own))

@@ -21,7 +21,9 @@ from sepvae.evaluation.rows import read_rows
 from sepvae.files import read_json
 from sepvae.recipe.ledger import fingerprint
 from sepvae.recipe.run import run_recipe
+from sepvae.recipe.separation.runs import runs_of
 from sepvae.recipe.separation.schema import SeparationRecipe
+from sepvae.systems.contract import SystemChoice
 
 RATE = 8000
 FEW = {"n_atoms": 4, "train_iterations": 5, "fit_iterations": 5}
@@ -198,3 +200,16 @@ def test_the_quick_form_of_a_recipe_with_seeds_side_by_side(
     assert re.search(r"drawn against drawn \(.* n = 2.*, 2 seeds\)", done.stdout)
     facts = {one["name"]: one["seeds"] for one in read_json(tmp_path / "out/results.json")["system_facts"]}
     assert facts == {"floor": 1, "nmf": 2, "other": 2, "a_filter": 2}
+
+
+def test_the_first_run_follows_the_seed_of_the_recipe() -> None:
+    """A seed that stands in the settings of a system counts in a recipe with the seed 0."""
+    choice = SystemChoice.of("demixing", {"algorithm": {"kind": "ilrma", "settings": {"seed": 5}}})
+
+    def seed_of(seed: int) -> int:
+        (run,) = runs_of({"ilrma": choice}, seed=seed)
+        return run.choice.config().algorithm.config().seed  # type: ignore[no-any-return]
+
+    assert seed_of(0) == 5
+    assert len({seed_of(seed) for seed in range(4)}) == 4
+    assert seed_of(2) == seed_of(2)
