@@ -9,20 +9,22 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from sepvae.errors import InputError, OutputError
-from sepvae.files import hash_json, make_folder, output_error, read_bytes, to_json
+from sepvae.files import hash_json, make_folder, output_error, to_json
 from sepvae.json_text import parse_json
 from sepvae.parts import append_line, lock, remove_left
+from sepvae.reading import check_ordinary
 
 _PREFIX, _SUFFIX = ".sepvae-", ".unfinished"
-# A hundred thousand items have notes of this size together; a line tells of one of them.
-_MOST_BYTES, _MOST_LINE = 1 << 27, 1 << 20
+# A line tells of one item.
+_MOST_LINE = 1 << 20
 _OPEN = os.O_APPEND | os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 # What changes when a file is written, added or removed: its size in bytes, and when it was written, in ns.
@@ -59,8 +61,6 @@ def _is_state(found: object) -> bool:
 
 def _parse(line: bytes) -> tuple[str, str, _Done | None] | None:
     """Return an item, what became of it, and what is known when it is done; None where a line is none of ours."""
-    if len(line) > _MOST_LINE:
-        return None
     try:
         entry = parse_json(line, "note")
         # What cannot be written again could not be told.
@@ -88,12 +88,8 @@ def _read(path: Path) -> dict[str, _Done | None]:
 
     Of an item that nobody knows, the outputs are somebody's.
     """
-    try:
-        lines = read_bytes(path, most_bytes=_MOST_BYTES).split(b"\n")
-    except InputError:
-        return {}
     items: dict[str, _Done | None] = {}
-    for line in lines:
+    for line in _lines(path):
         if (found := _parse(line)) is None:
             continue
         item, became, done = found
@@ -102,6 +98,20 @@ def _read(path: Path) -> dict[str, _Done | None]:
         else:
             items[item] = done
     return items
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a note, those that are too long left out."""
+    try:
+        check_ordinary(path)
+        with path.open("rb") as file:
+            is_begun = False
+            for part in iter(partial(file.readline, _MOST_LINE + 1), b""):
+                if not is_begun and len(part) <= _MOST_LINE:
+                    yield part
+                is_begun = not part.endswith(b"\n")
+    except (InputError, OSError):
+        return
 
 
 def _notes(folder: Path) -> list[Path]:
@@ -150,6 +160,8 @@ class Unfinished:
         self._folder = folder
         self._path = folder / f"{_PREFIX}{hash_json(command)[:16]}{_SUFFIX}"
         self._file: int | None = None
+        # How the inputs of an item were before it was made.
+        self._read_as: dict[str, _State] = {}
         # What other commands have begun here, by their notes; read when it matters.
         self._others: dict[Path, set[str]] | None = None
         if self._path.is_file():
@@ -185,8 +197,8 @@ class Unfinished:
 
     def kept(self, item: str, inputs: Sequence[Path]) -> dict[str, Any] | None:
         """Return what `finish` was told of an item; None when it is to be done, for it never was, or files changed."""
-        done = self._items.get(item)
-        if done is None or done.inputs != _state(inputs) or done.state != _made_state(done.made):
+        done, self._read_as[item] = self._items.get(item), _state(inputs)
+        if done is None or done.inputs != self._read_as[item] or done.state != _made_state(done.made):
             return None
         return done.made
 
@@ -217,12 +229,16 @@ class Unfinished:
     def finish(self, item: str, inputs: Sequence[Path], made: Mapping[str, Any]) -> None:
         """Note that an item is done, from which inputs; errors as of `begin`.
 
+        One whose inputs have changed since it was asked for by `kept` is to be done again.
+
         Args:
             item: what was begun.
             inputs: the files that it was made of.
             made: JSON of what is to be told of it; its `outputs` are the paths of the files by name.
         """
         done = _Done(_state(inputs), _made_state(made), dict(made))
+        if self._read_as.get(item, done.inputs) != done.inputs:
+            return
         self._note({"item": item, "inputs": done.inputs, "state": done.state, "made": done.made})
         self._items[item] = done
 

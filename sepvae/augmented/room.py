@@ -1,29 +1,59 @@
-"""Whether the disk has room for what a run is going to make, before it makes anything."""
+"""Whether the disk has room for what a run is going to make, before it makes anything or removes what is there."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from sepvae import audio
-from sepvae.augmented.config import AugmentConfig
+from sepvae.augmented.pipeline import Pipeline
 from sepvae.augmented.plan import Plan
+from sepvae.corpora.records import Utterance
 
 _BYTES = {"pcm16": 2, "pcm24": 3, "float": 4}
-# The least that lossless compression leaves of a corpus of speech, pauses and all, and that a change of speed leaves.
-_COMPRESSED, _FASTER = 0.1, 0.8
+# The least that lossless compression leaves of a corpus of speech, pauses and all.
+_COMPRESSED = 0.1
+# From so many utterances it is told how much shorter records may become.
+_LOOKED_AT = 100
 
 
-def _least_bytes_per_s(config: AugmentConfig, sample_rate: int) -> float:
+def _least_bytes_per_s(drawing: Pipeline) -> float:
     """Return the bytes that a second of a record takes at the least; 0 where the model decides."""
-    output = config.output
+    output = drawing.config.output
     if output.holds == "samples":
-        bytes_per_s = float(sample_rate * _BYTES[output.subtype])
+        bytes_per_s = float(drawing.spec.sample_rate * _BYTES[output.subtype])
         return bytes_per_s if output.writer.floats else _COMPRESSED * bytes_per_s
     return output.n_mels * 4 * 1000 / output.hop_ms if output.holds == "log_mel" else 0.0
 
 
-def check_room(out: Path, plan: Plan, config: AugmentConfig, *, share: float) -> None:
-    """Raise OutputError when the disk of a folder has no room for a share of what is planned."""
-    n_records = len(config.methods) * config.copies
-    seconds = _FASTER * share * n_records * plan.duration_s
-    audio.check_space(out, int(seconds * _least_bytes_per_s(config, plan.sample_rate)))
+def _least_scale(drawing: Pipeline, plan: Plan) -> float:
+    """Return the least share of an utterance's length that a record has."""
+    records = [one for own in islice(plan.utterances, _LOOKED_AT) for one in drawing.draw(own, plan.utterances)]
+    # One that cannot be drawn is none.
+    made = [one for one in records if not one.failure]
+    scales = [math.prod(drawing.steps[step["name"]].time_scale(step) for step in one.parameters) for one in made]
+    return min(scales, default=0.0) * len(made) / max(1, len(records))
+
+
+def check_room(out: Path, plan: Plan, drawing: Pipeline, utterances: Iterable[Utterance], *, freed: int = 0) -> None:
+    """Raise OutputError when the disk has no room for what is to be made of some utterances.
+
+    Args:
+        out: folder of the run.
+        plan: of the whole run.
+        drawing: what says what is made.
+        utterances: those that are to be made.
+        freed: bytes that the run removes before it begins.
+    """
+    n_records = len(drawing.config.methods) * drawing.config.copies
+    seconds = n_records * math.fsum(one.duration_s for one in utterances)
+    needed = _least_scale(drawing, plan) * seconds * _least_bytes_per_s(drawing)
+    audio.check_space(out, int(needed) - freed)
+
+
+def bytes_in(folders: Iterable[Path]) -> int:
+    """Return the bytes of all files in folders, some of which may not be there."""
+    files = (path for folder in folders for path in (folder, *folder.rglob("*")) if path.is_file())
+    return sum(path.stat().st_size for path in files)

@@ -29,7 +29,7 @@ from sepvae.augmented.manifests import Paths
 from sepvae.augmented.pipeline import BlockResult, RunSpec, Task, pipeline, run_task
 from sepvae.augmented.plan import Plan
 from sepvae.augmented.results import rewrite_manifests, write_results
-from sepvae.augmented.room import check_room
+from sepvae.augmented.room import bytes_in, check_room
 from sepvae.augmented.schedulers import scheduler
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError, InputError, OutputError
@@ -128,7 +128,11 @@ def augment_corpus(
 
     def check(plan: Plan) -> None:
         _refuse_failures(plan, run)
-        pipeline(spec_of(plan))
+        drawing = pipeline(spec_of(plan))
+        # What is there goes, but for the blocks of a run to go on with.
+        if run.overwrite or not finished_blocks(folder.work):
+            own = (one for number in _own_blocks(plan, run) for one in plan.block(number))
+            check_room(path, plan, drawing, own, freed=bytes_in(path / name for name in KEPT))
 
     if folder.has_nothing_to_make():
         return _found(folder, run, started)
@@ -137,7 +141,7 @@ def augment_corpus(
             return _found(folder, run, started)
         _refuse_failures(plan, run)
         _announce(plan, config)
-        made_s = _make_shard(plan, config, spec_of(plan), run, folder.work)
+        made_s = _make_shard(plan, spec_of(plan), run, folder.work)
         if _finish(folder, plan, model_hash, run):
             return _summary(path, made_s, started)
         blocks = [read_block(place) for place in finished_blocks(folder.work).values()]
@@ -194,16 +198,21 @@ def _finish(folder: RunFolder, plan: Plan, model_hash: str | None, run: RunOptio
     return True
 
 
-def _make_shard(plan: Plan, config: AugmentConfig, spec: RunSpec, run: RunOptions, work: Path) -> float:
-    """Make the blocks of this shard that no journal has yet, and return the seconds of speech made."""
+def _own_blocks(plan: Plan, run: RunOptions) -> list[int]:
+    """Return the numbers of the blocks of this shard."""
     shard, n_shards = run.shard
-    own = [number for number in range(plan.n_blocks) if number % n_shards == shard - 1]
+    return [number for number in range(plan.n_blocks) if number % n_shards == shard - 1]
+
+
+def _make_shard(plan: Plan, spec: RunSpec, run: RunOptions, work: Path) -> float:
+    """Make the blocks of this shard that no journal has yet, and return the seconds of speech made."""
+    own = _own_blocks(plan, run)
     with Journal.of_shard(work, run.shard) as journal:
         done, out = finished_blocks(work, plan.n_blocks), Path(spec.out)
         todo = [number for number in own if number not in done or lost_file(read_block(done[number]), out)]
         if len(todo) < len(own):
             _LOGGER.info("going on: %d of %d blocks are done", len(own) - len(todo), len(own))
-        check_room(out, plan, config, share=len(todo) / plan.n_blocks)
+        check_room(out, plan, pipeline(spec), (one for number in todo for one in plan.block(number)))
 
         def tasks() -> Iterator[Task]:
             drawing = pipeline(spec)

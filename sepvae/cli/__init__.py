@@ -115,24 +115,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     that was stopped, which closes what is open first.
     """
     argv = sys.argv[1:] if argv is None else argv
+    parsed = argparse.Namespace()
     try:
         with signals.raising():
-            return _run(argv)
+            return _run(argv, parsed)
     except (KeyboardInterrupt, Cancelled):
         code, how = _INTERRUPTED, "interrupted"
     except Terminated as end:
         code, how = 128 + end.number, "terminated"
     # Whoever read the messages may be gone too.
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"sepvae: {how}; run the same command again{_more(argv)}\n")
+        sys.stderr.write(f"sepvae: {how}; run the same command again{_more(argv, parsed)}\n")
     return code
 
 
-def _more(argv: Sequence[str]) -> str:
+def _more(argv: Sequence[str], args: argparse.Namespace) -> str:
     """Return what the same command does that was stopped: it goes on, or begins anew."""
     words = [word for word in argv if not word.startswith("-")]
-    has_out = any(word.startswith(("-o", "--out")) for word in argv)
-    resumed = _RESUMED | _RESUMED_WITH_OUT if has_out else _RESUMED
+    resumed = _RESUMED | _RESUMED_WITH_OUT if getattr(args, "out", None) else _RESUMED
     return " to continue" if not resumed.isdisjoint({" ".join(words[:1]), " ".join(words[:2])}) else ""
 
 
@@ -141,15 +141,15 @@ def _leave_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run(argv: Sequence[str]) -> int:
-    """Run the command line and return its exit code, when nobody stops it."""
+def _run(argv: Sequence[str], parsed: argparse.Namespace) -> int:
+    """Run the command line, whose arguments are put into `parsed`, and return its exit code, when nobody stops it."""
     try:
         _load_plugins(argv)
     except ConfigError as error:
         sys.stderr.write(f"sepvae: error: {error}\n")
         return 2
     parser = build_parser()
-    args = parser.parse_args(argv)
+    args = parser.parse_args(argv, parsed)
     if args.version:
         from importlib import metadata
 

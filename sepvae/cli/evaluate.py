@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
+# In the note of what is done, beside the items: the table is being written.
+_TABLE = "the table"
+
 _FOLDERS = """\
 References and estimates lie in folders of one of two layouts, each by itself
 (of what 'sepvae mix --audio' writes give one split, such as DIR/test):
@@ -91,9 +94,10 @@ def run(args: argparse.Namespace) -> int:
         try:
             check_free(args.out, overwrite=args.overwrite)
         except SepvaeError:
-            # Stopped at its very end, the command has left a note beside its table.
             with _left(args) as left:
-                left.clear()
+                # Stopped behind its last step, the command has left a note.
+                if left.may_replace(_TABLE):
+                    left.clear()
             raise
     mixtures = (args.mixture,) if args.mixture else MIXTURES
     references = Folder.read(args.references, advice="give that of the true sources, see 'sepvae evaluate --help'")
@@ -124,8 +128,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _left(args: argparse.Namespace) -> Unfinished:
-    """Return what the same command has left to do."""
-    return unfinished(args, [args.references, args.estimates], args.out.parent)
+    """Return what the same command has left to do; it is another one with other packages for its measures."""
+    from sepvae.evaluation.measures import report_missing_packages
+
+    missing = report_missing_packages(args.measures)
+    folders = [args.references, args.estimates]
+    return unfinished(args, folders, args.out.parent, table=args.out.name, missing=missing)
 
 
 def _score(args: argparse.Namespace, items: Sequence[ItemFiles]) -> list[ScoreRow]:
@@ -146,6 +154,7 @@ def _score(args: argparse.Namespace, items: Sequence[ItemFiles]) -> list[ScoreRo
         summary = summarise(counted.rows, failed=counted.failed)
         sys.stdout.write((to_json(summary, indent=2) if args.json else format_table(summary)) + "\n")
         if out and left is not None:
+            left.begin(_TABLE)
             write_rows(out, (row for row in rows if row.system != UNPROCESSED))
             left.clear()
     return rows

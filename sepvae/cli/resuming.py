@@ -31,7 +31,7 @@ _ASIDE = {
 
 
 def unfinished(
-    args: argparse.Namespace, paths: Sequence[Path], folder: Path, places: Iterable[Path] = ()
+    args: argparse.Namespace, paths: Sequence[Path], folder: Path, places: Iterable[Path] = (), **more: Any
 ) -> Unfinished:
     """Return what an earlier call of the same command has left to do in the folder of its outputs.
 
@@ -43,6 +43,7 @@ def unfinished(
         paths: the inputs; of a verb without `files`, the folders they are in.
         folder: of the outputs.
         places: other folders that are written into.
+        more: JSON of what else makes it another command.
 
     Raises:
         OutputError: another process runs the same command.
@@ -58,6 +59,7 @@ def unfinished(
         "models": [_hash_model(folder) for folder in _models(args)],
         "config": _hash(getattr(args, "config", None)),
         "arguments": {key: repr(value) for key, value in sorted(vars(args).items()) if key not in _ASIDE},
+        **more,
     }
     found = Unfinished(folder, command, places)
     if found.n_done:

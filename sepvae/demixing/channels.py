@@ -71,8 +71,20 @@ def check_channels(
                     f"channels {numbers[one]} and {numbers[other]} of the recording are {told}: nothing tells "
                     "where a sound comes from: give the channels of different microphones"
                 )
+    _check_voices(stretches, loudest, sample_rate=sample_rate, numbers=numbers)
+
+
+def check_plugged_in(wave: Tensor, *, sample_rate: int, numbers: Sequence[int] = ()) -> None:
+    """Refuse channels (channels, time) of which one hears nobody; arguments and errors as of `check_channels`."""
+    centred = wave.double() - wave.double().mean(1, keepdim=True)
+    loudest = int(centred.square().mean(1).argmax())
+    _check_voices(Stretches(centred), loudest, sample_rate=sample_rate, numbers=numbers or range(len(wave)))
+
+
+def _check_voices(stretches: Stretches, loudest: int, *, sample_rate: int, numbers: Sequence[int]) -> None:
+    """Refuse a channel far below the loudest that has nothing in common with any."""
     # An input without a microphone may hear the mains.
-    voices = stretches.voice_powers(loudest, sample_rate=sample_rate)
+    voices, n_channels = stretches.voice_powers(loudest, sample_rate=sample_rate), len(numbers)
     for one in range(n_channels):
         if voices[one] < _FAR_BELOW * voices[loudest] and not _hears_the_same(stretches, n_channels, one):
             raise InputError(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sepvae.demixing import ALGORITHMS
 from sepvae.estimator.speech_models import ConditionalEstimator
+from sepvae.frontend.levels import rms_levels
 from sepvae.models.network import ConditionalNetwork
 
 
@@ -25,8 +26,12 @@ class SpeechModel(NamedTuple):
 
     @classmethod
     def of(cls, estimator: ConditionalEstimator) -> SpeechModel:
-        """Return the model of an estimator, with the rule of its front-end."""
-        return cls(estimator.network, estimator.frontend.levels_of_power)
+        """Return the model of an estimator, with the rule of its front-end.
+
+        One of the rule `whole` has learnt at a mean power of 1, whatever normalisation its settings name.
+        """
+        frontend = estimator.frontend
+        return cls(estimator.network, rms_levels if frontend.config.levels == "whole" else frontend.levels_of_power)
 
     def seen(self, power: Tensor) -> Tensor:
         """Return what the network sees of powers (sources, frames, bins)."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sepvae.demixing.algorithm import AlgorithmChoice, BlindConfig
-from sepvae.demixing.channels import check_channels, check_found, check_frames
+from sepvae.demixing.channels import check_channels, check_found, check_frames, check_plugged_in
 from sepvae.demixing.contract import SpeechModel
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.checkpoint import load_checkpoint
@@ -152,6 +152,7 @@ class Demixer:
         speakers: Sequence[str] = (),
         reference: int = 0,
         channels: Sequence[int] = (),
+        name: str = "the recording",
     ) -> Talkers:
         """Separate the talkers of a recording.
 
@@ -162,6 +163,7 @@ class Demixer:
             speakers: who of the model's speakers talk, when it is known: the outputs have their names and order.
             reference: microphone whose images are returned.
             channels: their numbers in messages, where they were chosen from more; counted from 0 when empty.
+            name: what a warning calls the recording.
 
         Raises:
             InputError: another rate, channels that cannot be demixed, or a talker who would be silent; the message
@@ -176,8 +178,8 @@ class Demixer:
             )
         if not 0 <= reference < len(samples):
             raise ConfigError(f"reference = {reference}: the recording has {len(samples)} channels, counted from 0")
-        names = self.names(len(samples), n_sources=n_sources, speakers=speakers)
-        classes, wanted = self._classes(speakers), len(names)
+        talkers = self.names(len(samples), n_sources=n_sources, speakers=speakers)
+        classes, wanted = self._classes(speakers), len(talkers)
         check_channels(
             samples,
             sample_rate=self.sample_rate,
@@ -185,8 +187,11 @@ class Demixer:
             underdetermined=self.choice.entry.underdetermined,
             numbers=channels,
         )
-        samples = samples.to(self.device)
-        heard = self._heard(samples)
+        heard = self._heard(samples, name)
+        if heard is not samples:
+            # Where all hear the mains, what hears nothing else is told by what is left.
+            check_plugged_in(heard, sample_rate=self.sample_rate, numbers=channels)
+        samples, heard = samples.to(self.device), heard.to(self.device)
         # (1, bins, channels, frames)
         spectrum = self.stft.analyse(heard).permute(2, 0, 1)[None]
         check_frames(spectrum)
@@ -194,27 +199,27 @@ class Demixer:
             spectrum, n_sources=wanted, sample_rate=self.sample_rate, speakers=classes, reference=reference
         )
         waves = self.stft.synthesise(found.images[0].permute(1, 2, 0), n_samples=samples.shape[1])
-        check_found(dict(zip(names, waves, strict=True)), heard)
+        check_found(dict(zip(talkers, waves, strict=True)), heard)
         # The talkers add up to the recording, and nobody knows whose its rumble is.
         waves = waves + (samples - heard)[reference] / wanted
         likely = dict[str, tuple[str, float]]()
         if found.log_classes is not None:
-            for name, logs in zip(names, found.log_classes[0].softmax(-1), strict=True):
+            for name, logs in zip(talkers, found.log_classes[0].softmax(-1), strict=True):
                 likely[name] = self.speakers[int(logs.argmax())], float(logs.max())
         return Talkers(
-            dict(zip(names, waves.cpu().numpy().astype(np.float32), strict=True)),
+            dict(zip(talkers, waves.cpu().numpy().astype(np.float32), strict=True)),
             likely,
             found.objective[:, 0].cpu().double().numpy(),
             found.n_iterations,
             None if found.demixing is None else found.demixing[0].cpu().numpy(),
         )
 
-    def _heard(self, samples: Tensor) -> Tensor:
+    def _heard(self, samples: Tensor, name: str) -> Tensor:
         """Return what is demixed of a recording (channels, time); a warning where an older model does not suit it."""
         if self.model is None:
             return samples - rumble(samples, sample_rate=self.sample_rate)
         if told := doubts(samples, self.model.frontend):
-            _LOGGER.warning("the recording: %s", told)
+            _LOGGER.warning("%s: %s", name, told)
         return self.model.frontend.heard(samples)
 
 

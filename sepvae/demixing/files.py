@@ -115,7 +115,7 @@ def demix_files(
         ConfigError: speakers that the model does not know.
         OutputError: an output exists or cannot be written.
     """
-    started = time.perf_counter()
+    started, recording = time.perf_counter(), ", ".join(map(str, paths))
     wave, rate = read_microphones(paths, channels)
     names = demixer.names(len(wave), n_sources=n_sources, speakers=speakers)
     finals = _finals(folder, names, overwrite=overwrite)
@@ -125,10 +125,15 @@ def demix_files(
         resampled = audio.resample(wave, from_rate=rate, to_rate=demixer.sample_rate)
         try:
             found = demixer.separate(
-                resampled, demixer.sample_rate, n_sources=n_sources, speakers=speakers, channels=channels
+                resampled,
+                demixer.sample_rate,
+                n_sources=n_sources,
+                speakers=speakers,
+                channels=channels,
+                name=recording,
             )
         except InputError as error:
-            raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
+            raise InputError(f"{recording}: {error}") from error
         if outputs is not None:
             outputs.add(finals.values())
         begin()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from sepvae.evaluation.layouts import NOISE, Pair, listed
 from sepvae.evaluation.many import ScoreTask
 from sepvae.evaluation.naming import N_TAPS, best_names
 from sepvae.evaluation.unusable import TOO_SHORT_TO_ORDER, UnusableSignalError, check_like, read_signal
+from sepvae.files import hash_json
 
 # Names that say nothing of who it is, as blind separation gives.
 _NUMBERED = re.compile(r"(talker|speaker|spk|source|s|est|output)_?\d+")
@@ -58,6 +59,11 @@ class ItemFiles:
         """All files that are there."""
         paths = (*self.references.values(), self.mixture, self.noise, *self.estimates.values())
         return [path for path in paths if path is not None]
+
+    @property
+    def mark(self) -> str:
+        """What changes when any of this does: a file, a name, or what other items decide for all."""
+        return hash_json({key: _plain(value) for key, value in vars(self).items()})
 
     def load(self) -> ScoreTask:
         """Read the files: estimates that cannot be used are left out, with a reason for each.
@@ -153,6 +159,13 @@ class ItemFiles:
                 f"{needed}: name the estimates as the references, and give --permutation fixed",
             )
         return best_names(sources, blind)
+
+
+def _plain(value: Any) -> Any:
+    """Return a field of an item as JSON."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return str(value) if isinstance(value, Path) else value
 
 
 def tell_of_headers(items: Iterable[ItemFiles]) -> None:

@@ -148,11 +148,10 @@ def score_systems(
     return rows
 
 
-def report_missing_packages(measures: Sequence[str] | None = None) -> None:
-    """Log, once per process, which of the measures will have no value for want of a package."""
-    for name in measures or MEASURES:
-        if (load := _resolve(name).load_package) is not None:
-            load()
+def report_missing_packages(measures: Sequence[str] | None = None) -> list[str]:
+    """Log, once per process, and return which of the measures will have no value for want of a package."""
+    loads = {name: _resolve(name).load_package for name in measures or MEASURES}
+    return [name for name, load in loads.items() if load is not None and load() is None]
 
 
 def default_measures(*, with_noise: bool) -> list[str]:

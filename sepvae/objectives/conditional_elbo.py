@@ -185,4 +185,5 @@ def _disturb(power: Tensor, config: ConditionalElboConfig, generator: torch.Gene
     gain = torch.pow(10.0, (low + (high - low) * draws[0]) / 10) * (draws[1] < config.disturbed)
     knots = 2 * _uniform((len(power), 1, 33), power, generator) - 1
     response = torch.pow(10.0, nn.functional.interpolate(knots, power.shape[-1], mode="linear", align_corners=True))
-    return power + gain[:, None, None] * response * power.roll(1, 0)
+    # Over the speech of the segment, whose level is its own.
+    return power + gain[:, None, None] * response * at_level_of(power, power.roll(1, 0))

@@ -16,6 +16,7 @@ from sepvae.estimator.kinds import kind_of
 from sepvae.frontend.features import NON_NEGATIVE
 from sepvae.limits import MAX_BATCH_FRAMES, MAX_BATCH_SAMPLES, MAX_STEPS, LearningRate, Steps, Weight, check_size
 from sepvae.models import MODELS
+from sepvae.models.network import ConditionalNetwork
 from sepvae.models.segment_network import SegmentNetwork
 from sepvae.objectives import OBJECTIVES
 from sepvae.objectives.contract import Objective, ObjectiveChoice
@@ -138,6 +139,11 @@ class TrainingConfig(EstimatorConfig):
             raise ConfigError(
                 f"frontend.target.kind = {target}: a model of mel features cannot separate, they have lost the bins: "
                 "give magnitude, power or log_power (mel features can be its input)"
+            )
+        if issubclass(self.model.entry, ConditionalNetwork) and self.frontend.normalisation != "rms":
+            raise ConfigError(
+                f"frontend.normalisation = {self.frontend.normalisation}: demixing gives a model of speech its sources "
+                "by their root mean square: set it to rms"
             )
         if likelihood == "itakura_saito" and target != "power":
             raise ConfigError(

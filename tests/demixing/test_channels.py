@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sepvae.demixing.auxiva import AuxIvaVariances
 from sepvae.demixing.channels import check_channels, check_found, check_frames, reduce_channels
+from sepvae.demixing.demixer import Demixer
 from sepvae.demixing.loop import demix, identity
 from sepvae.errors import InputError
 
@@ -21,8 +22,8 @@ Gaussian = Callable[..., Tensor]
 RATE = 16000
 
 
-def waves(n_channels: int, *, seed: int = 0) -> Tensor:
-    return 0.1 * torch.randn(n_channels, 4000, generator=torch.Generator().manual_seed(seed))
+def waves(n_channels: int, n_samples: int = 4000, *, seed: int = 0) -> Tensor:
+    return 0.1 * torch.randn(n_channels, n_samples, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(("n_channels", "n_sources"), [(2, 2), (3, 2), (4, 4)])
@@ -139,6 +140,14 @@ def test_a_channel_that_hears_nothing_but_the_mains_is_named() -> None:
     wave[1] = 0.05 * torch.sin(2 * torch.pi * 50 * torch.arange(4000) / RATE)
     with pytest.raises(InputError, match=r"channel 1 of the recording lies \d+ dB below channel 0 .* plugged in\?"):
         check_channels(wave, sample_rate=RATE, n_sources=2, underdetermined=False)
+
+
+def test_a_channel_that_hears_the_mains_like_all_others_and_nothing_else_is_named() -> None:
+    """With the hum of both in it, the second would have much in common with the first."""
+    hum = 0.05 * torch.sin(2 * torch.pi * 50 * torch.arange(16000) / RATE)
+    wave = torch.stack([waves(2, 16000)[0] + hum, hum])
+    with pytest.raises(InputError, match=r"channel 1 of the recording lies \d+ dB below channel 0 .* plugged in\?"):
+        Demixer("auxiva", sample_rate=RATE).separate(wave, RATE)
 
 
 def test_one_microphone_at_two_preamplifiers_is_refused() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sepvae import audio
 from sepvae.cli import main
-from sepvae.evaluation import LAYOUTS, many
+from sepvae.evaluation import LAYOUTS, MEASURES, many
 from sepvae.evaluation.failures import count_failures
 from sepvae.evaluation.folders import ItemFiles
 from sepvae.evaluation.rows import ScoreRow, read_rows, write_rows
@@ -479,3 +479,102 @@ def test_without_a_table_nothing_is_kept(
     assert main(["evaluate", "--references", f"{references}", "--estimates", f"{estimates}", "-q", "-j", "1"]) == 130
     assert "interrupted; run the same command again\n" in capsys.readouterr().err
     assert not _note(tmp_path)
+
+
+def test_a_kept_row_has_the_order_of_the_measures_and_what_else_is_as_if_undisturbed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, estimates = folders(tmp_path)
+    measures = ("--measures", "si_sdr,sdr_bsseval_v3_512,si_sdr_improvement")
+    assert evaluate(references, estimates, tmp_path / "whole.csv", *measures) == 0
+    printed, table = capsys.readouterr().out, tmp_path / "scores.csv"
+    _stopped_after(2, tmp_path, table, monkeypatch, *measures)
+    assert evaluate(references, estimates, table, *measures) == 0
+    assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert capsys.readouterr().out == printed
+
+
+def test_rows_without_a_package_are_kept_until_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    references, estimates = folders(tmp_path)
+    table, measures, scored, score = tmp_path / "scores.csv", ("--measures", "estoi"), list[str](), many._score
+    there = MEASURES.resolve("estoi")
+    monkeypatch.setattr(there, "load_package", lambda: None)
+    _stopped_after(2, tmp_path, table, monkeypatch, *measures)
+    monkeypatch.setattr(many, "_score", lambda task, **how: (scored.append(task.item), score(task, **how))[1])
+    monkeypatch.setattr(there, "load_package", lambda: object())
+    assert evaluate(references, estimates, table, *measures) == 0
+    assert scored == list(ITEMS)
+
+
+def test_a_refusal_keeps_what_was_scored_and_tables_know_nothing_of_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    references, estimates = folders(tmp_path)
+    table, other = tmp_path / "a.csv", tmp_path / "b.csv"
+    assert evaluate(references, estimates, table) == 0
+    _stopped_after(2, tmp_path, table, monkeypatch, "--overwrite")
+    assert evaluate(references, estimates, table) == 1
+    assert evaluate(references, estimates, other) == 0
+    assert evaluate(references, estimates, other) == 1
+    scored, score = list[str](), many._score
+    monkeypatch.setattr(many, "_score", lambda task, **how: (scored.append(task.item), score(task, **how))[1])
+    assert evaluate(references, estimates, table, "--overwrite") == 0
+    assert scored == ["it2"]
+    assert not _note(tmp_path)
+
+
+def _with_mixture(root: Path) -> None:
+    audio.write(root / "ref" / "it2" / "mixture.wav", item_waves(2, SOURCES, N_SAMPLES)[0]["male"], sample_rate=RATE)
+
+
+def _swapped(root: Path) -> None:
+    """Two estimates under each other's names, of the same size and time."""
+    one, other = (root / "est" / "it0" / f"{source}.wav" for source in SOURCES)
+    one.rename(root / "x")
+    other.rename(one)
+    (root / "x").rename(other)
+
+
+@pytest.mark.parametrize("change", [_with_mixture, _swapped])
+def test_what_others_decide_about_an_item_is_no_other_than_anew(
+    change: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    references, estimates = folders(tmp_path, mixture=False)
+    table, anew = tmp_path / "scores.csv", tmp_path / "anew.csv"
+    _stopped_after(2, tmp_path, table, monkeypatch)
+    change(tmp_path)
+    assert evaluate(references, estimates, table) == evaluate(references, estimates, anew)
+    assert table.read_bytes() == anew.read_bytes()
+
+
+def test_what_changes_while_it_is_scored_is_scored_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    references, estimates = folders(tmp_path)
+    table, anew, score = tmp_path / "scores.csv", tmp_path / "anew.csv", many._score
+
+    def changing(task: Any, **how: Any) -> Any:
+        if task.item == "it1":
+            raise KeyboardInterrupt
+        found = score(task, **how)
+        rewrite(estimates / "it0" / "male.wav", lambda wave: wave + 0.1)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(many, "_score", changing)
+        assert evaluate(references, estimates, table) == 130
+    assert evaluate(references, estimates, table) == evaluate(references, estimates, anew) == 0
+    assert table.read_bytes() == anew.read_bytes()
+
+
+@pytest.mark.parametrize("rows", [None, [], [{}], [{"row": {"system": ""}, "measures": []}], 7])
+def test_a_note_without_rows_is_none(rows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    references, estimates = folders(tmp_path)
+    table = tmp_path / "scores.csv"
+    _stopped_after(2, tmp_path, table, monkeypatch)
+    (name,) = _note(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+    for line in lines:
+        if "made" in line:
+            line["made"]["rows"] = rows
+    (tmp_path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert evaluate(references, estimates, table) == 0
+    assert len(read_rows(table)) == 6

@@ -205,11 +205,23 @@ def test_warp_moves_frequencies_and_frames_by_its_share() -> None:
     assert torch.isfinite(conditional_elbo._warp(powers()[:, :1], config(warp=0.5), torch_generator(0, "test"))).all()
 
 
+def test_what_leaks_into_a_segment_is_at_a_level_over_its_own_speech() -> None:
+    """A pause of one item is not drowned by the speech of another."""
+    levels = torch.tensor([1e-4, 1.0], dtype=torch.float64)
+    power = torch.ones(2, FRAMES, BINS, dtype=torch.float64) * levels[:, None, None]
+    for stream in range(20):
+        leaked = conditional_elbo._disturb(power, ConditionalElboConfig(disturbed=1.0), torch_generator(stream)) - power
+        level_db = 10 * torch.log10(leaked.mean((1, 2)) / levels)
+        # A response of up to 10 dB on both sides of it.
+        assert (level_db > -35).all() and (level_db < 10).all()
+
+
 def test_what_leaks_is_another_item_of_the_batch_at_a_level_within_bounds() -> None:
-    power = torch.zeros(40, FRAMES, BINS, dtype=torch.float64)
-    power[::2] = 1  # every other item is silent, and hears its neighbour alone
+    power, half = torch.zeros(40, FRAMES, BINS, dtype=torch.float64), BINS // 2
+    # Neighbours speak in other bins, at a mean of 1.
+    power[::2, :, :half] = power[1::2, :, half:] = 2
     settings = config(disturbed=1.0, leak_db=(-20.0, -10.0))
-    leaked = conditional_elbo._disturb(power, settings, torch_generator(0, "test"))[1::2]
+    leaked = conditional_elbo._disturb(power, settings, torch_generator(0, "test"))[1::2, :, :half] / 2
     # Within its level, and a response of up to 10 dB on both sides of it.
     level_db = 10 * torch.log10(leaked)
     assert level_db.min() >= -30.0001

@@ -13,7 +13,7 @@ from sepvae.systems.contract import SystemChoice, SystemFacts
 class Run(NamedTuple):
     """A system from one of its seeds: its settings with that seed, and the seed of what is drawn in training.
 
-    The run from the first seed, `number` 0, is the system as the recipe has it, and goes by its name.
+    The run from the first seed, `number` 0, goes by the name of the system, and is what that is without several seeds.
     """
 
     system: str
