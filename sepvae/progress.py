@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from sepvae.errors import Cancelled
+from sepvae.progress_text import clock, joined, speed, summary, values
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -305,7 +306,7 @@ class _Lines:
         if job.total is not None and job.total > 1:
             share = f"{100 * job.done // job.total} % of {job.total} {job.unit}"
         left = f"{clock(job.seconds_left)} left" if job.seconds_left else ""
-        self._write(job, _joined(share, more, speed(job), left, values(job)))
+        self._write(job, joined(share, more, speed(job), left, values(job)))
 
     def _write(self, job: Job, text: str) -> None:
         self._last = self._silent_since = time.monotonic()
@@ -374,37 +375,3 @@ _LINES, _TERMINAL = _Lines(), _Terminal()
 def _display() -> tuple[Listener, ...]:
     """Return who shows a new job on stderr."""
     return () if _quiet else (Listener(_TERMINAL if sys.stderr.isatty() else _LINES),)
-
-
-def values(job: Job) -> str:
-    """Return the fields of a job as text."""
-    return " ".join(f"{name} {value:.4g}" for name, value in job.fields.items())
-
-
-def speed(job: Job) -> str:
-    """Return the rate of a job as text: of slow units, how long one takes."""
-    rate = job.rate
-    if rate is None:
-        return ""
-    if rate < 1:
-        return f"{1 / rate:.2g} s each" if rate > 1 / 60 else f"{clock(1 / rate)} each"
-    return f"{rate:.2g} {job.unit}/s" if rate < 100 else f"{rate:.0f} {job.unit}/s"
-
-
-def summary(job: Job) -> str:
-    """Return what a job has done, without an earlier run, and how long it took."""
-    amount = f"{job.done - job.start} {job.unit} in"
-    if job.total == 1:
-        amount = "done in" if job.done else "stopped after"
-    return _joined(f"{amount} {clock(job.elapsed_s)}", values(job))
-
-
-def _joined(*parts: str) -> str:
-    return ", ".join(part for part in parts if part)
-
-
-def clock(seconds: float) -> str:
-    """Return a time as minutes and seconds, or as hours, minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

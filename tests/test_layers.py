@@ -18,7 +18,8 @@ PACKAGE = Path(sepvae.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 TOOLS = {
-    *("errors", "seeds", "files", "audio", "containers", "sphere", "progress", "tables", "config", "devices"),
+    *("errors", "seeds", "files", "audio", "containers", "sphere", "progress", "progress_text"),
+    *("tables", "config", "devices"),
     *("settings", "processes", "worker", "signals", "parts", "unfinished", "plugins", "presets", "formats"),
     *("inputs", "outputs", "reading", "batch"),
     *("limits", "yaml_text", "json_text"),

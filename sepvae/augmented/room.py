@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from sepvae import audio
+from sepvae.augmented.folder import FINAL, WORK, read_final
+from sepvae.augmented.journal import finished_blocks, read_block
 from sepvae.augmented.pipeline import Pipeline
 from sepvae.augmented.plan import Plan
 from sepvae.corpora.records import Utterance
@@ -37,6 +39,14 @@ def _least_scale(drawing: Pipeline, plan: Plan) -> float:
     return min(scales, default=0.0) * len(made) / max(1, len(records))
 
 
+def bytes_made(out: Path) -> int:
+    """Return the bytes that a run has made in its folder, finished or not."""
+    if (out / FINAL).is_file():
+        return int(read_final(out)["n_bytes"])
+    blocks = map(read_block, finished_blocks(out / WORK).values())
+    return sum(sum(block["files"].values()) for block in blocks)
+
+
 def check_room(out: Path, plan: Plan, drawing: Pipeline, utterances: Iterable[Utterance], *, freed: int = 0) -> None:
     """Raise OutputError when the disk has no room for what is to be made of some utterances.
 
@@ -51,9 +61,3 @@ def check_room(out: Path, plan: Plan, drawing: Pipeline, utterances: Iterable[Ut
     seconds = n_records * math.fsum(one.duration_s for one in utterances)
     needed = _least_scale(drawing, plan) * seconds * _least_bytes_per_s(drawing)
     audio.check_space(out, int(needed) - freed)
-
-
-def bytes_in(folders: Iterable[Path]) -> int:
-    """Return the bytes of all files in folders, some of which may not be there."""
-    files = (path for folder in folders for path in (folder, *folder.rglob("*")) if path.is_file())
-    return sum(path.stat().st_size for path in files)

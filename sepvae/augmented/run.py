@@ -29,7 +29,7 @@ from sepvae.augmented.manifests import Paths
 from sepvae.augmented.pipeline import BlockResult, RunSpec, Task, pipeline, run_task
 from sepvae.augmented.plan import Plan
 from sepvae.augmented.results import rewrite_manifests, write_results
-from sepvae.augmented.room import bytes_in, check_room
+from sepvae.augmented.room import bytes_made, check_room
 from sepvae.augmented.schedulers import scheduler
 from sepvae.corpora.records import Corpus
 from sepvae.errors import ConfigError, InputError, OutputError
@@ -132,7 +132,7 @@ def augment_corpus(
         # What is there goes, but for the blocks of a run to go on with.
         if run.overwrite or not finished_blocks(folder.work):
             own = (one for number in _own_blocks(plan, run) for one in plan.block(number))
-            check_room(path, plan, drawing, own, freed=bytes_in(path / name for name in KEPT))
+            check_room(path, plan, drawing, own, freed=bytes_made(path))
 
     if folder.has_nothing_to_make():
         return _found(folder, run, started)
