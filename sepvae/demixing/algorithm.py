@@ -87,6 +87,12 @@ class DemixingAlgorithm(ABC):
     def __init__(self, config: BaseModel) -> None:
         self.config = config
 
+    @property
+    def past_frames(self) -> int:
+        """How many frames before a frame it looks at as well."""
+        wpe: WpeConfig | None = getattr(self.config, "wpe", None)
+        return 0 if wpe is None else wpe.delay + wpe.n_taps - 1
+
     @abstractmethod
     def variances(self, n_batch: int, speakers: Tensor | None) -> SourceVariances:
         """Return a fresh source model of a batch, of speakers (batch, sources, classes) when they are known."""

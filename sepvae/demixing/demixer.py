@@ -16,6 +16,7 @@ from torch import Tensor
 from sepvae.demixing.algorithm import AlgorithmChoice, BlindConfig
 from sepvae.demixing.channels import check_channels, check_found, check_frames, check_plugged_in
 from sepvae.demixing.contract import SpeechModel
+from sepvae.demixing.pauses import speaking
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.checkpoint import load_checkpoint
 from sepvae.estimator.speech_models import ConditionalEstimator
@@ -194,11 +195,15 @@ class Demixer:
         samples, heard = samples.to(self.device), heard.to(self.device)
         # (1, bins, channels, frames)
         spectrum = self.stft.analyse(heard).permute(2, 0, 1)[None]
-        check_frames(spectrum)
+        talk = speaking(spectrum[0], hop_ms=self.stft.config.hop_ms, past=self._algorithm.past_frames)
+        check_frames(spectrum[..., talk])
         found = self._algorithm.separate(
-            spectrum, n_sources=wanted, sample_rate=self.sample_rate, speakers=classes, reference=reference
+            spectrum[..., talk], n_sources=wanted, sample_rate=self.sample_rate, speakers=classes, reference=reference
         )
-        waves = self.stft.synthesise(found.images[0].permute(1, 2, 0), n_samples=samples.shape[1])
+        # Of pauses, all have the same share: the talkers add up to the recording.
+        images = spectrum[0, :, reference, None].repeat(1, wanted, 1) / wanted
+        images[..., talk] = found.images[0]
+        waves = self.stft.synthesise(images.permute(1, 2, 0), n_samples=samples.shape[1])
         check_found(dict(zip(talkers, waves, strict=True)), heard)
         # The talkers add up to the recording, and nobody knows whose its rumble is.
         waves = waves + (samples - heard)[reference] / wanted

@@ -148,6 +148,15 @@ def power_of(spectra: Tensor) -> Tensor:
     return values.real.square() + values.imag.square()
 
 
+def speech_powers(power: Tensor) -> Tensor:
+    """Return the mean power of each frame (…, frames) of powers (…, frames, bins), 0 of one or two tones.
+
+    In a file of nothing but tones these count.
+    """
+    everything, speech, _ = _frames(power)
+    return torch.where((speech > 0).any(-1, keepdim=True), speech, everything)
+
+
 def _frames(power: Tensor) -> Tensor:
     """Return what a level is made of (3, …, frames), of powers (…, frames, bins).
 
