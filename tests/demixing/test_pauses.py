@@ -37,12 +37,12 @@ PAUSES: dict[str, Callable[[int], Any]] = {
 def test_a_pause_longer_than_the_talk_costs_little(
     algorithm: str, pause: str, voices_of: Any, hear: Any, voice_model: Path
 ) -> None:
-    waves = voices_of("a", "b")
+    waves = voices_of("a", "b", n_samples=24000)
     heard = hear(waves, TWO)
     n_samples = heard.shape[1]
     demixer = make(algorithm, voice_model, iterations=20)
     # Between the two lies a gap, so that the window of no frame holds both.
-    around = np.concatenate([heard, np.zeros((2, 400)), PAUSES[pause](4 * n_samples)], axis=1)
+    around = np.concatenate([heard, np.zeros((2, 400)), PAUSES[pause](3 * n_samples)], axis=1)
     plain, longer = (list(demixer.separate(wave, RATE).waves.values()) for wave in (heard, around))
     scores = [best_snr_db(list(waves.values()), [wave[:n_samples] for wave in found]) for found in (plain, longer)]
     assert scores[1] > scores[0] - 0.5
