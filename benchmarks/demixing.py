@@ -35,7 +35,7 @@ from torch import Tensor
 
 from sepvae.corpora.records import open_corpus
 from sepvae.demixing.algorithm import AlgorithmChoice
-from sepvae.demixing.contract import Separated
+from sepvae.demixing.contract import Separated, SpeechModel
 from sepvae.demixing.covariance import Observation
 from sepvae.demixing.loop import demix, identity
 from sepvae.demixing.projection_back import project_back
@@ -43,6 +43,7 @@ from sepvae.demixing.updates import iterative_projection
 from sepvae.estimator.checkpoint import load_checkpoint
 from sepvae.evaluation.bsseval import bss_eval_sources
 from sepvae.files import write_json
+from sepvae.frontend.levels import rms_levels
 from sepvae.frontend.stft import Stft, StftConfig
 from sepvae.mixing.config import MixingConfig
 from sepvae.mixing.manifest import Manifest
@@ -85,9 +86,9 @@ def mixtures() -> Manifest:
 
 
 def train_model(manifest: Manifest, folder: Path) -> None:
-    """Train the network of the preset conditional_vae at the STFT of the papers' code."""
+    """Train the network of the preset conditional_vae at the STFT and the levels of the papers' code."""
     settings = preset("conditional_vae")
-    settings["frontend"]["stft"] = STFT
+    settings["frontend"] |= {"stft": STFT, "levels": "whole"}
     learnt, valid = (speech_mixtures(manifest.of_split(name), REAL) for name in ("train", "valid"))
     data = TrainingData(learnt, valid, REAL)
     train(TrainingConfig.model_validate(settings), data, folder, seed=0, device="cpu")
@@ -181,11 +182,16 @@ def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
     return {name: round(value, digits) for name, value in found.items()}
 
 
+def at_unit_power(model: ConditionalVae) -> SpeechModel:
+    """Return a network that sees sources at a mean power of 1, as the papers' code has it."""
+    return SpeechModel(model, rms_levels)
+
+
 def starts(spectrum: Tensor, model: ConditionalVae) -> dict[str, Tensor]:
     """Return the matrices (1, bins, sources, channels) that both forms start from: I, and those of 40 of AuxIVA."""
     first = torch.zeros(spectrum.shape[:3], dtype=spectrum.dtype)
     first[:, :, 0] = 1
-    auxiva = AlgorithmChoice.of("fastmvae2", {}).build(model).start(spectrum, first, None)
+    auxiva = AlgorithmChoice.of("fastmvae2", {}).build(at_unit_power(model)).start(spectrum, first, None)
     return {"identity": identity(spectrum, n_sources=spectrum.shape[2]), "auxiva": auxiva}
 
 
@@ -193,7 +199,7 @@ def ours(spectrum: Tensor, start: Tensor, model: ConditionalVae, *, work: Work, 
     """Return the images that the package makes, (1, bins, sources, frames)."""
     steps = {"steps": work.steps, "learning_rate": work.rate} if work.steps else {}
     name = "mvae" if work.steps else "fastmvae2"
-    sources = AlgorithmChoice.of(name, {"precision": "32-true", **steps}).build(model).variances(1, None)
+    sources = AlgorithmChoice.of(name, {"precision": "32-true", **steps}).build(at_unit_power(model)).variances(1, None)
     demixed = demix(spectrum, sources, n_iterations=iterations, demixing=start, tolerance=0.0)
     return project_back(demixed.demixing, demixed.separated)
 
@@ -221,7 +227,7 @@ def as_shipped(spectrum: Tensor, model: ConditionalVae) -> dict[str, Callable[[]
             f"{name}, to the end, single precision": {"tolerance": 0, "precision": "32-true"},
         }
         for form, settings in forms.items():
-            algorithm = AlgorithmChoice.of(name, settings).build(model)
+            algorithm = AlgorithmChoice.of(name, settings).build(at_unit_power(model))
             found[form] = partial(algorithm.separate, spectrum, n_sources=2, sample_rate=RATE)
     return found
 
@@ -306,7 +312,7 @@ def scaling(model: ConditionalVae) -> dict[str, dict[str, float]]:
         wave = torch.from_numpy(random.laplace(size=(batch, channels, round(length_s * RATE))))
         spectrum = stft.analyse(wave).permute(0, 3, 1, 2)
         few = {"start_iterations": 0} if algorithm == "fastmvae2_refined" else {}
-        chosen = AlgorithmChoice.of(algorithm, {"iterations": 10, "tolerance": 0, **few}).build(model)
+        chosen = AlgorithmChoice.of(algorithm, {"iterations": 10, "tolerance": 0, **few}).build(at_unit_power(model))
         return timed(lambda: chosen.separate(spectrum, n_sources=channels, sample_rate=RATE))[0]
 
     found: dict[str, dict[str, float]] = {}
