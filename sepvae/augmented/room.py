@@ -13,6 +13,7 @@ from sepvae.augmented.journal import finished_blocks, read_block
 from sepvae.augmented.pipeline import Pipeline
 from sepvae.augmented.plan import Plan
 from sepvae.corpora.records import Utterance
+from sepvae.errors import InputError
 
 _BYTES = {"pcm16": 2, "pcm24": 3, "float": 4}
 # The least that lossless compression leaves of a corpus of speech, pauses and all.
@@ -40,11 +41,14 @@ def _least_scale(drawing: Pipeline, plan: Plan) -> float:
 
 
 def bytes_made(out: Path) -> int:
-    """Return the bytes that a run has made in its folder, finished or not."""
-    if (out / FINAL).is_file():
-        return int(read_final(out)["n_bytes"])
-    blocks = map(read_block, finished_blocks(out / WORK).values())
-    return sum(sum(block["files"].values()) for block in blocks)
+    """Return the bytes that a run has made in its folder, finished or not; 0 where what it says of them is damaged."""
+    try:
+        if (out / FINAL).is_file():
+            return int(read_final(out)["n_bytes"])
+        blocks = map(read_block, finished_blocks(out / WORK).values())
+        return sum(sum(block["files"].values()) for block in blocks)
+    except InputError:
+        return 0
 
 
 def check_room(out: Path, plan: Plan, drawing: Pipeline, utterances: Iterable[Utterance], *, freed: int = 0) -> None:
