@@ -49,6 +49,14 @@ def test_a_pause_longer_than_the_talk_costs_little(
     np.testing.assert_allclose(sum(longer), around[0], atol=1e-6)
 
 
+def test_a_quiet_end_of_a_call_is_no_pause() -> None:
+    """Who speaks 50 dB below the other, at a microphone of their own and while the other is silent, is heard."""
+    spectrum = torch.zeros(65, 2, 80, dtype=torch.complex128)
+    noise = torch.randn(65, 40, generator=torch.Generator().manual_seed(0), dtype=torch.complex128)
+    spectrum[:, 0, :40], spectrum[:, 1, 40:70] = noise, 10 ** (-50 / 20) * noise[:, :30]
+    assert speaking(spectrum, hop_ms=16).tolist() == [frame < 70 for frame in range(80)]
+
+
 def test_frames_that_are_needed_for_the_past_are_kept() -> None:
     spectrum = torch.zeros(65, 2, 40, dtype=torch.complex128)
     spectrum[:, :, 20:30] = torch.randn(65, 2, 10, generator=torch.Generator().manual_seed(0), dtype=torch.complex128)
