@@ -118,12 +118,17 @@ def check_found(waves: Mapping[str, Tensor], wave: Tensor) -> None:
         )
 
 
-def check_frames(spectrum: Tensor) -> None:
-    """Refuse a recording (…, channels, frames) of too few frames to learn a demixing matrix from."""
-    if spectrum.shape[-1] < _FEWEST_FRAMES * spectrum.shape[-2]:
+def check_frames(n_frames: int, n_channels: int, *, n_pauses: int = 0) -> None:
+    """Refuse a recording of too few frames, without its pauses, to learn a demixing matrix from.
+
+    Raises:
+        InputError: of these; the message says how many pauses there are.
+    """
+    if n_frames < _FEWEST_FRAMES * n_channels:
+        pauses = f" beside {n_pauses} of pauses or tones, in which nobody speaks" if n_pauses else ""
         raise InputError(
-            f"the recording has {spectrum.shape[-1]} frames, too few to tell {spectrum.shape[-2]} channels apart: give "
-            "a longer one, or a shorter hop_ms"
+            f"the recording has {n_frames} frames{pauses}, too few to tell {n_channels} channels apart: give one with "
+            "more speech, or a shorter hop_ms"
         )
 
 

@@ -196,7 +196,7 @@ class Demixer:
         # (1, bins, channels, frames)
         spectrum = self.stft.analyse(heard).permute(2, 0, 1)[None]
         talk = speaking(spectrum[0], hop_ms=self.stft.config.hop_ms, past=self._algorithm.past_frames)
-        check_frames(spectrum[..., talk])
+        check_frames(int(talk.sum()), len(samples), n_pauses=int((~talk).sum()))
         found = self._algorithm.separate(
             spectrum[..., talk], n_sources=wanted, sample_rate=self.sample_rate, speakers=classes, reference=reference
         )

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sepvae.demixing.pauses import speaking
+from sepvae.errors import InputError
 
 from .test_demixer import BLIND, TWO, best_snr_db, make
 
@@ -69,3 +70,12 @@ def test_of_tones_alone_all_is_heard() -> None:
     spectrum = torch.zeros(9, 2, 10, dtype=torch.complex128)
     spectrum[4] = 1
     assert speaking(spectrum, hop_ms=16).all()
+
+
+@pytest.mark.parametrize("algorithm", BLIND)
+def test_too_little_talk_in_a_long_recording_is_said(
+    algorithm: str, voices_of: Any, hear: Any, voice_model: Path
+) -> None:
+    heard = np.pad(hear(voices_of("a", "b"), TWO)[:, :500], ((0, 0), (0, 40_000)))
+    with pytest.raises(InputError, match=r"has \d+ frames beside \d{3} of pauses or tones, .* too few to tell"):
+        make(algorithm, voice_model).separate(heard, RATE)
