@@ -1,5 +1,7 @@
 """Recipes on other data than their lists are of: people and recordings that are not there by name are drawn instead.
 
+What has more people than folds that share out a whole corpus is other data, too.
+
 A list that names some of the data and not all of it is of this data, and wrong: mixing refuses it.
 """
 
@@ -21,14 +23,24 @@ def adapted(mixing: MixingConfig, speakers: Collection[str]) -> tuple[MixingConf
 
     Example:
         >>> mixing = MixingConfig(split="speaker_open", folds=(("FVMH0",), ("MBMA1",)))
-        >>> adapted(mixing, ["ann", "bob"])[0].folds, adapted(mixing, ["FVMH0", "bob"])[0] == mixing
+        >>> adapted(mixing, ["ann", "bob"])[0].folds, adapted(mixing, ["FVMH0", "MBMA1"]) == (mixing, [])
         (None, True)
+        >>> adapted(mixing, ["FVMH0", "MBMA1", "bob"])[1][0][:44]
+        "1 of the corpus's speakers are in no fold of"
     """
     changes, notes = dict[str, Any](), list[str]()
     # Where they are known folds are not made, but say all the same whom the recipe is of.
     if mixing.folds is not None and not _any_of(mixing.folds, speakers):
         changes["folds"] = None
         notes.append("the corpus has none of the speakers that this recipe tests by name: others are drawn")
+    elif mixing.folds is not None and mixing.speakers is None:
+        # Folds alone share out a whole corpus: with more people in it the same lists are another experiment.
+        n_more = len(set(speakers).difference(*mixing.folds))
+        if n_more:
+            notes.append(
+                f"{n_more} of the corpus's speakers are in no fold of this recipe: they take part as well; "
+                "mixing.speakers lists those who are to"
+            )
     if isinstance(mixing.pairs, tuple) and not _any_of(mixing.pairs, speakers):
         changes["pairs"] = len(mixing.pairs)
         notes.append("the corpus has none of the speakers that this recipe pairs by name: others are drawn")

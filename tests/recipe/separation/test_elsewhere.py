@@ -22,10 +22,12 @@ def of(**settings: Any) -> MixingConfig:
     ("settings", "changed", "said"),
     [
         ({"split": "speaker_open", "folds": [["ann"], ["bob"]]}, {"folds": None}, "tests by name: others are drawn"),
-        ({"split": "speaker_open", "folds": [["eve"], ["bob"]]}, {}, ""),
+        ({"split": "speaker_open", "folds": [["eve"], ["bob"]]}, {}, "1 of the corpus's speakers are in no fold"),
+        ({"split": "speaker_open", "folds": [["eve"], ["dan"]]}, {}, ""),
+        ({"split": "speaker_open", "folds": [["eve"]], "speakers": ["eve", "dan"]}, {}, ""),
         # Of known speakers, too: the recipe is of others.
         ({"folds": [["ann"], ["bob"]]}, {"folds": None}, "tests by name: others are drawn"),
-        ({"folds": [["eve"], ["bob"]]}, {}, ""),
+        ({"folds": [["eve"], ["bob"]]}, {}, "1 of the corpus's speakers are in no fold"),
         ({"pairs": [["ann", "bob"], ["bob", "cid"]]}, {"pairs": 2}, "pairs by name: others are drawn"),
         ({"pairs": [["ann", "bob"], ["eve", "cid"]]}, {}, ""),
         ({"pairs": 3}, {}, ""),
@@ -34,7 +36,7 @@ def of(**settings: Any) -> MixingConfig:
 def test_lists_of_other_speakers_are_drawn_anew(settings: dict[str, Any], changed: dict[str, Any], said: str) -> None:
     mixing, notes = adapted(of(**settings), {"eve", "dan"})
     assert mixing == of(**{**settings, **changed})
-    assert len(notes) == (1 if changed else 0) and said in " ".join(notes)
+    assert len(notes) == bool(said) and said in " ".join(notes)
 
 
 def test_lists_of_other_recordings_are_drawn_anew(tmp_path: Path) -> None:
