@@ -29,6 +29,9 @@ def adapted(mixing: MixingConfig, speakers: Collection[str]) -> tuple[MixingConf
         "1 of the corpus's speakers are in no fold of"
     """
     changes, notes = dict[str, Any](), list[str]()
+    if isinstance(mixing.speakers, tuple) and not _any_of([mixing.speakers], speakers):
+        changes["speakers"] = None
+        notes.append("the corpus has none of the speakers that this recipe names: all of it takes part")
     # Where they are known folds are not made, but say all the same whom the recipe is of.
     if mixing.folds is not None and not _any_of(mixing.folds, speakers):
         changes["folds"] = None

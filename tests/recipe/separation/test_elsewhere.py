@@ -31,6 +31,9 @@ def of(**settings: Any) -> MixingConfig:
         ({"pairs": [["ann", "bob"], ["bob", "cid"]]}, {"pairs": 2}, "pairs by name: others are drawn"),
         ({"pairs": [["ann", "bob"], ["eve", "cid"]]}, {}, ""),
         ({"pairs": 3}, {}, ""),
+        ({"speakers": ["ann", "bob"]}, {"speakers": None}, "speakers that this recipe names: all of it takes part"),
+        ({"speakers": ["ann", "eve"]}, {}, ""),
+        ({"speakers": 2}, {}, ""),
     ],
 )
 def test_lists_of_other_speakers_are_drawn_anew(settings: dict[str, Any], changed: dict[str, Any], said: str) -> None:
