@@ -15,6 +15,7 @@ MODELS = Table(
         "conditional_vae": "sepvae.models.conditional:ConditionalVae",
         "chimera_acvae": "sepvae.models.chimera:ChimeraAcvae",
         "temporal_vae": "sepvae.models.temporal:TemporalVae",
+        "mask_vae": "sepvae.models.mask_vae:MaskVae",
         "conv_tasnet": "sepvae.models.conv_tasnet:ConvTasNet",
         "segment_conv": "sepvae.models.segment_conv:SegmentConv",
         "segment_lstm": "sepvae.models.segment_lstm:SegmentLstm",

@@ -6,6 +6,7 @@ without the KL term for any network on waves.
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import ClassVar, Literal
 
 import torch
@@ -13,10 +14,13 @@ from pydantic import Field
 from torch import Tensor
 
 from sepvae.config import Config
+from sepvae.errors import ConfigError
 from sepvae.limits import MAX_DB, Weight
 from sepvae.models.network import JointNetwork, Network, SourceNetwork, WaveNetwork
 from sepvae.objectives.contract import Batch, EstimatesWaves, Loss, Objective
 from sepvae.objectives.elbo import kl_divergence, sampler
+
+_MOST_SOURCES = 5
 
 
 class WaveSdrConfig(Config):
@@ -24,13 +28,16 @@ class WaveSdrConfig(Config):
 
     `sdr` compares levels too, `si_sdr` (Le Roux et al. 2019) does not: of no use behind a mask that sets them.
     `floor_db` bounds the ratio of a source that is silent: it is the level, relative to the mixture, of a noise that is
-    added to reference and error.
+    added to reference and error. `order` `any` compares the estimates of an item with its sources in that order which
+    makes the mean ratio best (utterance-level permutation-invariant training, Kolbaek et al. 2017): for sources of one
+    kind, whose names mean nothing.
     """
 
     ratio: Literal["sdr", "si_sdr"] = "sdr"
     kl_weight: Weight = 1e-3
     epsilon_std: Weight = 1.0
     floor_db: float = Field(-40.0, ge=-MAX_DB, le=0)
+    order: Literal["given", "any"] = "given"
 
 
 def ratio_db(estimate: Tensor, reference: Tensor, *, floor: Tensor, scale_invariant: bool = False) -> Tensor:
@@ -51,6 +58,31 @@ def ratio_db(estimate: Tensor, reference: Tensor, *, floor: Tensor, scale_invari
     return 10 * torch.log10((energy + floor) / (error + floor))
 
 
+def best_order_db(estimates: Tensor, references: Tensor, *, floor: Tensor, scale_invariant: bool = False) -> Tensor:
+    """Return for each item (batch) the mean ratio over its sources in the order in which that is highest.
+
+    Args:
+        estimates: waves (sources, batch, time).
+        references: waves (sources, batch, time); five sources at most, of which there are 120 orders.
+        floor: as of `ratio_db`, (batch).
+        scale_invariant: as of `ratio_db`.
+
+    Raises:
+        ConfigError: more sources.
+
+    Example:
+        >>> waves = torch.eye(2)[:, None]
+        >>> best_order_db(waves.flip(0), waves, floor=torch.tensor([1e-4])).item()
+        40.00043487548828
+    """
+    count = len(references)
+    if count > _MOST_SOURCES:
+        raise ConfigError(f"objective.order any: {count} sources have too many orders: give {_MOST_SOURCES} at most")
+    ratios = ratio_db(estimates[:, None], references[None], floor=floor, scale_invariant=scale_invariant)
+    orders = [torch.stack([ratios[order[i], i] for i in range(count)]).mean(0) for order in permutations(range(count))]
+    return torch.stack(orders).amax(0)
+
+
 class WaveSdr(Objective):
     """−SDR in dB, averaged over sources and items, + kl_weight · KL per frame, averaged over sources."""
 
@@ -64,10 +96,16 @@ class WaveSdr(Objective):
         config = self.config
         found = models.estimate(batch.input, sampler(config.epsilon_std, batch.generator))
         floor = 10 ** (config.floor_db / 10) * batch.input.square().sum(-1) + torch.finfo(batch.input.dtype).tiny
+        invariant = config.ratio == "si_sdr"
         terms: dict[str, Tensor] = {}
-        for name, target in batch.targets.items():
-            ratio = ratio_db(found.waves[name], target, floor=floor, scale_invariant=config.ratio == "si_sdr")
-            terms[f"{name}/{config.ratio}"] = -ratio.mean() / len(batch.targets)
+        if config.order == "any":
+            estimates = torch.stack([found.waves[name] for name in batch.targets])
+            targets = torch.stack([*batch.targets.values()])
+            terms[config.ratio] = -best_order_db(estimates, targets, floor=floor, scale_invariant=invariant).mean()
+        else:
+            for name, target in batch.targets.items():
+                ratio = ratio_db(found.waves[name], target, floor=floor, scale_invariant=invariant)
+                terms[f"{name}/{config.ratio}"] = -ratio.mean() / len(batch.targets)
         for name, item in found.reconstructions.items():
             weight = config.kl_weight / len(found.reconstructions)
             terms[f"{name}/kl"] = weight * kl_divergence(item.posterior, item.prior).mean()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from sepvae.training.config import TrainingConfig
 from sepvae.training.tables import writing_table
 
 _INDEX, _WAVES = "index.json", "waves.npy"
+_Value = TypeVar("_Value")
 
 
 class WaveTable:
@@ -79,6 +81,10 @@ def build_wave_table(mixtures: Sequence[Mixture], names: Sequence[str], *, root:
     return WaveTable(index["items"], index["starts"], waves)
 
 
+def _one_of(values: list[_Value], stream: np.random.Generator) -> _Value:
+    return values[int(stream.integers(len(values)))]
+
+
 class WaveBatches:
     """The batches of an objective on waves; see `TrainingBatches`."""
 
@@ -109,7 +115,7 @@ class WaveBatches:
         self._segment = round(config.waves.segment_s * self._rate)
         self.frames_per_step = self.batch_size * estimator.frontend.stft.n_frames(self._segment)
 
-    def _items_by_speaker(self, mixtures: Sequence[Mixture], row: int) -> list[list[int]]:
+    def _items_by_speaker(self, mixtures: Sequence[Mixture], row: int) -> dict[str, list[int]]:
         """Return the mixtures in which a source is heard, those of each of its speakers by themselves."""
         name, voices = self._names[row], dict[str, list[int]]()
         for index in np.flatnonzero(self._table.levels[:, row]).tolist():
@@ -117,7 +123,7 @@ class WaveBatches:
             voices.setdefault(speaker, []).append(index)
         if not voices:
             raise InputError(f"source {name}: is silent in all {len(self._table)} training mixtures")
-        return [voices[speaker] for speaker in sorted(voices)]
+        return {speaker: voices[speaker] for speaker in sorted(voices)}
 
     def _chosen(self, step: int, place: int) -> tuple[np.random.Generator, list[int]]:
         """Return the random stream of one item of a batch, and the mixture each of its rows is drawn from.
@@ -128,11 +134,15 @@ class WaveBatches:
         template = int(stream.integers(len(self._table)))
         if not self._config.remix:
             return stream, [template] * (len(self._names) + 1)
-        drawn = []
+        drawn, heard = list[int](), set[str]()
         for voices in self._voices:
             # Every speaker as often as any other: of some the mixtures may have a single sentence.
-            own = voices[int(stream.integers(len(voices)))]
-            drawn.append(own[int(stream.integers(len(own)))])
+            speaker = _one_of([*voices], stream)
+            # Sources of one kind share their speakers, and nobody speaks over themselves.
+            if speaker in heard and (others := [name for name in voices if name not in heard]):
+                speaker = _one_of(others, stream)
+            heard.add(speaker)
+            drawn.append(_one_of(voices[speaker], stream))
         return stream, [*drawn, template]
 
     def _places(self) -> range:

@@ -33,6 +33,10 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     ],
     "vrnn": [{"hidden": 4, "latent": 2, "warm_up_frames": 3}, {"hidden": 3, "latent": 2, "warm_up_frames": 0}],
     "temporal_vae": [{"hidden": 4, "latent": 2, "encoder_blocks": 2, "decoder_blocks": 1}],
+    "mask_vae": [
+        {"hidden": 4, "latent": 2, "encoder_blocks": 2, "decoder_blocks": 1, "cepstrum": 3, "cepstrum_from": 1},
+        {"hidden": 3, "latent": 0, "encoder_blocks": 1, "decoder_blocks": 0, "cepstrum": 0},
+    ],
     "conditional_vae": [
         # Of one class nothing can be inferred, and the weights that do it have no gradient.
         {"classes": ["a", "b", "c"], "hidden": 3, "latent": 1, **BLOCKS},

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sepvae.errors import ConfigError
 from sepvae.models.contract import Decoded, Posterior, Reconstruction, Sampler
 from sepvae.objectives.contract import Batch, Loss, WaveEstimate
 from sepvae.objectives.elbo import kl_divergence
-from sepvae.objectives.wave_sdr import WaveSdr, WaveSdrConfig, ratio_db
+from sepvae.objectives.wave_sdr import WaveSdr, WaveSdrConfig, best_order_db, ratio_db
 from sepvae.seeds import torch_generator
 
 ZERO = torch.zeros(())
@@ -91,3 +92,24 @@ def test_without_noise_the_latent_is_the_mean() -> None:
     assert estimator.latent is not None
     assert estimator.posterior is not None
     assert torch.equal(estimator.latent, estimator.posterior.mean)
+
+
+def test_any_order_is_the_best_of_all_of_them() -> None:
+    """Against every order by hand, three sources, each item with an order of its own."""
+    generator = torch.Generator().manual_seed(0)
+    references = torch.randn((3, 4, 50), generator=generator)
+    estimates = references + 0.3 * torch.randn((3, 4, 50), generator=generator)
+    floor = torch.full((4,), 1e-3)
+    given = torch.stack([ratio_db(estimates[i], references[i], floor=floor) for i in range(3)]).mean(0)
+    moved = torch.stack([estimates[[(place + item) % 3 for place in range(3)], item] for item in range(4)], dim=1)
+    found = best_order_db(moved, references, floor=floor)
+    torch.testing.assert_close(found, given)
+    one_order = torch.stack([ratio_db(moved[i], references[i], floor=floor) for i in range(3)]).mean(0)
+    # Items 1 and 2 are in another order, 0 and 3 in the given one.
+    assert (found[1:3] > one_order[1:3] + 3).all() and torch.equal(found[[0, 3]], one_order[[0, 3]])
+
+
+def test_any_order_names_more_sources_than_it_can_order() -> None:
+    waves = torch.zeros(6, 1, 4)
+    with pytest.raises(ConfigError, match="6 sources have too many orders: give 5 at most"):
+        best_order_db(waves, waves, floor=torch.ones(1))

@@ -34,6 +34,7 @@ PAIRS: dict[str, tuple[str, dict[str, Any]]] = {
     "dense_vae": ("elbo", {}),
     "generator": ("adversarial", {}),
     "temporal_vae": ("wave_sdr", {}),
+    "mask_vae": ("wave_sdr", {}),
     "conv_tasnet": ("wave_sdr", {}),
     "segment_conv": ("elbo", SEGMENTS),
     "fhvae": ("hierarchical_elbo", SEGMENTS),

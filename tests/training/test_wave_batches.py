@@ -209,3 +209,22 @@ def test_what_does_not_fit_together_is_said(
     with pytest.raises(ConfigError, match=message):
         whole = parse_config(TrainingConfig, {**config().model_dump(mode="json"), **settings}, where="test")
         Trainer(whole, humming, tmp_path / "run", seed=0, device="cpu")
+
+
+def test_nobody_is_mixed_with_themselves(make: Make, humming: TrainingData) -> None:
+    """Sources of one kind share their speakers: which of them is drawn first excludes them from the second place."""
+    shared = []
+    for number, mixture in enumerate(humming.train):
+        voices = ("ann", "bob", "cid")[number % 3 :] + ("ann", "bob", "cid")[: number % 3]
+        sources = tuple(
+            one.model_copy(update={"speaker": voice}) for one, voice in zip(mixture.sources, voices, strict=False)
+        )
+        shared.append(mixture.model_copy(update={"sources": sources}))
+    batches, names = make(train=shared), ("hum", "hiss")
+    speakers = [{source.name: source.speaker for source in mixture.sources} for mixture in shared]
+    pairs = set()
+    for step in range(40):
+        _, chosen = batches._chosen(step, 0)
+        pairs.add(tuple(speakers[index][name] for index, name in zip(chosen, names, strict=False)))
+    assert all(first != second for first, second in pairs)
+    assert len(pairs) == 6
