@@ -26,6 +26,7 @@ from sepvae.progress import progress
 from sepvae.seeds import generator, torch_generator
 from sepvae.training.batches import BatchPlace, check_rate
 from sepvae.training.config import TrainingConfig
+from sepvae.training.scenes import Heard, Scenes
 from sepvae.training.tables import writing_table
 
 _INDEX, _WAVES = "index.json", "waves.npy"
@@ -113,6 +114,13 @@ class WaveBatches:
         self._voices = [self._items_by_speaker(train, row) for row in range(len(self._names))]
         self.batch_size, self.steps_per_pass = config.optimiser.batch_size, config.waves.steps_per_epoch
         self._segment = round(config.waves.segment_s * self._rate)
+        self._scenes = Scenes(
+            config.waves.scene,
+            n_sources=len(self._names),
+            sample_rate=self._rate,
+            seed=place.seed,
+            cache=cache / "rooms",
+        )
         self.frames_per_step = self.batch_size * estimator.frontend.stft.n_frames(self._segment)
 
     def _items_by_speaker(self, mixtures: Sequence[Mixture], row: int) -> dict[str, list[int]]:
@@ -153,8 +161,8 @@ class WaveBatches:
         chosen = {index for place in self._places() for index in self._chosen(step, place)[1]}
         return [self._table.items[index] for index in sorted(chosen)]
 
-    def _item(self, step: int, place: int) -> NDArray[np.float32]:
-        """Return one item of a batch: the sources and the noise (sources + 1, time)."""
+    def _item(self, step: int, place: int) -> Heard:
+        """Return one item of a batch: what is heard, and what is to be learnt of its sources."""
         stream, chosen = self._chosen(step, place)
         item = np.zeros((len(chosen), self._segment), np.float32)
         position = float(stream.random())
@@ -169,7 +177,7 @@ class WaveBatches:
             part = audio.resample(wave[start : start + length], from_rate=rate, to_rate=self._rate)[: self._segment]
             offset = round(position * (self._segment - len(part)))
             item[row, offset : offset + len(part)] = self._gain(stream, row, drawn=index, template=chosen[-1]) * part
-        return item
+        return self._scenes.hear(item, stream)
 
     def _gain(self, stream: np.random.Generator, row: int, *, drawn: int, template: int) -> float:
         """Return the factor that gives a drawn source the level it would have in the template, and a random one."""
@@ -183,19 +191,21 @@ class WaveBatches:
 
     def draw(self, step: int) -> Batch:
         """Return the batch of a step, at the level of the training data."""
-        return self._batch(
-            np.stack([self._item(step, place) for place in self._places()], axis=1),
-            step,
-            "noise",
-            step,
-            self._place.rank,
-        )
+        items = [self._item(step, place) for place in self._places()]
+        mixtures = np.stack([item.mixture for item in items])
+        targets = np.stack([item.targets for item in items], axis=1)
+        return self._batch(mixtures, targets, step, "noise", step, self._place.rank)
 
-    def _batch(self, waves: NDArray[np.float32], step: int, *names: str | int) -> Batch:
-        tensors = torch.from_numpy(waves / np.float32(self._table.level)).to(self._place.device)
-        targets = dict(zip(self._names, tensors, strict=False))
+    def _batch(
+        self, mixtures: NDArray[np.float32], targets: NDArray[np.float32], step: int, *names: str | int
+    ) -> Batch:
+        """Return mixtures (batch, time) and their sources (sources, batch, time) as a batch."""
+        heard, wanted = (self._at_level(waves) for waves in (mixtures, targets))
         stream = torch_generator(self._place.seed, *names, device=str(self._place.device))
-        return Batch(tensors.sum(0), targets, step, stream)
+        return Batch(heard, dict(zip(self._names, wanted, strict=True)), step, stream)
+
+    def _at_level(self, waves: NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(waves / np.float32(self._table.level)).to(self._place.device)
 
     def validation(self) -> Iterator[tuple[Batch, list[str], int]]:
         """Yield the validation mixtures whole, one at a time: their names, and their number of samples as weight."""
@@ -203,4 +213,4 @@ class WaveBatches:
             return
         for index, name in enumerate(self._valid.items):
             waves = np.array(self._valid.item(index))[:, None]
-            yield self._batch(waves, END_OF_SCHEDULE, "valid", index), [name], waves.shape[-1]
+            yield self._batch(waves.sum(0), waves[:-1], END_OF_SCHEDULE, "valid", index), [name], waves.shape[-1]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sepvae.augmentation.contract import augmentation_class, split_chain
 from sepvae.augmented.config import AugmentConfig
@@ -215,6 +215,14 @@ class AugmentationRecipe(Recipe):
             "conditions": {name: one.model_dump(mode="json", exclude={"description"}) for name, one in conditions},
             "hypotheses": [claim.decisive for claim in self.hypotheses],
         }
+
+    def completed(self, decisive: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what decided other figures, with the settings of the model of speech that were added since."""
+        try:
+            model = TrainingConfig.model_validate(decisive["model"]).model_dump(mode="json")
+        except (ConfigError, ValidationError, KeyError, TypeError, AttributeError):
+            return decisive
+        return {**decisive, "model": model}
 
     @property
     def legend(self) -> str:
