@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.files import atomic_folder, hash_json, read_json, write_json
-from sepvae.limits import Share
+from sepvae.limits import Hertz, Share
 from sepvae.mixing.places import Rooms
 from sepvae.mixing.rooms import impulse_responses
 from sepvae.mixing.scene import RoomConfig
@@ -46,8 +46,8 @@ class SceneConfig(Config):
     n_rooms: int = Field(200, ge=1, le=10_000)
     early_ms: float = Field(50.0, gt=0, le=1000)
     band_share: Share = 0.0
-    low_hz: tuple[float, float] = (50.0, 300.0)
-    high_hz: tuple[float, float] = (3000.0, 7600.0)
+    low_hz: tuple[Hertz, Hertz] = (50.0, 300.0)
+    high_hz: tuple[Hertz, Hertz] = (3000.0, 7600.0)
 
     @model_validator(mode="after")
     def _can_be_heard(self) -> SceneConfig:
