@@ -129,7 +129,7 @@ def _of_manifest(args: argparse.Namespace) -> tuple[TrainingConfig, TrainingData
     train = manifest.of_split("train")
     if not train:
         raise InputError(f"{args.manifest}: has no mixtures of the split 'train': make some with 'sepvae mix'")
-    if alike := indistinct_sources(train):
+    if not config.objective.build().any_order and (alike := indistinct_sources(train)):
         _LOGGER.warning("%s", describe_indistinct(alike))
     return config, TrainingData(train, manifest.of_split("valid"), args.corpus)
 

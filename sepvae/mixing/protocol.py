@@ -86,7 +86,8 @@ def describe_indistinct(pairs: Sequence[tuple[str, str]]) -> str:
     names = " and ".join(dict.fromkeys(name for pair in pairs for name in pair))
     return (
         f"{names} share speakers: a model per source learns the same voices for each, and cannot tell them apart; use "
-        "classes such as female and male, or speakers by name, or an objective that allows any order of the sources"
+        "classes such as female and male, or speakers by name, or an objective that takes sources in any order (preset "
+        "any_talkers)"
     )
 
 

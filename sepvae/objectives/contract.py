@@ -96,6 +96,11 @@ class Objective(ABC):
         """Whether some weights are kept from learning from some terms, as in a game."""
         return False
 
+    @property
+    def any_order(self) -> bool:
+        """Whether sources may be exchanged, so that those of one kind can be learnt."""
+        return False
+
     @abstractmethod
     def __call__(self, models: Any, batch: Batch) -> Loss:
         """Return the loss of the models, one per named source, on a batch."""

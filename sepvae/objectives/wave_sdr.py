@@ -91,6 +91,11 @@ class WaveSdr(Objective):
     trains: ClassVar[tuple[type[Network], ...]] = (SourceNetwork, JointNetwork, WaveNetwork)
     config: WaveSdrConfig
 
+    @property
+    def any_order(self) -> bool:
+        """Whether the best order counts."""
+        return self.config.order == "any"
+
     def __call__(self, models: EstimatesWaves, batch: Batch) -> Loss:
         """Return the loss of an estimator on a batch of waves."""
         config = self.config
