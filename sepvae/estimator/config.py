@@ -55,6 +55,17 @@ class EstimatorConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _shares_are_the_mask(self) -> EstimatorConfig:
+        """Refuse to take shares for anything else than the weights of magnitudes, or to see none of these."""
+        kinds = (self.frontend.input.kind, self.frontend.target.kind, self.mask)
+        if self.model.entry.gives_shares and kinds != ("magnitude", "magnitude", "ratio"):
+            raise ConfigError(
+                f"model {self.model.kind} gives shares of magnitudes: set frontend.input.kind and frontend.target.kind "
+                f"to magnitude and mask to ratio (they are {', '.join(kinds)})"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_phases(self) -> EstimatorConfig:
         """Refuse to take as a spectrum what has no phase."""
         if self.mask == DIRECT and self.frontend.target.kind != "complex":

@@ -58,6 +58,7 @@ class MaskVae(JointNetwork):
 
     Config: ClassVar[type[ModelConfig]] = MaskVaeConfig
     takes_roots: ClassVar[bool] = True
+    gives_shares: ClassVar[bool] = True
     cosines: Tensor
 
     def __init__(self, config: MaskVaeConfig, *, n_inputs: int, n_outputs: int, sources: tuple[str, ...]) -> None:

@@ -33,12 +33,14 @@ class TrainingFacts(NamedTuple):
 class Network(nn.Module, ABC):
     """The base of all kinds: a torch module that is built from its config.
 
-    `takes_roots` marks a network that takes roots of its features, which must then not be negative. `apart` names
+    `takes_roots` marks a network that takes roots of its features, which must then not be negative, `gives_shares` one
+    whose output is the share of each source, and no spectrum. `apart` names
     weights, or modules of them, that nothing depends on that it gives: an objective learns them, or the paper has them.
     """
 
     Config: ClassVar[type[ModelConfig]]
     takes_roots: ClassVar[bool] = False
+    gives_shares: ClassVar[bool] = False
     apart: tuple[str, ...] = ()
     config: Any
 

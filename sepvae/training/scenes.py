@@ -37,7 +37,7 @@ class SceneConfig(Config):
     `pauses` is the share of sources that are silent for a stretch, of any length and anywhere. `rooms` draws `n_rooms`
     simulated rooms once, heard by one microphone; `room_share` of the mixtures are in one of them, and what is learnt
     of a source is its direct sound and `early_ms` of what follows. `band_share` of them are heard through a band-pass
-    whose lower edge is drawn of `low_hz` and the upper of `high_hz`.
+    whose lower edge is drawn of `low_hz` and the upper of `high_hz`. Validation mixtures stay as they are.
     """
 
     pauses: Share = 0.0
@@ -159,18 +159,21 @@ class Scenes:
         cache: folder of their responses.
 
     Raises:
-        ConfigError: a band above half the sample rate.
+        ConfigError: a band above half the sample rate, or rooms that cost too much or have too few directions.
         MissingExtra: there is nothing to simulate rooms with.
     """
 
     def __init__(self, config: SceneConfig, *, n_sources: int, sample_rate: int, seed: int, cache: Path) -> None:
         if config.band_share and config.high_hz[1] >= sample_rate / 2:
             raise ConfigError(
-                f"high_hz = {config.high_hz[1]:g}: give less than half the sample rate, {sample_rate / 2:g} Hz"
+                f"waves.scene.high_hz = {config.high_hz[1]:g}: give less than half the sample rate, that is "
+                f"{sample_rate / 2:g} Hz"
             )
         self._config, self._rate = config, sample_rate
         self._bank = None
         if config.rooms is not None and config.room_share:
+            config.rooms.check_angles(n_sources)
+            config.rooms.check_cost(n_sources, sample_rate)
             self._bank = RoomBank(
                 config.rooms,
                 n_rooms=config.n_rooms,
@@ -194,19 +197,14 @@ class Scenes:
 
     def _with_pauses(self, sources: Waves, stream: np.random.Generator) -> Waves:
         n_samples, gains = sources.shape[1], np.ones_like(sources)
+        times, fade = np.arange(n_samples), max(1, round(_FADE_S * self._rate))
         for gain in gains:
-            start, stop = sorted(stream.random(2))
-            if stream.random() < self._config.pauses:
-                gain[round(start * n_samples) : round(stop * n_samples)] = 0
-        if gains.all():
-            return sources
-        # A cut is heard as a click, and no voice ends in one.
-        fade = np.hanning(2 * max(1, round(_FADE_S * self._rate)) + 1).astype(np.float32)
-        from scipy.signal import fftconvolve
-
-        padded = np.pad(gains, ((0, 0), (len(fade) // 2, len(fade) // 2)), mode="edge")
-        smooth = fftconvolve(padded, fade[None] / fade.sum(), mode="valid", axes=-1)
-        return np.asarray(sources * np.clip(smooth, 0, 1), np.float32)
+            start, stop = (round(place * n_samples) for place in sorted(stream.random(2)))
+            # A cut is heard as a click, and no voice ends in one: what has no room to fade is no pause.
+            if stream.random() < self._config.pauses and stop - start > 2 * fade:
+                # What lies between is silent, and not nearly so: a level would make it loud again.
+                gain[:] = np.interp(times, [start, start + fade, stop - fade, stop], [1, 0, 0, 1])
+        return sources * gains
 
     def _through_band(self, mixture: Waves, targets: Waves, stream: np.random.Generator) -> tuple[Waves, Waves]:
         from scipy.signal import butter, sosfilt

@@ -31,6 +31,8 @@ from sepvae.training.tables import writing_table
 
 _INDEX, _WAVES = "index.json", "waves.npy"
 _Value = TypeVar("_Value")
+# Of two sources that share two speakers half of the draws are of two people.
+_TRIES = 100
 
 
 class WaveTable:
@@ -142,15 +144,17 @@ class WaveBatches:
         template = int(stream.integers(len(self._table)))
         if not self._config.remix:
             return stream, [template] * (len(self._names) + 1)
-        drawn, heard = list[int](), set[str]()
-        for voices in self._voices:
-            # Every speaker as often as any other: of some the mixtures may have a single sentence.
-            speaker = _one_of([*voices], stream)
-            # Sources of one kind share their speakers, and nobody speaks over themselves.
-            if speaker in heard and (others := [name for name in voices if name not in heard]):
-                speaker = _one_of(others, stream)
-            heard.add(speaker)
-            drawn.append(_one_of(voices[speaker], stream))
+        drawn, heard = list[int](), list[str]()
+        for _ in range(_TRIES):
+            drawn, heard = [], []
+            for voices in self._voices:
+                # Every speaker as often as any other: of some the mixtures may have a single sentence.
+                heard.append(_one_of([*voices], stream))
+                drawn.append(_one_of(voices[heard[-1]], stream))
+            # Sources of one kind share their speakers, and nobody speaks over themselves where others could.
+            named = [speaker for speaker in heard if speaker]
+            if len({*named}) == len(named):
+                break
         return stream, [*drawn, template]
 
     def _places(self) -> range:
