@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.estimator import MASKS
-from sepvae.estimator.config import DIRECT
+from sepvae.estimator.config import DIRECT, EstimatorConfig
 from sepvae.estimator.estimator import About, Estimator
 from sepvae.estimator.generative import infer_sources
 from sepvae.estimator.masks import apply_masks, make_masks, scale_spectrum
@@ -160,6 +160,14 @@ class SourceEstimator(SpectralEstimator):
 
 class JointEstimator(SpectralEstimator):
     """One network of all sources, whose output has the frames of its input."""
+
+    def __init__(self, config: EstimatorConfig, sources: Sequence[str], *, device: str = "cpu") -> None:
+        if len(sources) < 2 and config.mask != DIRECT:
+            raise ConfigError(
+                f"model {config.model.kind} shares a mixture out among its sources, and {', '.join(sources)} is alone: "
+                "give two sources or more, or a model of one source (preset clean_source)"
+            )
+        super().__init__(config, sources, device=device)
 
     @property
     def network_names(self) -> tuple[str, ...]:
