@@ -25,6 +25,6 @@ class EnhancementConfig(Config):
 
     inference: InferenceChoice = InferenceChoice()
     n_components: int = Field(8, ge=1, le=1000)
-    n_iterations: int = Field(50, ge=1, le=100_000)
+    n_iterations: int = Field(25, ge=1, le=100_000)
     gain: GainKind = "gamma"
     seed: Seed = 0
