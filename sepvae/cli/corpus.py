@@ -1,8 +1,9 @@
-"""`sepvae corpus`: make, fetch, list and check corpora, and list corpora of ready mixtures."""
+"""`sepvae corpus`: make, fetch, join, list and check corpora, and list corpora of ready mixtures."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,8 +68,8 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
     corpus = verbs.add_parser(
         "corpus",
-        help="make, fetch, list and check corpora",
-        description="Make, fetch, list and check corpora of speech, and list corpora of mixtures that are ready.",
+        help="make, fetch, join, list and check corpora",
+        description="Make, fetch, join, list and check corpora of speech, and list corpora of mixtures that are ready.",
     )
     actions = corpus.add_subparsers(dest="action", metavar="ACTION", required=True)
 
@@ -89,6 +90,18 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     fetch.add_argument("name", **choice(["timit-sample"], "corpus to fetch"), help="NLTK's part of TIMIT (CC BY-NC-SA)")
     fetch.add_argument("folder", type=path_argument, metavar="DIR", help="folder to make")
     fetch.set_defaults(run=_fetch)
+
+    join = actions.add_parser(
+        "join",
+        help="make one corpus of several",
+        description="Make one corpus of several: a folder of speakers with links to their recordings, so that a model "
+        "learns from all of them. The speaker 19 of libri=DIR is libri-19 there; of two folders of one corpus, give "
+        "both the same name.",
+        **options,
+    )
+    join.add_argument("corpora", nargs="+", type=_named_folder, metavar="NAME=DIR", help="a corpus, and its name")
+    join.add_argument("-o", "--out", type=path_argument, required=True, metavar="DIR", help="folder to make")
+    join.set_defaults(run=_join)
 
     for name, run, text in (
         ("list", _list, "list the utterances of a corpus"),
@@ -123,6 +136,26 @@ def _fetch(args: argparse.Namespace) -> int:
     from sepvae.corpora.fetch import fetch_timit_sample
 
     sys.stdout.write(f"{fetch_timit_sample(args.folder)}\n")
+    return 0
+
+
+def _named_folder(text: str) -> tuple[str, Path]:
+    name, _, folder = text.partition("=")
+    if not re.fullmatch(r"[A-Za-z0-9][\w.]*", name) or not folder:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: give NAME=DIR, such as libri=LibriSpeech; a name has letters, digits, _ and ."
+        )
+    return name, path_argument(folder)
+
+
+def _join(args: argparse.Namespace) -> int:
+    from sepvae.corpora.join import join_corpora
+    from sepvae.corpora.records import open_corpus
+    from sepvae.files import check_free
+
+    check_free(args.out, overwrite=False)
+    joined = join_corpora(args.out, [(name, open_corpus(folder)) for name, folder in args.corpora])
+    sys.stdout.write(f"{args.out}: {joined.recordings} recordings of {joined.speakers} speakers\n")
     return 0
 
 

@@ -17,7 +17,7 @@ from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.limits import MAX_DB, Weight
 from sepvae.models.network import JointNetwork, Network, SourceNetwork, WaveNetwork
-from sepvae.objectives.contract import Batch, EstimatesWaves, Loss, Objective
+from sepvae.objectives.contract import REST, Batch, EstimatesWaves, Loss, Objective
 from sepvae.objectives.elbo import kl_divergence, sampler
 
 _MOST_SOURCES = 5
@@ -30,7 +30,7 @@ class WaveSdrConfig(Config):
     `floor_db` bounds the ratio of a source that is silent: it is the level, relative to the mixture, of a noise that is
     added to reference and error. `order` `any` compares the estimates of an item with its sources in that order which
     makes the mean ratio best (utterance-level permutation-invariant training, Kolbaek et al. 2017): for sources of one
-    kind, whose names mean nothing.
+    kind, whose names mean nothing. What the sources leave, `rest`, has its place in any order.
     """
 
     ratio: Literal["sdr", "si_sdr"] = "sdr"
@@ -103,12 +103,13 @@ class WaveSdr(Objective):
         floor = 10 ** (config.floor_db / 10) * batch.input.square().sum(-1) + torch.finfo(batch.input.dtype).tiny
         invariant = config.ratio == "si_sdr"
         terms: dict[str, Tensor] = {}
-        if config.order == "any":
-            estimates = torch.stack([found.waves[name] for name in batch.targets])
-            targets = torch.stack([*batch.targets.values()])
-            terms[config.ratio] = -best_order_db(estimates, targets, floor=floor, scale_invariant=invariant).mean()
-        else:
-            for name, target in batch.targets.items():
+        alike = [name for name in batch.targets if config.order == "any" and name != REST]
+        if alike:
+            pair = [torch.stack([waves[name] for name in alike]) for waves in (found.waves, batch.targets)]
+            best = best_order_db(*pair, floor=floor, scale_invariant=invariant)
+            terms[config.ratio] = -best.mean() * len(alike) / len(batch.targets)
+        for name, target in batch.targets.items():
+            if name not in alike:
                 ratio = ratio_db(found.waves[name], target, floor=floor, scale_invariant=invariant)
                 terms[f"{name}/{config.ratio}"] = -ratio.mean() / len(batch.targets)
         for name, item in found.reconstructions.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 from sepvae.devices import resolve_device
 from sepvae.frontend.stft import StftConfig
 from sepvae.mixing.mixture import Rendered
+from sepvae.objectives.contract import REST
 from sepvae.separation.separator import Separator
 from sepvae.systems.contract import Estimates, System, TrainingMixtures, check_rate, loaded
 from sepvae.training.config import TrainingConfig
@@ -38,6 +39,6 @@ class TrainedSourceModels(System[TrainingConfig]):
         self._separator = Separator.load(folder, device=str(resolve_device(device)))
 
     def separate(self, mixture: Rendered) -> Estimates:
-        """Return the masked mixture for each source of the models."""
+        """Return the masked mixture for each source of the models, but for what the sources leave."""
         estimates: Estimates = loaded(self._separator).separate(mixture.mixture, self._sample_rate)
-        return estimates
+        return {name: wave for name, wave in estimates.items() if name != REST or not self._config.waves.rest}

@@ -67,7 +67,8 @@ class RemixConfig(Config):
     then a mixture of theirs, and gives it the level of the same source in a third, so that levels are related as in the
     training mixtures; else segments are those of the mixtures. `speed` changes the rate, and with it pitch and
     formants, of each drawn source by up to that share (Ko et al. 2015), `gain_db` its level. `scene` lays pauses, rooms
-    and the band of a recording over them. A pass over the data is `steps_per_epoch` batches.
+    and the band of a recording over them. With `rest` there is one more output, for what the sources do not account
+    for: noise, and what a room adds late. A pass over the data is `steps_per_epoch` batches.
     """
 
     segment_s: float = Field(3.0, gt=0, le=60)
@@ -75,6 +76,7 @@ class RemixConfig(Config):
     speed: float = Field(0.1, ge=0, le=0.5)
     gain_db: float = Field(0.0, ge=0, le=40)
     scene: SceneConfig = SceneConfig()
+    rest: bool = False
     steps_per_epoch: Steps = 50
 
 

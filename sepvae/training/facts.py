@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.manifest import Mixture
 from sepvae.models.network import ConditionalNetwork, TrainingFacts, WaveNetwork
+from sepvae.objectives.contract import REST
 from sepvae.training.batches import source_names
 from sepvae.training.config import TrainingConfig
 
@@ -54,10 +55,26 @@ def with_facts(
     return (config.model_copy(update={"model": model.with_settings(**found)}) if found else config), known
 
 
+def output_names(config: TrainingConfig, train: Sequence[Mixture]) -> list[str]:
+    """Return what the networks are to give: the sources of the mixtures, and what they leave where that is asked for.
+
+    Raises:
+        ConfigError: a source has the name of what is left.
+    """
+    names = source_names(train)
+    if not config.waves.rest or config.objective.entry.domain != "waves":
+        return names
+    if REST in names:
+        raise ConfigError(
+            f"waves.rest: the mixtures have a source of the name {REST}: give it another, or set it false"
+        )
+    return [*names, REST]
+
+
 def _check_waves(config: TrainingConfig, train: Sequence[Mixture]) -> None:
     """Raise ConfigError when masks are to be learnt from one source: whatever they are, they give the mixture back."""
     masks = config.objective.entry.domain == "waves" and not issubclass(config.model.entry, WaveNetwork)
-    if masks and len(names := source_names(train)) == 1:
+    if masks and len(names := output_names(config, train)) == 1:
         raise ConfigError(
             f"objective {config.objective.kind} learns to tell sources apart by what they are together, and {names[0]} "
             "is the only one: mix it with another one, or learn clean speech by the preset speech_prior (for 'sepvae "

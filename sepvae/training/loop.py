@@ -28,9 +28,9 @@ from sepvae.processes import one_thread
 from sepvae.progress import Job
 from sepvae.progress import progress as progress_bar
 from sepvae.seeds import derive_seed
-from sepvae.training.batches import BatchPlace, TrainingBatches, source_names
+from sepvae.training.batches import BatchPlace, TrainingBatches
 from sepvae.training.config import OptimiserConfig, TrainingConfig, fresh_checkpoint
-from sepvae.training.facts import with_facts
+from sepvae.training.facts import output_names, with_facts
 from sepvae.training.frame_batches import FrameBatches
 from sepvae.training.logs import TrainingLog
 from sepvae.training.optimisers import make_optimisers
@@ -149,7 +149,7 @@ class Trainer:
                 f"{self.fabric.world_size} processes"
             )
         with _seeded_weights(seed):
-            self.checkpoint = fresh_checkpoint(config, source_names(data.train))
+            self.checkpoint = fresh_checkpoint(config, output_names(config, data.train))
         self.estimator = self.checkpoint.estimator
         objective = config.objective.build()
         place = BatchPlace(seed, self.fabric.global_rank, self.fabric.world_size, self.fabric.device)

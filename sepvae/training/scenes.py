@@ -34,13 +34,15 @@ _FADE_S = 0.01
 class SceneConfig(Config):
     """How mixtures are changed as they are made; shares are of mixtures.
 
-    `pauses` is the share of sources that are silent for a stretch, of any length and anywhere. `rooms` draws `n_rooms`
+    `pauses` is the share of sources that are silent for a stretch, of any length and anywhere; in `alone` of the
+    mixtures one source is heard and no other. `rooms` draws `n_rooms`
     simulated rooms once, heard by one microphone; `room_share` of the mixtures are in one of them, and what is learnt
     of a source is its direct sound and `early_ms` of what follows. `band_share` of them are heard through a band-pass
     whose lower edge is drawn of `low_hz` and the upper of `high_hz`. Validation mixtures stay as they are.
     """
 
     pauses: Share = 0.0
+    alone: Share = 0.0
     rooms: RoomConfig | None = None
     room_share: Share = 0.5
     n_rooms: int = Field(200, ge=1, le=10_000)
@@ -197,6 +199,9 @@ class Scenes:
 
     def _with_pauses(self, sources: Waves, stream: np.random.Generator) -> Waves:
         n_samples, gains = sources.shape[1], np.ones_like(sources)
+        if stream.random() < self._config.alone:
+            gains[np.arange(len(gains)) != int(stream.integers(len(gains)))] = 0
+            return sources * gains
         times, fade = np.arange(n_samples), max(1, round(_FADE_S * self._rate))
         for gain in gains:
             start, stop = (round(place * n_samples) for place in sorted(stream.random(2)))

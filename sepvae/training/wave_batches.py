@@ -21,7 +21,7 @@ from sepvae.files import atomic_folder, hash_json, read_json, write_json
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
 from sepvae.models.network import Network
-from sepvae.objectives.contract import END_OF_SCHEDULE, Batch
+from sepvae.objectives.contract import END_OF_SCHEDULE, REST, Batch
 from sepvae.progress import progress
 from sepvae.seeds import generator, torch_generator
 from sepvae.training.batches import BatchPlace, check_rate
@@ -36,12 +36,23 @@ _TRIES = 100
 
 
 class WaveTable:
-    """The sources (and the noise, last) of some mixtures: one long (sources + 1, samples) array, mapped from disk."""
+    """The sources (and the noise, last) of some mixtures: one long (sources + 1, samples) array, mapped from disk.
 
-    def __init__(self, items: list[str], starts: list[int], waves: NDArray[np.float32]) -> None:
-        self.items, self.starts, self.waves = items, starts, waves
-        # Root mean square of each source and of the noise in each mixture, (items, sources + 1).
-        self.levels = np.array([np.sqrt(np.mean(np.square(self.item(i)), axis=1)) for i in range(len(items))])
+    Args:
+        items: names of the mixtures.
+        starts: where each begins, and where the last ends.
+        waves: all of them.
+        spans: of each mixture where a source begins and ends in it; the noise lasts as long as the mixture.
+    """
+
+    def __init__(
+        self, items: list[str], starts: list[int], waves: NDArray[np.float32], spans: list[dict[int, slice]]
+    ) -> None:
+        self.items, self.starts, self.waves, self._spans = items, starts, waves, spans
+        # Root mean square of each source, where it is, and of the noise in each mixture, (items, sources + 1).
+        self.levels = np.array(
+            [[np.sqrt(np.mean(np.square(self.row(i, row)))) for row in range(len(waves))] for i in range(len(items))]
+        )
         self.level = float(np.sqrt(np.mean(np.square(self.levels[:, :-1]))))
 
     def __len__(self) -> int:
@@ -50,6 +61,10 @@ class WaveTable:
     def item(self, index: int) -> NDArray[np.float32]:
         """Return the sources and the noise of a mixture (sources + 1, time)."""
         return self.waves[:, self.starts[index] : self.starts[index + 1]]
+
+    def row(self, index: int, row: int) -> NDArray[np.float32]:
+        """Return a source of a mixture (time,) without the silence that pads it to the length of the mixture."""
+        return self.item(index)[row, self._spans[index].get(row, slice(None))]
 
 
 def build_wave_table(mixtures: Sequence[Mixture], names: Sequence[str], *, root: Path, cache: Path) -> WaveTable:
@@ -81,7 +96,16 @@ def build_wave_table(mixtures: Sequence[Mixture], names: Sequence[str], *, root:
             write_json(folder / _INDEX, {"key": key, "items": items, "starts": starts})
     index = read_json(cache / _INDEX)
     waves = np.load(cache / _WAVES, mmap_mode="r", allow_pickle=False)
-    return WaveTable(index["items"], index["starts"], waves)
+    rows = {name: row for row, name in enumerate(names)}
+    spans = [
+        {
+            rows[one.name]: slice(one.offset, one.offset + one.n_samples)
+            for one in mixture.sources
+            if one.name in rows and one.n_samples
+        }
+        for mixture in mixtures
+    ]
+    return WaveTable(index["items"], index["starts"], waves, spans)
 
 
 def _one_of(values: list[_Value], stream: np.random.Generator) -> _Value:
@@ -109,7 +133,8 @@ class WaveBatches:
         train, valid = splits
         for mixtures in splits:
             check_rate(mixtures, config.frontend.sample_rate)
-        self._config, self._place, self._names = config.waves, place, estimator.sources
+        self._config, self._place, self._outputs = config.waves, place, estimator.sources
+        self._names = tuple(name for name in estimator.sources if name != REST)
         self._rate = config.frontend.sample_rate
         self._table = build_wave_table(train, self._names, root=root, cache=cache / "train")
         self._valid = build_wave_table(valid, self._names, root=root, cache=cache / "valid") if valid else None
@@ -171,7 +196,7 @@ class WaveBatches:
         item = np.zeros((len(chosen), self._segment), np.float32)
         position = float(stream.random())
         for row, index in enumerate(chosen):
-            wave = self._table.item(index)[row]
+            wave = self._table.row(index, row) if self._config.remix else self._table.item(index)[row]
             rate = self._rate
             if self._config.remix and row < len(self._names):
                 rate = round(self._rate * (1 + self._config.speed * (2 * float(stream.random()) - 1)))
@@ -206,7 +231,11 @@ class WaveBatches:
         """Return mixtures (batch, time) and their sources (sources, batch, time) as a batch."""
         heard, wanted = (self._at_level(waves) for waves in (mixtures, targets))
         stream = torch_generator(self._place.seed, *names, device=str(self._place.device))
-        return Batch(heard, dict(zip(self._names, wanted, strict=True)), step, stream)
+        targets = dict(zip(self._names, wanted, strict=True))
+        if REST in self._outputs:
+            # What a room adds late, and the noise: of the early sound nothing is left.
+            targets[REST] = heard - wanted.sum(0)
+        return Batch(heard, targets, step, stream)
 
     def _at_level(self, waves: NDArray[np.float32]) -> torch.Tensor:
         return torch.from_numpy(waves / np.float32(self._table.level)).to(self._place.device)
