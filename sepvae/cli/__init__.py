@@ -20,7 +20,20 @@ from sepvae.cli.printing import printing_any_name
 from sepvae.errors import FAULT, PLEASE_REPORT, Cancelled, ConfigError, SepvaeError, Terminated
 from sepvae.plugins import VARIABLE, from_environment, load
 
-VERBS = ("corpus", "mix", "train", "separate", "demix", "enhance", "augment", "evaluate", "report", "recipe", "info")
+VERBS = (
+    "corpus",
+    "mix",
+    "train",
+    "separate",
+    "demix",
+    "enhance",
+    "augment",
+    "evaluate",
+    "report",
+    "recipe",
+    "model",
+    "info",
+)
 _INTERRUPTED = 130
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What goes on where it was stopped; the others begin anew, and so do those of which something is kept with --out alone.

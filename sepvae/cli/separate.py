@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 # A long file is far more than a step of progress.
 SECONDS = "s of audio"
+# What separates a file of which nothing is said.
+DEFAULT_MODEL = "any-talkers"
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -36,7 +38,14 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         "itself. What several microphones hear of the same talkers is separated by 'sepvae demix'.",
         **options,
     )
-    parser.add_argument("-m", "--model", action="append", required=True, metavar="DIR", help="model folder; repeat")
+    parser.add_argument(
+        "-m",
+        "--model",
+        action="append",
+        metavar="DIR",
+        help="model folder, or the name of a model that comes with sepvae ('sepvae model list'); repeat (default: "
+        f"{DEFAULT_MODEL}, two talkers whoever they are)",
+    )
     parser.add_argument("--mask", **choice(MASKS), help="mask; that of the models when not given")
     parser.add_argument(
         "--band-pass",
@@ -85,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.separation.separator import Separator
 
     listing = list_inputs(args.files, out=args.out)
+    args.model = args.model or [_default_model()]
     separator: BlockSeparator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
     if args.band_pass:
         low_hz, high_hz = args.band_pass
@@ -93,6 +103,20 @@ def run(args: argparse.Namespace) -> int:
         config = parse_config(BandPassConfig, settings, where="--band-pass")
         separator = BandPassed(separator, config)
     return run_files(args, listing, separator, done="separated")
+
+
+def _default_model() -> str:
+    """Return the model that is taken where none is given, and say so."""
+    from sepvae.estimator.checkpoint import load_config
+
+    config = load_config(DEFAULT_MODEL)
+    _LOGGER.info(
+        "model: %s@%d (sepvae model show %s); one of the same voices or sounds is better: sepvae train, then -m DIR",
+        config.name,
+        config.version,
+        config.name,
+    )
+    return DEFAULT_MODEL
 
 
 def tell_failure(args: argparse.Namespace, path: str, message: str) -> None:

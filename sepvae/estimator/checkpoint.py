@@ -23,6 +23,7 @@ from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.config import EstimatorConfig
 from sepvae.estimator.estimator import Estimator
 from sepvae.estimator.kinds import make_estimator
+from sepvae.estimator.shipped import CARD_KEY, find_shipped, read_card, shipped_models
 from sepvae.estimator.versions import upgraded
 from sepvae.estimator.weights import Storage, check_weights_file, pack, packed_like, read_tensors, unpack, write_tensors
 from sepvae.files import atomic_folder, hash_file, hash_json, read_json, write_json, write_text
@@ -97,7 +98,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, provenance: Mapping
         write_tensors(part / WEIGHTS, pack(checkpoint.estimator.networks.state_dict(), checkpoint.config.weights))
         write_json(part / CONFIG, config)
         hashes = {"config_hash": hash_json(config), "weights_sha256": hash_file(part / WEIGHTS)}
-        write_json(part / PROVENANCE, {"versions": versions(), **hashes, **made})
+        write_json(part / PROVENANCE, {"versions": versions(), **made, **hashes})
         write_text(part / CARD, _card(checkpoint, made))
 
 
@@ -106,18 +107,22 @@ def _card(checkpoint: Checkpoint, provenance: Mapping[str, Any]) -> str:
     sources, stft, about = ", ".join(checkpoint.config.sources), config.frontend.stft, checkpoint.estimator.about()
     objective = provenance.get("training", {}).get("objective")
     kind = objective.get("kind") if isinstance(objective, Mapping) else None
-    facts = "\n".join(f"- {key}: {value}" for key, value in provenance.items() if key != "training")
+    facts = "\n".join(f"- {key}: {value}" for key, value in provenance.items() if key not in ("training", CARD_KEY))
+    said = "".join(f"## {key.capitalize()}\n\n{value.strip()}\n\n" for key, value in read_card(provenance).items())
+    name = f"{checkpoint.config.name}@{checkpoint.config.version}: " if checkpoint.config.name else ""
     return (
-        f"# {config.model.kind} for the sources {sources}\n\n"
+        f"# {name}{config.model.kind} for the sources {sources}\n\n"
         f"Made by sepvae {metadata.version('sepvae')}. {about.does} at {config.frontend.sample_rate} Hz with "
         f"{checkpoint.estimator.n_weights:,} weights; STFT {stft.window_ms:g}/{stft.hop_ms:g} ms"
         f"{f', objective {kind}' if kind else ''}.\n\n"
-        f"```sh\n{about.usage}\n```\n\nIt knows {about.knows}.\n\n## Made from\n\n{facts}\n"
+        f"```sh\n{about.usage}\n```\n\nIt knows {about.knows}.\n\n{said}## Made from\n\n{facts}\n"
     )
 
 
 def find_model_folder(path: str | Path) -> Path:
     """Return the model folder at `path`: the folder itself, or the `model` folder of a training run.
+
+    Where there is no folder, `path` may be the name of a model that comes with sepvae.
 
     Raises:
         CheckpointError: there is none; the message says what is missing.
@@ -131,7 +136,11 @@ def find_model_folder(path: str | Path) -> Path:
 
 def _find(folder: Path) -> Path:
     if not folder.exists():
-        raise CheckpointError(f"{folder}: no such model folder: train one with 'sepvae train'")
+        if shipped := find_shipped(str(folder)):
+            return shipped
+        names = ", ".join(shipped_models())
+        also = f", or take one that comes with sepvae: {names}" if names else ""
+        raise CheckpointError(f"{folder}: no such model folder: train one with 'sepvae train'{also}")
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: is a file, expected a model folder with {WEIGHTS} and {CONFIG}")
     if not (folder / CONFIG).is_file() and (folder / "model" / CONFIG).is_file():

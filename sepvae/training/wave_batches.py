@@ -231,11 +231,11 @@ class WaveBatches:
         """Return mixtures (batch, time) and their sources (sources, batch, time) as a batch."""
         heard, wanted = (self._at_level(waves) for waves in (mixtures, targets))
         stream = torch_generator(self._place.seed, *names, device=str(self._place.device))
-        targets = dict(zip(self._names, wanted, strict=True))
+        named = dict(zip(self._names, wanted, strict=True))
         if REST in self._outputs:
             # What a room adds late, and the noise: of the early sound nothing is left.
-            targets[REST] = heard - wanted.sum(0)
-        return Batch(heard, targets, step, stream)
+            named[REST] = heard - wanted.sum(0)
+        return Batch(heard, named, step, stream)
 
     def _at_level(self, waves: NDArray[np.float32]) -> torch.Tensor:
         return torch.from_numpy(waves / np.float32(self._table.level)).to(self._place.device)

@@ -113,3 +113,19 @@ def test_any_order_names_more_sources_than_it_can_order() -> None:
     waves = torch.zeros(6, 1, 4)
     with pytest.raises(ConfigError, match="6 sources have too many orders: give 5 at most"):
         best_order_db(waves, waves, floor=torch.ones(1))
+
+
+def test_the_rest_stays_in_its_place_in_any_order() -> None:
+    """Two sources that are exchanged cost nothing; the rest in the place of one of them does."""
+    waves = noise(3, 2, 50)
+    names = ("any_1", "any_2", "rest")
+    targets = dict(zip(names, waves, strict=True))
+
+    def loss(order: list[int]) -> float:
+        given_waves = Given(dict(zip(names, waves[order], strict=True)))
+        return float(
+            WaveSdr(WaveSdrConfig(order="any"))(given_waves, Batch(waves.sum(0), targets, 0, torch_generator(0))).total
+        )
+
+    assert loss([0, 1, 2]) == pytest.approx(loss([1, 0, 2]), abs=1e-4) == pytest.approx(-35, abs=2)
+    assert loss([0, 2, 1]) > loss([0, 1, 2]) + 20

@@ -128,3 +128,13 @@ def test_what_is_early_is_counted_from_the_direct_path() -> None:
 def test_what_cannot_be_heard_is_refused(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         make(tmp_path, **settings)
+
+
+def test_of_some_mixtures_one_source_is_heard_alone(tmp_path: Path) -> None:
+    scenes, waves = make(tmp_path, alone=0.5), item()
+    found = [heard(scenes, waves, step) for step in range(100)]
+    heard_of = [tuple(target.any(-1)) for target in (one.targets for one in found)]
+    assert {(True, False), (False, True), (True, True)} == {*heard_of}
+    assert 30 < sum(one != (True, True) for one in heard_of) < 70
+    for one in found:
+        np.testing.assert_allclose(one.mixture, one.targets.sum(0) + waves[2], atol=1e-6)

@@ -18,6 +18,7 @@ from sepvae.mixing.mixture import render
 from sepvae.training import wave_batches
 from sepvae.training.batches import BatchPlace
 from sepvae.training.config import TrainingConfig
+from sepvae.training.facts import output_names
 from sepvae.training.loop import Trainer, TrainingData
 from sepvae.training.wave_batches import WaveBatches
 
@@ -232,3 +233,54 @@ def test_nobody_is_mixed_with_themselves(
         pairs.add(tuple(speakers[index][name] for index, name in zip(chosen, names, strict=False)))
     assert all(one != other for one, other in pairs)
     assert len(pairs) == n_pairs
+
+
+def test_what_the_sources_leave_is_an_output(humming: TrainingData, tmp_path: Path) -> None:
+    """Of the mixture the rest is what is not in its sources: here noise, as the sources are in no room."""
+    noisy = [mixture.model_copy(update={"noise": mixture.sources[1]}) for mixture in humming.train]
+    settings = config(rest=True, speed=0.0)
+    assert output_names(settings, noisy) == ["hum", "hiss", "rest"]
+    batches = WaveBatches(
+        settings,
+        make_estimator(settings, output_names(settings, noisy)),
+        (noisy, noisy[:1]),
+        root=humming.root,
+        cache=tmp_path / "cache",
+        place=BatchPlace(0, 0, 1, torch.device("cpu")),
+    )
+    for batch in (batches.draw(0), next(iter(batches.validation()))[0]):
+        assert list(batch.targets) == ["hum", "hiss", "rest"]
+        assert batch.targets["rest"].square().mean() > 0.01 * batch.input.square().mean()
+        torch.testing.assert_close(torch.stack([*batch.targets.values()]).sum(0), batch.input)
+
+
+def test_the_rest_needs_a_name_of_its_own(humming: TrainingData) -> None:
+    taken = [
+        mixture.model_copy(
+            update={"sources": tuple(one.model_copy(update={"name": "rest"}) for one in mixture.sources[:1])}
+        )
+        for mixture in humming.train
+    ]
+    with pytest.raises(ConfigError, match=r"waves\.rest: the mixtures have a source of the name rest"):
+        output_names(config(rest=True), taken)
+    assert output_names(config(), taken) == ["rest"]
+
+
+def test_silence_that_pads_a_source_is_not_drawn(humming: TrainingData, tmp_path: Path) -> None:
+    """A source that ends early in its mixture is heard in every segment that is made of it."""
+    short = [
+        mixture.model_copy(
+            update={
+                "sources": (
+                    mixture.sources[0].model_copy(update={"n_samples": RATE // 4, "offset": 3}),
+                    *mixture.sources[1:],
+                )
+            }
+        )
+        for mixture in humming.train
+    ]
+    table = wave_batches.build_wave_table(short, ("hum", "hiss"), root=humming.root, cache=tmp_path / "table")
+    assert table.row(0, 0).shape == (RATE // 4,)
+    np.testing.assert_array_equal(table.row(0, 0), table.item(0)[0, 3 : 3 + RATE // 4])
+    assert table.row(0, 1).shape == table.row(0, 2).shape == (short[0].n_samples,)
+    assert table.levels[0, 0] == pytest.approx(np.sqrt(np.mean(np.square(table.row(0, 0)))))

@@ -1,0 +1,129 @@
+"""`sepvae model`: the models that come with sepvae, what a model folder says of itself, and smaller copies of it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sepvae.cli.arguments import add_overwrite, choice, path_argument
+
+if TYPE_CHECKING:
+    from sepvae.estimator.checkpoint import Checkpoint
+
+_MB = 1e6
+
+
+def add(verbs: Any, options: dict[str, Any]) -> None:
+    """Add the verb to the parser."""
+    model = verbs.add_parser(
+        "model",
+        help="list, show and export models",
+        description="List the models that come with sepvae, show what a model folder says of itself, and make smaller "
+        "copies of models.",
+    )
+    actions = model.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    one = actions.add_parser("list", help="list the models that come with sepvae", **options)
+    one.add_argument("--json", action="store_true", help="for programs: JSON on stdout")
+    one.set_defaults(run=_list)
+
+    show = actions.add_parser("show", help="print the card of a model", **options)
+    show.add_argument("model", type=path_argument, metavar="MODEL", help="a name, or a model folder")
+    show.set_defaults(run=_show)
+
+    export = actions.add_parser(
+        "export",
+        help="copy a model in another form",
+        description="Copy a model with weights of another size: half precision has half of it, int8 a quarter.",
+        **options,
+    )
+    export.add_argument("model", type=path_argument, metavar="MODEL", help="a name, or a model folder")
+    export.add_argument("-o", "--out", type=path_argument, required=True, metavar="DIR", help="model folder to write")
+    export.add_argument(
+        "--weights", **choice(("float32", "float16", "int8")), default="int8", help="how they are stored"
+    )
+    export.add_argument("--as", dest="known_as", type=_pinned, metavar="NAME@VERSION", help="what it is to be called")
+    export.add_argument(
+        "--card", type=path_argument, metavar="FILE", help="YAML file of headings and texts for its card"
+    )
+    add_overwrite(export)
+    export.set_defaults(run=_export)
+
+
+def _pinned(text: str) -> tuple[str, int]:
+    match = re.fullmatch(r"([\w-]+)@([1-9]\d*)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a name and a version, such as any-talkers@1")
+    return match[1], int(match[2])
+
+
+def _facts(folder: Path, found: Checkpoint) -> dict[str, str]:
+    from sepvae.estimator.checkpoint import WEIGHTS
+    from sepvae.estimator.shipped import read_card
+
+    config, estimator = found.config, found.estimator
+    size = (folder / WEIGHTS).stat().st_size / _MB
+    return {
+        "name": f"{config.name}@{config.version}" if config.name else str(folder),
+        "sources": ", ".join(config.sources),
+        "sample rate": f"{estimator.frontend.config.sample_rate} Hz",
+        "weights": f"{estimator.n_weights:,} ({config.weights}, {size:.1f} MB)",
+        **read_card(found.provenance),
+    }
+
+
+def _list(args: argparse.Namespace) -> int:
+    from sepvae.estimator.checkpoint import load_checkpoint
+    from sepvae.estimator.shipped import shipped_models
+    from sepvae.files import to_json
+
+    rows = [_facts(folder, load_checkpoint(folder)) for folder in shipped_models().values()]
+    if args.json:
+        sys.stdout.write(to_json(rows, indent=2) + "\n")
+        return 0
+    for row in rows:
+        width = max(map(len, row))
+        sys.stdout.write("".join(f"{key:{width}}  {value}\n" for key, value in row.items()) + "\n")
+    if not rows:
+        sys.stdout.write("no model comes with this copy of sepvae: train one with 'sepvae train'\n")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from sepvae.estimator.checkpoint import CARD, find_model_folder, load_checkpoint
+    from sepvae.files import read_text
+
+    folder = find_model_folder(args.model)
+    facts = _facts(folder, load_checkpoint(folder))
+    if (folder / CARD).is_file():
+        sys.stdout.write(read_text(folder / CARD))
+        return 0
+    sys.stdout.write("".join(f"{key}: {value}\n" for key, value in facts.items()))
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from sepvae.errors import ConfigError
+    from sepvae.estimator.checkpoint import load_checkpoint, save_checkpoint
+    from sepvae.estimator.shipped import CARD_KEY
+    from sepvae.files import check_free, read_text
+    from sepvae.yaml_text import parse_yaml
+
+    check_free(args.out, overwrite=args.overwrite)
+    found = load_checkpoint(args.model)
+    changes: dict[str, Any] = {"weights": args.weights}
+    if args.known_as:
+        changes |= {"name": args.known_as[0], "version": args.known_as[1]}
+    provenance = dict(found.provenance)
+    if args.card:
+        card = parse_yaml(read_text(args.card), str(args.card))
+        if not isinstance(card, dict) or not all(isinstance(value, str) for value in card.values()):
+            raise ConfigError(f"{args.card}: give headings with a text each, such as 'licence: CC BY 4.0'")
+        provenance[CARD_KEY] = card
+    found = type(found)(found.config.model_copy(update=changes), found.estimator, provenance)
+    save_checkpoint(args.out, found)
+    sys.stdout.write(f"{args.out}\n")
+    return 0
