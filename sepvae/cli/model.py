@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sepvae.cli.arguments import add_overwrite, choice, path_argument
+from sepvae.cli.arguments import add_overwrite, choice, comma_list, path_argument
 
 if TYPE_CHECKING:
     from sepvae.estimator.checkpoint import Checkpoint
@@ -46,6 +46,9 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         "--weights", **choice(("float32", "float16", "int8")), default="int8", help="how they are stored"
     )
     export.add_argument("--as", dest="known_as", type=_pinned, metavar="NAME@VERSION", help="what it is to be called")
+    export.add_argument(
+        "--sources", type=comma_list(str), metavar="NAMES", help="what its outputs are to be called, in their order"
+    )
     export.add_argument(
         "--card", type=path_argument, metavar="FILE", help="YAML file of headings and texts for its card"
     )
@@ -106,24 +109,25 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from sepvae.errors import ConfigError
     from sepvae.estimator.checkpoint import load_checkpoint, save_checkpoint
-    from sepvae.estimator.shipped import CARD_KEY
-    from sepvae.files import check_free, read_text
-    from sepvae.yaml_text import parse_yaml
+    from sepvae.estimator.exported import exported
+    from sepvae.files import check_free
 
     check_free(args.out, overwrite=args.overwrite)
+    card = _read_card(args.card) if args.card else None
     found = load_checkpoint(args.model)
-    changes: dict[str, Any] = {"weights": args.weights}
-    if args.known_as:
-        changes |= {"name": args.known_as[0], "version": args.known_as[1]}
-    provenance = dict(found.provenance)
-    if args.card:
-        card = parse_yaml(read_text(args.card), str(args.card))
-        if not isinstance(card, dict) or not all(isinstance(value, str) for value in card.values()):
-            raise ConfigError(f"{args.card}: give headings with a text each, such as 'licence: CC BY 4.0'")
-        provenance[CARD_KEY] = card
-    found = type(found)(found.config.model_copy(update=changes), found.estimator, provenance)
-    save_checkpoint(args.out, found)
+    made = exported(found, weights=args.weights, known_as=args.known_as, sources=args.sources, card=card)
+    save_checkpoint(args.out, made)
     sys.stdout.write(f"{args.out}\n")
     return 0
+
+
+def _read_card(path: Path) -> dict[str, str]:
+    from sepvae.errors import ConfigError
+    from sepvae.files import read_text
+    from sepvae.yaml_text import parse_yaml
+
+    card = parse_yaml(read_text(path), str(path))
+    if not isinstance(card, dict) or not all(isinstance(value, str) for value in card.values()):
+        raise ConfigError(f"{path}: give headings with a text each, such as 'licence: CC BY 4.0'")
+    return {str(heading): text for heading, text in card.items()}

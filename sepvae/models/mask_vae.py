@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -111,10 +112,12 @@ def cepstral_cosines(n_bins: int, *, start: int, count: int) -> Tensor:
 
     A quefrency counts samples. The longest that n_bins tell apart is n_bins − 1: what lies behind is left out.
     """
-    quefrencies = torch.arange(n_bins)[start : start + count]
-    weights = torch.full((n_bins, 1), 2.0)
+    quefrencies = np.arange(n_bins)[start : start + count]
+    weights = np.full((n_bins, 1), 2.0)
     # The first and the last bin of a real spectrum have no counterpart at a negative frequency.
     weights[0], weights[-1] = 1.0, 1.0
-    angles = torch.arange(n_bins)[:, None] * quefrencies * (math.pi / max(1, n_bins - 1))
-    # By the root of the length: of white noise the coefficients are then as large as the log-magnitudes.
-    return weights * torch.cos(angles) / math.sqrt(2 * max(1, n_bins - 1))
+    angles = np.arange(n_bins)[:, None] * quefrencies * (math.pi / max(1, n_bins - 1))
+    # By the root of the length: of white noise the coefficients are then as large as the log-magnitudes. Not by torch,
+    # which on the device `meta`, where a model folder is checked, imports a second's worth of its compiler for this.
+    found = weights * np.cos(angles) / math.sqrt(2 * max(1, n_bins - 1))
+    return torch.from_numpy(found.astype(np.float32))

@@ -18,5 +18,6 @@ SYSTEMS = Table(
         "enhancement": "sepvae.systems.enhancement:Enhancement",
         "filtered": "sepvae.systems.filtered:FilteredSystem",
         "source_models": "sepvae.systems.source_models:TrainedSourceModels",
+        "ready_model": "sepvae.systems.ready_model:ReadyModel",
     },
 )

@@ -30,15 +30,15 @@ def model(tmp_path: Path) -> Path:
 
 def test_a_smaller_copy_separates_as_its_parent(program, model: Path, tmp_path: Path) -> None:
     (tmp_path / "card.yaml").write_text("licence: CC BY 4.0\nscores: none, it has learnt nothing\n")
-    args = ("--as", "duo@2", "--card", tmp_path / "card.yaml")
+    args = ("--as", "duo@2", "--sources", "first,second", "--card", tmp_path / "card.yaml")
     done = program("model", "export", model, "-o", tmp_path / "duo", *args)
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'duo'}\n"), done.stderr
     small = tmp_path / "duo/model.safetensors"
     assert small.stat().st_size < 0.4 * (model / "model/model.safetensors").stat().st_size
     mixture = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
     ours, theirs = (Separator.load(folder).separate(mixture, 8000) for folder in (model, tmp_path / "duo"))
-    for name in ("a", "b"):
-        error = 10 * np.log10(np.square(ours[name]).sum() / np.square(ours[name] - theirs[name]).sum())
+    for name, other in {"a": "first", "b": "second"}.items():
+        error = 10 * np.log10(np.square(ours[name]).sum() / np.square(ours[name] - theirs[other]).sum())
         assert error > 30
     config = load_checkpoint(tmp_path / "duo").config
     assert (config.name, config.version, config.weights) == ("duo", 2, "int8")
@@ -61,6 +61,8 @@ def test_nothing_is_overwritten(program, model: Path, tmp_path: Path) -> None:
         (("--as", "duo"), "give a name and a version, such as any-talkers@1"),
         (("--card", "list.yaml"), "list.yaml: give headings with a text each"),
         (("--card", "none.yaml"), "none.yaml"),
+        (("--sources", "first"), "the sources first: the model has 2: a, b"),
+        (("--sources", "first,../second"), "sources"),
     ],
 )
 def test_what_cannot_be_exported_is_said(
