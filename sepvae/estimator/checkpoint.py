@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sepvae import plugins
 from sepvae.config import Config, parse_config
@@ -38,8 +38,9 @@ class CheckpointConfig(Config):
 
     The names of the sources become names of files, so they hold nothing that could lead out of a folder. `name` and
     `version` are those of a model that is known by them. `weights` is how they are stored. `likelihood` is that under
-    which the networks' spectra were learnt, None where there was none. `plugins` are modules that register what the
-    estimator is made of; a folder names them, and never loads them.
+    which the networks' spectra were learnt, None where there was none. `alike` are sources whose names mean nothing:
+    each may be any of their talkers. `plugins` are modules that register what the estimator is made of; a folder names
+    them, and never loads them.
     """
 
     schema_version: Literal[2] = 2
@@ -50,8 +51,15 @@ class CheckpointConfig(Config):
     )
     estimator: EstimatorConfig
     likelihood: str | None = None
+    alike: tuple[str, ...] = Field((), max_length=MAX_SOURCES)
     weights: Storage = "float32"
     plugins: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _alike_are_sources(self) -> CheckpointConfig:
+        if strange := [name for name in self.alike if name not in self.sources or self.alike.count(name) > 1]:
+            raise ConfigError(f"alike: {strange[0]} is no source, or there twice: copy the folder again")
+        return self
 
     def build(self, *, device: str = "cpu") -> Estimator:
         """Return an estimator with fresh weights from torch's global generator: seed it around the call.

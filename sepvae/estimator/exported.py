@@ -46,9 +46,10 @@ def _renamed(checkpoint: Checkpoint, sources: Sequence[str]) -> Checkpoint:
     before = checkpoint.config.sources
     if len(sources) != len(before):
         raise ConfigError(f"the sources {', '.join(sources)}: the model has {len(before)}: {', '.join(before)}")
-    config = parse_config(
-        CheckpointConfig, {**checkpoint.config.model_dump(mode="json"), "sources": list(sources)}, where="the sources"
-    )
+    renamed = dict(zip(before, sources, strict=True))
+    stored = checkpoint.config.model_dump(mode="json")
+    changes = {"sources": list(sources), "alike": [renamed[name] for name in stored["alike"]]}
+    config = parse_config(CheckpointConfig, {**stored, **changes}, where="the sources")
     estimator = config.build()
     # Networks are built in the order of their sources: weights that are called after them keep their places.
     weights = checkpoint.estimator.networks.state_dict()

@@ -20,6 +20,7 @@ from sepvae.frontend.levels import LevelMeter
 from sepvae.frontend.old_levels import LevelDoubt
 from sepvae.frontend.rumble import rumble, support_samples
 from sepvae.separation.arrays import THE_MIXTURE, Reader, separate_array
+from sepvae.separation.voice_order import VoiceOrders
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Separator:
 
     Blocks overlap by as many samples as an output sample can depend on, so the result is that of the whole file.
     Models that are fitted to the mixture (`inference`) are fitted block by block, with gains of their own in each.
+    Talkers whose names mean nothing are kept in one order by their voices, which is found block by block.
 
     Args:
         checkpoints: one or more model folders' contents, with the same front-end and different sources.
@@ -54,6 +56,7 @@ class Separator:
         self._estimators = Together(
             [checkpoint.estimator.to(self.device).eval() for checkpoint in checkpoints], mask=mask
         )
+        self._alike = tuple(name for checkpoint in checkpoints for name in checkpoint.config.alike)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -118,11 +121,13 @@ class Separator:
         block = max(1, round(min(block_s * self.sample_rate, most) / hop)) * hop
         starts = range(0, n_samples, block)
         levels = self._levels(read, starts, n_samples=n_samples, block=block, name=name)
+        orders = VoiceOrders(self._alike, sample_rate=self.sample_rate) if self._alike else None
         for start in starts:
             stop = min(start + block, n_samples)
             before, after = max(0, start - context), min(n_samples, stop + context)
             estimates = self._separate_block(read(before, after).to(self.device), levels)
-            yield {name: wave[:, start - before : stop - before] for name, wave in estimates.items()}
+            found = {name: wave[:, start - before : stop - before] for name, wave in estimates.items()}
+            yield orders(found) if orders else found
 
     def _levels(self, read: Reader, starts: range, *, n_samples: int, block: int, name: str) -> Tensor:
         """Return the level of each channel (channels, 1, 1), from the frames of the whole signal, each taken once."""

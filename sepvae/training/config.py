@@ -19,7 +19,7 @@ from sepvae.models import MODELS
 from sepvae.models.network import ConditionalNetwork
 from sepvae.models.segment_network import SegmentNetwork
 from sepvae.objectives import OBJECTIVES
-from sepvae.objectives.contract import Objective, ObjectiveChoice
+from sepvae.objectives.contract import REST, Objective, ObjectiveChoice
 from sepvae.training.scenes import SceneConfig
 
 
@@ -188,5 +188,8 @@ def fresh_checkpoint(config: TrainingConfig, sources: Sequence[str]) -> Checkpoi
     Raises:
         ConfigError: a source is named twice or as a part of torch's modules, or the front-end is impossible.
     """
-    stored = CheckpointConfig(sources=tuple(sources), estimator=config.estimator(), likelihood=config.likelihood)
+    alike = tuple(name for name in sources if name != REST) if config.objective.build().any_order else ()
+    stored = CheckpointConfig(
+        sources=tuple(sources), estimator=config.estimator(), likelihood=config.likelihood, alike=alike
+    )
     return Checkpoint(stored, stored.build(), {"training": config.model_dump(mode="json")})

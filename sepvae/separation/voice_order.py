@@ -1,0 +1,220 @@
+"""Keeps talkers whose names mean nothing in one order over a recording, by what their voices sound like.
+
+A network that takes talkers in any order decides by what it hears within a few seconds: behind a pause of both it may
+give them the other way round. Which way is followed along the recording by dynamic programming (Viterbi 1967) over
+stretches of half a second, between the voices as they have sounded so far and the price of a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, permutations
+
+import torch
+from torch import Tensor
+
+from sepvae.separation.voices import VoiceFeatures, frame_energy
+
+_STRETCH_S = 0.48
+# Of fewer frames features are less certain, and count less.
+_ENOUGH_FRAMES = 10.0
+# What a change of the order costs, in squared distances of features whose spread within a voice is 1.
+_PRICE = 12.0
+# A voice is the mean of so many frames at most, so that it may drift: two minutes.
+_MEMORY_FRAMES = 7500.0
+# Fitting the voices of a beginning, from several guesses.
+_ROUNDS = 10
+# A change is faded over, so that it does not click.
+_FADE_S = 0.01
+
+
+class VoiceOrder:
+    """Follows the order of a signal's talkers, block after block.
+
+    Args:
+        names: the outputs that are talkers, in the order that they are to keep.
+        sample_rate: Hz.
+    """
+
+    def __init__(self, names: Sequence[str], *, sample_rate: int) -> None:
+        self._names, self._rate = tuple(names), sample_rate
+        self._features = VoiceFeatures(sample_rate, stretch_s=_STRETCH_S)
+        self._orders = [*permutations(range(len(self._names)))]
+        self._voices: Tensor | None = None
+        self._heard = torch.zeros(len(self._names))
+        self._spread: Tensor | None = None
+        self._last, self._started = 0, False
+        self._loudest = torch.zeros(())
+
+    def begin_like(self, other: VoiceOrder) -> None:
+        """Take up the voices of another channel of the same recording, so that its talkers have the same names."""
+        self._voices, self._spread = other._voices, other._spread
+
+    def __call__(self, estimates: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the estimates of a block, each (time,), with the talkers in the order of the blocks before it.
+
+        What they add up to stays as it is.
+        """
+        waves = torch.stack([estimates[name].float().cpu() for name in self._names])
+        self._loudest = torch.maximum(self._loudest, frame_energy(waves.sum(0), self._rate))
+        before, path = self._last, [self._last]
+        if waves.shape[1] >= self._features.stretch_samples and self._loudest:
+            path = self._path(*self._features(waves, loudest=self._loudest))
+        started, self._started, self._last = self._started, True, path[-1]
+        # Where nothing was before, there is nothing to fade from.
+        return self._ordered(estimates, path, before if started else path[0])
+
+    def _path(self, features: Tensor, weights: Tensor) -> list[int]:
+        """Return the order of each stretch, and learn from it how the voices sound."""
+        if self._spread is None:
+            self._spread = _spread(features, weights)
+        features = features / self._spread
+        if self._voices is None:
+            path = self._begin(features, weights)
+        else:
+            path = self._follow(features, weights, self._voices, start=self._last if self._started else None)
+        self._learn(features, weights, path)
+        return path
+
+    def _begin(self, features: Tensor, weights: Tensor) -> list[int]:
+        """Find the voices of the first block together with their order, from the guess that explains it best."""
+        best, path = float("inf"), [0] * features.shape[1]
+        for guess in self._guesses(features, weights):
+            now, found = guess, list[int]()
+            for _ in range(_ROUNDS):
+                after = self._follow(features, weights, now)
+                if after == found:
+                    break
+                found, now = after, _means(*self._sorted(features, weights, after))
+            cost = self._cost(features, weights, now, found)
+            if cost < best:
+                best, path = cost, found
+        # Of two orders that are one by other names, that in which the beginning stays as it is.
+        first = next((place for place, heard in enumerate(weights.sum(0) > 0) if heard), 0)
+        back = self._orders[path[first]]
+        return [self._orders.index(tuple(self._orders[one][place] for place in _inverse(back))) for one in path]
+
+    def _guesses(self, features: Tensor, weights: Tensor) -> Iterator[Tensor]:
+        """Yield voices to begin with: the outputs as they are, and in each of some stretches in which all are heard."""
+        yield _means(features, weights)
+        together = torch.nonzero(weights.amin(0) > 0)[:, 0]
+        for place in together[:: max(1, len(together) // 8)].tolist():
+            yield features[:, place]
+
+    def _costs(self, features: Tensor, weights: Tensor, voices: Tensor) -> Tensor:
+        """Return what each order costs in each stretch (stretches, orders)."""
+        distance = (features[:, None] - voices[None, :, None]).square().sum(-1)
+        distance = distance * (weights[:, None] / _ENOUGH_FRAMES).clamp(max=1)
+        orders = [sum(distance[one, voice] for voice, one in enumerate(order)) for order in self._orders]
+        return torch.stack([torch.as_tensor(one) for one in orders], dim=-1)
+
+    def _cost(self, features: Tensor, weights: Tensor, voices: Tensor, path: list[int]) -> float:
+        costs = self._costs(features, weights, voices)
+        changes = sum(one != other for one, other in pairwise(path))
+        return float(costs[torch.arange(len(path)), torch.tensor(path)].sum()) + _PRICE * changes
+
+    def _follow(self, features: Tensor, weights: Tensor, voices: Tensor, *, start: int | None = None) -> list[int]:
+        """Return the cheapest order of each stretch, from the one before the first."""
+        costs, n_orders = self._costs(features, weights, voices), len(self._orders)
+        price = _PRICE * (1 - torch.eye(n_orders))
+        total = costs[0] + (price[start] if start is not None else 0)
+        before = list[Tensor]()
+        for cost in costs[1:]:
+            least, place = (total[:, None] + price).min(0)
+            before.append(place)
+            total = least + cost
+        path = [int(total.argmin())]
+        for place in reversed(before):
+            path.append(int(place[path[-1]]))
+        return path[::-1]
+
+    def _sorted(self, features: Tensor, weights: Tensor, path: list[int]) -> tuple[Tensor, Tensor]:
+        """Return features and weights by voice in place of by output."""
+        outputs = torch.tensor([self._orders[one] for one in path]).T
+        stretches = torch.arange(features.shape[1])
+        return features[outputs, stretches], weights[outputs, stretches]
+
+    def _learn(self, features: Tensor, weights: Tensor, path: list[int]) -> None:
+        """Let the voices be what they have sounded like until now."""
+        sorted_features, sorted_weights = self._sorted(features, weights, path)
+        new = sorted_weights.sum(-1)
+        means = _means(sorted_features, sorted_weights)
+        old = self._heard.clamp(max=_MEMORY_FRAMES)
+        share = new / (old + new).clamp(min=1)
+        self._voices = means if self._voices is None else torch.lerp(self._voices, means, share[:, None])
+        self._heard = old + new
+
+    def _ordered(self, estimates: dict[str, Tensor], path: list[int], before: int) -> dict[str, Tensor]:
+        """Return the estimates with the talkers exchanged where the path says so; `before` is the order until here."""
+        orders = {before, *path}
+        if orders == {0}:
+            return estimates
+        waves = torch.stack([estimates[name] for name in self._names])
+        length, fade = self._features.stretch_samples, max(1, round(_FADE_S * self._rate))
+        # The last order holds for what is left behind the last whole stretch.
+        starts = [0, *(fade + place * length for place in range(1, len(path))), fade + waves.shape[1]]
+        made = {**estimates, **{name: torch.zeros_like(waves[0]) for name in self._names}}
+        for one in orders:
+            gain = torch.zeros(starts[-1])
+            for order, start, stop in zip(path, starts, starts[1:], strict=False):
+                gain[start:stop] = float(order == one)
+            gain[:fade] = float(before == one)
+            smooth = _faded(gain, fade).to(waves)
+            for voice, output in enumerate(self._orders[one]):
+                made[self._names[voice]] += smooth * waves[output]
+        return made
+
+
+def _inverse(order: Sequence[int]) -> list[int]:
+    return sorted(range(len(order)), key=lambda place: order[place])
+
+
+def _means(features: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted means of features (…, stretches, dimensions) over the stretches."""
+    share = weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
+    return (share[..., None] * features).sum(-2)
+
+
+def _spread(features: Tensor, weights: Tensor) -> Tensor:
+    """Return how much the features of one output differ from stretch to stretch (dimensions,): mostly one voice."""
+    both = (weights[:, 1:] > 0) & (weights[:, :-1] > 0)
+    steps = (features[:, 1:] - features[:, :-1])[both]
+    if len(steps) < 2:
+        return torch.ones(features.shape[-1])
+    # The median, since where the order changes the step is that between two voices.
+    return (steps.abs().median(0).values / 0.9539).clamp(min=1e-3)
+
+
+def _faded(gain: Tensor, fade: int) -> Tensor:
+    """Return gains of 0 and 1 behind the first `fade`, with slopes of that length in place of their steps.
+
+    Those of all orders still add up to 1.
+    """
+    # In double precision, so that what is 1 all around stays 1.
+    kernel = torch.full((1, 1, fade + 1), 1 / (fade + 1), dtype=torch.float64)
+    return torch.nn.functional.conv1d(gain.double()[None, None], kernel)[0, 0]
+
+
+class VoiceOrders:
+    """The order of the talkers in each channel of a recording.
+
+    Args:
+        names: the outputs that are talkers.
+        sample_rate: Hz.
+    """
+
+    def __init__(self, names: Sequence[str], *, sample_rate: int) -> None:
+        self._names, self._rate = tuple(names), sample_rate
+        self._channels = list[VoiceOrder]()
+
+    def __call__(self, estimates: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the estimates of a block, each (channels, time), in order."""
+        n_channels = len(estimates[self._names[0]])
+        made = list[dict[str, Tensor]]()
+        for channel in range(n_channels):
+            if channel == len(self._channels):
+                self._channels.append(VoiceOrder(self._names, sample_rate=self._rate))
+                if channel:
+                    self._channels[channel].begin_like(self._channels[0])
+            made.append(self._channels[channel]({name: wave[channel] for name, wave in estimates.items()}))
+        return {name: torch.stack([one[name] for one in made]) for name in estimates}
