@@ -7,7 +7,7 @@ stretches of half a second, between the voices as they have sounded so far and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, permutations
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sepvae.separation.voices import VoiceFeatures, frame_energy
 
-_STRETCH_S = 0.48
+STRETCH_S = 0.48
 # Of fewer frames features are less certain, and count less.
 _ENOUGH_FRAMES = 10.0
 # What a change of the order costs, in squared distances of features whose spread within a voice is 1.
@@ -23,7 +23,7 @@ _PRICE = 12.0
 # A voice is the mean of so many frames at most, so that it may drift: two minutes.
 _MEMORY_FRAMES = 7500.0
 # Fitting the voices of a beginning, from several guesses.
-_ROUNDS = 10
+_ROUNDS, _GUESSES = 10, 8
 # A change is faded over, so that it does not click.
 _FADE_S = 0.01
 
@@ -34,21 +34,27 @@ class VoiceOrder:
     Args:
         names: the outputs that are talkers, in the order that they are to keep.
         sample_rate: Hz.
+        known: voices that are known beforehand, by output: features as `VoiceFeatures` has them (dimensions,).
+        like: another channel of the same recording, whose talkers are to have the same names here.
     """
 
-    def __init__(self, names: Sequence[str], *, sample_rate: int) -> None:
-        self._names, self._rate = tuple(names), sample_rate
-        self._features = VoiceFeatures(sample_rate, stretch_s=_STRETCH_S)
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        sample_rate: int,
+        known: Mapping[str, Tensor] | None = None,
+        like: VoiceOrder | None = None,
+    ) -> None:
+        self._names, self._rate, self._like = tuple(names), sample_rate, like
+        self._known = {self._names.index(name): voice for name, voice in (known or {}).items()}
+        self._features = VoiceFeatures(sample_rate, stretch_s=STRETCH_S)
         self._orders = [*permutations(range(len(self._names)))]
         self._voices: Tensor | None = None
         self._heard = torch.zeros(len(self._names))
         self._spread: Tensor | None = None
         self._last, self._started = 0, False
         self._loudest = torch.zeros(())
-
-    def begin_like(self, other: VoiceOrder) -> None:
-        """Take up the voices of another channel of the same recording, so that its talkers have the same names."""
-        self._voices, self._spread = other._voices, other._spread
 
     def __call__(self, estimates: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the estimates of a block, each (time,), with the talkers in the order of the blocks before it.
@@ -80,26 +86,51 @@ class VoiceOrder:
         """Find the voices of the first block together with their order, from the guess that explains it best."""
         best, path = float("inf"), [0] * features.shape[1]
         for guess in self._guesses(features, weights):
-            now, found = guess, list[int]()
+            now, found = self._with_known(guess), list[int]()
             for _ in range(_ROUNDS):
                 after = self._follow(features, weights, now)
                 if after == found:
                     break
-                found, now = after, _means(*self._sorted(features, weights, after))
+                found, now = after, self._with_known(_means(*self._sorted(features, weights, after)))
             cost = self._cost(features, weights, now, found)
             if cost < best:
                 best, path = cost, found
-        # Of two orders that are one by other names, that in which the beginning stays as it is.
+        return path if self._known else self._named(features, weights, path)
+
+    def _named(self, features: Tensor, weights: Tensor, path: list[int]) -> list[int]:
+        """Return, of the orders that are one by other names, that of the other channel, or that of the beginning."""
         first = next((place for place, heard in enumerate(weights.sum(0) > 0) if heard), 0)
-        back = self._orders[path[first]]
-        return [self._orders.index(tuple(self._orders[one][place] for place in _inverse(back))) for one in path]
+        named = _inverse(self._orders[path[first]])
+        like = self._like
+        if like is not None and like._voices is not None and like._spread is not None and self._spread is not None:
+            voices = _means(*self._sorted(features, weights, path)) * self._spread / like._spread
+            distances = (voices[:, None] - like._voices).square().sum(-1)
+            sums = [sum(float(distances[old, new]) for new, old in enumerate(order)) for order in self._orders]
+            named = list(self._orders[sums.index(min(sums))])
+        return [self._orders.index(tuple(self._orders[one][place] for place in named)) for one in path]
 
     def _guesses(self, features: Tensor, weights: Tensor) -> Iterator[Tensor]:
-        """Yield voices to begin with: the outputs as they are, and in each of some stretches in which all are heard."""
+        """Yield voices to begin with: the outputs as they are, stretches in which all are heard, some far apart."""
         yield _means(features, weights)
         together = torch.nonzero(weights.amin(0) > 0)[:, 0]
-        for place in together[:: max(1, len(together) // 8)].tolist():
+        for place in together[:: max(1, len(together) // _GUESSES)].tolist():
             yield features[:, place]
+        heard = features[weights >= _ENOUGH_FRAMES]
+        if len(heard) >= len(features):
+            chosen = [heard[0]]
+            for _ in features[1:]:
+                nearest = torch.stack([(heard - one).square().sum(-1) for one in chosen]).amin(0)
+                chosen.append(heard[nearest.argmax()])
+            yield torch.stack(chosen)
+
+    def _with_known(self, voices: Tensor) -> Tensor:
+        """Return voices with those in their places that are known."""
+        if not self._known or self._spread is None:
+            return voices
+        voices = voices.clone()
+        for place, known in self._known.items():
+            voices[place] = known / self._spread
+        return voices
 
     def _costs(self, features: Tensor, weights: Tensor, voices: Tensor) -> Tensor:
         """Return what each order costs in each stretch (stretches, orders)."""
@@ -141,7 +172,9 @@ class VoiceOrder:
         means = _means(sorted_features, sorted_weights)
         old = self._heard.clamp(max=_MEMORY_FRAMES)
         share = new / (old + new).clamp(min=1)
-        self._voices = means if self._voices is None else torch.lerp(self._voices, means, share[:, None])
+        # What is known stays: it is how the voice sounds, whatever has been taken for it.
+        learnt = means if self._voices is None else torch.lerp(self._voices, means, share[:, None])
+        self._voices = self._with_known(learnt)
         self._heard = old + new
 
     def _ordered(self, estimates: dict[str, Tensor], path: list[int], before: int) -> dict[str, Tensor]:
@@ -201,10 +234,11 @@ class VoiceOrders:
     Args:
         names: the outputs that are talkers.
         sample_rate: Hz.
+        known: voices that are known beforehand, by output.
     """
 
-    def __init__(self, names: Sequence[str], *, sample_rate: int) -> None:
-        self._names, self._rate = tuple(names), sample_rate
+    def __init__(self, names: Sequence[str], *, sample_rate: int, known: Mapping[str, Tensor] | None = None) -> None:
+        self._names, self._rate, self._known = tuple(names), sample_rate, known
         self._channels = list[VoiceOrder]()
 
     def __call__(self, estimates: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -213,8 +247,7 @@ class VoiceOrders:
         made = list[dict[str, Tensor]]()
         for channel in range(n_channels):
             if channel == len(self._channels):
-                self._channels.append(VoiceOrder(self._names, sample_rate=self._rate))
-                if channel:
-                    self._channels[channel].begin_like(self._channels[0])
+                first = self._channels[0] if channel else None
+                self._channels.append(VoiceOrder(self._names, sample_rate=self._rate, known=self._known, like=first))
             made.append(self._channels[channel]({name: wave[channel] for name, wave in estimates.items()}))
         return {name: torch.stack([one[name] for one in made]) for name in estimates}
