@@ -25,6 +25,7 @@ VERBS = (
     "mix",
     "train",
     "separate",
+    "enrol",
     "demix",
     "enhance",
     "augment",

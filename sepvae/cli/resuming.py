@@ -57,6 +57,7 @@ def unfinished(
         "sepvae": metadata.version("sepvae"),
         "inputs": [str(path.absolute()) for path in inputs],
         "models": [_hash_model(folder) for folder in _models(args)],
+        "voices": [_hash_voice(Path(folder)) for folder in getattr(args, "keep", None) or ()],
         "config": _hash(getattr(args, "config", None)),
         "arguments": {key: repr(value) for key, value in sorted(vars(args).items()) if key not in _ASIDE},
         **more,
@@ -79,6 +80,12 @@ def _hash_model(folder: Path) -> list[str]:
 
     place = find_model_folder(folder)
     return [hash_file(place / name) for name in (CONFIG, WEIGHTS)]
+
+
+def _hash_voice(folder: Path) -> str:
+    from sepvae.separation.enrolment import VOICE
+
+    return _hash(folder / VOICE)
 
 
 def _hash(path: Path | None) -> str:

@@ -46,6 +46,12 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         help="model folder, or the name of a model that comes with sepvae ('sepvae model list'); repeat (default: "
         f"{DEFAULT_MODEL}, two talkers whoever they are)",
     )
+    parser.add_argument(
+        "--keep",
+        action="append",
+        metavar="VOICE",
+        help="folder of a voice that 'sepvae enrol' has written: it becomes VOICE.wav, all others rest.wav; repeat",
+    )
     parser.add_argument("--mask", **choice(MASKS), help="mask; that of the models when not given")
     parser.add_argument(
         "--band-pass",
@@ -91,11 +97,16 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.config import parse_config
     from sepvae.devices import resolve_device
     from sepvae.separation.band_pass import BandPassConfig, BandPassed
+    from sepvae.separation.enrolment import load_voice
+    from sepvae.separation.kept_voices import KeptVoices
     from sepvae.separation.separator import Separator
 
     listing = list_inputs(args.files, out=args.out)
     args.model = args.model or [_default_model()]
-    separator: BlockSeparator = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
+    models = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
+    separator: BlockSeparator = models
+    if args.keep:
+        separator = KeptVoices(models, [load_voice(folder) for folder in args.keep])
     if args.band_pass:
         low_hz, high_hz = args.band_pass
         # Type I: its edges are those of what is kept.

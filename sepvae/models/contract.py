@@ -12,6 +12,9 @@ from sepvae.models import MODELS
 from sepvae.settings import Choice
 from sepvae.tables import Table
 
+# The output for what the sources of a mixture do not account for; it is no source.
+REST = "rest"
+
 
 class Posterior(NamedTuple):
     """q(z|x): mean and log-variance, each (batch, frames, latent); no log-variance for a deterministic encoder."""

@@ -18,8 +18,6 @@ from sepvae.tables import Table
 
 # The step that validation passes: the objective as it is when every schedule has ended.
 END_OF_SCHEDULE = 1 << 60
-# The output for what the sources of a mixture do not account for; it is no source.
-REST = "rest"
 
 
 class Sequences(NamedTuple):

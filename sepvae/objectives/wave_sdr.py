@@ -16,8 +16,9 @@ from torch import Tensor
 from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.limits import MAX_DB, Weight
+from sepvae.models.contract import REST
 from sepvae.models.network import JointNetwork, Network, SourceNetwork, WaveNetwork
-from sepvae.objectives.contract import REST, Batch, EstimatesWaves, Loss, Objective
+from sepvae.objectives.contract import Batch, EstimatesWaves, Loss, Objective
 from sepvae.objectives.elbo import kl_divergence, sampler
 
 _MOST_SOURCES = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,21 @@ class Separator:
             [checkpoint.estimator.to(self.device).eval() for checkpoint in checkpoints], mask=mask
         )
         self._alike = tuple(name for checkpoint in checkpoints for name in checkpoint.config.alike)
+        self._known = dict[str, Tensor]()
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of the sources, in the order of the models."""
         return self._estimators.sources
+
+    @property
+    def alike(self) -> tuple[str, ...]:
+        """The sources whose names mean nothing, each of which may be any talker."""
+        return self._alike
+
+    def know(self, voices: Mapping[str, Tensor]) -> None:
+        """Give outputs of `alike` the voices, features as `VoiceFeatures` has them, of those whom they are to be of."""
+        self._known = dict(voices)
 
     @property
     def mask(self) -> str:
@@ -121,7 +131,7 @@ class Separator:
         block = max(1, round(min(block_s * self.sample_rate, most) / hop)) * hop
         starts = range(0, n_samples, block)
         levels = self._levels(read, starts, n_samples=n_samples, block=block, name=name)
-        orders = VoiceOrders(self._alike, sample_rate=self.sample_rate) if self._alike else None
+        orders = VoiceOrders(self._alike, sample_rate=self.sample_rate, known=self._known) if self._alike else None
         for start in starts:
             stop = min(start + block, n_samples)
             before, after = max(0, start - context), min(n_samples, stop + context)

@@ -16,6 +16,8 @@ from torch import Tensor
 _WINDOW_S, _HOP_S = 0.032, 0.016
 _LOWEST_HZ, _HIGHEST_HZ, _BANDS, _COEFFICIENTS = 100.0, 7600.0, 24, 19
 _PITCH_HZ = (70.0, 400.0)
+# Mean and spread of the coefficients, and the pitch.
+DIMENSIONS = 2 * _COEFFICIENTS + 1
 # Frames this far below the loudest say nothing of a voice.
 _QUIET_DB = -30.0
 # One who is this far above all others is heard clearly.
@@ -60,7 +62,7 @@ class VoiceFeatures:
         shortest, longest = (round(sample_rate / hz) for hz in reversed(_PITCH_HZ))
         self._periods = slice(shortest, min(longest, self._n_fft // 2 - 1))
         self._frames = max(1, round(stretch_s / _HOP_S))
-        self.stretch_samples = self._frames * self._hop
+        self.stretch_samples, self.frame_s = self._frames * self._hop, self._hop / sample_rate
 
     def __call__(self, waves: Tensor, *, loudest: Tensor) -> Stretches:
         """Return the features of the whole stretches of talkers who are heard at the same time.

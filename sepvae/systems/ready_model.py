@@ -10,7 +10,7 @@ from sepvae.config import Config
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError
 from sepvae.mixing.mixture import Rendered
-from sepvae.objectives.contract import REST
+from sepvae.models.contract import REST
 from sepvae.separation.separator import Separator
 from sepvae.systems.contract import Estimates, System, check_rate, loaded
 

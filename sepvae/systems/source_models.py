@@ -7,7 +7,7 @@ from pathlib import Path
 from sepvae.devices import resolve_device
 from sepvae.frontend.stft import StftConfig
 from sepvae.mixing.mixture import Rendered
-from sepvae.objectives.contract import REST
+from sepvae.models.contract import REST
 from sepvae.separation.separator import Separator
 from sepvae.systems.contract import Estimates, System, TrainingMixtures, check_rate, loaded
 from sepvae.training.config import TrainingConfig

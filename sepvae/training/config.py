@@ -16,10 +16,11 @@ from sepvae.estimator.kinds import kind_of
 from sepvae.frontend.features import NON_NEGATIVE
 from sepvae.limits import MAX_BATCH_FRAMES, MAX_BATCH_SAMPLES, MAX_STEPS, LearningRate, Steps, Weight, check_size
 from sepvae.models import MODELS
+from sepvae.models.contract import REST
 from sepvae.models.network import ConditionalNetwork
 from sepvae.models.segment_network import SegmentNetwork
 from sepvae.objectives import OBJECTIVES
-from sepvae.objectives.contract import REST, Objective, ObjectiveChoice
+from sepvae.objectives.contract import Objective, ObjectiveChoice
 from sepvae.training.scenes import SceneConfig
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from sepvae.errors import ConfigError, InputError
 from sepvae.mixing.manifest import Mixture
+from sepvae.models.contract import REST
 from sepvae.models.network import ConditionalNetwork, TrainingFacts, WaveNetwork
-from sepvae.objectives.contract import REST
 from sepvae.training.batches import source_names
 from sepvae.training.config import TrainingConfig
 

@@ -20,8 +20,9 @@ from sepvae.estimator.estimator import Estimator
 from sepvae.files import atomic_folder, hash_json, read_json, write_json
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
+from sepvae.models.contract import REST
 from sepvae.models.network import Network
-from sepvae.objectives.contract import END_OF_SCHEDULE, REST, Batch
+from sepvae.objectives.contract import END_OF_SCHEDULE, Batch
 from sepvae.progress import progress
 from sepvae.seeds import generator, torch_generator
 from sepvae.training.batches import BatchPlace, check_rate
