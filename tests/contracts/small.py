@@ -136,6 +136,7 @@ SYSTEMS: dict[str, list[dict[str, Any]]] = {
     ],
     "oracle_demixing": [{"iterations": 5, "stft": STFT}],
     "nmf": [{"n_atoms": 8, "train_iterations": 60, "fit_iterations": 60}],
+    "ready_model": [{"model": "any-talkers", "any_order": True}],
     "source_models": [
         {
             "model": {"settings": {"hidden": [32], "latent": 8}},

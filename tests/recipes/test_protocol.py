@@ -142,3 +142,15 @@ def test_recipes_include_them(name: str, tmp_path: Path) -> None:
     assert isinstance(recipe, SeparationRecipe)
     assert recipe.parts[-1].mixing.split == "speaker_open"
     assert recipe.parts[-1].mixing.folds is not None
+
+
+def test_any_talkers_has_heard_nobody_of_the_protocol() -> None:
+    """Of LibriSpeech the model that comes along knows those who train where settings are chosen, and nobody else."""
+    mixing = yaml.safe_load((FOLDER.parent / "defaults/any_talkers_mix.yaml").read_text())
+    heard = {name.removeprefix("libri-") for name in mixing["speakers"] if name.startswith("libri-")}
+    develop, test = read("develop"), read("librispeech")
+    assert heard == set(develop["speakers"]) - set(develop["folds"][0])
+    assert not heard & set(test["folds"][0])
+    assert len(mixing["speakers"]) - len(heard) == 130
+    recipe = load_recipe(find_recipe("defaults/any_talkers"))
+    assert [list(fold) for fold in recipe.mixing.folds or ()] == test["folds"]
