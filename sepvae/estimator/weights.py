@@ -87,9 +87,11 @@ def packed_like(expected: Mapping[str, Tensor], storage: Storage) -> dict[str, T
         if storage == "float32" or not tensor.is_floating_point():
             like[name] = tensor
         elif storage == "int8" and tensor.ndim >= 2:
-            like |= {name: torch.empty_like(tensor, dtype=torch.int8), name + _SCALE: tensor.new_empty(len(tensor))}
+            # Not `empty_like`, which on `meta` imports a second's worth of torch's compiler.
+            codes = torch.empty(tensor.shape, dtype=torch.int8, device=tensor.device)
+            like |= {name: codes, name + _SCALE: torch.empty(len(tensor), device=tensor.device)}
         else:
-            like[name] = torch.empty_like(tensor, dtype=torch.float16)
+            like[name] = torch.empty(tensor.shape, dtype=torch.float16, device=tensor.device)
     return like
 
 

@@ -18,7 +18,7 @@ from sepvae.systems.contract import Estimates, System, check_rate, loaded
 class ReadyModelConfig(Config):
     """Which model: `model` is the name of one that comes with sepvae, or a model folder.
 
-    With `any_order` its outputs have names that mean nothing, and are taken for the sources in their order: score them
+    With `any_order` its outputs have names that mean nothing, and are taken for the sources in the order of those: score them
     with `naming: best_sir`.
     """
 
@@ -55,7 +55,8 @@ class ReadyModel(System[ReadyModelConfig]):
         if set(estimates) == set(wanted):
             return estimates
         if self._config.any_order and len(estimates) == len(wanted):
-            return dict(zip(wanted, estimates.values(), strict=True))
+            # By name, not by the order in which the truth is told.
+            return dict(zip(sorted(wanted), estimates.values(), strict=True))
         raise ConfigError(
             f"{self._config.model}: gives {', '.join(estimates)}, and the mixtures {', '.join(wanted)}: mix "
             "sources that it knows, or set any_order where its names mean nothing"
