@@ -18,7 +18,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser = verbs.add_parser(
         "enrol",
         help="learn what a voice sounds like, from recordings of it alone",
-        description="Measure a voice in recordings of one person alone, 10 s to 10 minutes, and write a small folder "
+        description="Measure a voice in recordings of one person alone, 10 s or more, and write a small folder "
         "with which 'sepvae separate FILE --keep DIR' takes it out of other recordings. It is called as the folder is. "
         "It is biometric data: the README.md in the folder says what it holds.",
         **options,
@@ -42,12 +42,14 @@ def run(args: argparse.Namespace) -> int:
 
     from sepvae.errors import ConfigError
     from sepvae.files import check_free
-    from sepvae.separation.enrolment import enrol_files, save_voice
+    from sepvae.separation.enrolment import VOICE, enrol_files, save_voice
 
-    name = args.out.resolve().name
-    if not re.fullmatch(r"[\w-]+", name) or name == "rest":
+    name = args.out.absolute().name
+    if not re.fullmatch(r"[\w-]+", name) or name.casefold() == "rest":
         raise ConfigError(f"{name}: cannot name a voice: give --out another name, of letters, digits, _ and -")
     check_free(args.out, overwrite=args.overwrite)
+    if args.out.is_dir() and not (args.out / VOICE).is_file():
+        raise ConfigError(f"{args.out}: is a folder of something else, and stays: give --out another name")
     listing = list_inputs(args.files, out=args.out)
     for _, message in listing.failures:
         _LOGGER.error("%s", message)

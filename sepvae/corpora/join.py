@@ -36,7 +36,8 @@ def join_corpora(folder: Path, corpora: Sequence[tuple[str, Corpus]]) -> Joined:
     """Make a folder `<name>-<speaker>/<utterance>` of links to the recordings of several corpora.
 
     Corpora of one name are parts of one: the same speaker in them is the same person, and of two recordings with one
-    id the first is taken. Texts lie beside the links, sexes in `speakers.csv`. Moving a corpus breaks its links.
+    id the first is taken. Texts lie beside the links, sexes in `speakers.csv`; splits, dialects and alignments are not
+    kept. Moving a corpus breaks its links.
 
     Args:
         folder: to be made; it must not be there.
@@ -52,7 +53,10 @@ def join_corpora(folder: Path, corpora: Sequence[tuple[str, Corpus]]) -> Joined:
         refuse_unreadable(corpus.problems, corpus.root)
         for utterance in utterances:
             speaker = f"{name}-{utterance.speaker}"
-            if sexes.setdefault(speaker, utterance.sex) != utterance.sex:
+            known = sexes.setdefault(speaker, utterance.sex)
+            if known == "unknown":
+                sexes[speaker] = utterance.sex
+            elif utterance.sex not in (known, "unknown"):
                 raise InputError(
                     f"{corpus.root}: speaker {utterance.speaker} is {utterance.sex} here and {sexes[speaker]} in "
                     f"another corpus of the name {name}: give corpora of different people different names"
@@ -64,6 +68,11 @@ def join_corpora(folder: Path, corpora: Sequence[tuple[str, Corpus]]) -> Joined:
             else:
                 recordings[place] = _Recording(target, utterance)
     _write(folder, recordings, sexes)
+    if splits := sorted({one.utterance.split for one in recordings.values() if one.utterance.split}):
+        _LOGGER.warning(
+            "the splits are not kept (%s): name who is to be tested, by --set folds, or join the parts by themselves",
+            ", ".join(splits[:_NAMED]),
+        )
     if twice:
         _LOGGER.warning(
             "%d recordings left out, of which one with the same speaker and id was there: %s",

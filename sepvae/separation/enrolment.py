@@ -74,7 +74,7 @@ def enrol(name: str, waves: Sequence[Tensor], *, sample_rate: int) -> Voice:
 
 
 def enrol_files(name: str, paths: Sequence[Path], *, sample_rate: int) -> Voice:
-    """Return what the voice in some recordings sounds like, each channel of a file counted.
+    """Return what the voice in some recordings sounds like; channels are averaged.
 
     Raises:
         InputError: a file that cannot be read, or too little speech.
@@ -82,7 +82,7 @@ def enrol_files(name: str, paths: Sequence[Path], *, sample_rate: int) -> Voice:
     waves = list[Tensor]()
     for path in paths:
         wave, rate = audio.read(path)
-        waves += [*torch.from_numpy(audio.resample(wave, from_rate=rate, to_rate=sample_rate))]
+        waves.append(torch.from_numpy(audio.resample(wave.mean(0), from_rate=rate, to_rate=sample_rate)))
     return enrol(name, waves, sample_rate=sample_rate)
 
 
@@ -109,7 +109,7 @@ def load_voice(folder: str | Path) -> Voice:
         found = parse_config(VoiceConfig, read_json(path), where=VOICE)
     except (ConfigError, InputError) as error:
         raise InputError(f"{path}: damaged: {error}: enrol the voice again") from error
-    return Voice(path.parent.resolve().name, found.sample_rate, torch.tensor(found.features), found.seconds)
+    return Voice(path.parent.absolute().name, found.sample_rate, torch.tensor(found.features), found.seconds)
 
 
 def _card(voice: Voice) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -14,6 +15,8 @@ from sepvae.separation.separator import Separator
 
 # All that is heard beside the voices that are kept.
 REST = "rest"
+# What names a file on any system.
+_NAME = re.compile(r"[\w-]+")
 
 
 class KeptVoices:
@@ -29,7 +32,7 @@ class KeptVoices:
     """
 
     def __init__(self, separator: Separator, voices: Sequence[Voice]) -> None:
-        names = [voice.name for voice in voices]
+        names = [voice.name.casefold() for voice in voices] + [REST]
         if not separator.alike:
             raise ConfigError(
                 f"--keep: the model knows its talkers by name ({', '.join(separator.sources)}): take one of talkers in "
@@ -40,17 +43,20 @@ class KeptVoices:
                 f"--keep: {len(voices)} voices, and the model takes {len(separator.alike)} talkers apart: give fewer"
             )
         for voice in voices:
-            if voice.name == REST or names.count(voice.name) > 1:
+            if not _NAME.fullmatch(voice.name) or names.count(voice.name.casefold()) > 1:
                 raise InputError(f"{voice.name}: cannot be a voice beside others: give its folder another name")
             if voice.sample_rate != separator.sample_rate:
                 raise InputError(
                     f"{voice.name}: was enrolled at {voice.sample_rate} Hz, the model works at {separator.sample_rate} "
                     "Hz: enrol it again for this model (-m)"
                 )
-        self._separator, self._outputs = separator, dict(zip(names, separator.alike, strict=False))
+        self._separator, self._outputs = (
+            separator,
+            dict(zip([voice.name for voice in voices], separator.alike, strict=False)),
+        )
         separator.know({output: voice.features for voice, output in zip(voices, separator.alike, strict=False)})
         self.device, self.sample_rate = separator.device, separator.sample_rate
-        self.sources = (*names, REST)
+        self.sources = (*self._outputs, REST)
 
     def stream(self, read: Reader, *, n_samples: int, name: str = THE_MIXTURE) -> Iterator[dict[str, Tensor]]:
         """Yield the voices (channels, block), and what is left by them."""

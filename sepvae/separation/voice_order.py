@@ -13,17 +13,27 @@ from itertools import pairwise, permutations
 import torch
 from torch import Tensor
 
-from sepvae.separation.voices import VoiceFeatures, frame_energy
+from sepvae.separation.voices import DIMENSIONS, VoiceFeatures, frame_energy
 
 STRETCH_S = 0.48
 # Of fewer frames features are less certain, and count less.
 _ENOUGH_FRAMES = 10.0
 # What a change of the order costs, in squared distances of features whose spread within a voice is 1.
 _PRICE = 12.0
+# What anybody costs a voice that has not been heard yet: so much that who speaks alone is not taken for two; and where
+# a voice is known, less than most others cost that one, so that nobody is taken for it.
+_UNHEARD, _UNHEARD_BESIDE_KNOWN = 2.0 * DIMENSIONS, 1.2 * DIMENSIONS
+# Before all outputs are heard for so many frames, there is nobody to exchange.
+_LEAST_FRAMES = 100.0
+# What changes in the beginning have to gain for each output in each stretch: two centres explain one voice a little
+# better than one does.
+_MARGIN = 8.0
 # A voice is the mean of so many frames at most, so that it may drift: two minutes.
 _MEMORY_FRAMES = 7500.0
 # Fitting the voices of a beginning, from several guesses.
 _ROUNDS, _GUESSES = 10, 8
+# A stretch is measured with its neighbours, in the middle of them.
+_SMOOTH = (0.5, 1.0, 0.5)
 # A change is faded over, so that it does not click.
 _FADE_S = 0.01
 
@@ -35,7 +45,6 @@ class VoiceOrder:
         names: the outputs that are talkers, in the order that they are to keep.
         sample_rate: Hz.
         known: voices that are known beforehand, by output: features as `VoiceFeatures` has them (dimensions,).
-        like: another channel of the same recording, whose talkers are to have the same names here.
     """
 
     def __init__(
@@ -44,17 +53,23 @@ class VoiceOrder:
         *,
         sample_rate: int,
         known: Mapping[str, Tensor] | None = None,
-        like: VoiceOrder | None = None,
     ) -> None:
-        self._names, self._rate, self._like = tuple(names), sample_rate, like
+        self._names, self._rate = tuple(names), sample_rate
+        # Another channel of the same recording, whose talkers are to have the same names here.
+        self.like: VoiceOrder | None = None
         self._known = {self._names.index(name): voice for name, voice in (known or {}).items()}
         self._features = VoiceFeatures(sample_rate, stretch_s=STRETCH_S)
         self._orders = [*permutations(range(len(self._names)))]
         self._voices: Tensor | None = None
         self._heard = torch.zeros(len(self._names))
-        self._spread: Tensor | None = None
+        self._unheard = _UNHEARD_BESIDE_KNOWN if self._known else _UNHEARD
         self._last, self._started = 0, False
         self._loudest = torch.zeros(())
+
+    @property
+    def has_heard(self) -> bool:
+        """Whether anybody has spoken yet."""
+        return self._voices is not None and bool((self._heard > 0).any())
 
     def __call__(self, estimates: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the estimates of a block, each (time,), with the talkers in the order of the blocks before it.
@@ -65,16 +80,15 @@ class VoiceOrder:
         self._loudest = torch.maximum(self._loudest, frame_energy(waves.sum(0), self._rate))
         before, path = self._last, [self._last]
         if waves.shape[1] >= self._features.stretch_samples and self._loudest:
-            path = self._path(*self._features(waves, loudest=self._loudest))
+            features, weights = self._features(waves, loudest=self._loudest)
+            if weights.any():
+                path = self._path(*_smoothed(features, weights))
         started, self._started, self._last = self._started, True, path[-1]
         # Where nothing was before, there is nothing to fade from.
         return self._ordered(estimates, path, before if started else path[0])
 
     def _path(self, features: Tensor, weights: Tensor) -> list[int]:
         """Return the order of each stretch, and learn from it how the voices sound."""
-        if self._spread is None:
-            self._spread = _spread(features, weights)
-        features = features / self._spread
         if self._voices is None:
             path = self._begin(features, weights)
         else:
@@ -85,7 +99,16 @@ class VoiceOrder:
     def _begin(self, features: Tensor, weights: Tensor) -> list[int]:
         """Find the voices of the first block together with their order, from the guess that explains it best."""
         best, path = float("inf"), [0] * features.shape[1]
-        for guess in self._guesses(features, weights):
+        # One order all the time, and where nobody is known, that in which it is.
+        for one in range(len(self._orders) if self._known else 1):
+            steady = [one] * features.shape[1]
+            now = self._with_known(_means(*self._sorted(features, weights, steady)))
+            cost = self._cost(features, weights, now, steady)
+            if cost < best:
+                best, path = cost, steady
+        best -= _MARGIN * float((weights / _ENOUGH_FRAMES).clamp(max=1).sum())
+        alone = float(weights.sum(-1).amin()) < _LEAST_FRAMES
+        for guess in () if alone else self._guesses(features, weights):
             now, found = self._with_known(guess), list[int]()
             for _ in range(_ROUNDS):
                 after = self._follow(features, weights, now)
@@ -101,10 +124,9 @@ class VoiceOrder:
         """Return, of the orders that are one by other names, that of the other channel, or that of the beginning."""
         first = next((place for place, heard in enumerate(weights.sum(0) > 0) if heard), 0)
         named = _inverse(self._orders[path[first]])
-        like = self._like
-        if like is not None and like._voices is not None and like._spread is not None and self._spread is not None:
-            voices = _means(*self._sorted(features, weights, path)) * self._spread / like._spread
-            distances = (voices[:, None] - like._voices).square().sum(-1)
+        if self.like is not None and self.like._voices is not None:
+            voices = _means(*self._sorted(features, weights, path))
+            distances = (voices[:, None] - self.like._voices).square().sum(-1).nan_to_num(nan=self._unheard)
             sums = [sum(float(distances[old, new]) for new, old in enumerate(order)) for order in self._orders]
             named = list(self._orders[sums.index(min(sums))])
         return [self._orders.index(tuple(self._orders[one][place] for place in named)) for one in path]
@@ -125,19 +147,17 @@ class VoiceOrder:
 
     def _with_known(self, voices: Tensor) -> Tensor:
         """Return voices with those in their places that are known."""
-        if not self._known or self._spread is None:
-            return voices
         voices = voices.clone()
         for place, known in self._known.items():
-            voices[place] = known / self._spread
+            voices[place] = known
         return voices
 
     def _costs(self, features: Tensor, weights: Tensor, voices: Tensor) -> Tensor:
         """Return what each order costs in each stretch (stretches, orders)."""
-        distance = (features[:, None] - voices[None, :, None]).square().sum(-1)
+        distance = (features[:, None] - voices[None, :, None]).square().sum(-1).nan_to_num(nan=self._unheard)
         distance = distance * (weights[:, None] / _ENOUGH_FRAMES).clamp(max=1)
-        orders = [sum(distance[one, voice] for voice, one in enumerate(order)) for order in self._orders]
-        return torch.stack([torch.as_tensor(one) for one in orders], dim=-1)
+        orders = [torch.stack([distance[one, voice] for voice, one in enumerate(order)]) for order in self._orders]
+        return torch.stack(orders).sum(1).T
 
     def _cost(self, features: Tensor, weights: Tensor, voices: Tensor, path: list[int]) -> float:
         costs = self._costs(features, weights, voices)
@@ -166,16 +186,15 @@ class VoiceOrder:
         return features[outputs, stretches], weights[outputs, stretches]
 
     def _learn(self, features: Tensor, weights: Tensor, path: list[int]) -> None:
-        """Let the voices be what they have sounded like until now."""
+        """Let the voices be what they have sounded like until now; one that was never heard is NaN."""
         sorted_features, sorted_weights = self._sorted(features, weights, path)
-        new = sorted_weights.sum(-1)
-        means = _means(sorted_features, sorted_weights)
+        new, means = sorted_weights.sum(-1), _means(sorted_features, sorted_weights)
         old = self._heard.clamp(max=_MEMORY_FRAMES)
-        share = new / (old + new).clamp(min=1)
+        before = means if self._voices is None else self._voices
+        both = torch.lerp(before, means, (new / (old + new).clamp(min=1))[:, None])
+        learnt = torch.where((new == 0)[:, None], before, torch.where((old == 0)[:, None], means, both))
         # What is known stays: it is how the voice sounds, whatever has been taken for it.
-        learnt = means if self._voices is None else torch.lerp(self._voices, means, share[:, None])
-        self._voices = self._with_known(learnt)
-        self._heard = old + new
+        self._voices, self._heard = self._with_known(learnt), old + new
 
     def _ordered(self, estimates: dict[str, Tensor], path: list[int], before: int) -> dict[str, Tensor]:
         """Return the estimates with the talkers exchanged where the path says so; `before` is the order until here."""
@@ -203,19 +222,20 @@ def _inverse(order: Sequence[int]) -> list[int]:
 
 
 def _means(features: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted means of features (…, stretches, dimensions) over the stretches."""
-    share = weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
-    return (share[..., None] * features).sum(-2)
+    """Return the weighted means of features (…, stretches, dimensions) over the stretches, NaN where none counts."""
+    total = weights.sum(-1, keepdim=True)
+    share = weights / total.clamp(min=1e-9)
+    means: Tensor = torch.where(total > 0, (share[..., None] * features).sum(-2), torch.nan)
+    return means
 
 
-def _spread(features: Tensor, weights: Tensor) -> Tensor:
-    """Return how much the features of one output differ from stretch to stretch (dimensions,): mostly one voice."""
-    both = (weights[:, 1:] > 0) & (weights[:, :-1] > 0)
-    steps = (features[:, 1:] - features[:, :-1])[both]
-    if len(steps) < 2:
-        return torch.ones(features.shape[-1])
-    # The median, since where the order changes the step is that between two voices.
-    return (steps.abs().median(0).values / 0.9539).clamp(min=1e-3)
+def _smoothed(features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return features and weights of each stretch together with its neighbours."""
+    kernel, width = torch.tensor(_SMOOTH)[None, None], len(_SMOOTH) // 2
+    total = torch.nn.functional.conv1d(weights[:, None], kernel, padding=width)[:, 0]
+    weighted = (features * weights[..., None]).transpose(1, 2)
+    sums = torch.nn.functional.conv1d(weighted.flatten(0, 1)[:, None], kernel, padding=width)[:, 0]
+    return sums.view(weighted.shape).transpose(1, 2) / total.clamp(min=1e-9)[..., None], total
 
 
 def _faded(gain: Tensor, fade: int) -> Tensor:
@@ -247,7 +267,8 @@ class VoiceOrders:
         made = list[dict[str, Tensor]]()
         for channel in range(n_channels):
             if channel == len(self._channels):
-                first = self._channels[0] if channel else None
-                self._channels.append(VoiceOrder(self._names, sample_rate=self._rate, known=self._known, like=first))
+                self._channels.append(VoiceOrder(self._names, sample_rate=self._rate, known=self._known))
+            heard = [one for one in self._channels[:channel] if one.has_heard]
+            self._channels[channel].like = heard[0] if heard else None
             made.append(self._channels[channel]({name: wave[channel] for name, wave in estimates.items()}))
         return {name: torch.stack([one[name] for one in made]) for name in estimates}

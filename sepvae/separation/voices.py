@@ -18,6 +18,13 @@ _LOWEST_HZ, _HIGHEST_HZ, _BANDS, _COEFFICIENTS = 100.0, 7600.0, 24, 19
 _PITCH_HZ = (70.0, 400.0)
 # Mean and spread of the coefficients, and the pitch.
 DIMENSIONS = 2 * _COEFFICIENTS + 1
+# How much each differs from one stretch of half a second to the next in a voice: the median step over 0.954, of normal
+# values their standard deviation, of 80 speakers of LibriSpeech's train-clean-100 (1555 steps).
+_SPREAD = (
+    *(3.55, 1.58, 1.77, 1.21, 0.87, 0.82, 0.69, 0.63, 0.59, 0.49, 0.45, 0.43, 0.37, 0.36, 0.33, 0.29, 0.29, 0.26, 0.24),
+    *(1.3, 0.38, 0.39, 0.28, 0.21, 0.19, 0.16, 0.14, 0.14, 0.12, 0.1, 0.1, 0.09, 0.08, 0.08, 0.07, 0.06, 0.06, 0.06),
+    0.14,
+)
 # Frames this far below the loudest say nothing of a voice.
 _QUIET_DB = -30.0
 # One who is this far above all others is heard clearly.
@@ -27,7 +34,7 @@ _VOICED = 0.4
 
 
 class Stretches(NamedTuple):
-    """Features (talkers, stretches, dimensions), and how many frames of each count (talkers, stretches)."""
+    """Features (talkers, stretches, dimensions) of spread 1 in a voice, and frames that count (talkers, stretches)."""
 
     features: Tensor
     weights: Tensor
@@ -112,5 +119,5 @@ def _of_stretches(cepstrum: Tensor, heard: Tensor, clearness: Tensor, pitch: Ten
     n_voiced = (_VOICED * count).ceil().long().clamp(min=1)
     rank = voiced.argsort(-1, descending=True).argsort(-1)
     medians = torch.where(rank < n_voiced[..., None], pitch, torch.nan).nanmedian(-1).values
-    features = torch.cat([mean, 0.5 * spread, medians[..., None]], dim=-1)
+    features = torch.cat([mean, 0.5 * spread, medians[..., None]], dim=-1) / torch.tensor(_SPREAD)
     return Stretches(torch.where((count > 0)[..., None], features, 0.0), count.float())

@@ -116,6 +116,11 @@ class System(ABC, Generic[C]):
         """Return the system of the recipe whose estimates this one takes, None for those that take the mixture."""
         return None
 
+    @classmethod
+    def outside(cls, config: C) -> list[str]:  # noqa: ARG003
+        """Return hashes of what decides the estimates and is neither in the settings nor learnt, such as a model."""
+        return []
+
     def train(self, mixtures: TrainingMixtures, folder: Path) -> None:
         """Learn from the mixtures and leave everything in `folder`; resume where an earlier call was stopped."""
 
@@ -173,6 +178,12 @@ class SystemChoice(Choice):
     def work(self) -> dict[str, Any]:
         """What decides the estimates of a run, as JSON: label, role and the number of runs do not."""
         return self.model_dump(mode="json", include={"kind", "settings"})
+
+    @property
+    def outside(self) -> list[str]:
+        """Hashes of what else decides them, where it is neither in the settings nor learnt."""
+        found: list[str] = self.entry.outside(self.config())
+        return found
 
     def reseeded(self, seed: int) -> Self:
         """Return the choice with every setting called `seed` drawn anew from a seed and from what it was."""

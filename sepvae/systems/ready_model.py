@@ -9,6 +9,8 @@ from pydantic import Field
 from sepvae.config import Config
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError
+from sepvae.estimator.checkpoint import CONFIG, WEIGHTS, find_model_folder
+from sepvae.files import hash_file
 from sepvae.mixing.mixture import Rendered
 from sepvae.models.contract import REST
 from sepvae.separation.separator import Separator
@@ -18,8 +20,8 @@ from sepvae.systems.contract import Estimates, System, check_rate, loaded
 class ReadyModelConfig(Config):
     """Which model: `model` is the name of one that comes with sepvae, or a model folder.
 
-    With `any_order` its outputs have names that mean nothing, and are taken for the sources in the order of those: score them
-    with `naming: best_sir`.
+    With `any_order` its outputs have names that mean nothing, and are taken for the sources in the order of their
+    names: score them with `naming: best_sir`.
     """
 
     model: str = Field(min_length=1, max_length=1000)
@@ -36,6 +38,12 @@ class ReadyModel(System[ReadyModelConfig]):
     def __init__(self, config: ReadyModelConfig, *, sample_rate: int) -> None:
         super().__init__(config, sample_rate=sample_rate)
         self._separator: Separator | None = None
+
+    @classmethod
+    def outside(cls, config: ReadyModelConfig) -> list[str]:
+        """Return the hashes of the files of the model."""
+        folder = find_model_folder(config.model)
+        return [hash_file(folder / name) for name in (CONFIG, WEIGHTS)]
 
     def load(self, folder: Path, *, device: str) -> None:  # noqa: ARG002 (nothing was trained)
         """Load the model that is named."""

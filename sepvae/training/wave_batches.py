@@ -134,8 +134,8 @@ class WaveBatches:
         train, valid = splits
         for mixtures in splits:
             check_rate(mixtures, config.frontend.sample_rate)
-        self._config, self._place, self._outputs = config.waves, place, estimator.sources
-        self._names = tuple(name for name in estimator.sources if name != REST)
+        self._config, self._place = config.waves, place
+        self._names = tuple(name for name in estimator.sources if name != REST or not config.waves.rest)
         self._rate = config.frontend.sample_rate
         self._table = build_wave_table(train, self._names, root=root, cache=cache / "train")
         self._valid = build_wave_table(valid, self._names, root=root, cache=cache / "valid") if valid else None
@@ -233,7 +233,7 @@ class WaveBatches:
         heard, wanted = (self._at_level(waves) for waves in (mixtures, targets))
         stream = torch_generator(self._place.seed, *names, device=str(self._place.device))
         named = dict(zip(self._names, wanted, strict=True))
-        if REST in self._outputs:
+        if self._config.rest:
             # What a room adds late, and the noise: of the early sound nothing is left.
             named[REST] = heard - wanted.sum(0)
         return Batch(heard, named, step, stream)

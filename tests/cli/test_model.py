@@ -78,6 +78,7 @@ def test_what_cannot_be_exported_is_said(
 def test_what_comes_along_is_listed(program) -> None:
     rows = json.loads(program("model", "list", "--json").stdout)
     assert [row["name"].partition("@")[0] for row in rows] == [*shipped_models()]
+    assert "any-talkers" in shipped_models()
     listed = program("model", "list").stdout
     for row in rows:
         assert row["licence"] in listed

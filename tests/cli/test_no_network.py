@@ -23,9 +23,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def without_network(*arguments: object) -> subprocess.CompletedProcess[str]:
+def without_network(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", _CODE, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
 @pytest.fixture
@@ -46,7 +46,9 @@ def test_a_look_at_the_network_is_seen() -> None:
 
 def test_a_file_is_separated_at_once(talk: Path, tmp_path: Path) -> None:
     """Into outputs that add up to it, by the model that is taken where none is given, which is named."""
-    done = without_network("separate", talk, "-o", tmp_path / "out", "-d", "cpu")
+    # What lies here by the name of the model is not it.
+    (tmp_path / "any-talkers").mkdir()
+    done = without_network("separate", talk, "-o", tmp_path / "out", "-d", "cpu", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "model: any-talkers@1 (sepvae model show any-talkers)" in done.stderr
     waves = {path.stem: audio.read_mono(path, 16000) for path in (tmp_path / "out/talk").iterdir()}

@@ -81,3 +81,15 @@ def test_a_folder_that_is_there_stays(folder: Callable, tmp_path: Path) -> None:
     (tmp_path / "all").write_text("mine")
     with pytest.raises(OutputError, match="all"):
         join_corpora(tmp_path / "all", [("a", open_corpus(ours))])
+
+
+def test_a_part_without_a_table_learns_the_sexes_of_the_other(folder: Callable, tmp_path: Path) -> None:
+    first, second = folder("a", {"anna/1": None}, "anna,f\n"), folder("b", {"anna/9": None}, "anna,\n")
+    for number, parts in enumerate(([first, second], [second, first])):
+        join_corpora(tmp_path / f"all{number}", [("ours", open_corpus(part)) for part in parts])
+        assert {one.sex for one in read_all(open_corpus(tmp_path / f"all{number}"))} == {"female"}
+
+
+def test_splits_that_are_lost_are_said(make_timit: Callable, tmp_path: Path, caplog) -> None:
+    join_corpora(tmp_path / "all", [("timit", open_corpus(make_timit(tmp_path / "timit")))])
+    assert "the splits are not kept (test, train)" in caplog.text

@@ -106,6 +106,10 @@ def test_the_program_enrols_and_keeps(program, model: Path, tmp_path: Path) -> N
     assert "s of speech" in done.stdout
     assert program("enrol", tmp_path / "clips", "-o", tmp_path / "anna").returncode == 1
     assert program("enrol", tmp_path / "clips", "-o", tmp_path / "rest").returncode == 2
+    kept = program("enrol", tmp_path / "clips", "-o", tmp_path / "clips", "--overwrite")
+    assert kept.returncode == 2
+    assert "is a folder of something else, and stays" in kept.stderr
+    assert (tmp_path / "clips/1.wav").is_file()
     done = program("separate", tmp_path / "call.wav", "-m", model, "--keep", tmp_path / "anna", "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     waves = {path.stem: audio.read_mono(path, RATE) for path in (tmp_path / "out/call").iterdir()}

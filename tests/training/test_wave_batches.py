@@ -284,3 +284,24 @@ def test_silence_that_pads_a_source_is_not_drawn(humming: TrainingData, tmp_path
     np.testing.assert_array_equal(table.row(0, 0), table.item(0)[0, 3 : 3 + RATE // 4])
     assert table.row(0, 1).shape == table.row(0, 2).shape == (short[0].n_samples,)
     assert table.levels[0, 0] == pytest.approx(np.sqrt(np.mean(np.square(table.row(0, 0)))))
+
+
+def test_a_source_called_rest_is_a_source_where_no_rest_is_asked_for(humming: TrainingData, tmp_path: Path) -> None:
+    named = [
+        mixture.model_copy(
+            update={"sources": (mixture.sources[0], mixture.sources[1].model_copy(update={"name": "rest"}))}
+        )
+        for mixture in humming.train
+    ]
+    settings = config()
+    batches = WaveBatches(
+        settings,
+        make_estimator(settings, output_names(settings, named)),
+        (named, []),
+        root=humming.root,
+        cache=tmp_path / "cache",
+        place=BatchPlace(0, 0, 1, torch.device("cpu")),
+    )
+    targets = batches.draw(0).targets
+    assert list(targets) == ["hum", "rest"]
+    assert targets["rest"].square().mean() > 0.01 * targets["hum"].square().mean()

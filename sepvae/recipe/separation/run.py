@@ -141,7 +141,7 @@ def _run_system(
 ) -> dict[str, str]:
     """Train a system from one seed and separate the test mixtures with it; return the hashes of the estimates."""
     recipe, part, folder, name = experiment.recipe, experiment.part.name, experiment.folder, run.name
-    settings: list[Any] = [run.choice.work, run.seed, mixed]
+    settings: list[Any] = [run.choice.work, run.seed, mixed, *run.choice.outside]
     naming = [] if recipe.naming == "given" else [recipe.naming]
     trained = ledger.run(
         f"{part}-train-{name}",
