@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -25,6 +26,8 @@ from sepvae.separation.voices import DIMENSIONS, VoiceFeatures, frame_energy
 VOICE, CARD = "voice.json", "README.md"
 # Of less speech the mean says more of what was said than of who said it.
 LEAST_S = 5.0
+# In spreads of a voice.
+Feature = Annotated[float, Field(ge=-1e4, le=1e4)]
 
 
 class VoiceConfig(Config):
@@ -33,7 +36,7 @@ class VoiceConfig(Config):
     schema_version: int = Field(1, ge=1, le=1)
     sample_rate: SampleRate
     seconds: float = Field(ge=0, le=1e7)
-    features: tuple[float, ...] = Field(min_length=DIMENSIONS, max_length=DIMENSIONS)
+    features: tuple[Feature, ...] = Field(min_length=DIMENSIONS, max_length=DIMENSIONS)
 
 
 @dataclass(frozen=True)

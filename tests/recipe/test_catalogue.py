@@ -18,6 +18,8 @@ from sepvae.recipe.catalogue import find_recipe, list_recipes, recipe_files
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = {"base", "multichannel/blind", "multichannel/systems"}
+# How models that come with sepvae were made.
+PARTS |= {f"defaults/any_talkers_{what}" for what in ("mix", "train", "card")}
 # Folders of parts alone.
 FOLDERS = ("ceilings", "protocol", "settings", "systems")
 

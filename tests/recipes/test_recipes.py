@@ -29,6 +29,8 @@ RECIPES = {
     "timit/hyperparameters": ("vae_latent_128", 1.0),
     "timit/temporal_vae": ("temporal_vae", 1.0),
     "librispeech/temporal_vae": ("temporal_vae", 1.0),
+    # On voices of a synthesiser, of which it has heard none.
+    "defaults/any_talkers": ("any_talkers", 1.0),
     "timit/compare_all": ("temporal_vae", 3.0),
     "timit/gass": ("mlae", 2.0),
     "timit/same_sex": ("temporal_vae", 1.0),
