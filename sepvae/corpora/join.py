@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from sepvae.corpora.records import Corpus, Sex, Utterance, read_all, refuse_unreadable
-from sepvae.errors import InputError
+from sepvae.errors import ConfigError, InputError
 from sepvae.files import atomic_folder, write_text
 from sepvae.progress import progress
 
@@ -44,9 +44,15 @@ def join_corpora(folder: Path, corpora: Sequence[tuple[str, Corpus]]) -> Joined:
         corpora: each with its name, in their order.
 
     Raises:
+        ConfigError: the folder lies in one of the corpora.
         InputError: a corpus that cannot be read, or a speaker of two sexes.
         OutputError: the folder is there, or cannot be written.
     """
+    for _, corpus in corpora:
+        if folder.resolve().is_relative_to(corpus.root.resolve()):
+            raise ConfigError(
+                f"{folder}: lies in the corpus {corpus.root}, which would grow by it: choose another folder"
+            )
     recordings, sexes, twice = dict[str, _Recording](), dict[str, Sex](), list[str]()
     for name, corpus in corpora:
         utterances = read_all(corpus)

@@ -31,12 +31,13 @@ def exported(
         card: what its card is to say, by heading.
 
     Raises:
-        ConfigError: names that no source can have, or another number of them.
+        ConfigError: a name or version that no model can have, names that no source can, or another number of them.
     """
     changes: dict[str, Any] = {"weights": weights}
     if known_as:
         changes |= {"name": known_as[0], "version": known_as[1]}
-    config = checkpoint.config.model_copy(update=changes)
+    stored = checkpoint.config.model_dump(mode="json")
+    config = parse_config(CheckpointConfig, {**stored, **changes}, where="the exported model")
     provenance = {**checkpoint.provenance, **({CARD_KEY: dict(card)} if card else {})}
     found = replace(checkpoint, config=config, provenance=provenance)
     return _renamed(found, sources) if sources else found

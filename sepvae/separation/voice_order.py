@@ -17,23 +17,23 @@ from sepvae.separation.voices import DIMENSIONS, VoiceFeatures, frame_energy
 
 STRETCH_S = 0.48
 # Of fewer frames features are less certain, and count less.
-_ENOUGH_FRAMES = 10.0
+_ENOUGH_FRAMES = 5.0
 # What a change of the order costs, in squared distances of features whose spread within a voice is 1.
 _PRICE = 12.0
 # What anybody costs a voice that has not been heard yet: so much that who speaks alone is not taken for two; and where
 # a voice is known, less than most others cost that one, so that nobody is taken for it.
 _UNHEARD, _UNHEARD_BESIDE_KNOWN = 2.0 * DIMENSIONS, 1.2 * DIMENSIONS
 # Before all outputs are heard for so many frames, there is nobody to exchange.
-_LEAST_FRAMES = 100.0
+_LEAST_FRAMES = 50.0
 # What changes in the beginning have to gain for each output in each stretch: two centres explain one voice a little
 # better than one does.
 _MARGIN = 8.0
-# A voice is the mean of so many frames at most, so that it may drift: two minutes.
-_MEMORY_FRAMES = 7500.0
+# A voice is the mean of so many frames at most, so that it may drift: one minute.
+_MEMORY_FRAMES = 3750.0
 # Fitting the voices of a beginning, from several guesses.
 _ROUNDS, _GUESSES = 10, 8
 # A stretch is measured with its neighbours, in the middle of them.
-_SMOOTH = (0.5, 1.0, 0.5)
+_SMOOTH = (0.25, 0.5, 0.25)
 # A change is faded over, so that it does not click.
 _FADE_S = 0.01
 

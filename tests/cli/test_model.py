@@ -59,6 +59,8 @@ def test_nothing_is_overwritten(program, model: Path, tmp_path: Path) -> None:
     ("args", "says"),
     [
         (("--as", "duo"), "give a name and a version, such as any-talkers@1"),
+        (("--as", f"{'a' * 101}@1"), "name"),
+        (("--as", "duo@99999999999"), "version"),
         (("--card", "list.yaml"), "list.yaml: give headings with a text each"),
         (("--card", "none.yaml"), "none.yaml"),
         (("--sources", "first"), "the sources first: the model has 2: a, b"),
@@ -72,6 +74,7 @@ def test_what_cannot_be_exported_is_said(
     done = program("model", "export", model, "-o", tmp_path / "out", *args, cwd=tmp_path)
     assert done.returncode in (1, 2)
     assert says in done.stderr
+    assert "a fault of sepvae" not in done.stderr
     assert not (tmp_path / "out").exists()
 
 

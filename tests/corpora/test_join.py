@@ -10,7 +10,7 @@ import pytest
 from sepvae import audio
 from sepvae.corpora.join import Joined, join_corpora
 from sepvae.corpora.records import open_corpus, read_all
-from sepvae.errors import InputError, OutputError
+from sepvae.errors import ConfigError, InputError, OutputError
 
 
 @pytest.fixture
@@ -74,6 +74,13 @@ def test_the_program_joins_and_overwrites_nothing(program, folder: Callable, tmp
     assert again.returncode == 1
     assert str(tmp_path / "all") in again.stderr
     assert program("corpus", "join", str(ours), "-o", tmp_path / "other").returncode == 2
+
+
+def test_a_corpus_does_not_grow_by_what_is_made_of_it(folder: Callable) -> None:
+    ours = folder("ours", {"anna/1": None}, "anna,f\n")
+    with pytest.raises(ConfigError, match=r"lies in the corpus .*ours, which would grow by it"):
+        join_corpora(ours / "all", [("a", open_corpus(ours))])
+    assert not (ours / "all").exists()
 
 
 def test_a_folder_that_is_there_stays(folder: Callable, tmp_path: Path) -> None:
