@@ -24,6 +24,10 @@ from sepvae.cli.arguments import (
     read_settings,
     seed,
 )
+from sepvae.cli.ready_models import shipped_model
+
+# The model of segments of speech where none is given.
+DEFAULT_MODEL = "segments"
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
@@ -61,7 +65,11 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
     )
     setting("--copies", key="copies", type=int, metavar="N", help="records of each utterance by each method")
     setting("--seed", key="seed", type=seed, metavar="N", help="seed of all draws")
-    add_model(parser, "model folder, for methods that need one")
+    add_model(
+        parser,
+        "for methods that have a model: folder of one, or the name of a model that comes with sepvae (default: "
+        f"{DEFAULT_MODEL})",
+    )
     setting(
         "--synthesis",
         key="synthesis",
@@ -101,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
     """Augment a corpus."""
     from dataclasses import asdict
 
+    from sepvae.augmentation.contract import augmentation_class
     from sepvae.augmented.config import AugmentConfig
     from sepvae.augmented.folder import check_plugins
     from sepvae.augmented.run import RunOptions, augment_corpus, parse_shard
@@ -111,11 +120,16 @@ def run(args: argparse.Namespace) -> int:
         # Before the settings, in which an augmentation that is not loaded would be unknown.
         check_plugins(args.out)
     config = read_settings(args, AugmentConfig)
+    model = args.model
+    if any(augmentation_class(name).needs_model for name in config.names):
+        from sepvae.estimator.checkpoint import find_model_folder
+
+        model = find_model_folder(model or shipped_model(DEFAULT_MODEL))
     how = RunOptions(
         jobs=args.jobs, address=args.scheduler, shard=parse_shard(args.shard), strict=args.strict,
         overwrite=args.overwrite, device=args.device, paths=args.paths,
     )  # fmt: skip
-    summary = augment_corpus(open_corpus(args.corpus, args.layout), args.out, config, model=args.model, run=how)
+    summary = augment_corpus(open_corpus(args.corpus, args.layout), args.out, config, model=model, run=how)
     if args.json:
         sys.stdout.write(to_json({**asdict(summary), "x_real_time": summary.x_real_time}) + "\n")
     else:

@@ -31,7 +31,14 @@ def run(args: argparse.Namespace) -> int:
     """Fit the basis and say what was found."""
     from sepvae.augmented.fit import fit_and_save
     from sepvae.corpora.records import open_corpus
+    from sepvae.errors import ConfigError
+    from sepvae.estimator.shipped import find_shipped
 
+    if not args.model.exists() and find_shipped(str(args.model)):
+        raise ConfigError(
+            f"{args.model}: comes with sepvae, and nothing is stored with it: copy it first, 'sepvae model export "
+            f"{args.model} -o DIR', and give that"
+        )
     corpora = [open_corpus(folder, args.layout) for folder in args.corpora]
     # Readers know what they had to leave out when all has been read.
     speech = [(corpus.root, list(corpus.utterances())) for corpus in corpora]

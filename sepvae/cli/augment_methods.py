@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for name, kind in kinds.items():
         summary = (kind.__doc__ or "").strip().splitlines()[0]
-        model = " (needs --model)" if kind.needs_model else ""
+        model = " (has a model)" if kind.needs_model else ""
         sys.stdout.write(f"{name}{model}: {summary}\n")
         for key, value in kind.Config().model_dump(mode="json").items():
             sys.stdout.write(f"    {name}.{key} = {to_json(value)}\n")

@@ -22,6 +22,7 @@ from sepvae.cli.arguments import (
     whole_number,
 )
 from sepvae.cli.files import list_inputs
+from sepvae.cli.ready_models import shipped_model
 from sepvae.cli.resuming import unfinished
 from sepvae.cli.separate import SECONDS, add_files, durations, tell_failures, tell_outputs
 from sepvae.demixing import ALGORITHMS
@@ -35,11 +36,15 @@ _LOGGER = logging.getLogger(__name__)
 _LESS_MEMORY = "cut it into shorter recordings, take fewer --channels, or use a machine with more"
 
 
+# The model of speech where none is given.
+DEFAULT_MODEL = "voices"
+
+
 def _describe_algorithms(_: argparse.Namespace) -> Iterator[str]:
     yield "algorithms, and the usual values of their settings (--set):"
     for name in ALGORITHMS:
         entry = ALGORITHMS.resolve(name)
-        about, needs = (entry.__doc__ or "").partition("\n")[0], ", needs -m" if entry.needs_model else ""
+        about, needs = (entry.__doc__ or "").partition("\n")[0], ", has a model" if entry.needs_model else ""
         yield from describe_settings(
             f"  {name} ({entry.label}{needs}): {about}", entry.Config().model_dump(mode="json")
         )
@@ -59,7 +64,11 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     parser.add_argument(
         "--algorithm", **choice(ALGORITHMS, metavar="NAME"), required=True, help="what separates; see below"
     )
-    add_model(parser, "model folder of speech, where one is needed")
+    add_model(
+        parser,
+        "for algorithms that have a model: folder of one of speech, or the name of a model that comes with sepvae "
+        f"(default: {DEFAULT_MODEL})",
+    )
     add_files(parser)
     number = whole_number("talkers", 1, 64)
     parser.add_argument(
@@ -145,12 +154,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _algorithm(args: argparse.Namespace) -> AlgorithmChoice:
-    """Return the algorithm with its settings; ConfigError when it needs a model that is not given."""
+    """Return the algorithm with its settings; one that has a model is given that of `-m`, or the usual one."""
     from sepvae.demixing.algorithm import AlgorithmChoice
 
     config = read_settings(args, ALGORITHMS.resolve(args.algorithm).Config)
     choice = AlgorithmChoice.of(args.algorithm, config.model_dump(mode="json"))
-    choice.check_model(given=args.model is not None)
+    if choice.entry.needs_model and args.model is None:
+        args.model = shipped_model(DEFAULT_MODEL)
     return choice
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import (
     add_help,
@@ -15,23 +15,34 @@ from sepvae.cli.arguments import (
     read_settings,
 )
 from sepvae.cli.files import list_inputs
+from sepvae.cli.ready_models import shipped_model
 from sepvae.cli.separate import add_files, run_files
 from sepvae.enhancement import INFERENCES
+
+if TYPE_CHECKING:
+    from sepvae.separation.arrays import BlockSeparator
+
+# What enhances a file where nothing is said.
+DEFAULT_MODEL = "noise"
 
 
 def add(verbs: Any, options: dict[str, Any]) -> None:
     """Add the verb to the parser."""
     parser = verbs.add_parser(
         "enhance",
-        help="take speech out of noise with a model of clean speech",
+        help="take speech out of noise",
         description="Take audio files apart into OUT/<file>/speech.wav and noise.wav, at their own rate and length. "
-        "The model is of clean speech alone (train it with the preset speech_prior); the noise is "
-        "learnt from each file.",
+        "A model of speech in noise does it at once. With one of clean speech alone (train it with the preset "
+        "speech_prior) the noise is learnt from each file, as the settings say.",
         add_help=False,
         **options,
     )
     add_help(parser, _describe)
-    add_model(parser, "model folder of clean speech", required=True)
+    add_model(
+        parser,
+        "model folder of speech in noise or of clean speech, or the name of a model that comes with sepvae (default: "
+        f"{DEFAULT_MODEL})",
+    )
     parser.add_argument("--inference", **choice(INFERENCES), help="how the speech is found (default: map)")
     add_files(parser)
     add_settings(parser, "the inference")
@@ -51,12 +62,28 @@ def _describe(_: argparse.Namespace) -> Iterator[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Enhance every file."""
+    listing = list_inputs(args.files, out=args.out)
+    return run_files(args, listing, _enhancer(args), done="enhanced")
+
+
+def _enhancer(args: argparse.Namespace) -> BlockSeparator:
+    """Return what the model is for: of clean speech, or of speech and what else is heard."""
     from sepvae.devices import resolve_device
     from sepvae.enhancement.config import EnhancementConfig
     from sepvae.enhancement.enhancer import Enhancer
+    from sepvae.errors import ConfigError
+    from sepvae.estimator.checkpoint import load_checkpoint
+    from sepvae.separation.separator import Separator
 
-    listing = list_inputs(args.files, out=args.out)
     options = {"inference": {"kind": args.inference}} if args.inference else {}
     config = read_settings(args, EnhancementConfig, options=options, names={"inference": "--inference"})
-    enhancer = Enhancer.load(args.model, config, device=str(resolve_device(args.device)))
-    return run_files(args, listing, enhancer, done="enhanced")
+    checkpoint = load_checkpoint(args.model or shipped_model(DEFAULT_MODEL))
+    device = str(resolve_device(args.device))
+    if len(checkpoint.config.sources) == 1 or "speech" not in checkpoint.config.sources:
+        return Enhancer(checkpoint, config, device=device)
+    if options or args.set or args.config:
+        raise ConfigError(
+            f"{args.model or DEFAULT_MODEL}: a model of speech in noise has nothing to set: leave out --inference, "
+            "--set and --config, or give a model of clean speech with -m"
+        )
+    return Separator([checkpoint], device=device)

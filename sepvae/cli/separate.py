@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import add_device, add_overwrite, choice, path_argument
 from sepvae.cli.files import Listing, add_inputs, list_inputs
+from sepvae.cli.ready_models import shipped_model
 from sepvae.cli.resuming import unfinished
 from sepvae.estimator import MASKS
 from sepvae.formats import SUBTYPES
@@ -102,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     from sepvae.separation.separator import Separator
 
     listing = list_inputs(args.files, out=args.out)
-    args.model = args.model or [str(_default_model())]
+    args.model = args.model or [str(shipped_model(DEFAULT_MODEL))]
     models = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
     separator: BlockSeparator = models
     if args.keep:
@@ -114,25 +115,6 @@ def run(args: argparse.Namespace) -> int:
         config = parse_config(BandPassConfig, settings, where="--band-pass")
         separator = BandPassed(separator, config)
     return run_files(args, listing, separator, done="separated")
-
-
-def _default_model() -> Path:
-    """Return the folder of the model that is taken where none is given, whatever lies here by its name, and say so."""
-    from sepvae.errors import ConfigError
-    from sepvae.estimator.checkpoint import load_config
-    from sepvae.estimator.shipped import find_shipped
-
-    folder = find_shipped(DEFAULT_MODEL)
-    if folder is None:
-        raise ConfigError("no model comes with this copy of sepvae: train one with 'sepvae train', and give it with -m")
-    config = load_config(folder)
-    _LOGGER.info(
-        "model: %s@%d (sepvae model show %s); one of the same voices or sounds is better: sepvae train, then -m DIR",
-        config.name,
-        config.version,
-        config.name,
-    )
-    return folder
 
 
 def tell_failure(args: argparse.Namespace, path: str, message: str) -> None:

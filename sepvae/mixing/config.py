@@ -38,7 +38,9 @@ class MixingConfig(Config):
     reads every file once before anything is drawn, and leaves out those that cannot be used: unreadable, silent, of
     several channels, or turned into noise by a lost byte (`sepvae corpus validate` names them). Without it files that a
     byte was lost from are taken, and the others are left out when they come up. `background` says what that source is
-    drawn from; `noise_folder` lays noise under the mixtures that is no source. With `room` they are heard in rooms by
+    drawn from; `noise_folder` lays noise under the mixtures that is no source, and `noise_kinds` lays synthetic noise
+    of these kinds under them. Its recordings are shared out between training, validation and test, or with
+    `noise_shared`, where nothing is tested, all of them are in each. With `room` they are heard in rooms by
     several microphones; levels and level ratios are then those of the images at the first one.
 
     `pairs`, a number or a list of pairs of speakers, is another protocol: each pair is a group with models of its own,
@@ -68,6 +70,8 @@ class MixingConfig(Config):
     skip_damaged: bool = True
     level_rms: float = Field(0.05, gt=0, lt=1)
     noise_folder: str | None = None
+    noise_kinds: tuple[str, ...] = ()
+    noise_shared: bool = False
     noise_snr_db: DecibelRange = (0.0, 20.0)
     room: RoomConfig | None = None
 
@@ -109,7 +113,7 @@ class MixingConfig(Config):
     def _fits_the_room(self) -> MixingConfig:
         if self.room is None:
             return self
-        if self.noise_folder is not None:
+        if self.noisy:
             raise ConfigError(
                 f"noise_folder = {self.noise_folder}: is noise at one microphone, and room has several: leave one of "
                 "the two out; the source background is heard from a place in the room"
@@ -117,6 +121,11 @@ class MixingConfig(Config):
         self.room.check_angles(len(self.sources))
         self.room.check_cost(len(self.sources), self.sample_rate)
         return self
+
+    @property
+    def noisy(self) -> bool:
+        """Whether noise that is no source lies under the mixtures."""
+        return self.noise_folder is not None or bool(self.noise_kinds)
 
     @property
     def folders(self) -> dict[str, Path]:

@@ -239,7 +239,10 @@ def listed_recordings(recordings: Sequence[Recording], lists: RecordingLists) ->
 
 
 class Noises:
-    """Draws stretches of noise for the mixtures of a split; `lists` say which recordings it has, else it is drawn."""
+    """Draws stretches of noise for the mixtures of a split.
+
+    `lists` say which recordings it has, else that is drawn; `shared` ones are in all splits.
+    """
 
     def __init__(
         self,
@@ -249,9 +252,12 @@ class Noises:
         sample_rate: int,
         seed: int,
         lists: RecordingLists | None = None,
+        shared: bool = False,
     ) -> None:
         listed = {kind: None if lists is None else listed_recordings(own, lists) for kind, own in kinds.items()}
-        self._splits = {kind: listed[kind] or split_recordings(own, seed) for kind, own in kinds.items()}
+        everywhere = {kind: dict.fromkeys(("train", "valid", "test"), tuple(own)) for kind, own in kinds.items()}
+        drawn = {kind: listed[kind] or split_recordings(own, seed) for kind, own in kinds.items()}
+        self._splits: dict[str, Mapping[str, Sequence[Recording]]] = {**(everywhere if shared else drawn)}
         self._together, self._sample_rate = together, sample_rate
 
     def draw(self, name: str, split: str, n_samples: int, random: np.random.Generator) -> tuple[Source, Wave]:

@@ -17,6 +17,7 @@ from sepvae.mixing.folds import by_speaker, check_folds, list_companies
 from sepvae.mixing.manifest import Header, Manifest, Mixture
 from sepvae.mixing.mixer import Mixer, UnusableUtteranceError
 from sepvae.mixing.noise import (
+    BackgroundConfig,
     Noises,
     Recording,
     UnusableRecordingError,
@@ -285,6 +286,16 @@ def _divided(count: int, parts: int) -> list[int]:
     return [(count + parts - 1 - number) // parts for number in range(parts)]
 
 
+def _noise_kinds(config: MixingConfig) -> dict[str, list[Recording]]:
+    """Return what noise under the mixtures is drawn from: recordings by kind, and synthetic ones."""
+    kinds = {} if config.noise_folder is None else list_noises(Path(config.noise_folder))
+    if config.noise_kinds:
+        # Kinds of their own, as there are many more of them than recordings.
+        own = list_backgrounds(BackgroundConfig(kinds=config.noise_kinds))
+        kinds |= {f"synthetic {kind}": recordings for kind, recordings in own.items()}
+    return kinds
+
+
 def _mixers(
     config: MixingConfig, root: Path, seed: int, shares: Sequence[_Share], unheard: Mapping[str, str]
 ) -> Iterator[tuple[Mixer, _Share]]:
@@ -294,9 +305,9 @@ def _mixers(
         own, rate = config.background, config.sample_rate
         kinds, lists = without(list_backgrounds(own), unheard), own.recordings
         backgrounds = Noises(kinds, together=own.together, sample_rate=rate, seed=seed, lists=lists)
-    if config.noise_folder is not None:
-        kinds = without(list_noises(Path(config.noise_folder)), unheard)
-        noises = Noises(kinds, together=False, sample_rate=config.sample_rate, seed=seed)
+    if config.noisy:
+        kinds, rate = without(_noise_kinds(config), unheard), config.sample_rate
+        noises = Noises(kinds, together=False, sample_rate=rate, seed=seed, shared=config.noise_shared)
     rooms = None if config.room is None else Rooms(config.room)
     for share in shares:
         mixer = Mixer(

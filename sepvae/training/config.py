@@ -21,6 +21,7 @@ from sepvae.models.network import ConditionalNetwork
 from sepvae.models.segment_network import SegmentNetwork
 from sepvae.objectives import OBJECTIVES
 from sepvae.objectives.contract import Objective, ObjectiveChoice
+from sepvae.training.noises import NoiseRemixConfig
 from sepvae.training.scenes import SceneConfig
 
 
@@ -67,15 +68,17 @@ class RemixConfig(Config):
     `remix` draws each source from a mixture of its own (dynamic mixing; Zeghidour & Grangier 2021), a speaker first and
     then a mixture of theirs, and gives it the level of the same source in a third, so that levels are related as in the
     training mixtures; else segments are those of the mixtures. `speed` changes the rate, and with it pitch and
-    formants, of each drawn source by up to that share (Ko et al. 2015), `gain_db` its level. `scene` lays pauses, rooms
-    and the band of a recording over them. With `rest` there is one more output, for what the sources do not account
-    for: noise, and what a room adds late. A pass over the data is `steps_per_epoch` batches.
+    formants, of each drawn source by up to that share (Ko et al. 2015), `gain_db` its level. `noise` says what noise is
+    made of; `scene` lays pauses, rooms and the band of a recording over them. With `rest` there is one more output, for
+    what the sources do not account for: noise, and what a room adds late. A pass over the data is `steps_per_epoch`
+    batches.
     """
 
     segment_s: float = Field(3.0, gt=0, le=60)
     remix: bool = True
     speed: float = Field(0.1, ge=0, le=0.5)
     gain_db: float = Field(0.0, ge=0, le=40)
+    noise: NoiseRemixConfig = NoiseRemixConfig()
     scene: SceneConfig = SceneConfig()
     rest: bool = False
     steps_per_epoch: Steps = 50

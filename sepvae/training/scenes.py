@@ -29,13 +29,16 @@ _INDEX, _RESPONSES = "index.json", "responses.npy"
 # Of responses what is 60 dB below the loudest is nothing that is heard, and costs as much as the rest.
 _TAIL_DB = -60.0
 _FADE_S = 0.01
+# Coefficients of a filter that colours are drawn up to this.
+_COLOUR = 3 / 8
 
 
 class SceneConfig(Config):
     """How mixtures are changed as they are made; shares are of mixtures.
 
     `pauses` is the share of sources that are silent for a stretch, of any length and anywhere; in `alone` of the
-    mixtures one source is heard and no other. `rooms` draws `n_rooms`
+    mixtures one source is heard and no other. `colours` is the share of sources and noises that go through a filter of
+    their own, such as other microphones have (two poles and two zeros, Valin 2018, eq. 7). `rooms` draws `n_rooms`
     simulated rooms once, heard by one microphone; `room_share` of the mixtures are in one of them, and what is learnt
     of a source is its direct sound and `early_ms` of what follows. `band_share` of them are heard through a band-pass
     whose lower edge is drawn of `low_hz` and the upper of `high_hz`. Validation mixtures stay as they are.
@@ -43,6 +46,7 @@ class SceneConfig(Config):
 
     pauses: Share = 0.0
     alone: Share = 0.0
+    colours: Share = 0.0
     rooms: RoomConfig | None = None
     room_share: Share = 0.5
     n_rooms: int = Field(200, ge=1, le=10_000)
@@ -188,6 +192,8 @@ class Scenes:
 
     def hear(self, waves: Waves, stream: np.random.Generator) -> Heard:
         """Return what is heard of the sources and the noise, last, of an item (sources + 1, time)."""
+        if self._config.colours:
+            waves = np.stack([self._coloured(wave, stream) for wave in waves])
         sources, noise = self._with_pauses(waves[:-1], stream), waves[-1:]
         images = targets = sources
         if self._bank is not None and stream.random() < self._config.room_share:
@@ -196,6 +202,16 @@ class Scenes:
         if stream.random() < self._config.band_share:
             mixture, targets = self._through_band(mixture, targets, stream)
         return Heard(mixture[0], targets)
+
+    def _coloured(self, wave: Waves, stream: np.random.Generator) -> Waves:
+        """Return a wave (time,) through a filter, as loud as before."""
+        from scipy.signal import lfilter
+
+        zeros, poles = stream.uniform(-_COLOUR, _COLOUR, (2, 2))
+        if stream.random() >= self._config.colours or not wave.any():
+            return wave
+        changed = lfilter([1, *zeros], [1, *poles], wave)
+        return np.asarray(changed * (np.linalg.norm(wave) / np.linalg.norm(changed)), np.float32)
 
     def _with_pauses(self, sources: Waves, stream: np.random.Generator) -> Waves:
         n_samples, gains = sources.shape[1], np.ones_like(sources)

@@ -27,6 +27,7 @@ from sepvae.progress import progress
 from sepvae.seeds import generator, torch_generator
 from sepvae.training.batches import BatchPlace, check_rate
 from sepvae.training.config import TrainingConfig
+from sepvae.training.noises import NoiseRemix
 from sepvae.training.scenes import Heard, Scenes
 from sepvae.training.tables import writing_table
 
@@ -140,6 +141,9 @@ class WaveBatches:
         self._table = build_wave_table(train, self._names, root=root, cache=cache / "train")
         self._valid = build_wave_table(valid, self._names, root=root, cache=cache / "valid") if valid else None
         self._voices = [self._items_by_speaker(train, row) for row in range(len(self._names))]
+        self._speakers = [{one.speaker for one in mixture.sources if one.speaker} for mixture in train]
+        noisy = np.flatnonzero(self._table.levels[:, -1]).tolist()
+        self._noises = NoiseRemix(config.waves.noise, noisy, noise=self._noise_part, speech=self._speech_part)
         self.batch_size, self.steps_per_pass = config.optimiser.batch_size, config.waves.steps_per_epoch
         self._segment = round(config.waves.segment_s * self._rate)
         self._scenes = Scenes(
@@ -195,19 +199,29 @@ class WaveBatches:
         """Return one item of a batch: what is heard, and what is to be learnt of its sources."""
         stream, chosen = self._chosen(step, place)
         item = np.zeros((len(chosen), self._segment), np.float32)
-        position = float(stream.random())
+        position, template = float(stream.random()), chosen[-1]
         for row, index in enumerate(chosen):
-            wave = self._table.row(index, row) if self._config.remix else self._table.item(index)[row]
-            rate = self._rate
             if self._config.remix and row < len(self._names):
-                rate = round(self._rate * (1 + self._config.speed * (2 * float(stream.random()) - 1)))
+                speed = self._config.speed * (2 * float(stream.random()) - 1)
                 position = float(stream.random())
-            length = min(len(wave), -(-self._segment * rate // self._rate))
-            start = round(position * (len(wave) - length))
-            part = audio.resample(wave[start : start + length], from_rate=rate, to_rate=self._rate)[: self._segment]
-            offset = round(position * (self._segment - len(part)))
-            item[row, offset : offset + len(part)] = self._gain(stream, row, drawn=index, template=chosen[-1]) * part
+                part = self._part(self._table.row(index, row), position, speed=speed)
+            else:
+                wave = self._table.row(index, row) if self._config.remix else self._table.item(index)[row]
+                part = self._part(wave, position)
+            item[row] = self._gain(stream, row, drawn=index, template=template) * part
+        if (level := self._table.levels[template, -1]) and self._config.remix and self._config.noise.changes:
+            own = generator(self._place.seed, "noises", step, place)
+            item[-1] = level * self._noises.make(self._bystanders(chosen[:-1]), own)
         return self._scenes.hear(item, stream)
+
+    def _part(self, wave: NDArray[np.float32], position: float, *, speed: float = 0.0) -> NDArray[np.float32]:
+        """Return a stretch (segment,) of a wave, played so much faster; one that is too short has silence around it."""
+        rate = round(self._rate * (1 + speed))
+        length = min(len(wave), -(-self._segment * rate // self._rate))
+        start = round(position * (len(wave) - length))
+        part = audio.resample(wave[start : start + length], from_rate=rate, to_rate=self._rate)[: self._segment]
+        offset = round(position * (self._segment - len(part)))
+        return np.pad(part, (offset, self._segment - len(part) - offset))
 
     def _gain(self, stream: np.random.Generator, row: int, *, drawn: int, template: int) -> float:
         """Return the factor that gives a drawn source the level it would have in the template, and a random one."""
@@ -215,6 +229,22 @@ class WaveBatches:
         here, there = self._table.levels[drawn, row], self._table.levels[template, row]
         # A source that the template has not keeps its own level.
         return float(gain * there / here) if here > 0 and there > 0 else float(gain)
+
+    def _noise_part(self, index: int, position: float, speed: float) -> NDArray[np.float32]:
+        """Return a part (segment,) of the noise of a mixture, all of which has a level of 1."""
+        return self._part(self._table.row(index, -1), position, speed=speed) / np.float32(self._table.levels[index, -1])
+
+    def _speech_part(self, index: int, position: float, speed: float) -> NDArray[np.float32]:
+        """Return a part (segment,) of the loudest source of a mixture, all of which has a level of 1."""
+        row = int(self._table.levels[index, :-1].argmax())
+        return self._part(self._table.row(index, row), position, speed=speed) / np.float32(
+            self._table.levels[index, row]
+        )
+
+    def _bystanders(self, chosen: Sequence[int]) -> list[int]:
+        """Return the mixtures in which nobody speaks who speaks in some others."""
+        heard = set[str]().union(*(self._speakers[index] for index in chosen))
+        return [index for index, own in enumerate(self._speakers) if not heard & own]
 
     def prepare(self, models: Mapping[str, Network]) -> None:
         """Leave networks as they are: there are no features before the first batch."""

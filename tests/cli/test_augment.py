@@ -45,7 +45,7 @@ def test_methods_are_listed_with_their_settings(sepvae) -> None:
     assert done.returncode == 0, done.stderr
     heads = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
     assert [head.split(" (")[0].split(":")[0] for head in heads] == list(AUGMENTATIONS)
-    assert "soft (needs --model): Soft perturbation" in done.stdout
+    assert "soft (has a model): Soft perturbation" in done.stdout
     assert "    noise.snr_db = [5.0, 20.0]\n" in done.stdout
     schemas = json.loads(sepvae("augment", "methods", "--json").stdout)
     assert sorted(schemas) == sorted(AUGMENTATIONS)

@@ -217,7 +217,7 @@ def test_the_help_has_a_line_on_each_algorithm_and_its_usual_settings(call: Call
         entry = ALGORITHMS.resolve(name)
         text = " ".join(out.partition(f"  {name} ({entry.label}")[2].partition("\n  ")[0].split())
         assert entry.__doc__.splitlines()[0].split()[0] in text
-    assert "fastmvae2 (FastMVAE2, needs -m): A VAE of many speakers says" in out
+    assert "fastmvae2 (FastMVAE2, has a model): A VAE of many speakers says" in out
     assert "steps=3" in out
     assert "stft.window_ms=256.0" in out
 

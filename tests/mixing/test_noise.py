@@ -147,6 +147,32 @@ def test_noise_under_the_mixtures_is_split_too(corpus: Corpus, recordings: Path)
     check_disjoint(make_mixtures(utterances, settings, root=root, seed=0), "noise")
 
 
+def test_noise_that_is_shared_is_in_every_split(corpus: Corpus, recordings: Path) -> None:
+    root, utterances = corpus
+    settings = config(
+        sources=["female", "male"], noise_folder=str(recordings), noise_shared=True, n_train=60, n_valid=30, n_test=30
+    )
+    made = make_mixtures(utterances, settings, root=root, seed=0)
+    found = [{m.noise.path for m in made.of_split(split) if m.noise} for split in ("train", "valid", "test")]
+    assert found[0] == found[1] == found[2]
+
+
+def test_synthetic_noise_beside_recordings(corpus: Corpus, recordings: Path) -> None:
+    """As many of each kind, though there are more synthetic ones; and without a folder they are all there is."""
+    root, utterances = corpus
+    settings = {"sources": ["female", "male"], "noise_kinds": ["gaussian"], "n_train": 60, "n_valid": 0, "n_test": 0}
+    beside = make_mixtures(utterances, config(noise_folder=str(recordings), **settings), root=root, seed=0)
+    kinds = {m.noise.path.split("/")[0]: m.noise.synthetic for m in beside.mixtures if m.noise}
+    assert kinds["gaussian"]
+    assert not all(kinds.values())
+    alone = make_mixtures(utterances, config(**settings), root=root, seed=0)
+    assert {m.noise.path.split("/")[0] for m in alone.mixtures if m.noise} == {"gaussian"}
+    mixture = alone.mixtures[0]
+    rendered = render(mixture, root)
+    assert rendered.noise is not None
+    assert rendered.noise.any()
+
+
 def test_a_mixture_of_a_speaker_and_noise_is_another_with_another_stretch(corpus: Corpus) -> None:
     root, utterances = corpus
     made = make_mixtures(utterances, config(n_train=100, n_test=12), root=root, seed=0)

@@ -138,3 +138,24 @@ def test_of_some_mixtures_one_source_is_heard_alone(tmp_path: Path) -> None:
     assert 30 < sum(one != (True, True) for one in heard_of) < 70
     for one in found:
         np.testing.assert_allclose(one.mixture, one.targets.sum(0) + waves[2], atol=1e-6)
+
+
+def test_a_colour_changes_the_spectrum_and_not_the_level(tmp_path: Path) -> None:
+    """What is learnt of a source is heard through the same filter as the mixture, so they still add up."""
+    waves, scenes = item(), make(tmp_path, colours=1.0)
+    found = heard(scenes, waves)
+    assert not np.allclose(found.targets, waves[:2], atol=0.1)
+    np.testing.assert_allclose(np.linalg.norm(found.targets, axis=1), np.linalg.norm(waves[:2], axis=1), rtol=1e-5)
+    noise = found.mixture - found.targets.sum(0)
+    np.testing.assert_allclose(np.linalg.norm(noise), np.linalg.norm(waves[2]), rtol=1e-3)
+    # Two poles and two zeros, none near the circle: a tilt of a few dB, and no resonance.
+    gain = np.abs(np.fft.rfft(found.targets[0])) / np.abs(np.fft.rfft(waves[0]))
+    assert 1 < np.ptp(20 * np.log10(np.quantile(gain, [0.02, 0.98]))) < 40
+
+
+def test_half_of_the_sources_are_coloured(tmp_path: Path) -> None:
+    scenes, waves = make(tmp_path, colours=0.5), item()
+    changed = [not np.array_equal(heard(scenes, waves, step).targets[0], waves[0]) for step in range(200)]
+    assert 70 < sum(changed) < 130
+    waves[0] = 0
+    assert not heard(scenes, waves).targets[0].any()

@@ -305,3 +305,18 @@ def test_a_source_called_rest_is_a_source_where_no_rest_is_asked_for(humming: Tr
     targets = batches.draw(0).targets
     assert list(targets) == ["hum", "rest"]
     assert targets["rest"].square().mean() > 0.01 * targets["hum"].square().mean()
+
+
+def test_noise_is_made_of_the_noise_there_is(make: Make, humming: TrainingData) -> None:
+    """At its level in the mixture that gives the levels; where no mixture has any, nothing is changed."""
+    silent = make(noise={"second": 1.0, "babble": 1.0}).draw(3)
+    torch.testing.assert_close(silent.input, silent.targets["hum"] + silent.targets["hiss"])
+    hiss = humming.train[0].sources[1]
+    noisy = [mixture.model_copy(update={"noise": hiss.model_copy(update={"gain": 0.1})}) for mixture in humming.train]
+    plain, changed = (make(train=noisy, noise=noise).draw(3) for noise in ({}, {"second": 1.0, "speed": 0.3}))
+    left = [batch.input - batch.targets["hum"] - batch.targets["hiss"] for batch in (plain, changed)]
+    assert not torch.allclose(*left)
+    for name in ("hum", "hiss"):
+        assert torch.equal(plain.targets[name], changed.targets[name])
+    ratio = (left[1].square().mean() / left[0].square().mean()).item()
+    assert 0.3 < ratio < 3
