@@ -6,11 +6,12 @@ without the KL term for any network on waves.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import permutations
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from sepvae.config import Config
@@ -22,6 +23,8 @@ from sepvae.objectives.contract import Batch, EstimatesWaves, Loss, Objective
 from sepvae.objectives.elbo import kl_divergence, sampler
 
 _MOST_SOURCES = 5
+# Added to powers before they are compressed: 50 dB below a wave of unit level.
+_SOFTEST = 1e-5
 
 
 class WaveSdrConfig(Config):
@@ -32,6 +35,9 @@ class WaveSdrConfig(Config):
     added to reference and error. `order` `any` compares the estimates of an item with its sources in that order which
     makes the mean ratio best (utterance-level permutation-invariant training, Kolbaek et al. 2017): for sources of one
     kind, whose names mean nothing. What the sources leave, `rest`, has its place in any order.
+
+    `spectral_weight` is the weight of the same ratio of compressed magnitudes, |X|^`compression` of windows of
+    `spectral_window` samples: what is soft, and heard, counts in them as it does not in a wave (Braun & Tashev 2021).
     """
 
     ratio: Literal["sdr", "si_sdr"] = "sdr"
@@ -39,6 +45,15 @@ class WaveSdrConfig(Config):
     epsilon_std: Weight = 1.0
     floor_db: float = Field(-40.0, ge=-MAX_DB, le=0)
     order: Literal["given", "any"] = "given"
+    spectral_weight: Weight = 0.0
+    spectral_window: int = Field(512, ge=16, le=1 << 16)
+    compression: float = Field(0.3, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _in_one_order(self) -> WaveSdrConfig:
+        if self.spectral_weight and self.order == "any":
+            raise ConfigError("spectral_weight: compares sources in their order: set order = given, or the weight to 0")
+        return self
 
 
 def ratio_db(estimate: Tensor, reference: Tensor, *, floor: Tensor, scale_invariant: bool = False) -> Tensor:
@@ -57,6 +72,27 @@ def ratio_db(estimate: Tensor, reference: Tensor, *, floor: Tensor, scale_invari
         energy = reference.square().sum(-1)
     error = (estimate - reference).square().sum(-1)
     return 10 * torch.log10((energy + floor) / (error + floor))
+
+
+def compressed_magnitudes(waves: Tensor, *, window: int, power: float) -> Tensor:
+    """Return |X|^power (…, bins · frames) of waves (…, time) of about unit level.
+
+    Hann windows overlap by three quarters.
+
+    Example:
+        >>> compressed_magnitudes(torch.randn(2, 3, 400), window=64, power=0.3).shape
+        torch.Size([2, 3, 858])
+    """
+    spectrum = torch.stft(
+        waves.flatten(0, -2),
+        window,
+        hop_length=window // 4,
+        window=torch.hann_window(window, device=waves.device, dtype=waves.dtype),
+        return_complex=True,
+    )
+    # Of nothing the slope of a power below one is infinite.
+    powers = torch.view_as_real(spectrum).square().sum(-1) + window * _SOFTEST
+    return powers.pow(power / 2).reshape(*waves.shape[:-1], -1)
 
 
 def best_order_db(estimates: Tensor, references: Tensor, *, floor: Tensor, scale_invariant: bool = False) -> Tensor:
@@ -113,7 +149,23 @@ class WaveSdr(Objective):
             if name not in alike:
                 ratio = ratio_db(found.waves[name], target, floor=floor, scale_invariant=invariant)
                 terms[f"{name}/{config.ratio}"] = -ratio.mean() / len(batch.targets)
+        if config.spectral_weight:
+            terms |= self._spectral(found.waves, batch)
         for name, item in found.reconstructions.items():
             weight = config.kl_weight / len(found.reconstructions)
             terms[f"{name}/kl"] = weight * kl_divergence(item.posterior, item.prior).mean()
         return Loss(torch.stack(list(terms.values())).sum(), terms)
+
+    def _spectral(self, waves: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Return the ratio of compressed magnitudes of each source but the rest, whose order is given."""
+        config, terms = self.config, dict[str, Tensor]()
+        names = [name for name in batch.targets if name != REST]
+        for name in names:
+            one, other = (
+                compressed_magnitudes(wave, window=config.spectral_window, power=config.compression)
+                for wave in (waves[name], batch.targets[name])
+            )
+            floor = 10 ** (config.floor_db / 10) * other.square().sum(-1).detach() + 1.0
+            weight = config.spectral_weight / len(batch.targets)
+            terms[f"{name}/spectral"] = -weight * ratio_db(one, other, floor=floor).mean()
+        return terms

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
 
 from sepvae import audio
 from sepvae.config import Config, parse_config
@@ -26,6 +26,7 @@ from sepvae.separation.voices import DIMENSIONS, VoiceFeatures, frame_energy
 VOICE, CARD = "voice.json", "README.md"
 # Of less speech the mean says more of what was said than of who said it.
 LEAST_S = 5.0
+Floats = NDArray[np.float32]
 # In spreads of a voice.
 Feature = Annotated[float, Field(ge=-1e4, le=1e4)]
 
@@ -45,11 +46,11 @@ class Voice:
 
     name: str
     sample_rate: int
-    features: Tensor
+    features: Floats
     seconds: float
 
 
-def enrol(name: str, waves: Sequence[Tensor], *, sample_rate: int) -> Voice:
+def enrol(name: str, waves: Sequence[Floats], *, sample_rate: int) -> Voice:
     """Return what a voice sounds like.
 
     Args:
@@ -61,7 +62,7 @@ def enrol(name: str, waves: Sequence[Tensor], *, sample_rate: int) -> Voice:
         InputError: there are less than `LEAST_S` seconds of speech.
     """
     measure = VoiceFeatures(sample_rate, stretch_s=STRETCH_S)
-    total, frames = torch.zeros(()), 0.0
+    total, frames = np.zeros(DIMENSIONS, np.float32), 0.0
     for wave in waves:
         if len(wave) < measure.stretch_samples:
             continue
@@ -82,10 +83,10 @@ def enrol_files(name: str, paths: Sequence[Path], *, sample_rate: int) -> Voice:
     Raises:
         InputError: a file that cannot be read, or too little speech.
     """
-    waves = list[Tensor]()
+    waves = list[Floats]()
     for path in paths:
         wave, rate = audio.read(path)
-        waves.append(torch.from_numpy(audio.resample(wave.mean(0), from_rate=rate, to_rate=sample_rate)))
+        waves.append(audio.resample(wave.mean(0), from_rate=rate, to_rate=sample_rate))
     return enrol(name, waves, sample_rate=sample_rate)
 
 
@@ -112,7 +113,7 @@ def load_voice(folder: str | Path) -> Voice:
         found = parse_config(VoiceConfig, read_json(path), where=VOICE)
     except (ConfigError, InputError) as error:
         raise InputError(f"{path}: damaged: {error}: enrol the voice again") from error
-    return Voice(path.parent.absolute().name, found.sample_rate, torch.tensor(found.features), found.seconds)
+    return Voice(path.parent.absolute().name, found.sample_rate, np.array(found.features, np.float32), found.seconds)
 
 
 def _card(voice: Voice) -> str:

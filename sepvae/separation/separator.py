@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sepvae.devices import resolve_device
@@ -57,7 +59,7 @@ class Separator:
             [checkpoint.estimator.to(self.device).eval() for checkpoint in checkpoints], mask=mask
         )
         self._alike = tuple(name for checkpoint in checkpoints for name in checkpoint.config.alike)
-        self._known = dict[str, Tensor]()
+        self._known = dict[str, NDArray[np.float32]]()
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -69,7 +71,7 @@ class Separator:
         """The sources whose names mean nothing, each of which may be any talker."""
         return self._alike
 
-    def know(self, voices: Mapping[str, Tensor]) -> None:
+    def know(self, voices: Mapping[str, NDArray[np.float32]]) -> None:
         """Give outputs of `alike` the voices, features as `VoiceFeatures` has them, of those whom they are to be of."""
         self._known = dict(voices)
 
@@ -137,7 +139,10 @@ class Separator:
             before, after = max(0, start - context), min(n_samples, stop + context)
             estimates = self._separate_block(read(before, after).to(self.device), levels)
             found = {name: wave[:, start - before : stop - before] for name, wave in estimates.items()}
-            yield orders(found) if orders else found
+            if orders is not None:
+                kept = orders({name: wave.cpu().numpy() for name, wave in found.items()})
+                found = {name: torch.from_numpy(wave).to(self.device) for name, wave in kept.items()}
+            yield found
 
     def _levels(self, read: Reader, starts: range, *, n_samples: int, block: int, name: str) -> Tensor:
         """Return the level of each channel (channels, 1, 1), from the frames of the whole signal, each taken once."""

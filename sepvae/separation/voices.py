@@ -9,8 +9,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy.fft import irfft, rfft
+
+Floats = NDArray[np.float32]
 
 # Frames of the analysis, bands of the mel scale, and cepstral coefficients that are taken: the first is the level.
 _WINDOW_S, _HOP_S = 0.032, 0.016
@@ -36,20 +40,27 @@ _VOICED = 0.4
 class Stretches(NamedTuple):
     """Features (talkers, stretches, dimensions) of spread 1 in a voice, and frames that count (talkers, stretches)."""
 
-    features: Tensor
-    weights: Tensor
+    features: Floats
+    weights: Floats
 
 
-def _mel_bands(sample_rate: int, n_fft: int) -> Tensor:
+def _mel_bands(sample_rate: int, n_fft: int) -> Floats:
     """Return triangular bands (bands, bins), evenly on the mel scale."""
     highest = min(_HIGHEST_HZ, 0.475 * sample_rate)
     low, high = (2595 * math.log10(1 + hz / 700) for hz in (_LOWEST_HZ, highest))
-    edges = 700 * (10 ** (torch.linspace(low, high, _BANDS + 2, dtype=torch.float64) / 2595) - 1)
-    bins: Tensor = torch.arange(n_fft // 2 + 1, dtype=torch.float64) * sample_rate / n_fft
+    edges = 700 * (10 ** (np.linspace(low, high, _BANDS + 2) / 2595) - 1)
+    bins = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
     rise = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     fall = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    bands: Tensor = torch.minimum(rise, fall).clamp(min=0).float()
-    return bands
+    return np.maximum(np.minimum(rise, fall), 0).astype(np.float32)
+
+
+def _frames(wave: Floats, window: int, hop: int) -> Floats:
+    """Return the powers (…, frames, bins) of a wave (…, time) in Hann windows, of twice as many points."""
+    shape = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    cut = sliding_window_view(wave, window, axis=-1)[..., ::hop, :] * shape.astype(np.float32)
+    spectrum = rfft(cut, 2 * window)
+    return np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
 
 
 class VoiceFeatures:
@@ -62,16 +73,16 @@ class VoiceFeatures:
 
     def __init__(self, sample_rate: int, *, stretch_s: float) -> None:
         self._window, self._hop = round(_WINDOW_S * sample_rate), round(_HOP_S * sample_rate)
-        self._n_fft = 2 * self._window
-        self._bands = _mel_bands(sample_rate, self._n_fft)
-        angles = (torch.arange(_BANDS)[:, None] + 0.5) * torch.arange(1, _COEFFICIENTS + 1) * (math.pi / _BANDS)
-        self._cosines = torch.cos(angles) * math.sqrt(2 / _BANDS)
+        n_fft = 2 * self._window
+        self._bands = _mel_bands(sample_rate, n_fft)
+        angles = (np.arange(_BANDS)[:, None] + 0.5) * np.arange(1, _COEFFICIENTS + 1) * (math.pi / _BANDS)
+        self._cosines = (np.cos(angles) * math.sqrt(2 / _BANDS)).astype(np.float32)
         shortest, longest = (round(sample_rate / hz) for hz in reversed(_PITCH_HZ))
-        self._periods = slice(shortest, min(longest, self._n_fft // 2 - 1))
+        self._periods = slice(shortest, min(longest, n_fft // 2 - 1))
         self._frames = max(1, round(stretch_s / _HOP_S))
         self.stretch_samples, self.frame_s = self._frames * self._hop, self._hop / sample_rate
 
-    def __call__(self, waves: Tensor, *, loudest: Tensor) -> Stretches:
+    def __call__(self, waves: Floats, *, loudest: float) -> Stretches:
         """Return the features of the whole stretches of talkers who are heard at the same time.
 
         Of each talker the frames count in which nobody else is nearly as loud: what separation leaves of the others in
@@ -82,42 +93,41 @@ class VoiceFeatures:
             loudest: the energy of a frame that counts as loud, such as `frame_energy` of all that is there.
         """
         n_stretches = waves.shape[1] // self.stretch_samples
-        padded = torch.nn.functional.pad(waves[:, : n_stretches * self.stretch_samples], (0, self._window - self._hop))
-        frames = padded.unfold(1, self._window, self._hop) * torch.hann_window(self._window)
-        power = torch.fft.rfft(frames, self._n_fft).abs().square()
+        padded = np.pad(waves[:, : n_stretches * self.stretch_samples], ((0, 0), (0, self._window - self._hop)))
+        power = _frames(padded, self._window, self._hop)
         energy = power.sum(-1)
         heard = (energy > loudest * 10 ** (_QUIET_DB / 10)) & (
             energy > 10 ** (_CLEAR_DB / 10) * (energy.sum(0) - energy)
         )
-        floor = 1e-9 * loudest + torch.finfo(power.dtype).tiny
-        cepstrum = (power @ self._bands.T + floor).log() @ self._cosines
-        periods = torch.fft.irfft((power + floor).log())[..., self._periods]
-        clearness, place = periods.max(-1)
-        pitch = -(place + self._periods.start).float().log()
-        return _of_stretches(
-            *(one.unflatten(1, (n_stretches, self._frames)) for one in (cepstrum, heard, clearness, pitch))
-        )
+        floor = np.float32(1e-9 * loudest + np.finfo(np.float32).tiny)
+        cepstrum = np.log(power @ self._bands.T + floor) @ self._cosines
+        periods = irfft(np.log(power + floor))[..., self._periods]
+        place = periods.argmax(-1)
+        clearness = np.take_along_axis(periods, place[..., None], -1)[..., 0]
+        pitch = -np.log((place + self._periods.start).astype(np.float32))
+        stretches = (len(waves), n_stretches, self._frames)
+        return _of_stretches(*(one.reshape(*stretches, *one.shape[2:]) for one in (cepstrum, heard, clearness, pitch)))
 
 
-def frame_energy(wave: Tensor, sample_rate: int) -> Tensor:
+def frame_energy(wave: Floats, sample_rate: int) -> float:
     """Return the energy of the loudest frame of a signal (time,), as the features count it."""
     window, hop = round(_WINDOW_S * sample_rate), round(_HOP_S * sample_rate)
     if len(wave) < window:
-        return wave.new_zeros(())
-    frames = wave.unfold(0, window, hop) * torch.hann_window(window)
-    power: Tensor = torch.fft.rfft(frames, 2 * window).abs().square()
-    return power.sum(-1).max()
+        return 0.0
+    return float(_frames(wave, window, hop).sum(-1).max())
 
 
-def _of_stretches(cepstrum: Tensor, heard: Tensor, clearness: Tensor, pitch: Tensor) -> Stretches:
+def _of_stretches(cepstrum: Floats, heard: NDArray[np.bool_], clearness: Floats, pitch: Floats) -> Stretches:
     """Return the mean and half the spread of the cepstrum, and the median pitch, over the frames that are heard."""
     count = heard.sum(-1)
-    share = heard.float() / count.clamp(min=1)[..., None]
+    share = (heard / np.maximum(count, 1)[..., None]).astype(np.float32)
     mean = (share[..., None] * cepstrum).sum(-2)
-    spread = (share[..., None] * (cepstrum - mean[..., None, :]).square()).sum(-2).sqrt()
-    voiced = torch.where(heard, clearness, -1.0)
-    n_voiced = (_VOICED * count).ceil().long().clamp(min=1)
-    rank = voiced.argsort(-1, descending=True).argsort(-1)
-    medians = torch.where(rank < n_voiced[..., None], pitch, torch.nan).nanmedian(-1).values
-    features = torch.cat([mean, 0.5 * spread, medians[..., None]], dim=-1) / torch.tensor(_SPREAD)
-    return Stretches(torch.where((count > 0)[..., None], features, 0.0), count.float())
+    spread = np.sqrt((share[..., None] * np.square(cepstrum - mean[..., None, :])).sum(-2))
+    n_voiced = np.maximum(np.ceil(_VOICED * count).astype(int), 1)
+    rank = np.where(heard, -clearness, 1.0).argsort(-1, kind="stable").argsort(-1)
+    # The lower of two in the middle: a pitch that was heard.
+    sorted_pitch = np.sort(np.where(rank < n_voiced[..., None], pitch, np.inf), axis=-1)
+    medians = np.take_along_axis(sorted_pitch, (n_voiced[..., None] - 1) // 2, -1)
+    features = np.concatenate([mean, 0.5 * spread, medians], axis=-1) / np.array(_SPREAD, np.float32)
+    weighed = np.where((count > 0)[..., None], features, 0.0).astype(np.float32)
+    return Stretches(weighed, count.astype(np.float32))

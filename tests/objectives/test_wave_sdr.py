@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sepvae.config import parse_config
 from sepvae.errors import ConfigError
 from sepvae.models.contract import Decoded, Posterior, Reconstruction, Sampler
 from sepvae.objectives.contract import Batch, Loss, WaveEstimate
 from sepvae.objectives.elbo import kl_divergence
-from sepvae.objectives.wave_sdr import WaveSdr, WaveSdrConfig, best_order_db, ratio_db
+from sepvae.objectives.wave_sdr import WaveSdr, WaveSdrConfig, best_order_db, compressed_magnitudes, ratio_db
 from sepvae.seeds import torch_generator
 
 ZERO = torch.zeros(())
@@ -129,3 +130,40 @@ def test_the_rest_stays_in_its_place_in_any_order() -> None:
 
     assert loss([0, 1, 2]) == pytest.approx(loss([1, 0, 2]), abs=1e-4) == pytest.approx(-35, abs=2)
     assert loss([0, 2, 1]) > loss([0, 1, 2]) + 20
+
+
+def test_compressed_magnitudes_are_those_of_the_windows() -> None:
+    """Against the DFT of one window by hand: of the third, which begins at the first sample."""
+    wave = noise(1, 64, seed=4)
+    found = compressed_magnitudes(wave, window=32, power=0.3).reshape(17, -1)
+    spectrum = torch.fft.rfft(wave[0, :32] * torch.hann_window(32, dtype=torch.float64))
+    expected = (spectrum.abs().square() + 32 * 1e-5).pow(0.15)
+    torch.testing.assert_close(found[:, 2], expected)
+
+
+def test_the_spectral_term_hears_what_is_soft() -> None:
+    """A soft band that is missing costs the wave next to nothing, and the compressed magnitudes much."""
+    low = torch.sin(torch.arange(4000, dtype=torch.float64) * 0.2)[None]
+    soft = 0.01 * torch.sin(torch.arange(4000, dtype=torch.float64) * 2.0)[None]
+    targets = {"speech": low + soft, "rest": noise(1, 4000)}
+    whole, missing = ({**targets, "speech": speech} for speech in (low + soft, low))
+    found = [loss_of(Given(waves), targets, spectral_weight=1.0).terms for waves in (whole, missing)]
+    assert set(found[0]) == {"speech/sdr", "rest/sdr", "speech/spectral"}
+    assert float(found[0]["speech/sdr"]) == pytest.approx(float(found[1]["speech/sdr"]), abs=2)
+    assert float(found[1]["speech/spectral"] - found[0]["speech/spectral"]) > 5
+    twice = loss_of(Given(missing), targets, spectral_weight=2.0).terms["speech/spectral"]
+    torch.testing.assert_close(twice, 2 * found[1]["speech/spectral"])
+
+
+def test_the_spectral_term_has_a_slope_in_silence() -> None:
+    """A power below one is steep at 0, where silent targets and estimates are."""
+    wave = torch.zeros(1, 2000, dtype=torch.float64, requires_grad=True)
+    silent = {"speech": torch.zeros(1, 2000, dtype=torch.float64), "rest": noise(1, 2000)}
+    loss_of(Given({**silent, "speech": wave}), silent, spectral_weight=1.0).total.backward()
+    assert wave.grad is not None
+    assert torch.isfinite(wave.grad).all()
+
+
+def test_the_spectral_term_needs_an_order() -> None:
+    with pytest.raises(ConfigError, match="spectral_weight: compares sources in their order"):
+        parse_config(WaveSdrConfig, {"spectral_weight": 1, "order": "any"}, where="test")
