@@ -70,7 +70,7 @@ def measure_memory_here(path: Path, seconds: int, *, whole: bool) -> None:
         separate_file(separator, short, Path(scratch) / "short")
         before, started = peak_bytes(), time.perf_counter()
         if whole:
-            wave = torch.from_numpy(audio.read(path).wave)
+            wave = audio.read(path).wave
             list(separator.stream(lambda start, stop: wave[:, start:stop], n_samples=wave.shape[1], block_s=seconds))
         else:
             separate_file(separator, path, Path(scratch) / "long")

@@ -64,8 +64,7 @@ def _pinned(text: str) -> tuple[str, int]:
 
 
 def _facts(folder: Path, found: Checkpoint) -> dict[str, str]:
-    from sepvae.estimator.checkpoint import WEIGHTS
-    from sepvae.estimator.shipped import read_card
+    from sepvae.estimator.shipped import WEIGHTS, read_card
 
     config, estimator = found.config, found.estimator
     size = (folder / WEIGHTS).stat().st_size / _MB

@@ -75,7 +75,8 @@ def _models(args: argparse.Namespace) -> list[Path]:
 
 def _hash_model(folder: Path) -> list[str]:
     """Return what decides what a model makes; errors of a folder that is none come when it is loaded."""
-    from sepvae.estimator.checkpoint import CONFIG, WEIGHTS, find_model_folder
+    from sepvae.estimator.checkpoint import find_model_folder
+    from sepvae.estimator.shipped import CONFIG, WEIGHTS
     from sepvae.files import hash_file
 
     place = find_model_folder(folder)

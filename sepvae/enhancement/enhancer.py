@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sepvae.audio import Wave
 from sepvae.devices import resolve_device
 from sepvae.enhancement.config import EnhancementConfig
 from sepvae.enhancement.fit import NoisyFit, fit_noisy
@@ -113,7 +114,7 @@ class Enhancer:
         n_samples: int,
         name: str = THE_MIXTURE,  # noqa: ARG002 (it warns of nothing)
         block_s: float = BLOCK_S,
-    ) -> Iterator[dict[str, Tensor]]:
+    ) -> Iterator[dict[str, Wave]]:
         """Yield speech and noise (channels, block) of a signal that is read block by block.
 
         Args:
@@ -130,14 +131,15 @@ class Enhancer:
         before: Tensor | None = None
         for start in range(0, n_samples, block):
             length = min(block, n_samples - start)
-            wave = read(start, min(start + length + overlap, n_samples)).to(self.device)
+            wave = torch.from_numpy(read(start, min(start + length + overlap, n_samples))).to(self.device)
             speech = torch.stack([self._enhance_channel(channel) for channel in wave])
             if before is not None:
                 n_shared = before.shape[-1]
                 fade = torch.linspace(0, 1, n_shared + 2, device=self.device)[1:-1]
                 speech[:, :n_shared].lerp_(before, 1 - fade)
             before = speech[:, length:].clone()
-            yield {"speech": speech[:, :length], "noise": wave[:, :length] - speech[:, :length]}
+            found = {"speech": speech[:, :length], "noise": wave[:, :length] - speech[:, :length]}
+            yield {name: part.cpu().numpy() for name, part in found.items()}
 
     @torch.no_grad()
     def _enhance_channel(self, wave: Tensor) -> Tensor:

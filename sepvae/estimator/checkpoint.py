@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -23,14 +23,22 @@ from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.config import EstimatorConfig
 from sepvae.estimator.estimator import Estimator
 from sepvae.estimator.kinds import make_estimator
-from sepvae.estimator.shipped import CARD_KEY, find_shipped, read_card, shipped_models
+from sepvae.estimator.shipped import (
+    CARD_KEY,
+    CONFIG,
+    PROVENANCE,
+    WEIGHTS,
+    find_shipped,
+    read_card,
+    shipped_models,
+)
 from sepvae.estimator.versions import upgraded
 from sepvae.estimator.weights import Storage, check_weights_file, pack, packed_like, read_tensors, unpack, write_tensors
 from sepvae.files import atomic_folder, hash_file, hash_json, read_json, write_json, write_text
 from sepvae.limits import MAX_SOURCES, MAX_STEPS
 from sepvae.reading import unlisted
 
-WEIGHTS, CONFIG, PROVENANCE, CARD = "model.safetensors", "config.json", "provenance.json", "README.md"
+CARD = "README.md"
 
 
 class CheckpointConfig(Config):
@@ -87,13 +95,20 @@ def versions() -> dict[str, str]:
     return found
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, provenance: Mapping[str, Any] | None = None) -> None:
+def save_checkpoint(
+    folder: Path,
+    checkpoint: Checkpoint,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    beside: Callable[[Path], Mapping[str, str]] | None = None,
+) -> None:
     """Write a model folder atomically.
 
     Args:
         folder: to write.
         checkpoint: what goes into it.
         provenance: what made it, such as seed, data hash and losses, JSON; that of the checkpoint when None.
+        beside: writes more into the folder, whose weights and config are there, and returns facts for the provenance.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -106,6 +121,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, provenance: Mapping
         write_tensors(part / WEIGHTS, pack(checkpoint.estimator.networks.state_dict(), checkpoint.config.weights))
         write_json(part / CONFIG, config)
         hashes = {"config_hash": hash_json(config), "weights_sha256": hash_file(part / WEIGHTS)}
+        hashes |= beside(part) if beside else {}
         write_json(part / PROVENANCE, {"versions": versions(), **made, **hashes})
         write_text(part / CARD, _card(checkpoint, made))
 

@@ -13,7 +13,8 @@ from sepvae.files import read_json, resource
 # What a card adds to the facts of a model, in its provenance.
 CARD_KEY = "card"
 _FOLDER = "shipped"
-_CONFIG = "config.json"
+# The files of a model folder.
+WEIGHTS, CONFIG, PROVENANCE = "model.safetensors", "config.json", "provenance.json"
 _NAME = re.compile(r"(?P<name>[\w-]+)(@(?P<version>\d+))?")
 
 
@@ -22,7 +23,7 @@ def shipped_models() -> dict[str, Path]:
     folder = resource(_FOLDER)
     if not folder.is_dir():
         return {}
-    return {one.name: one for one in sorted(folder.iterdir()) if (one / _CONFIG).is_file()}
+    return {one.name: one for one in sorted(folder.iterdir()) if (one / CONFIG).is_file()}
 
 
 def find_shipped(name: str) -> Path | None:
@@ -38,7 +39,7 @@ def find_shipped(name: str) -> Path | None:
     folder = shipped_models().get(match["name"]) if match else None
     if match is None or folder is None:
         return None
-    version = read_json(folder / _CONFIG)["version"]
+    version = read_json(folder / CONFIG)["version"]
     if match["version"] is not None and int(match["version"]) != version:
         raise CheckpointError(
             f"{name}: this sepvae comes with {match['name']}@{version}: install the one that has it, or leave the "

@@ -16,7 +16,7 @@ from sepvae.limits import MAX_WEIGHTS
 
 Storage = Literal["float32", "float16", "int8"]
 # The scale of a matrix of bytes is stored beside it under its name and this.
-_SCALE = ".scale"
+SCALE = ".scale"
 _MOST = 127
 _AGAIN = "copy it again, or train anew"
 # Weights, and two moments of each in the state of a training, with names and shapes.
@@ -72,7 +72,7 @@ def pack(tensors: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor]:
             rows = tensor.detach().flatten(1)
             scale = rows.abs().amax(1).float() / _MOST
             codes = (rows / torch.where(scale > 0, scale, 1.0)[:, None]).round().to(torch.int8)
-            packed |= {name: codes.view(tensor.shape), name + _SCALE: scale}
+            packed |= {name: codes.view(tensor.shape), name + SCALE: scale}
         else:
             packed[name] = tensor.detach().half()
             if not torch.isfinite(packed[name]).all():
@@ -89,7 +89,7 @@ def packed_like(expected: Mapping[str, Tensor], storage: Storage) -> dict[str, T
         elif storage == "int8" and tensor.ndim >= 2:
             # Not `empty_like`, which on `meta` imports a second's worth of torch's compiler.
             codes = torch.empty(tensor.shape, dtype=torch.int8, device=tensor.device)
-            like |= {name: codes, name + _SCALE: torch.empty(len(tensor), device=tensor.device)}
+            like |= {name: codes, name + SCALE: torch.empty(len(tensor), device=tensor.device)}
         else:
             like[name] = torch.empty(tensor.shape, dtype=torch.float16, device=tensor.device)
     return like
@@ -101,6 +101,6 @@ def unpack(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dic
     for name, like in expected.items():
         tensor = tensors[name]
         if tensor.dtype == torch.int8 and like.is_floating_point():
-            tensor = tensor.to(like.dtype) * tensors[name + _SCALE].view(-1, *[1] * (tensor.ndim - 1))
+            tensor = tensor.to(like.dtype) * tensors[name + SCALE].view(-1, *[1] * (tensor.ndim - 1))
         found[name] = tensor.to(like.dtype)
     return found

@@ -60,16 +60,13 @@ class MaskVae(JointNetwork):
     Config: ClassVar[type[ModelConfig]] = MaskVaeConfig
     takes_roots: ClassVar[bool] = True
     gives_shares: ClassVar[bool] = True
-    cosines: Tensor
 
     def __init__(self, config: MaskVaeConfig, *, n_inputs: int, n_outputs: int, sources: tuple[str, ...]) -> None:
         super().__init__()
         self.config, self.sources = config, sources
-        cosines = cepstral_cosines(n_inputs, start=config.cepstrum_from, count=config.cepstrum)
-        # Computed, not learnt: no part of the stored weights.
-        self.register_buffer("cosines", cosines, persistent=False)
+        self.cepstrum = Cepstrum(n_inputs, start=config.cepstrum_from, count=config.cepstrum)
         cycle, dropout = config.dilation_cycle, config.dropout
-        self.to_hidden = nn.Linear(n_inputs + cosines.shape[1], config.hidden)
+        self.to_hidden = nn.Linear(n_inputs + self.cepstrum.count, config.hidden)
         self.encoder = GatedStack(config.hidden, blocks=config.encoder_blocks, cycle=cycle, dropout=dropout)
         self.context_frames = self.encoder.context_frames
         if config.latent:
@@ -86,7 +83,7 @@ class MaskVae(JointNetwork):
         """Map features (batch, frames, n_inputs) to q(z|x), (batch, frames, latent), or to hidden values."""
         precision = self.to_hidden.weight.dtype
         logarithms = (features + _AUDIBLE).log()
-        seen = torch.cat([(features + _FLOOR).pow(self.config.compression), logarithms @ self.cosines], dim=-1)
+        seen = torch.cat([(features + _FLOOR).pow(self.config.compression), self.cepstrum(logarithms)], dim=-1)
         hidden: Tensor = self.encoder(self.to_hidden(seen).to(precision))
         if not self.config.latent:
             return Posterior(hidden, None)
@@ -105,6 +102,23 @@ class MaskVae(JointNetwork):
         posterior = self.encode(features)
         latent = sample(posterior)
         return {name: Reconstruction(posterior, None, latent, one) for name, one in self.decode(latent).items()}
+
+
+class Cepstrum(nn.Module):
+    """Log-magnitudes (…, bins) to the real cepstrum at `count` quefrencies from `start` on; those that are there."""
+
+    cosines: Tensor
+
+    def __init__(self, n_bins: int, *, start: int, count: int) -> None:
+        super().__init__()
+        cosines = cepstral_cosines(n_bins, start=start, count=count)
+        self.n_bins, self.start, self.count = n_bins, start, cosines.shape[1]
+        # Computed, not learnt: no part of the stored weights.
+        self.register_buffer("cosines", cosines, persistent=False)
+
+    def forward(self, logarithms: Tensor) -> Tensor:
+        """Return (…, count)."""
+        return logarithms @ self.cosines
 
 
 def cepstral_cosines(n_bins: int, *, start: int, count: int) -> Tensor:

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
 
 from sepvae.audio import Wave
 from sepvae.config import Config
@@ -153,20 +151,20 @@ class BandPassed:
 
     def __init__(self, separator: BlockSeparator, config: BandPassConfig) -> None:
         self._separator, self._config = separator, config
-        self.device, self.sources, self.sample_rate = separator.device, separator.sources, separator.sample_rate
+        self.sources, self.sample_rate = separator.sources, separator.sample_rate
         self._settling = settling_samples(config, sample_rate=self.sample_rate)
 
-    def stream(self, read: Reader, *, n_samples: int, name: str = THE_MIXTURE) -> Iterator[dict[str, Tensor]]:
+    def stream(self, read: Reader, *, n_samples: int, name: str = THE_MIXTURE) -> Iterator[dict[str, Wave]]:
         """Yield the filtered estimates (channels, block); blocks may be longer or shorter than the separator's."""
         filters: dict[str, Any] = {}
         done = 0
         for block in self._separator.stream(read, n_samples=n_samples, name=name):
             done += next(iter(block.values())).shape[-1]
-            filtered = {}
+            filtered = dict[str, Wave]()
             for source, wave in block.items():
                 if source not in filters:
                     filters[source] = self._filter(len(wave))
-                filtered[source] = torch.from_numpy(filters[source](wave.cpu().numpy(), last=done == n_samples))
+                filtered[source] = filters[source](wave, last=done == n_samples)
             yield filtered
 
     def _filter(self, n_channels: int) -> Any:

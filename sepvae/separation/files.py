@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from sepvae import audio
 from sepvae.files import check_free, scratch_folder
@@ -172,8 +171,8 @@ def _separate_to(
     """Separate a file at the model's rate into one file for each source; return the number of clipped samples."""
     info = audio.inspect(source)
 
-    def read(start: int, stop: int) -> torch.Tensor:
-        return torch.from_numpy(audio.read(source, start=start, n_samples=stop - start).wave)
+    def read(start: int, stop: int) -> audio.Wave:
+        return audio.read(source, start=start, n_samples=stop - start).wave
 
     with contextlib.ExitStack() as stack:
         writers = {
@@ -190,6 +189,6 @@ def _separate_to(
         }
         for block in separator.stream(read, n_samples=info.n_samples, name=name):
             for source_name, wave in block.items():
-                writers[source_name].write(wave.cpu().numpy())
+                writers[source_name].write(wave)
             tell(next(iter(writers.values())).n_samples / info.sample_rate)
         return sum(writer.clipped_samples for writer in writers.values())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from sepvae.audio import Wave
 from sepvae.errors import ConfigError, InputError
 from sepvae.separation.arrays import THE_MIXTURE, Reader
 from sepvae.separation.enrolment import Voice
@@ -55,14 +55,14 @@ class KeptVoices:
             dict(zip([voice.name for voice in voices], separator.alike, strict=False)),
         )
         separator.know({output: voice.features for voice, output in zip(voices, separator.alike, strict=False)})
-        self.device, self.sample_rate = separator.device, separator.sample_rate
+        self.sample_rate = separator.sample_rate
         self.sources = (*self._outputs, REST)
 
-    def stream(self, read: Reader, *, n_samples: int, name: str = THE_MIXTURE) -> Iterator[dict[str, Tensor]]:
+    def stream(self, read: Reader, *, n_samples: int, name: str = THE_MIXTURE) -> Iterator[dict[str, Wave]]:
         """Yield the voices (channels, block), and what is left by them."""
         kept = {*self._outputs.values()}
         for block in self._separator.stream(read, n_samples=n_samples, name=name):
             found = {voice: block[output] for voice, output in self._outputs.items()}
             others = [wave for output, wave in block.items() if output not in kept]
             first = next(iter(block.values()))
-            yield {**found, REST: torch.stack(others).sum(0) if others else torch.zeros_like(first)}
+            yield {**found, REST: np.stack(others).sum(0) if others else np.zeros_like(first)}

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from sepvae.audio import Wave
 from sepvae.devices import resolve_device
 from sepvae.errors import CheckpointError, ConfigError
 from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint
@@ -59,7 +58,7 @@ class Separator:
             [checkpoint.estimator.to(self.device).eval() for checkpoint in checkpoints], mask=mask
         )
         self._alike = tuple(name for checkpoint in checkpoints for name in checkpoint.config.alike)
-        self._known = dict[str, NDArray[np.float32]]()
+        self._known = dict[str, Wave]()
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -71,7 +70,7 @@ class Separator:
         """The sources whose names mean nothing, each of which may be any talker."""
         return self._alike
 
-    def know(self, voices: Mapping[str, NDArray[np.float32]]) -> None:
+    def know(self, voices: Mapping[str, Wave]) -> None:
         """Give outputs of `alike` the voices, features as `VoiceFeatures` has them, of those whom they are to be of."""
         self._known = dict(voices)
 
@@ -119,7 +118,7 @@ class Separator:
     @torch.inference_mode()
     def stream(
         self, read: Reader, *, n_samples: int, name: str = THE_MIXTURE, block_s: float = BLOCK_S
-    ) -> Iterator[dict[str, Tensor]]:
+    ) -> Iterator[dict[str, Wave]]:
         """Yield the estimates (channels, block) of a signal that is read twice: for its level, then block by block.
 
         Args:
@@ -137,12 +136,9 @@ class Separator:
         for start in starts:
             stop = min(start + block, n_samples)
             before, after = max(0, start - context), min(n_samples, stop + context)
-            estimates = self._separate_block(read(before, after).to(self.device), levels)
-            found = {name: wave[:, start - before : stop - before] for name, wave in estimates.items()}
-            if orders is not None:
-                kept = orders({name: wave.cpu().numpy() for name, wave in found.items()})
-                found = {name: torch.from_numpy(wave).to(self.device) for name, wave in kept.items()}
-            yield found
+            estimates = self._separate_block(torch.from_numpy(read(before, after)).to(self.device), levels)
+            found = {name: wave[:, start - before : stop - before].cpu().numpy() for name, wave in estimates.items()}
+            yield orders(found) if orders is not None else found
 
     def _levels(self, read: Reader, starts: range, *, n_samples: int, block: int, name: str) -> Tensor:
         """Return the level of each channel (channels, 1, 1), from the frames of the whole signal, each taken once."""
@@ -155,7 +151,7 @@ class Separator:
             stop, first = min(start + block, n_samples), max(0, start // hop - before)
             frames = slice(start // hop - first, None if stop == n_samples else stop // hop - first)
             left, right = max(0, first * hop - around), min(n_samples, stop + around)
-            wave, samples = read(left, right).to(self.device), slice(first * hop - left, stop - left)
+            wave, samples = torch.from_numpy(read(left, right)).to(self.device), slice(first * hop - left, stop - left)
             spectra = stft.analyse(frontend.heard(wave)[:, samples])[:, frames]
             meters = meters or [frontend.meter() for _ in spectra]
             for meter, channel in zip(meters, spectra, strict=True):

@@ -12,7 +12,6 @@ from itertools import pairwise, permutations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
 
 from sepvae.separation.voices import DIMENSIONS, VoiceFeatures, frame_energy
 
@@ -243,9 +242,12 @@ def _means(features: Floats, weights: Floats) -> Floats:
 
 def _smoothed(features: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Return features and weights of each stretch together with its neighbours."""
-    total = correlate1d(weights, _SMOOTH, mode="constant")
-    sums = correlate1d(features * weights[..., None], _SMOOTH, axis=1, mode="constant")
-    return sums / np.maximum(total, 1e-9)[..., None], total
+    both = np.concatenate([features * weights[..., None], weights[..., None]], axis=-1)
+    padded, count = np.pad(both, ((0, 0), (len(_SMOOTH) // 2,) * 2, (0, 0))), both.shape[1]
+    parts = [share * padded[:, place : place + count] for place, share in enumerate(_SMOOTH)]
+    sums: Floats = np.sum(parts, axis=0, dtype=np.float32)
+    smoothed: Floats = np.divide(sums[..., :-1], np.maximum(sums[..., -1:], 1e-9), dtype=np.float32)
+    return smoothed, sums[..., -1]
 
 
 def _faded(gain: NDArray[np.float64], fade: int) -> NDArray[np.float64]:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.fft import irfft, rfft
 
 Floats = NDArray[np.float32]
 
@@ -59,7 +58,7 @@ def _frames(wave: Floats, window: int, hop: int) -> Floats:
     """Return the powers (…, frames, bins) of a wave (…, time) in Hann windows, of twice as many points."""
     shape = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     cut = sliding_window_view(wave, window, axis=-1)[..., ::hop, :] * shape.astype(np.float32)
-    spectrum = rfft(cut, 2 * window)
+    spectrum = np.fft.rfft(cut, 2 * window)
     return np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
 
 
@@ -101,12 +100,14 @@ class VoiceFeatures:
         )
         floor = np.float32(1e-9 * loudest + np.finfo(np.float32).tiny)
         cepstrum = np.log(power @ self._bands.T + floor) @ self._cosines
-        periods = irfft(np.log(power + floor))[..., self._periods]
+        periods = np.fft.irfft(np.log(power + floor))[..., self._periods].astype(np.float32)
         place = periods.argmax(-1)
         clearness = np.take_along_axis(periods, place[..., None], -1)[..., 0]
         pitch = -np.log((place + self._periods.start).astype(np.float32))
-        stretches = (len(waves), n_stretches, self._frames)
-        return _of_stretches(*(one.reshape(*stretches, *one.shape[2:]) for one in (cepstrum, heard, clearness, pitch)))
+        shape = (len(waves), n_stretches, self._frames)
+        return _of_stretches(
+            cepstrum.reshape(*shape, -1), heard.reshape(shape), clearness.reshape(shape), pitch.reshape(shape)
+        )
 
 
 def frame_energy(wave: Floats, sample_rate: int) -> float:

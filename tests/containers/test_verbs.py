@@ -60,7 +60,7 @@ class Halves:
     def __init__(self, sample_rate: int = RATE) -> None:
         self.sample_rate = sample_rate
 
-    def stream(self, read: Reader, *, n_samples: int, name: str = "") -> Iterator[dict[str, torch.Tensor]]:
+    def stream(self, read: Reader, *, n_samples: int, name: str = "") -> Iterator[dict[str, audio.Wave]]:
         """Yield blocks that are read out of order, as overlapping ones are."""
         for start in range(0, n_samples, 700):
             stop = min(start + 700, n_samples)
@@ -136,7 +136,7 @@ def test_a_full_disk_is_told_before_the_work(tmp_path: Path, monkeypatch: pytest
     started = list[int]()
 
     class Watched(Halves):
-        def stream(self, read: Reader, *, n_samples: int, name: str = "") -> Iterator[dict[str, torch.Tensor]]:
+        def stream(self, read: Reader, *, n_samples: int, name: str = "") -> Iterator[dict[str, audio.Wave]]:
             started.append(n_samples)
             return super().stream(read, n_samples=n_samples, name=name)
 

@@ -211,7 +211,7 @@ def test_a_separator_fits_where_its_models_say_so(separator: Separator) -> None:
 
 def test_long_files_are_fitted_block_by_block(separator: Separator) -> None:
     wave = torch.rand(1, 12_000, generator=torch.Generator().manual_seed(0)) - 0.5
-    blocks = list(separator.stream(lambda start, stop: wave[:, start:stop], n_samples=12_000, block_s=0.5))
+    blocks = list(separator.stream(lambda start, stop: wave[:, start:stop].numpy(), n_samples=12_000, block_s=0.5))
     assert [block["a"].shape[1] for block in blocks] == [3968, 3968, 3968, 96]  # multiples of the hop, and the rest
-    total = torch.cat([block["a"] + block["b"] for block in blocks], dim=1)
+    total = torch.from_numpy(np.concatenate([block["a"] + block["b"] for block in blocks], axis=1))
     torch.testing.assert_close(total, wave, atol=1e-5, rtol=0)

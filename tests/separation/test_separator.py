@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sepvae.audio import Wave
 from sepvae.config import parse_config
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.checkpoint import Checkpoint, save_checkpoint
@@ -98,8 +99,8 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.random.default_rng(seed).uniform(-0.7, 0.7, shape).astype(np.float32)
 
 
-def reader(wave: np.ndarray[Any, Any]) -> Callable[[int, int], Tensor]:
-    return lambda start, stop: torch.from_numpy(wave[:, start:stop].copy())
+def reader(wave: np.ndarray[Any, Any]) -> Callable[[int, int], Wave]:
+    return lambda start, stop: wave[:, start:stop].copy()
 
 
 def test_the_networks_here_do_separate(separator: Separator) -> None:
@@ -162,7 +163,7 @@ def test_blocks_give_what_the_whole_gives(training: str, block_s: float) -> None
     blocks = list(separator.stream(reader(wave), n_samples=9001, block_s=block_s))
     assert len(blocks) > 3
     for name, estimate in whole.items():
-        joined = torch.cat([block[name] for block in blocks], -1).numpy()
+        joined = np.concatenate([block[name] for block in blocks], -1)
         np.testing.assert_allclose(joined, estimate, atol=1e-5)
 
 
@@ -172,17 +173,17 @@ def test_blocks_of_any_size(n_samples: int, block_s: float, context: int) -> Non
     separator, wave = make_separator({"model": {"settings": {"context_frames": context}}}), noise(1, n_samples)
     whole = separator.separate(wave, RATE)["female"]
     blocks = [block["female"] for block in separator.stream(reader(wave), n_samples=n_samples, block_s=block_s)]
-    np.testing.assert_allclose(torch.cat(blocks, -1).numpy(), whole, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(blocks, -1), whole, atol=1e-5)
 
 
 def test_a_block_is_all_that_is_read_at_once(separator: Separator) -> None:
     wave, longest = noise(1, 100_000), 0
 
-    def read(start: int, stop: int) -> Tensor:
+    def read(start: int, stop: int) -> Wave:
         nonlocal longest
         assert 0 <= start <= stop <= 100_000
         longest = max(longest, stop - start)
-        return torch.from_numpy(wave[:, start:stop])
+        return wave[:, start:stop]
 
     list(separator.stream(read, n_samples=100_000, block_s=0.5))
     assert longest <= 0.5 * RATE + 20 * WINDOW
@@ -305,7 +306,7 @@ def test_models_with_different_context_are_combined() -> None:
     wave, separator = noise(1, 5000), Separator([wide, narrow])
     whole = separator.separate(wave, RATE)["female"]
     blocks = [block["female"] for block in separator.stream(reader(wave), n_samples=5000, block_s=0.1)]
-    np.testing.assert_allclose(torch.cat(blocks, -1).numpy(), whole, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(blocks, -1), whole, atol=1e-5)
 
 
 def test_models_that_do_not_fit_together_are_refused() -> None:

@@ -1,0 +1,112 @@
+"""A graph as onnxruntime runs it: loaded from a file of its own, or from a model folder whose weights it has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sepvae.config import parse_config
+from sepvae.errors import CheckpointError, ConfigError, MissingExtra
+from sepvae.estimator.shipped import CONFIG, PROVENANCE, WEIGHTS, find_shipped, shipped_models
+from sepvae.files import hash_file, hash_json, read_json
+from sepvae.json_text import parse_json
+from sepvae.limits import MAX_WEIGHTS
+from sepvae.portable.facts import KEY, NETWORK, PortableFacts
+from sepvae.portable.spectra import Floats
+
+_AGAIN = "copy it again, or export it anew with 'sepvae model export'"
+_MAX_BYTES = 4 * MAX_WEIGHTS + (1 << 24)
+
+
+class Network:
+    """A graph and what it says of itself.
+
+    Args:
+        session: of onnxruntime.
+        facts: how it is used.
+        where: the file, for messages.
+    """
+
+    def __init__(self, session: Any, facts: PortableFacts, *, where: str) -> None:
+        self._session, self.facts, self._where = session, facts, where
+        (self._input,) = (one.name for one in session.get_inputs())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Network:
+        """Load an ONNX file, a model folder that has one, or the name of a model that comes with sepvae.
+
+        Raises:
+            CheckpointError: it is missing, damaged, or no model of sepvae.
+            MissingExtra: onnxruntime is not installed.
+        """
+        file = _file_at(Path(path))
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingExtra("a model without torch", "onnx", error) from error
+        options = onnxruntime.SessionOptions()
+        # Its warnings are of the graph, and nobody who separates can do anything about them.
+        options.log_severity_level = 4
+        options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+        try:
+            session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            stored = session.get_modelmeta().custom_metadata_map.get(KEY)
+        # onnxruntime raises classes of its own, which derive from nothing but Exception.
+        except Exception as error:
+            raise CheckpointError(f"{file}: is no model that onnxruntime can run: {_AGAIN}") from error
+        if stored is None:
+            raise CheckpointError(f"{file}: is no model of sepvae: {_AGAIN}")
+        try:
+            facts = parse_config(PortableFacts, parse_json(stored, str(file)), where=KEY)
+            return cls(session, facts, where=str(file))
+        except (ConfigError, ValueError) as error:
+            raise CheckpointError(f"{file}: {error}: {_AGAIN}") from error
+
+    def __call__(self, values: Floats) -> Floats:
+        """Run the graph; CheckpointError when it cannot run on what its facts say it takes."""
+        try:
+            (found,) = self._session.run(None, {self._input: values})
+        except Exception as error:
+            raise CheckpointError(f"{self._where}: does not run: {error}: {_AGAIN}") from error
+        expected = (len(self.facts.sources), *values.shape[: 3 if self.facts.domain == "spectra" else 2])
+        if found.shape != expected:
+            raise CheckpointError(f"{self._where}: gives {found.shape}, expected {expected}: {_AGAIN}")
+        return np.asarray(found, np.float32)
+
+
+def _file_at(path: Path) -> Path:
+    """Return the ONNX file that a path, or the name of a shipped model, stands for, checked as far as it can be."""
+    if not path.exists():
+        shipped = find_shipped(str(path))
+        if shipped is None:
+            names = ", ".join(shipped_models())
+            raise CheckpointError(f"{path}: no such model: give an ONNX file, or one that comes with sepvae: {names}")
+        path = shipped
+    if path.is_dir():
+        folder = path if (path / CONFIG).is_file() or not (path / "model").is_dir() else path / "model"
+        if not (folder / NETWORK).is_file():
+            raise CheckpointError(
+                f"{path}: has no {NETWORK}, so it needs torch: install sepvae[torch], or where that is installed "
+                f"make a file of it, 'sepvae model export {path} -o model.onnx'"
+            )
+        _check_folder(folder)
+        path = folder / NETWORK
+    if path.stat().st_size > _MAX_BYTES:
+        raise CheckpointError(f"{path}: has {path.stat().st_size} bytes, at most {_MAX_BYTES} are read: {_AGAIN}")
+    return path
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise CheckpointError when the files of a model folder are not those that were written together."""
+    facts = read_json(folder / PROVENANCE)
+    found = {
+        "config_hash": hash_json(read_json(folder / CONFIG)),
+        "weights_sha256": hash_file(folder / WEIGHTS),
+        "network_sha256": hash_file(folder / NETWORK),
+    }
+    for key, value in found.items():
+        if not isinstance(facts, dict) or facts.get(key) != value:
+            raise CheckpointError(f"{folder}: its files do not belong together ({key}): {_AGAIN}")
