@@ -34,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "estimator": {"frontend", "models", "objectives"},
     "training": {"corpora", "mixing", "frontend", "models", "objectives", "estimator"},
     "separation": {"frontend", "estimator"},
+    "portable": {"frontend", "models", "estimator", "separation"},
     "enhancement": {"frontend", "models", "objectives", "estimator", "separation"},
     "demixing": {"frontend", "models", "estimator"},
     "augmentation": {"corpora", "mixing", "frontend", "models", "estimator"},

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from sepvae.augmentation.contract import Target
 from sepvae.augmentation.latents import Array, perturbation, principal_directions, spreads
 from sepvae.errors import CheckpointError, InputError
-from sepvae.estimator.checkpoint import find_model_folder
-from sepvae.estimator.shipped import WEIGHTS
+from sepvae.estimator.folder import find_model_folder
+from sepvae.estimator.folder_names import WEIGHTS
 from sepvae.estimator.weights import read_tensors, write_tensors
 from sepvae.files import hash_file, read_json, write_json
 

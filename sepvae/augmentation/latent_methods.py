@@ -22,7 +22,8 @@ from sepvae.config import Config
 from sepvae.corpora.damaged_files import shifted
 from sepvae.corpora.records import Utterance
 from sepvae.errors import ConfigError, InputError
-from sepvae.estimator.checkpoint import find_model_folder, load_checkpoint, load_config
+from sepvae.estimator.checkpoint import load_checkpoint, load_config
+from sepvae.estimator.folder import find_model_folder
 from sepvae.limits import Weight
 from sepvae.seeds import generator
 from sepvae.settings import ShareRange

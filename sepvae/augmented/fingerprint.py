@@ -113,8 +113,8 @@ def named_anywhere(value: Any, root: Path) -> Iterator[Path]:
 def hash_model(model: Path) -> str:
     """Return a hash over what of a model decides: config, weights and basis; CheckpointError when there is none."""
     from sepvae.augmentation.basis import BASIS, BASIS_FACTS
-    from sepvae.estimator.checkpoint import find_model_folder
-    from sepvae.estimator.shipped import CONFIG, WEIGHTS
+    from sepvae.estimator.folder import find_model_folder
+    from sepvae.estimator.folder_names import CONFIG, WEIGHTS
 
     folder = find_model_folder(model)
     files = [folder / name for name in (CONFIG, WEIGHTS, BASIS, BASIS_FACTS)]

@@ -19,7 +19,8 @@ from sepvae.augmented.usable import read_utterance, reader_failure, usable_utter
 from sepvae.corpora.records import Problem, Utterance, warn_of
 from sepvae.corpora.validate import severity
 from sepvae.errors import InputError
-from sepvae.estimator.checkpoint import find_model_folder, load_checkpoint
+from sepvae.estimator.checkpoint import load_checkpoint
+from sepvae.estimator.folder import find_model_folder
 from sepvae.progress import progress
 
 _LOGGER = logging.getLogger(__name__)

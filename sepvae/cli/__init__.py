@@ -17,7 +17,7 @@ from typing import Any
 
 from sepvae import signals
 from sepvae.cli.printing import printing_any_name
-from sepvae.errors import FAULT, PLEASE_REPORT, Cancelled, ConfigError, SepvaeError, Terminated
+from sepvae.errors import FAULT, PLEASE_REPORT, Cancelled, ConfigError, MissingExtra, SepvaeError, Terminated
 from sepvae.plugins import VARIABLE, from_environment, load
 
 VERBS = (
@@ -155,6 +155,16 @@ def _leave_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _do(args: argparse.Namespace) -> int:
+    """Run a verb; MissingExtra where that takes torch, and there is none."""
+    try:
+        return int(args.run(args))
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "torch":
+            raise
+        raise MissingExtra(f"'sepvae {args.verb}' as it is asked for", "torch") from error
+
+
 def _run(argv: Sequence[str], parsed: argparse.Namespace) -> int:
     """Run the command line, whose arguments are put into `parsed`, and return its exit code, when nobody stops it."""
     try:
@@ -174,7 +184,7 @@ def _run(argv: Sequence[str], parsed: argparse.Namespace) -> int:
         return 2
     try:
         with _telling(args), printing_any_name():
-            code = int(args.run(args))
+            code = _do(args)
             sys.stdout.flush()
             return code
     except ConfigError as error:

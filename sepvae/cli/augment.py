@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     config = read_settings(args, AugmentConfig)
     model = args.model
     if any(augmentation_class(name).needs_model for name in config.names):
-        from sepvae.estimator.checkpoint import find_model_folder
+        from sepvae.estimator.folder import find_model_folder
 
         model = find_model_folder(model or shipped_model(DEFAULT_MODEL))
     how = RunOptions(

@@ -14,6 +14,7 @@ from sepvae.cli.arguments import (
     describe_settings,
     read_settings,
 )
+from sepvae.cli.backends import add_backend, load_portable, without_torch
 from sepvae.cli.files import list_inputs
 from sepvae.cli.ready_models import shipped_model
 from sepvae.cli.separate import add_files, run_files
@@ -44,6 +45,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         f"{DEFAULT_MODEL})",
     )
     parser.add_argument("--inference", **choice(INFERENCES), help="how the speech is found (default: map)")
+    add_backend(parser)
     add_files(parser)
     add_settings(parser, "the inference")
     parser.set_defaults(run=run)
@@ -68,22 +70,35 @@ def run(args: argparse.Namespace) -> int:
 
 def _enhancer(args: argparse.Namespace) -> BlockSeparator:
     """Return what the model is for: of clean speech, or of speech and what else is heard."""
+    model = str(args.model or shipped_model(DEFAULT_MODEL))
+    told = bool(args.inference or args.set or args.config)
+    if without_torch(args, [model]):
+        return _of_noise(args, load_portable(args, [model]), told=told)
     from sepvae.devices import resolve_device
     from sepvae.enhancement.config import EnhancementConfig
     from sepvae.enhancement.enhancer import Enhancer
-    from sepvae.errors import ConfigError
     from sepvae.estimator.checkpoint import load_checkpoint
     from sepvae.separation.separator import Separator
 
     options = {"inference": {"kind": args.inference}} if args.inference else {}
     config = read_settings(args, EnhancementConfig, options=options, names={"inference": "--inference"})
-    checkpoint = load_checkpoint(args.model or shipped_model(DEFAULT_MODEL))
+    checkpoint = load_checkpoint(model)
     device = str(resolve_device(args.device))
     if len(checkpoint.config.sources) == 1 or "speech" not in checkpoint.config.sources:
         return Enhancer(checkpoint, config, device=device)
-    if options or args.set or args.config:
+    return _of_noise(args, Separator([checkpoint], device=device), told=told)
+
+
+def _of_noise(args: argparse.Namespace, separator: BlockSeparator, *, told: bool) -> BlockSeparator:
+    """Return a model of speech in noise, which has nothing to be told; ConfigError when it is none, or is told."""
+    from sepvae.errors import ConfigError
+
+    name = args.model or DEFAULT_MODEL
+    if "speech" not in separator.sources:
+        raise ConfigError(f"{name}: gives {', '.join(separator.sources)}, and no speech: use it by 'sepvae separate'")
+    if told:
         raise ConfigError(
-            f"{args.model or DEFAULT_MODEL}: a model of speech in noise has nothing to set: leave out --inference, "
-            "--set and --config, or give a model of clean speech with -m"
+            f"{name}: a model of speech in noise has nothing to set: leave out --inference, --set and --config, or "
+            "give a model of clean speech with -m"
         )
-    return Separator([checkpoint], device=device)
+    return separator

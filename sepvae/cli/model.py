@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sepvae.cli.arguments import add_overwrite, choice, comma_list, path_argument
-
-if TYPE_CHECKING:
-    from sepvae.estimator.checkpoint import Checkpoint
 
 _MB = 1e6
 
@@ -37,11 +35,17 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     export = actions.add_parser(
         "export",
         help="copy a model in another form",
-        description="Copy a model with weights of another size: half precision has half of it, int8 a quarter.",
+        description="Copy a model with weights of another size: half precision has half of it, int8 a quarter. As "
+        "FILE.onnx it is one file that onnxruntime can run: 'sepvae separate -m FILE.onnx' without PyTorch.",
         **options,
     )
     export.add_argument("model", type=path_argument, metavar="MODEL", help="a name, or a model folder")
-    export.add_argument("-o", "--out", type=path_argument, required=True, metavar="DIR", help="model folder to write")
+    export.add_argument(
+        "-o", "--out", type=path_argument, required=True, metavar="DIR", help="model folder, or FILE.onnx"
+    )
+    export.add_argument(
+        "--onnx", action="store_true", help="write the graph into the model folder too, for use without PyTorch"
+    )
     export.add_argument(
         "--weights", **choice(("float32", "float16", "int8")), default="int8", help="how they are stored"
     )
@@ -63,26 +67,35 @@ def _pinned(text: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def _facts(folder: Path, found: Checkpoint) -> dict[str, str]:
-    from sepvae.estimator.shipped import WEIGHTS, read_card
+def _facts(folder: Path) -> dict[str, str]:
+    """Return what a model folder says of itself, from its files alone: no network is built, and torch not needed."""
+    from sepvae.errors import CheckpointError
+    from sepvae.estimator.folder import count_weights
+    from sepvae.estimator.folder_names import CONFIG, PROVENANCE, WEIGHTS
+    from sepvae.estimator.shipped import read_card
+    from sepvae.files import read_json
 
-    config, estimator = found.config, found.estimator
-    size = (folder / WEIGHTS).stat().st_size / _MB
-    return {
-        "name": f"{config.name}@{config.version}" if config.name else str(folder),
-        "sources": ", ".join(config.sources),
-        "sample rate": f"{estimator.frontend.config.sample_rate} Hz",
-        "weights": f"{estimator.n_weights:,} ({config.weights}, {size:.1f} MB)",
-        **read_card(found.provenance),
-    }
+    path, provenance = folder / WEIGHTS, folder / PROVENANCE
+    config = read_json(folder / CONFIG)
+    try:
+        name = f"{config['name']}@{config['version']}" if config.get("name") else str(folder)
+        rate, stored = config["estimator"]["frontend"]["sample_rate"], config.get("weights", "float32")
+        facts = {
+            "name": name,
+            "sources": ", ".join(config["sources"]),
+            "sample rate": f"{rate} Hz",
+            "weights": f"{count_weights(path):,} ({stored}, {path.stat().st_size / _MB:.1f} MB)",
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder / CONFIG}: is no model of this version of sepvae: train it anew") from error
+    return facts | read_card(read_json(provenance) if provenance.is_file() else {})
 
 
 def _list(args: argparse.Namespace) -> int:
-    from sepvae.estimator.checkpoint import load_checkpoint
     from sepvae.estimator.shipped import shipped_models
     from sepvae.files import to_json
 
-    rows = [_facts(folder, load_checkpoint(folder)) for folder in shipped_models().values()]
+    rows = [_facts(folder) for folder in shipped_models().values()]
     if args.json:
         sys.stdout.write(to_json(rows, indent=2) + "\n")
         return 0
@@ -95,15 +108,22 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from sepvae.estimator.checkpoint import CARD, find_model_folder, load_checkpoint
+    from sepvae.estimator.folder_names import CARD
+    from sepvae.estimator.shipped import find_shipped
     from sepvae.files import read_text
 
-    folder = find_model_folder(args.model)
-    facts = _facts(folder, load_checkpoint(folder))
+    folder = None if args.model.exists() else find_shipped(str(args.model))
+    if folder is None:
+        from sepvae.estimator.checkpoint import load_checkpoint
+        from sepvae.estimator.folder import find_model_folder
+
+        folder = find_model_folder(args.model)
+        # What a folder of somebody else's says is shown when it is what it says.
+        load_checkpoint(folder)
     if (folder / CARD).is_file():
         sys.stdout.write(read_text(folder / CARD))
         return 0
-    sys.stdout.write("".join(f"{key}: {value}\n" for key, value in facts.items()))
+    sys.stdout.write("".join(f"{key}: {value}\n" for key, value in _facts(folder).items()))
     return 0
 
 
@@ -111,12 +131,16 @@ def _export(args: argparse.Namespace) -> int:
     from sepvae.estimator.checkpoint import load_checkpoint, save_checkpoint
     from sepvae.estimator.exported import exported
     from sepvae.files import check_free
+    from sepvae.portable.export import export_beside, export_file
 
     check_free(args.out, overwrite=args.overwrite)
     card = _read_card(args.card) if args.card else None
     found = load_checkpoint(args.model)
     made = exported(found, weights=args.weights, known_as=args.known_as, sources=args.sources, card=card)
-    save_checkpoint(args.out, made)
+    if args.out.suffix == ".onnx":
+        export_file(args.out, made)
+    else:
+        save_checkpoint(args.out, made, beside=partial(export_beside, checkpoint=made) if args.onnx else None)
     sys.stdout.write(f"{args.out}\n")
     return 0
 

@@ -15,8 +15,7 @@ def shipped_model(name: str) -> Path:
         ConfigError: it does not come with this copy.
     """
     from sepvae.errors import ConfigError
-    from sepvae.estimator.checkpoint import load_config
-    from sepvae.estimator.shipped import find_shipped
+    from sepvae.estimator.shipped import find_shipped, pinned_name
 
     folder = find_shipped(name)
     if folder is None:
@@ -24,11 +23,9 @@ def shipped_model(name: str) -> Path:
             f"the model {name} does not come with this copy of sepvae: train one with 'sepvae train', and give it "
             "with -m"
         )
-    config = load_config(folder)
     _LOGGER.info(
-        "model: %s@%d (sepvae model show %s); one of the same voices or sounds is better: sepvae train, then -m DIR",
-        config.name,
-        config.version,
-        config.name,
+        "model: %s (sepvae model show %s); one of the same voices or sounds is better: sepvae train, then -m DIR",
+        pinned_name(folder),
+        name,
     )
     return folder

@@ -75,10 +75,12 @@ def _models(args: argparse.Namespace) -> list[Path]:
 
 def _hash_model(folder: Path) -> list[str]:
     """Return what decides what a model makes; errors of a folder that is none come when it is loaded."""
-    from sepvae.estimator.checkpoint import find_model_folder
-    from sepvae.estimator.shipped import CONFIG, WEIGHTS
+    from sepvae.estimator.folder import find_model_folder
+    from sepvae.estimator.folder_names import CONFIG, WEIGHTS
     from sepvae.files import hash_file
 
+    if folder.is_file():
+        return [hash_file(folder)]
     place = find_model_folder(folder)
     return [hash_file(place / name) for name in (CONFIG, WEIGHTS)]
 

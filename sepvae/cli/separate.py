@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sepvae.cli.arguments import add_device, add_overwrite, choice, path_argument
+from sepvae.cli.backends import add_backend, load_portable, without_torch
 from sepvae.cli.files import Listing, add_inputs, list_inputs
 from sepvae.cli.ready_models import shipped_model
 from sepvae.cli.resuming import unfinished
@@ -22,6 +23,7 @@ from sepvae.formats import SUBTYPES
 if TYPE_CHECKING:
     from sepvae.separation.arrays import BlockSeparator
     from sepvae.separation.files import SeparatedFile
+    from sepvae.separation.separator import Separator
 
 _LOGGER = logging.getLogger(__name__)
 # A long file is far more than a step of progress.
@@ -61,6 +63,7 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
         metavar=("LOW", "HIGH"),
         help="keep these frequencies in Hz of every source; the sources then do not add up to the file",
     )
+    add_backend(parser)
     add_files(parser)
     parser.set_defaults(run=run)
 
@@ -96,18 +99,16 @@ def durations(paths: Sequence[Path]) -> list[int]:
 def run(args: argparse.Namespace) -> int:
     """Separate every file."""
     from sepvae.config import parse_config
-    from sepvae.devices import resolve_device
     from sepvae.separation.band_pass import BandPassConfig, BandPassed
     from sepvae.separation.enrolment import load_voice
     from sepvae.separation.kept_voices import KeptVoices
-    from sepvae.separation.separator import Separator
 
     listing = list_inputs(args.files, out=args.out)
     args.model = args.model or [str(shipped_model(DEFAULT_MODEL))]
-    models = Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
-    separator: BlockSeparator = models
+    model = load_portable(args, args.model) if without_torch(args, args.model) else _load(args)
+    separator: BlockSeparator = model
     if args.keep:
-        separator = KeptVoices(models, [load_voice(folder) for folder in args.keep])
+        separator = KeptVoices(model, [load_voice(folder) for folder in args.keep])
     if args.band_pass:
         low_hz, high_hz = args.band_pass
         # Type I: its edges are those of what is kept.
@@ -115,6 +116,13 @@ def run(args: argparse.Namespace) -> int:
         config = parse_config(BandPassConfig, settings, where="--band-pass")
         separator = BandPassed(separator, config)
     return run_files(args, listing, separator, done="separated")
+
+
+def _load(args: argparse.Namespace) -> Separator:
+    from sepvae.devices import resolve_device
+    from sepvae.separation.separator import Separator
+
+    return Separator.load(*args.model, mask=args.mask, device=str(resolve_device(args.device)))
 
 
 def tell_failure(args: argparse.Namespace, path: str, message: str) -> None:

@@ -22,23 +22,14 @@ from sepvae.config import Config, parse_config
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.config import EstimatorConfig
 from sepvae.estimator.estimator import Estimator
+from sepvae.estimator.folder import find_model_folder
+from sepvae.estimator.folder_names import CARD, CONFIG, PROVENANCE, WEIGHTS
 from sepvae.estimator.kinds import make_estimator
-from sepvae.estimator.shipped import (
-    CARD_KEY,
-    CONFIG,
-    PROVENANCE,
-    WEIGHTS,
-    find_shipped,
-    read_card,
-    shipped_models,
-)
+from sepvae.estimator.shipped import CARD_KEY, read_card
 from sepvae.estimator.versions import upgraded
-from sepvae.estimator.weights import Storage, check_weights_file, pack, packed_like, read_tensors, unpack, write_tensors
+from sepvae.estimator.weights import Storage, pack, packed_like, read_tensors, unpack, write_tensors
 from sepvae.files import atomic_folder, hash_file, hash_json, read_json, write_json, write_text
 from sepvae.limits import MAX_SOURCES, MAX_STEPS
-from sepvae.reading import unlisted
-
-CARD = "README.md"
 
 
 class CheckpointConfig(Config):
@@ -141,42 +132,6 @@ def _card(checkpoint: Checkpoint, provenance: Mapping[str, Any]) -> str:
         f"{f', objective {kind}' if kind else ''}.\n\n"
         f"```sh\n{about.usage}\n```\n\nIt knows {about.knows}.\n\n{said}## Made from\n\n{facts}\n"
     )
-
-
-def find_model_folder(path: str | Path) -> Path:
-    """Return the model folder at `path`: the folder itself, or the `model` folder of a training run.
-
-    Where there is no folder, `path` may be the name of a model that comes with sepvae.
-
-    Raises:
-        CheckpointError: there is none; the message says what is missing.
-    """
-    try:
-        return _find(Path(path))
-    # A folder that may be listed and not entered, a name that is too long, or a NUL in it.
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {unlisted(error)}") from error
-
-
-def _find(folder: Path) -> Path:
-    if not folder.exists():
-        if shipped := find_shipped(str(folder)):
-            return shipped
-        names = ", ".join(shipped_models())
-        also = f", or take one that comes with sepvae: {names}" if names else ""
-        raise CheckpointError(f"{folder}: no such model folder: train one with 'sepvae train'{also}")
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder}: is a file, expected a model folder with {WEIGHTS} and {CONFIG}")
-    if not (folder / CONFIG).is_file() and (folder / "model" / CONFIG).is_file():
-        folder = folder / "model"
-    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
-    if len(missing) == 2:
-        raise CheckpointError(f"{folder}: is no model folder, which has {CONFIG} and {WEIGHTS}: see 'sepvae train'")
-    if missing:
-        raise CheckpointError(f"{folder}: the model folder has no {missing[0]}: copy it again, or train anew")
-    for weights in folder.glob("*.safetensors"):
-        check_weights_file(weights)
-    return folder
 
 
 def _read_provenance(folder: Path) -> dict[str, Any]:

@@ -150,7 +150,8 @@ class SourceEstimator(SpectralEstimator):
         """Return the input of the networks, (batch, frames + 2 · context_frames, n_inputs)."""
         context = self.context_frames
         # Silence before and after the file, as in training; in the spectrum, since not every feature of it is 0.
-        return self.frontend.input(nn.functional.pad(normalised, (0, 0, context, context)))
+        padded = nn.functional.pad(torch.view_as_real(normalised), (0, 0, 0, 0, context, context))
+        return self.frontend.input(torch.view_as_complex(padded))
 
     def infer(self, normalised: Tensor, sample: Sampler) -> dict[str, Reconstruction]:
         """Map spectra (batch, frames, bins) at a level of 1 to what the encoders make of each source."""

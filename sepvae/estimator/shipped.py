@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from sepvae.errors import CheckpointError
+from sepvae.estimator.folder_names import CONFIG
 from sepvae.files import read_json, resource
 
 # What a card adds to the facts of a model, in its provenance.
 CARD_KEY = "card"
 _FOLDER = "shipped"
-# The files of a model folder.
-WEIGHTS, CONFIG, PROVENANCE = "model.safetensors", "config.json", "provenance.json"
 _NAME = re.compile(r"(?P<name>[\w-]+)(@(?P<version>\d+))?")
 
 
@@ -46,6 +45,11 @@ def find_shipped(name: str) -> Path | None:
             f"version out to take {match['name']}@{version}"
         )
     return folder
+
+
+def pinned_name(folder: Path) -> str:
+    """Return name and version of a model that comes with sepvae, such as `any-talkers@1`."""
+    return f"{folder.name}@{read_json(folder / CONFIG)['version']}"
 
 
 def read_card(provenance: Mapping[str, Any]) -> dict[str, str]:

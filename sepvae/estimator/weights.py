@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -11,16 +10,12 @@ import torch
 from torch import Tensor
 
 from sepvae.errors import CheckpointError, ConfigError
+from sepvae.estimator.folder import AGAIN, check_weights_file
+from sepvae.estimator.folder_names import SCALE
 from sepvae.files import write_bytes
-from sepvae.limits import MAX_WEIGHTS
 
 Storage = Literal["float32", "float16", "int8"]
-# The scale of a matrix of bytes is stored beside it under its name and this.
-SCALE = ".scale"
 _MOST = 127
-_AGAIN = "copy it again, or train anew"
-# Weights, and two moments of each in the state of a training, with names and shapes.
-_MAX_BYTES = 3 * 4 * MAX_WEIGHTS + (1 << 20)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -28,18 +23,6 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     from safetensors.torch import save
 
     write_bytes(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
-
-
-def check_weights_file(path: Path) -> None:
-    """Raise CheckpointError when a file of weights is larger than any that is made: a sparse one is of any size."""
-    try:
-        # The library says of a file that may not be read that there is none.
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise CheckpointError(f"{path}: damaged weights file ({error.strerror}): {_AGAIN}") from error
-    if size > _MAX_BYTES:
-        raise CheckpointError(f"{path}: has {size} bytes, at most {_MAX_BYTES} are read: {_AGAIN}")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -52,7 +35,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     # KeyError, AttributeError: types of numbers that torch, or the library, does not have.
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path}: damaged weights file ({error}): {_AGAIN}") from error
+        raise CheckpointError(f"{path}: damaged weights file ({error}): {AGAIN}") from error
 
 
 def pack(tensors: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor]:

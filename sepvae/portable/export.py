@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from sepvae.errors import ConfigError, MissingExtra
 from sepvae.estimator.checkpoint import Checkpoint
 from sepvae.estimator.config import DIRECT
+from sepvae.estimator.folder_names import SCALE, WEIGHTS
 from sepvae.estimator.separating import SpectralEstimator, WaveEstimator
-from sepvae.estimator.shipped import WEIGHTS
-from sepvae.estimator.weights import SCALE, pack, unpack
+from sepvae.estimator.weights import pack, unpack
 from sepvae.files import hash_file, to_json, write_bytes
 from sepvae.models.contract import most_likely
 from sepvae.models.mask_vae import Cepstrum
@@ -147,20 +147,19 @@ def _traced(checkpoint: Checkpoint) -> tuple[Any, PortableFacts, dict[str, Tenso
     facts, packed = portable_facts(checkpoint), _as_stored(checkpoint)
     module, example = _module(checkpoint), _example(facts, batch=2, frames=_TRACED_FRAMES)
     axes = {0: torch.export.Dim("channels"), 1: torch.export.Dim("frames" if facts.domain == "spectra" else "time")}
-    with _quiet():
-        program = torch.onnx.export(
-            module,
-            (example,),
-            dynamo=True,
-            dynamic_shapes=(axes,),
-            input_names=["mixture"],
-            output_names=["sources"],
-            opset_version=_OPSET,
-            verbose=False,
-        )
-    if program is None:
-        raise ConfigError(f"{checkpoint.config.estimator.model.kind}: torch makes no ONNX graph of it")
-    return program.model_proto, facts, packed
+    settings: dict[str, Any] = {"input_names": ["mixture"], "output_names": ["sources"], "opset_version": _OPSET}
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                module, (example,), dynamo=True, dynamic_shapes=(axes,), verbose=False, **settings
+            )
+    # The exporter raises classes of its own, by the step that fails.
+    except torch.onnx.errors.OnnxExporterError as error:
+        first = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"{checkpoint.config.estimator.model.kind}: torch makes no ONNX graph of it: {first}"
+        ) from error
+    return cast("Any", program).model_proto, facts, packed
 
 
 @contextlib.contextmanager

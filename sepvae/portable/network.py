@@ -10,7 +10,8 @@ import numpy as np
 
 from sepvae.config import parse_config
 from sepvae.errors import CheckpointError, ConfigError, MissingExtra
-from sepvae.estimator.shipped import CONFIG, PROVENANCE, WEIGHTS, find_shipped, shipped_models
+from sepvae.estimator.folder import find_model_folder
+from sepvae.estimator.folder_names import CONFIG, PROVENANCE, WEIGHTS
 from sepvae.files import hash_file, hash_json, read_json
 from sepvae.json_text import parse_json
 from sepvae.limits import MAX_WEIGHTS
@@ -79,14 +80,8 @@ class Network:
 
 def _file_at(path: Path) -> Path:
     """Return the ONNX file that a path, or the name of a shipped model, stands for, checked as far as it can be."""
-    if not path.exists():
-        shipped = find_shipped(str(path))
-        if shipped is None:
-            names = ", ".join(shipped_models())
-            raise CheckpointError(f"{path}: no such model: give an ONNX file, or one that comes with sepvae: {names}")
-        path = shipped
-    if path.is_dir():
-        folder = path if (path / CONFIG).is_file() or not (path / "model").is_dir() else path / "model"
+    if not path.is_file():
+        folder = find_model_folder(path)
         if not (folder / NETWORK).is_file():
             raise CheckpointError(
                 f"{path}: has no {NETWORK}, so it needs torch: install sepvae[torch], or where that is installed "

@@ -116,20 +116,25 @@ class PortableSeparator:
         if self.facts.domain == "spectra":
             # Estimates behind masks add up to the mixture: what no network has heard is shared by all.
             found = found + (wave - heard) / np.float32(len(found))
+        return dict(zip(self.sources, found, strict=True))
+
+    def _run(self, values: Floats) -> Floats:
+        """Run the network; CheckpointError when it gives what is no number, of which a mask would make equal shares."""
+        found = self._network(values)
         for name, estimate in zip(self.sources, found, strict=True):
             if not np.isfinite(estimate).all():
                 raise CheckpointError(f"the model of {name!r} gives NaN or infinity for this mixture: train it anew")
-        return dict(zip(self.sources, found, strict=True))
+        return found
 
     def _of_spectra(self, heard: Wave, levels: Floats) -> Wave:
         spectrum = self._stft.analyse(heard)
         normalised = spectrum / levels
         parts = np.stack([normalised.real, normalised.imag], axis=-1).astype(np.float32)
-        masks = shares(self._network(parts), self.facts.mask)
+        masks = shares(self._run(parts), self.facts.mask)
         waves = self._stft.synthesise(spectrum * masks[:-1], n_samples=heard.shape[-1])
         # Masks add up to one, so the last source is what the others leave of the mixture.
         return np.concatenate([waves, (heard - waves.sum(0))[None]])
 
     def _of_waves(self, heard: Wave, levels: Floats) -> Wave:
         scale = levels[:, 0] / np.float32(math.sqrt(self._stft.window_energy))
-        return np.asarray(self._network(heard / scale) * scale, np.float32)
+        return np.asarray(self._run(heard / scale) * scale, np.float32)

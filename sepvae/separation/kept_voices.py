@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from sepvae.audio import Wave
 from sepvae.errors import ConfigError, InputError
-from sepvae.separation.arrays import THE_MIXTURE, Reader
+from sepvae.separation.arrays import THE_MIXTURE, BlockSeparator, Reader
 from sepvae.separation.enrolment import Voice
-from sepvae.separation.separator import Separator
 
 # All that is heard beside the voices that are kept.
 REST = "rest"
 # What names a file on any system.
 _NAME = re.compile(r"[\w-]+")
+
+
+class TalkerSeparator(BlockSeparator, Protocol):
+    """A separator some of whose outputs, `alike`, may be any talker."""
+
+    @property
+    def alike(self) -> tuple[str, ...]:
+        """The sources whose names mean nothing."""
+        ...
+
+    def know(self, voices: Mapping[str, Wave]) -> None:
+        """Give outputs of `alike` the voices, features as `VoiceFeatures` has them, of those whom they are to be of."""
+        ...
 
 
 class KeptVoices:
@@ -31,7 +44,7 @@ class KeptVoices:
         InputError: a voice of another rate, or two of one name.
     """
 
-    def __init__(self, separator: Separator, voices: Sequence[Voice]) -> None:
+    def __init__(self, separator: TalkerSeparator, voices: Sequence[Voice]) -> None:
         names = [voice.name.casefold() for voice in voices] + [REST]
         if not separator.alike:
             raise ConfigError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sepvae.devices import resolve_device
 from sepvae.errors import CheckpointError, ConfigError
-from sepvae.estimator.shipped import CONFIG
+from sepvae.estimator.folder_names import CONFIG
 from sepvae.frontend.stft import StftConfig
 from sepvae.mixing.mixture import Rendered
 from sepvae.mixing.single_source import source_mixtures

@@ -9,8 +9,8 @@ from pydantic import Field
 from sepvae.config import Config
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError
-from sepvae.estimator.checkpoint import find_model_folder
-from sepvae.estimator.shipped import CONFIG, WEIGHTS
+from sepvae.estimator.folder import find_model_folder
+from sepvae.estimator.folder_names import CONFIG, WEIGHTS
 from sepvae.files import hash_file
 from sepvae.mixing.mixture import Rendered
 from sepvae.models.contract import REST

@@ -10,7 +10,9 @@ import torch
 from sepvae.config import parse_config
 from sepvae.errors import CheckpointError
 from sepvae.estimator import shipped
-from sepvae.estimator.checkpoint import CARD, Checkpoint, find_model_folder, load_checkpoint, save_checkpoint
+from sepvae.estimator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from sepvae.estimator.folder import find_model_folder
+from sepvae.estimator.folder_names import CARD
 from sepvae.estimator.shipped import CARD_KEY, find_shipped, read_card, shipped_models
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
 

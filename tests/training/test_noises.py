@@ -70,5 +70,5 @@ def test_where_nobody_else_speaks_nobody_babbles() -> None:
 
 @pytest.mark.parametrize("talkers", [(0, 3), (4, 3), (1, 21)])
 def test_talkers_that_are_none(talkers: tuple[int, int]) -> None:
-    with pytest.raises(ConfigError, match=r"talkers = .*: give from how many to how many, 1 to 20"):
+    with pytest.raises(ConfigError, match="talkers"):
         parse_config(NoiseRemixConfig, {"talkers": talkers}, where="test")
