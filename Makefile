@@ -39,6 +39,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch "$(STAMP)"
 
 demo: setup
+	@"$(BIN)/sepvae" corpus demo out/demo_voices --speakers 4 -q
+	@"$(BIN)/sepvae" mix out/demo_voices -o out/demo_at_once.jsonl --audio out/demo_at_once --set n_train=0 --set n_valid=0 \
+		--set n_test=1 --overwrite -q >out/demo_at_once.log
+	@"$(BIN)/sepvae" separate out/demo_at_once/test/mixture/*.wav -o out/demo_at_once/separated --overwrite
+	@echo "That was the model any-talkers, which comes with sepvae. Now models learn these voices, which takes minutes."
 	@"$(BIN)/sepvae" recipe run demo --out out/demo
 
 lint: setup tables-check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
@@ -12,21 +13,26 @@ from sepvae.errors import ConfigError
 from sepvae.estimator.folder import find_model_folder
 from sepvae.estimator.folder_names import CONFIG, WEIGHTS
 from sepvae.files import hash_file
+from sepvae.limits import MAX_SOURCES
 from sepvae.mixing.mixture import Rendered
 from sepvae.models.contract import REST
 from sepvae.separation.separator import Separator
 from sepvae.systems.contract import Estimates, System, check_rate, loaded
+
+SourceName = Annotated[str, Field(pattern=r"^[\w-]{1,100}$")]
 
 
 class ReadyModelConfig(Config):
     """Which model: `model` is the name of one that comes with sepvae, or a model folder.
 
     With `any_order` its outputs have names that mean nothing, and are taken for the sources in the order of their
-    names: score them with `naming: best_sir`.
+    names: score them with `naming: best_sir`. `called` says what outputs are called in the mixtures, by their names:
+    `{noise: background}`.
     """
 
     model: str = Field(min_length=1, max_length=1000)
     any_order: bool = False
+    called: dict[SourceName, SourceName] = Field(default_factory=dict, max_length=MAX_SOURCES)
 
 
 class ReadyModel(System[ReadyModelConfig]):
@@ -60,6 +66,9 @@ class ReadyModel(System[ReadyModelConfig]):
         """
         found: Estimates = loaded(self._separator).separate(mixture.mixture, self._sample_rate)
         wanted = list(mixture.sources)
+        if strange := sorted(set(self._config.called) - set(found)):
+            raise ConfigError(f"{self._config.model}: gives {', '.join(found)}, and called names {strange[0]}")
+        found = {self._config.called.get(name, name): wave for name, wave in found.items()}
         estimates = {name: wave for name, wave in found.items() if name in wanted or name != REST}
         if set(estimates) == set(wanted):
             return estimates
