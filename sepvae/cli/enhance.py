@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 def _enhancer(args: argparse.Namespace) -> BlockSeparator:
     """Return what the model is for: of clean speech, or of speech and what else is heard."""
     model = str(args.model or shipped_model(DEFAULT_MODEL))
-    told = bool(args.inference or args.set or args.config)
+    told = bool(args.inference or args.overrides or args.config)
     if without_torch(args, [model]):
         return _of_noise(args, load_portable(args, [model]), told=told)
     from sepvae.devices import resolve_device

@@ -12,7 +12,7 @@ import torch
 from sepvae import audio
 from sepvae.config import parse_config
 from sepvae.estimator.checkpoint import save_checkpoint
-from sepvae.settings import preset
+from sepvae.settings import merge, preset
 from sepvae.training.config import TrainingConfig, fresh_checkpoint
 
 
@@ -57,3 +57,41 @@ def test_what_is_wrong_is_said(sepvae, model: Path, recording: Path, tmp_path: P
     done = sepvae("enhance", recording, "-m", model, "-o", tmp_path / "out", "--set", "gains=mm")
     assert done.returncode == 2
     assert "unknown key 'gains': did you mean 'gain'?" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def noise_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model of speech and noise together."""
+    folder = tmp_path_factory.mktemp("noise")
+    small = {"frontend": {"sample_rate": 8000}, "model": {"settings": {"hidden": 8, "latent": 4, "cepstrum": 8}}}
+    training = parse_config(TrainingConfig, merge(preset("any_talkers"), small), where="test")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_checkpoint(folder / "model", fresh_checkpoint(training, ["speech", "noise"]), provenance={"seed": 0})
+    return folder / "model"
+
+
+def test_a_model_of_speech_in_noise_does_it_at_once(sepvae, noise_model: Path, tmp_path: Path) -> None:
+    path, wave = tmp_path / "noisy.wav", np.random.default_rng(1).uniform(-0.2, 0.2, (1, 9000)).astype(np.float32)
+    audio.write(path, wave, sample_rate=8000)
+    done = sepvae("enhance", path, "-m", noise_model, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    parts = [audio.read(tmp_path / f"out/noisy/{name}.wav").wave for name in ("speech", "noise")]
+    np.testing.assert_allclose(sum(parts), wave, atol=1e-6)
+    for told in (("--inference", "map"), ("--set", "gain=mm")):
+        done = sepvae("enhance", path, "-m", noise_model, "-o", tmp_path / "told", *told)
+        assert done.returncode == 2
+        assert "a model of speech in noise has nothing to set" in done.stderr
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_without_a_model_one_is_taken_that_comes_with_sepvae(sepvae, backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "noisy.wav"
+    audio.write(path, np.random.default_rng(1).uniform(-0.2, 0.2, 20_000).astype(np.float32), sample_rate=16_000)
+    done = sepvae("enhance", path, "-o", tmp_path / "out", "--backend", backend)
+    assert done.returncode == 0, done.stderr
+    assert "model: noise@" in done.stderr
+    assert {file.stem for file in (tmp_path / "out/noisy").iterdir()} == {"speech", "noise"}
+    done = sepvae("enhance", path, "-m", "any-talkers", "-o", tmp_path / "other", "--backend", backend)
+    assert done.returncode in (1, 2)
+    assert "no speech: use it by 'sepvae separate'" in done.stderr or "cannot enhance speech" in done.stderr
