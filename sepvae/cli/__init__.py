@@ -155,14 +155,15 @@ def _leave_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _do(args: argparse.Namespace) -> int:
-    """Run a verb; MissingExtra where that takes torch, and there is none."""
+@contextlib.contextmanager
+def _saying_what_needs_torch(verb: str) -> Iterator[None]:
+    """Raise MissingExtra where something takes torch, and there is none."""
     try:
-        return int(args.run(args))
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "torch":
             raise
-        raise MissingExtra(f"'sepvae {args.verb}' as it is asked for", "torch") from error
+        raise MissingExtra(f"'sepvae {verb}' as it is asked for", "torch") from error
 
 
 def _run(argv: Sequence[str], parsed: argparse.Namespace) -> int:
@@ -173,7 +174,13 @@ def _run(argv: Sequence[str], parsed: argparse.Namespace) -> int:
         sys.stderr.write(f"sepvae: error: {error}\n")
         return 2
     parser = build_parser()
-    args = parser.parse_args(argv, parsed)
+    try:
+        # Help on settings looks at what they are of.
+        with _saying_what_needs_torch(" ".join(argv[:1])):
+            args = parser.parse_args(argv, parsed)
+    except MissingExtra as error:
+        sys.stderr.write(f"sepvae: error: {error}\n")
+        return 1
     if args.version:
         from importlib import metadata
 
@@ -183,8 +190,8 @@ def _run(argv: Sequence[str], parsed: argparse.Namespace) -> int:
         parser.print_help()
         return 2
     try:
-        with _telling(args), printing_any_name():
-            code = _do(args)
+        with _telling(args), printing_any_name(), _saying_what_needs_torch(args.verb):
+            code = int(args.run(args))
             sys.stdout.flush()
             return code
     except ConfigError as error:

@@ -35,7 +35,7 @@ def without_torch(args: argparse.Namespace, models: list[str]) -> bool:
     """
     from sepvae.errors import ConfigError
 
-    files = [model for model in models if Path(model).suffix == _ENDING]
+    files = [model for model in models if Path(model).suffix == _ENDING and not Path(model).is_dir()]
     if files and args.backend == "torch":
         raise ConfigError(f"--backend torch: {files[0]} is an ONNX file: give its model folder, or --backend onnx")
     return bool(files) or args.backend == "onnx" or (args.backend == "auto" and not importlib.util.find_spec("torch"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,9 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
 
 
 def _describe(_: argparse.Namespace) -> Iterator[str]:
+    if not importlib.util.find_spec("torch"):
+        # What there is to set is of models of clean speech, which need it.
+        return
     from sepvae.enhancement.config import EnhancementConfig
 
     usual = EnhancementConfig().model_dump(mode="json")
@@ -70,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _enhancer(args: argparse.Namespace) -> BlockSeparator:
     """Return what the model is for: of clean speech, or of speech and what else is heard."""
-    model = str(args.model or shipped_model(DEFAULT_MODEL))
+    args.model = args.model or shipped_model(DEFAULT_MODEL)
+    model = str(args.model)
     told = bool(args.inference or args.overrides or args.config)
     if without_torch(args, [model]):
         return _of_noise(args, load_portable(args, [model]), told=told)
@@ -93,7 +98,7 @@ def _of_noise(args: argparse.Namespace, separator: BlockSeparator, *, told: bool
     """Return a model of speech in noise, which has nothing to be told; ConfigError when it is none, or is told."""
     from sepvae.errors import ConfigError
 
-    name = args.model or DEFAULT_MODEL
+    name = args.model
     if "speech" not in separator.sources:
         raise ConfigError(f"{name}: gives {', '.join(separator.sources)}, and no speech: use it by 'sepvae separate'")
     if told:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from sepvae.config import Config
 from sepvae.errors import ConfigError
 from sepvae.limits import MAX_SOURCES, SampleRate
+from sepvae.mixing import BACKGROUNDS
 from sepvae.mixing.noise import BackgroundConfig
 from sepvae.mixing.scene import RoomConfig
 from sepvae.settings import DecibelRange, SecondsRange
@@ -92,6 +93,21 @@ class MixingConfig(Config):
             raise ConfigError(f"pairs: needs two sources that speak, sources = {', '.join(self.sources)}")
         return self
 
+    @field_validator("noise_kinds")
+    @classmethod
+    def _can_be_synthesised(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if strange := [kind for kind in kinds if kind not in BACKGROUNDS]:
+            raise ConfigError(f"noise_kinds: {strange[0]!r} cannot be synthesised, but {', '.join(BACKGROUNDS)}")
+        return kinds
+
+    @model_validator(mode="after")
+    def _noise_of_the_test_is_its_own(self) -> MixingConfig:
+        if self.noise_shared and self.n_test:
+            raise ConfigError(f"noise_shared: noise of the training is no test: set n_test = 0, which is {self.n_test}")
+        if self.noise_shared and not self.noisy:
+            raise ConfigError("noise_shared: there is no noise: give noise_folder or noise_kinds")
+        return self
+
     @model_validator(mode="after")
     def _grouped_once(self) -> MixingConfig:
         if self.dialects == "each" and (self.pairs is not None or self.split == "speaker_open"):
@@ -114,8 +130,9 @@ class MixingConfig(Config):
         if self.room is None:
             return self
         if self.noisy:
+            named = "noise_kinds" if self.noise_folder is None else f"noise_folder = {self.noise_folder}"
             raise ConfigError(
-                f"noise_folder = {self.noise_folder}: is noise at one microphone, and room has several: leave one of "
+                f"{named}: is noise at one microphone, and room has several: leave one of "
                 "the two out; the source background is heard from a place in the room"
             )
         self.room.check_angles(len(self.sources))

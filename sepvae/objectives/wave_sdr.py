@@ -88,6 +88,8 @@ def compressed_magnitudes(waves: Tensor, *, window: int, power: float) -> Tensor
         window,
         hop_length=window // 4,
         window=torch.hann_window(window, device=waves.device, dtype=waves.dtype),
+        # Zeros, of which there may be more than samples.
+        pad_mode="constant",
         return_complex=True,
     )
     # Of nothing the slope of a power below one is infinite.

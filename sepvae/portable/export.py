@@ -74,6 +74,8 @@ def portable_facts(checkpoint: Checkpoint) -> PortableFacts:
     reason = ""
     if not isinstance(estimator, SpectralEstimator | WaveEstimator):
         reason = "it takes no mixtures of one microphone apart"
+    elif isinstance(estimator, SpectralEstimator) and len(config.sources) < 2:
+        reason = f"it is of {config.sources[0]} alone; what else there is it would have to learn from each file"
     elif config.estimator.inference is not None:
         reason = "it is fitted to each mixture, which takes gradients"
     elif isinstance(estimator, SpectralEstimator) and config.estimator.mask == DIRECT:
@@ -94,6 +96,7 @@ def portable_facts(checkpoint: Checkpoint) -> PortableFacts:
         window=stft.config.window,
         window_samples=stft.window_samples,
         hop_samples=stft.hop_samples,
+        hop_ms=stft.config.hop_ms,
         normalisation=config.estimator.frontend.normalisation,
         mask="wiener" if config.estimator.mask == "wiener" else "ratio",
         context_samples=estimator.context_samples,

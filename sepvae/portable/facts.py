@@ -8,12 +8,16 @@ from pydantic import Field, model_validator
 
 from sepvae.config import Config
 from sepvae.errors import ConfigError
-from sepvae.limits import MAX_SOURCES, SampleRate
+from sepvae.limits import MAX_SOURCES, SampleRate, Scale
+from sepvae.portable.spectra import Stft
 
 # The key of the metadata that holds these facts.
 KEY = "sepvae"
 # The file of a model folder that has the graph; its weights are those of the folder.
 NETWORK = "network.onnx"
+
+# What a sample may depend on, before and behind it.
+_MOST_CONTEXT_S = 60
 
 Name = Annotated[str, Field(pattern=r"^[\w-]{1,100}$")]
 
@@ -36,6 +40,7 @@ class PortableFacts(Config):
     window: Literal["hann", "hamming", "sine"]
     window_samples: int = Field(ge=2, le=1 << 20)
     hop_samples: int = Field(ge=1, le=1 << 20)
+    hop_ms: Scale
     normalisation: Literal["none", "rms", "peak"]
     mask: Literal["ratio", "wiener"] = "ratio"
     context_samples: int = Field(ge=0, le=1 << 24)
@@ -46,8 +51,13 @@ class PortableFacts(Config):
     def _fits_together(self) -> PortableFacts:
         if len(set(self.sources)) < len(self.sources) or not set(self.alike) <= set(self.sources):
             raise ConfigError("sources: one is there twice, or alike names one that is none: export the model again")
-        if not self.hop_samples <= self.window_samples <= 256 * self.hop_samples:
-            raise ConfigError("window_samples: is no 1 to 256 hops: export the model again")
+        if self.domain == "spectra" and len(self.sources) < 2:
+            raise ConfigError(f"sources: {self.sources[0]} is alone, and shares the mixture with nobody")
+        if not self.hop_samples <= self.window_samples <= min(256 * self.hop_samples, self.sample_rate):
+            raise ConfigError("window_samples: is no 1 to 256 hops, or longer than a second: export the model again")
+        Stft(self.window, window_samples=self.window_samples, hop_samples=self.hop_samples)
+        if self.context_samples > _MOST_CONTEXT_S * self.sample_rate:
+            raise ConfigError(f"context_samples: are more than {_MOST_CONTEXT_S} s: export the model again")
         if self.context_samples % self.hop_samples:
             raise ConfigError("context_samples: is no number of hops: export the model again")
         return self

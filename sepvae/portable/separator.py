@@ -103,8 +103,7 @@ class PortableSeparator:
             left, right = max(0, first * hop - around), min(n_samples, stop + around)
             heard = self._heard(read(left, right))[:, first * hop - left : stop - left]
             spectra = stft.analyse(heard)[:, frames]
-            hop_ms = 1000 * hop / self.sample_rate
-            meters = meters or [Meter(self.facts.normalisation, hop_ms=hop_ms) for _ in spectra]
+            meters = meters or [Meter(self.facts.normalisation, hop_ms=self.facts.hop_ms) for _ in spectra]
             for meter, channel in zip(meters, spectra, strict=True):
                 meter.add(channel)
         return np.array([meter.level for meter in meters], np.float32)[:, None, None]

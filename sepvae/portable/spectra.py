@@ -7,12 +7,15 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from sepvae.audio import Wave
+from sepvae.errors import ConfigError
 
 Spectrum = NDArray[np.complex64]
 Floats = NDArray[np.float32]
 
 # As `frontend.rumble` has them.
 _CUTOFF_HZ, _SUPPORT_S, _FFT_STEP = 65.0, 0.11, 1024
+# As `frontend.stft` has it.
+_MIN_COVERAGE = 0.05
 
 
 class Stft:
@@ -22,6 +25,9 @@ class Stft:
         window: `hann`, `hamming` or `sine`, the square root of Hann.
         window_samples: length of the window.
         hop_samples: from a window to the next.
+
+    Raises:
+        ConfigError: windows overlap too little for their transform to be undone.
     """
 
     def __init__(self, window: str, *, window_samples: int, hop_samples: int) -> None:
@@ -31,6 +37,8 @@ class Stft:
         shape = {"hann": hann, "sine": np.sqrt(hann), "hamming": 0.54 - 0.46 * np.cos(turns)}[window]
         coverage = np.zeros(hop_samples)
         np.add.at(coverage, np.arange(window_samples) % hop_samples, np.square(shape))
+        if coverage.min() < _MIN_COVERAGE * coverage.mean():
+            raise ConfigError("window_samples, hop_samples: windows overlap too little to be undone")
         self._window = shape.astype(np.float32)
         self.window_energy = float(np.square(shape).sum())
         shift = (window_samples - hop_samples) % hop_samples

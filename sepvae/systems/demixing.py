@@ -11,6 +11,7 @@ from typing import cast
 
 import numpy as np
 from filelock import FileLock
+from pydantic import Field
 
 from sepvae.config import Config
 from sepvae.demixing.algorithm import AlgorithmChoice
@@ -18,8 +19,10 @@ from sepvae.demixing.class_accuracy import class_accuracy
 from sepvae.demixing.demixer import Demixer
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError
+from sepvae.estimator.folder import find_model_folder
+from sepvae.estimator.folder_names import CONFIG, WEIGHTS
 from sepvae.estimator.speech_models import ConditionalEstimator
-from sepvae.files import hash_json, make_folder, read_json, write_json
+from sepvae.files import hash_file, hash_json, make_folder, read_json, write_json
 from sepvae.mixing.mixture import Rendered, render
 from sepvae.mixing.single_source import speech_mixtures
 from sepvae.models.network import ConditionalNetwork
@@ -34,11 +37,13 @@ _POINTER = "model.json"
 class DemixingSystemConfig(Config):
     """An algorithm, and for those with a model of speech how that is trained: on clean speech, not on mixtures.
 
-    Systems of a recipe that train alike share the model.
+    Systems of a recipe that train alike share the model. In place of `training`, `model` is a model of speech that is
+    there already: a folder, or the name of one that comes with sepvae.
     """
 
     algorithm: AlgorithmChoice
     training: TrainingConfig | None = None
+    model: str | None = Field(None, min_length=1, max_length=1000)
 
 
 class Demixing(System[DemixingSystemConfig]):
@@ -52,9 +57,22 @@ class Demixing(System[DemixingSystemConfig]):
 
     def __init__(self, config: DemixingSystemConfig, *, sample_rate: int) -> None:
         super().__init__(config, sample_rate=sample_rate)
-        if config.algorithm.entry.needs_model:
+        if config.algorithm.entry.needs_model and config.model is None:
             _check_training(config, sample_rate)
+        elif config.model is not None and (config.training is not None or not config.algorithm.entry.needs_model):
+            raise ConfigError(
+                f"model = {config.model}: goes with an algorithm that has a model of speech, and without training: "
+                "leave one of them out"
+            )
         self._demixer: Demixer | None = None
+
+    @classmethod
+    def outside(cls, config: DemixingSystemConfig) -> list[str]:
+        """Return the hashes of the files of a model that is there already."""
+        if config.model is None:
+            return []
+        folder = find_model_folder(config.model)
+        return [hash_file(folder / name) for name in (CONFIG, WEIGHTS)]
 
     @classmethod
     def describe(cls, config: DemixingSystemConfig) -> SystemFacts:
@@ -93,7 +111,10 @@ class Demixing(System[DemixingSystemConfig]):
         """Load the model that training has left or found."""
         model, algorithm = read_json(trained(folder / _POINTER)), self._config.algorithm
         where = str(resolve_device(device))
-        if model is None:
+        if self._config.model is not None:
+            self._demixer = Demixer.load(self._config.model, algorithm, device=where)
+            check_rate(self._demixer.sample_rate, self._sample_rate, key=self._config.model)
+        elif model is None:
             self._demixer = Demixer(algorithm, sample_rate=self._sample_rate, device=where)
         else:
             self._demixer = Demixer.load(folder.resolve() / model, algorithm, device=where)

@@ -83,6 +83,12 @@ class RemixConfig(Config):
     rest: bool = False
     steps_per_epoch: Steps = 50
 
+    @model_validator(mode="after")
+    def _noise_is_made_anew(self) -> RemixConfig:
+        if self.noise.changes and not self.remix:
+            raise ConfigError("noise: is made anew where sources are: set remix = true, or leave waves.noise out")
+        return self
+
 
 class TrainingConfig(EstimatorConfig):
     """Everything that decides what a training run gives, its data and seed aside.

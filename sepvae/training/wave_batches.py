@@ -18,6 +18,7 @@ from sepvae import audio
 from sepvae.errors import ConfigError, InputError
 from sepvae.estimator.estimator import Estimator
 from sepvae.files import atomic_folder, hash_json, read_json, write_json
+from sepvae.mixing.config import BACKGROUND
 from sepvae.mixing.manifest import Mixture
 from sepvae.mixing.mixture import render
 from sepvae.models.contract import REST
@@ -141,8 +142,20 @@ class WaveBatches:
         self._table = build_wave_table(train, self._names, root=root, cache=cache / "train")
         self._valid = build_wave_table(valid, self._names, root=root, cache=cache / "valid") if valid else None
         self._voices = [self._items_by_speaker(train, row) for row in range(len(self._names))]
-        self._speakers = [{one.speaker for one in mixture.sources if one.speaker} for mixture in train]
+        # Of each mixture who speaks, by the rows of their sources.
+        rows = {name: row for row, name in enumerate(self._names)}
+        self._backgrounds = {rows[BACKGROUND]} if BACKGROUND in rows else set[int]()
+        self._speakers = [
+            {
+                rows[one.name]: one.speaker
+                for one in mixture.sources
+                if one.name in rows and one.speaker and one.n_samples
+            }
+            for mixture in train
+        ]
         noisy = np.flatnonzero(self._table.levels[:, -1]).tolist()
+        if config.waves.noise.changes and not noisy:
+            raise ConfigError("waves.noise: the training mixtures have no noise: mix with noise_folder or noise_kinds")
         self._noises = NoiseRemix(config.waves.noise, noisy, noise=self._noise_part, speech=self._speech_part)
         self.batch_size, self.steps_per_pass = config.optimiser.batch_size, config.waves.steps_per_epoch
         self._segment = round(config.waves.segment_s * self._rate)
@@ -211,7 +224,8 @@ class WaveBatches:
             item[row] = self._gain(stream, row, drawn=index, template=template) * part
         if (level := self._table.levels[template, -1]) and self._config.remix and self._config.noise.changes:
             own = generator(self._place.seed, "noises", step, place)
-            item[-1] = level * self._noises.make(self._bystanders(chosen[:-1]), own)
+            gain = 10 ** (self._config.gain_db * float(own.uniform(-1, 1)) / 20)
+            item[-1] = level * gain * self._noises.make(self._bystanders(chosen[:-1]), own)
         return self._scenes.hear(item, stream)
 
     def _part(self, wave: NDArray[np.float32], position: float, *, speed: float = 0.0) -> NDArray[np.float32]:
@@ -235,16 +249,17 @@ class WaveBatches:
         return self._part(self._table.row(index, -1), position, speed=speed) / np.float32(self._table.levels[index, -1])
 
     def _speech_part(self, index: int, position: float, speed: float) -> NDArray[np.float32]:
-        """Return a part (segment,) of the loudest source of a mixture, all of which has a level of 1."""
-        row = int(self._table.levels[index, :-1].argmax())
-        return self._part(self._table.row(index, row), position, speed=speed) / np.float32(
-            self._table.levels[index, row]
-        )
+        """Return a part (segment,) of what the loudest speaker of a mixture says, all of which has a level of 1."""
+        levels = self._table.levels[index]
+        row = max(self._speakers[index], key=lambda row: levels[row])
+        return self._part(self._table.row(index, row), position, speed=speed) / np.float32(levels[row])
 
     def _bystanders(self, chosen: Sequence[int]) -> list[int]:
-        """Return the mixtures in which nobody speaks who speaks in some others."""
-        heard = set[str]().union(*(self._speakers[index] for index in chosen))
-        return [index for index, own in enumerate(self._speakers) if not heard & own]
+        """Return the mixtures in which others speak than are to be heard; none where it is not known who is."""
+        heard = {self._speakers[index].get(row, "") for row, index in enumerate(chosen) if row not in self._backgrounds}
+        if "" in heard:
+            return []
+        return [index for index, own in enumerate(self._speakers) if own and not heard & {*own.values()}]
 
     def prepare(self, models: Mapping[str, Network]) -> None:
         """Leave networks as they are: there are no features before the first batch."""

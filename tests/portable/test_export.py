@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from sepvae.estimator.exported import exported
 from sepvae.estimator.folder_names import PROVENANCE, WEIGHTS
 from sepvae.estimator.shipped import shipped_models
 from sepvae.files import read_json, write_json
-from sepvae.portable.facts import NETWORK
+from sepvae.portable.facts import NETWORK, PortableFacts
 from sepvae.portable.network import Network
 from sepvae.portable.separator import PortableSeparator
 from sepvae.separation.separator import Separator
@@ -186,7 +187,7 @@ def test_a_graph_of_somebody_else_is_refused(tmp_path: Path) -> None:
         PortableSeparator.load(file('{"sources": ["a"]}'))
     facts = (
         '{"domain": "spectra", "sources": ["a", "b"], "sample_rate": 8000, "window": "hann", "window_samples": 128, '
-        '"hop_samples": 64, "normalisation": "rms", "context_samples": 0}'
+        '"hop_samples": 64, "hop_ms": 8.0, "normalisation": "rms", "context_samples": 0}'
     )
     with pytest.raises(CheckpointError, match="is no 1 to 256 hops"):
         PortableSeparator.load(file(facts.replace('"hop_samples": 64', '"hop_samples": 640')))
@@ -273,3 +274,95 @@ def test_wrong_usage_is_said(line: str, message: str, folder: Path, sepvae: Any,
     )
     assert done.returncode == 2
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("rate", [11_025, 22_050])
+def test_levels_agree_at_rates_whose_hops_are_no_whole_milliseconds(rate: int, tmp_path: Path) -> None:
+    checkpoint = made("temporal_vae", frontend={"sample_rate": rate, "stft": {"window_ms": 16, "hop_ms": 8}})
+    export_file(tmp_path / "m.onnx", checkpoint)
+    wave = noise(1, 3 * rate)
+    wave[:, : 2 * rate] *= np.float32(0.05)
+    expected, found = (
+        one.separate(wave, rate) for one in (Separator([checkpoint]), PortableSeparator.load(tmp_path / "m.onnx"))
+    )
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], atol=2e-6)
+
+
+def test_nothing_is_read_beside_a_file(tmp_path: Path) -> None:
+    """Of a file by itself all weights are in it; what a graph names elsewhere is refused, wherever that is."""
+    from onnx import TensorProto, helper
+
+    np.ones(4, np.float32).tofile(tmp_path / "secret.bin")
+    (tmp_path / "inside").mkdir()
+    np.ones(4, np.float32).tofile(tmp_path / "inside" / "sibling.bin")
+    for location in ("sibling.bin", "../secret.bin", str(tmp_path / "secret.bin")):
+        weight = TensorProto(name="w", dims=[4], data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
+        for key, value in {"location": location, "offset": "0", "length": "16"}.items():
+            entry = weight.external_data.add()
+            entry.key, entry.value = key, value
+        values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("mixture", "sources")]
+        node = helper.make_node("Add", ["mixture", "w"], ["sources"])
+        graph = helper.make_graph([node], "g", values[:1], values[1:], [weight])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        (tmp_path / "inside" / "m.onnx").write_bytes(model.SerializeToString())
+        with pytest.raises(CheckpointError, match="is no model that onnxruntime can run"):
+            PortableSeparator.load(tmp_path / "inside" / "m.onnx")
+
+
+def test_the_graph_in_a_folder_goes_with_its_folder(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    assert PortableSeparator.load(copy / NETWORK).sources == ("female", "male")
+    weights = bytearray((copy / WEIGHTS).read_bytes())
+    weights[-1] ^= 1
+    (copy / WEIGHTS).write_bytes(weights)
+    with pytest.raises(CheckpointError, match="do not belong together"):
+        PortableSeparator.load(copy / NETWORK)
+
+
+FACTS = {
+    "domain": "spectra", "sources": ["a", "b"], "sample_rate": 8000, "window": "hann", "window_samples": 128,
+    "hop_samples": 64, "hop_ms": 8.0, "normalisation": "rms", "context_samples": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"window_samples": 1 << 20, "hop_samples": 4096}, "longer than a second"),
+        ({"hop_samples": 128}, "overlap too little"),
+        ({"sources": ["a"]}, "shares the mixture with nobody"),
+        ({"context_samples": 64 * 8000 * 2}, "more than 60 s"),
+        ({"context_samples": 3}, "is no number of hops"),
+        ({"alike": ["c"]}, "alike names one that is none"),
+    ],
+)
+def test_facts_that_no_front_end_has_are_refused(changes: dict[str, Any], message: str) -> None:
+    assert parse_config(PortableFacts, FACTS, where="test").n_bins == 65
+    with pytest.raises(ConfigError, match=message):
+        parse_config(PortableFacts, FACTS | changes, where="test")
+
+
+def test_a_graph_has_no_more_memory_than_a_model_needs(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    size = numpy_helper.from_array(np.array([1 << 31]), "n")
+    nodes = [
+        helper.make_node("ConstantOfShape", ["n"], ["big"]),
+        helper.make_node("ReduceSum", ["big"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["mixture", "sum"], ["sources"]),
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("mixture", "sources")]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], [size])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, {"sepvae": json.dumps(FACTS)})
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CheckpointError, match=r"does not run|is no model that onnxruntime can run"):
+        PortableSeparator.load(tmp_path / "m.onnx").separate(noise(3000), RATE)
+
+
+@pytest.mark.parametrize("verb", ["separate", "enhance", "enrol", "mix"])
+def test_help_needs_no_torch(verb: str) -> None:
+    done = run_without_torch(verb, "--help")
+    assert done.returncode == 0, done.stderr

@@ -19,7 +19,8 @@ from sepvae.recipe.catalogue import find_recipe, list_recipes, recipe_files
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = {"base", "multichannel/blind", "multichannel/systems"}
 # How models that come with sepvae were made.
-PARTS |= {f"defaults/any_talkers_{what}" for what in ("mix", "train", "card")}
+PARTS |= {f"defaults/{model}_{what}" for model in ("any_talkers", "noise") for what in ("mix", "train", "card")}
+PARTS |= {"defaults/people", "defaults/voices_mix", "defaults/voices_card", "defaults/segments_card"}
 # Folders of parts alone.
 FOLDERS = ("ceilings", "protocol", "settings", "systems")
 

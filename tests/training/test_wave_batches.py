@@ -308,9 +308,11 @@ def test_a_source_called_rest_is_a_source_where_no_rest_is_asked_for(humming: Tr
 
 
 def test_noise_is_made_of_the_noise_there_is(make: Make, humming: TrainingData) -> None:
-    """At its level in the mixture that gives the levels; where no mixture has any, nothing is changed."""
-    silent = make(noise={"second": 1.0, "babble": 1.0}).draw(3)
-    torch.testing.assert_close(silent.input, silent.targets["hum"] + silent.targets["hiss"])
+    """At its level in the mixture that gives the levels; where no mixture has any, that is said."""
+    with pytest.raises(ConfigError, match=r"waves.noise: the training mixtures have no noise: mix with noise_folder"):
+        make(noise={"second": 1.0})
+    with pytest.raises(ConfigError, match="noise: is made anew where sources are: set remix = true"):
+        make(noise={"second": 1.0}, remix=False)
     hiss = humming.train[0].sources[1]
     noisy = [mixture.model_copy(update={"noise": hiss.model_copy(update={"gain": 0.1})}) for mixture in humming.train]
     plain, changed = (make(train=noisy, noise=noise).draw(3) for noise in ({}, {"second": 1.0, "speed": 0.3}))
@@ -320,3 +322,27 @@ def test_noise_is_made_of_the_noise_there_is(make: Make, humming: TrainingData) 
         assert torch.equal(plain.targets[name], changed.targets[name])
     ratio = (left[1].square().mean() / left[0].square().mean()).item()
     assert 0.3 < ratio < 3
+
+
+def test_nobody_babbles_who_is_to_be_heard(make: Make, humming: TrainingData) -> None:
+    """Where it is not known who speaks, anybody might be."""
+    hiss = humming.train[0].sources[1]
+    noise = hiss.model_copy(update={"gain": 0.1})
+
+    def said_by(*speakers: str) -> WaveBatches:
+        mixtures = [
+            mixture.model_copy(
+                update={
+                    "noise": noise,
+                    "sources": tuple(one.model_copy(update={"speaker": speaker}) for one in mixture.sources),
+                }
+            )
+            for mixture, speaker in zip(humming.train, speakers * len(humming.train), strict=False)
+        ]
+        return make(train=mixtures, noise={"babble": 1.0})
+
+    batches = said_by("anna", "ben")
+    assert batches._bystanders([0, 0]) == [*range(1, len(humming.train), 2)]
+    assert batches._bystanders([0, 1]) == []
+    assert said_by("anna", "")._bystanders([0, 0]) == []
+    assert said_by("anna", "")._bystanders([1, 1]) == []
