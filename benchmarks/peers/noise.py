@@ -39,7 +39,7 @@ PEERS = ("dtln", "rnnoise", "noisereduce")
 
 def wave_of(path: Path) -> NDArray[np.float32]:
     """Return the samples (time,) of a file."""
-    return audio.read(path).wave[0]
+    return np.asarray(audio.read(path).wave[0], np.float32)
 
 
 def run_peer(python: Path, *args: str, folders: list[Path]) -> Any:

@@ -24,7 +24,7 @@ from sepvae.cli.arguments import (
     read_settings,
     seed,
 )
-from sepvae.cli.ready_models import shipped_model
+from sepvae.cli.ready_models import comes_with_sepvae, shipped_model, usually
 
 # The model of segments of speech where none is given.
 DEFAULT_MODEL = "segments"
@@ -67,8 +67,8 @@ def _add_run(actions: Any, options: dict[str, Any]) -> None:
     setting("--seed", key="seed", type=seed, metavar="N", help="seed of all draws")
     add_model(
         parser,
-        "for methods that have a model: folder of one, or the name of a model that comes with sepvae (default: "
-        f"{DEFAULT_MODEL})",
+        "for methods that have a model: folder of one, or the name of a model that comes with sepvae"
+        + usually(DEFAULT_MODEL),
     )
     setting(
         "--synthesis",
@@ -124,7 +124,9 @@ def run(args: argparse.Namespace) -> int:
     if any(augmentation_class(name).needs_model for name in config.names):
         from sepvae.estimator.folder import find_model_folder
 
-        model = find_model_folder(model or shipped_model(DEFAULT_MODEL))
+        if model is None and comes_with_sepvae(DEFAULT_MODEL):
+            model = shipped_model(DEFAULT_MODEL)
+        model = find_model_folder(model) if model else None
     how = RunOptions(
         jobs=args.jobs, address=args.scheduler, shard=parse_shard(args.shard), strict=args.strict,
         overwrite=args.overwrite, device=args.device, paths=args.paths,

@@ -22,7 +22,7 @@ from sepvae.cli.arguments import (
     whole_number,
 )
 from sepvae.cli.files import list_inputs
-from sepvae.cli.ready_models import shipped_model
+from sepvae.cli.ready_models import comes_with_sepvae, shipped_model, usually
 from sepvae.cli.resuming import unfinished
 from sepvae.cli.separate import SECONDS, add_files, durations, tell_failures, tell_outputs
 from sepvae.demixing import ALGORITHMS
@@ -66,8 +66,8 @@ def add(verbs: Any, options: dict[str, Any]) -> None:
     )
     add_model(
         parser,
-        "for algorithms that have a model: folder of one of speech, or the name of a model that comes with sepvae "
-        f"(default: {DEFAULT_MODEL})",
+        "for algorithms that have a model: folder of one of speech, or the name of a model that comes with sepvae"
+        + usually(DEFAULT_MODEL),
     )
     add_files(parser)
     number = whole_number("talkers", 1, 64)
@@ -159,8 +159,9 @@ def _algorithm(args: argparse.Namespace) -> AlgorithmChoice:
 
     config = read_settings(args, ALGORITHMS.resolve(args.algorithm).Config)
     choice = AlgorithmChoice.of(args.algorithm, config.model_dump(mode="json"))
-    if choice.entry.needs_model and args.model is None:
+    if choice.entry.needs_model and args.model is None and comes_with_sepvae(DEFAULT_MODEL):
         args.model = shipped_model(DEFAULT_MODEL)
+    choice.check_model(given=args.model is not None)
     return choice
 
 

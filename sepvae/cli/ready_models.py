@@ -8,6 +8,18 @@ from pathlib import Path
 _LOGGER = logging.getLogger(__name__)
 
 
+def comes_with_sepvae(name: str) -> bool:
+    """Say whether a model of a name comes with this copy."""
+    from sepvae.estimator.shipped import find_shipped
+
+    return find_shipped(name) is not None
+
+
+def usually(name: str) -> str:
+    """Return what help says of the model that is taken where none is given; nothing where there is none."""
+    return f" (default: {name})" if comes_with_sepvae(name) else ""
+
+
 def shipped_model(name: str) -> Path:
     """Return the folder of a model that comes with sepvae, whatever lies here by its name, and say which it is.
 

@@ -20,7 +20,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PARTS = {"base", "multichannel/blind", "multichannel/systems"}
 # How models that come with sepvae were made.
 PARTS |= {f"defaults/{model}_{what}" for model in ("any_talkers", "noise") for what in ("mix", "train", "card")}
-PARTS |= {"defaults/people", "defaults/voices_mix", "defaults/voices_card", "defaults/segments_card"}
+PARTS |= {"defaults/people"}
 # Folders of parts alone.
 FOLDERS = ("ceilings", "protocol", "settings", "systems")
 

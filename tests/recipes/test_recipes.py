@@ -32,7 +32,6 @@ RECIPES = {
     # On voices of a synthesiser, of which it has heard none.
     "defaults/any_talkers": ("any_talkers", 1.0),
     "defaults/noise": ("noise", 3.0),
-    "defaults/voices": ("mvae", 1.0),
     "timit/compare_all": ("temporal_vae", 3.0),
     "timit/gass": ("mlae", 2.0),
     "timit/same_sex": ("temporal_vae", 1.0),
