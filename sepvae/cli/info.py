@@ -12,6 +12,9 @@ from sepvae.cli.arguments import flat, path_argument
 
 # The optional parts, and what each is recognised by.
 _PARTS = {
+    "torch": "torch",
+    "onnx": "onnxruntime",
+    "export": "onnxscript",
     "train": "lightning_fabric",
     "eval": "pystoi",
     "pesq": "pesq",
@@ -53,11 +56,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _environment() -> dict[str, Any]:
-    from sepvae.devices import resolve_device
-    from sepvae.estimator.checkpoint import versions
+    from sepvae.estimator.folder import versions
 
+    device = "cpu, by onnxruntime: PyTorch is missing"
+    if importlib.util.find_spec("torch"):
+        from sepvae.devices import resolve_device
+
+        device = str(resolve_device("auto"))
     parts = {part: "yes" if importlib.util.find_spec(module) else "missing" for part, module in _PARTS.items()}
-    return {"versions": versions(), "optional parts": parts, "device": str(resolve_device("auto"))}
+    return {"versions": versions(), "optional parts": parts, "device": device}
 
 
 def _model(folder: Path) -> dict[str, Any]:

@@ -6,11 +6,9 @@ training was is provenance: it is shown, and nothing depends on it.
 
 from __future__ import annotations
 
-import platform
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,7 +20,7 @@ from sepvae.config import Config, parse_config
 from sepvae.errors import CheckpointError, ConfigError, InputError
 from sepvae.estimator.config import EstimatorConfig
 from sepvae.estimator.estimator import Estimator
-from sepvae.estimator.folder import find_model_folder
+from sepvae.estimator.folder import find_model_folder, versions
 from sepvae.estimator.folder_names import CARD, CONFIG, PROVENANCE, WEIGHTS
 from sepvae.estimator.kinds import make_estimator
 from sepvae.estimator.shipped import CARD_KEY, read_card
@@ -78,14 +76,6 @@ class Checkpoint:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in ("sepvae", "torch", "numpy", "scipy", "soundfile", "soxr", "safetensors"):
-        found[package] = metadata.version(package)
-    return found
-
-
 def save_checkpoint(
     folder: Path,
     checkpoint: Checkpoint,
@@ -127,7 +117,7 @@ def _card(checkpoint: Checkpoint, provenance: Mapping[str, Any]) -> str:
     name = f"{checkpoint.config.name}@{checkpoint.config.version}: " if checkpoint.config.name else ""
     return (
         f"# {name}{config.model.kind} for the sources {sources}\n\n"
-        f"Made by sepvae {metadata.version('sepvae')}. {about.does} at {config.frontend.sample_rate} Hz with "
+        f"Made by sepvae {versions()['sepvae']}. {about.does} at {config.frontend.sample_rate} Hz with "
         f"{checkpoint.estimator.n_weights:,} weights; STFT {stft.window_ms:g}/{stft.hop_ms:g} ms"
         f"{f', objective {kind}' if kind else ''}.\n\n"
         f"```sh\n{about.usage}\n```\n\nIt knows {about.knows}.\n\n{said}## Made from\n\n{facts}\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import platform
+from importlib import metadata
 from pathlib import Path
 
 from sepvae.errors import CheckpointError
@@ -15,6 +17,17 @@ from sepvae.reading import unlisted
 AGAIN = "copy it again, or train anew"
 # Weights, and two moments of each in the state of a training, with names and shapes.
 _MAX_BYTES = 3 * 4 * MAX_WEIGHTS + (1 << 20)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("sepvae", "torch", "numpy", "scipy", "soundfile", "soxr", "safetensors"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "missing"
+    return found
 
 
 def find_model_folder(path: str | Path) -> Path:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from sepvae import plugins
 from sepvae.devices import resolve_device
 from sepvae.errors import ConfigError, InputError, SepvaeError
-from sepvae.estimator.checkpoint import versions
+from sepvae.estimator.folder import versions
 from sepvae.files import hash_json, make_folder, output_error, read_json, write_json
 from sepvae.parts import remove_left
 from sepvae.recipe.common import Recipe, RecipeOptions

@@ -14,8 +14,8 @@ from safetensors import safe_open
 
 from sepvae.config import parse_config
 from sepvae.errors import CheckpointError, ConfigError, OutputError
-from sepvae.estimator.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint, save_checkpoint, versions
-from sepvae.estimator.folder import find_model_folder
+from sepvae.estimator.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint, save_checkpoint
+from sepvae.estimator.folder import find_model_folder, versions
 from sepvae.estimator.weights import read_tensors, write_tensors
 from sepvae.files import hash_file, hash_json
 from sepvae.training.config import TrainingConfig, fresh_checkpoint

@@ -238,6 +238,9 @@ def test_the_program_separates_without_torch(folder: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert "any-talkers@" in done.stdout
     done = run_without_torch("info")
+    assert done.returncode == 0, done.stderr
+    assert "PyTorch is missing" in done.stdout
+    done = run_without_torch("info", folder)
     assert done.returncode == 1
     assert "needs the optional extra 'torch': pip install 'sepvae[torch]'" in done.stderr
 

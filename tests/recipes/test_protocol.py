@@ -144,9 +144,9 @@ def test_recipes_include_them(name: str, tmp_path: Path) -> None:
     assert recipe.parts[-1].mixing.folds is not None
 
 
-def test_any_talkers_has_heard_nobody_of_the_protocol() -> None:
-    """Of LibriSpeech the model that comes along knows those who train where settings are chosen, and nobody else."""
-    mixing = yaml.safe_load((FOLDER.parent / "defaults/any_talkers_mix.yaml").read_text())
+def test_what_ships_has_heard_nobody_of_the_protocol() -> None:
+    """Of LibriSpeech models that come along know those who train where settings are chosen, and nobody else."""
+    mixing = yaml.safe_load((FOLDER.parent / "defaults/people.yaml").read_text())
     heard = {name.removeprefix("libri-") for name in mixing["speakers"] if name.startswith("libri-")}
     develop, test = read("develop"), read("librispeech")
     assert heard == set(develop["speakers"]) - set(develop["folds"][0])
